@@ -1,0 +1,41 @@
+//! RESP2, cut strictly: what is not canonical is an error, never passed on.
+//!
+//! Owns: where a frame ends and where its arguments lie. Never: what a command means.
+//!
+//! Each direction is cut in two ways that give the same result (a property test holds them
+//! together): a frame that lies whole in the receive buffer is cut in one pass over it; one that
+//! arrives in pieces is assembled, each byte looked at once whatever the pieces.
+
+mod header;
+mod inline;
+mod reply;
+mod reply_assembly;
+mod request;
+mod request_assembly;
+
+pub use reply::ReplyError;
+pub use reply::cut_reply;
+pub use reply_assembly::ReplyAssembly;
+pub use request::Arg;
+pub use request::Body;
+pub use request::ProtocolError;
+pub use request::Request;
+pub use request::cut_request;
+pub use request_assembly::Assembled;
+pub use request_assembly::RequestAssembly;
+
+/// 512 MiB, Redis's own proto-max-bulk-len: more would only be refused a hop later.
+pub const BULK_BYTES_MAX: u64 = 512 << 20;
+
+/// 2^20, what Redis's own clients keep to (redis: src/networking.c up to 6.2); with more arguments
+/// a request's bookkeeping would outgrow the request.
+pub const ARGS_MAX: u64 = 1 << 20;
+
+/// 1 GiB, Redis's client-query-buffer-limit: the most that one request may be in all.
+pub const REQUEST_BYTES_MAX: usize = 1 << 30;
+
+/// 64 KiB, Redis's PROTO_INLINE_MAX_SIZE.
+pub const INLINE_BYTES_MAX: usize = 64 << 10;
+
+/// 16 MiB: a status or an error is a line for a person, but a script may make it long.
+pub const LINE_BYTES_MAX: usize = 16 << 20;

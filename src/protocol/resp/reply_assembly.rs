@@ -1,0 +1,268 @@
+//! A reply that arrives in pieces, each byte looked at once.
+
+use crate::base::ByteQueue;
+use crate::base::Chunk;
+use crate::base::Spare;
+use crate::protocol::resp::Assembled;
+use crate::protocol::resp::BULK_BYTES_MAX;
+use crate::protocol::resp::LINE_BYTES_MAX;
+use crate::protocol::resp::header::Header;
+use crate::protocol::resp::header::read_header;
+use crate::protocol::resp::reply::ELEMENTS_MAX;
+use crate::protocol::resp::reply::ReplyError;
+use crate::protocol::resp::reply::add_values;
+
+/// One unfinished reply. Its large stretches stay in the buffers where they were received.
+#[derive(Debug)]
+pub struct ReplyAssembly {
+    bytes: ByteQueue,
+    values_left: u64,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// Before a value.
+    Mark,
+    /// In a header line or an integer; so much of it is in `line`.
+    Number { line: [u8; LINE], len: usize },
+    /// In a status or an error of so many bytes yet, behind its CR or not.
+    Line { len: usize, cr: bool },
+    /// In a bulk string's bytes, so many of them to come.
+    Bytes { left: usize },
+    /// In the CR LF behind a bulk string, so much of it seen.
+    LineEnd { seen: usize },
+}
+
+/// A mark, a sign, 19 digits, CR LF.
+const LINE: usize = 24;
+
+impl Default for ReplyAssembly {
+    fn default() -> Self {
+        ReplyAssembly {
+            bytes: ByteQueue::default(),
+            values_left: 1,
+            state: State::Mark,
+        }
+    }
+}
+
+impl ReplyAssembly {
+    /// Takes the next bytes: those of `chunk` from `at` on.
+    ///
+    /// # Errors
+    /// What makes the bytes no reply.
+    pub fn feed(
+        &mut self,
+        chunk: &mut impl Chunk,
+        at: usize,
+        spare: &mut Spare,
+    ) -> Result<Assembled, ReplyError> {
+        let used = self.step_over(&chunk.bytes()[at..])?;
+        self.bytes.push_from(chunk, at..at + used, spare);
+        Ok(Assembled {
+            used,
+            complete: self.is_complete(),
+        })
+    }
+
+    /// The reply, once it is complete.
+    #[must_use]
+    pub fn into_bytes(self) -> ByteQueue {
+        debug_assert!(self.is_complete(), "the reply is not complete");
+        self.bytes
+    }
+
+    /// How many bytes it holds.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn is_complete(&self) -> bool {
+        self.values_left == 0 && matches!(self.state, State::Mark)
+    }
+
+    fn step_over(&mut self, buf: &[u8]) -> Result<usize, ReplyError> {
+        let mut at = 0;
+        while at < buf.len() && !self.is_complete() {
+            at = match self.state {
+                State::Mark => self.begin_value(buf[at], at)?,
+                State::Number { line, len } => self.step_number(buf[at], at, line, len)?,
+                State::Line { len, cr } => self.step_line(&buf[at..], at, len, cr)?,
+                State::Bytes { left } => {
+                    let step = left.min(buf.len() - at);
+                    self.state = match left - step {
+                        0 => State::LineEnd { seen: 0 },
+                        left => State::Bytes { left },
+                    };
+                    at + step
+                }
+                State::LineEnd { seen } => {
+                    if buf[at] != b"\r\n"[seen] {
+                        return Err(ReplyError::NoLineEnd);
+                    }
+                    self.state = if seen == 0 {
+                        State::LineEnd { seen: 1 }
+                    } else {
+                        State::Mark
+                    };
+                    at + 1
+                }
+            };
+        }
+        Ok(at)
+    }
+
+    fn begin_value(&mut self, mark: u8, at: usize) -> Result<usize, ReplyError> {
+        self.state = match mark {
+            b'$' | b'*' | b':' => {
+                let mut line = [0; LINE];
+                line[0] = mark;
+                State::Number { line, len: 1 }
+            }
+            b'+' | b'-' => State::Line { len: 1, cr: false },
+            got => return Err(ReplyError::UnknownType { got }),
+        };
+        self.values_left -= 1;
+        Ok(at + 1)
+    }
+
+    fn step_number(
+        &mut self,
+        byte: u8,
+        at: usize,
+        mut line: [u8; LINE],
+        len: usize,
+    ) -> Result<usize, ReplyError> {
+        line[len] = byte;
+        let len = len + 1;
+        let negative = line[0] == b':' && line[1] == b'-';
+        if negative && len == 2 {
+            self.state = State::Number { line, len };
+            return Ok(at + 1);
+        }
+        let header = read_header(&line[..len], usize::from(negative));
+        self.state = match (line[0], header) {
+            (_, Header::Incomplete) => State::Number { line, len },
+            (b':', Header::Number { value, .. }) if !(negative && value == 0) => State::Mark,
+            (b'$' | b'*', Header::Null { .. }) => State::Mark,
+            (b'*', Header::Number { value, .. }) if value <= ELEMENTS_MAX => {
+                self.values_left = add_values(self.values_left, value)?;
+                State::Mark
+            }
+            (b'$', Header::Number { value: 0, .. }) => State::LineEnd { seen: 0 },
+            (b'$', Header::Number { value, .. }) if value <= BULK_BYTES_MAX => {
+                #[expect(clippy::cast_possible_truncation, reason = "at most BULK_BYTES_MAX")]
+                let left = value as usize;
+                State::Bytes { left }
+            }
+            _ => return Err(ReplyError::BadNumber),
+        };
+        Ok(at + 1)
+    }
+
+    fn step_line(
+        &mut self,
+        buf: &[u8],
+        at: usize,
+        len: usize,
+        cr: bool,
+    ) -> Result<usize, ReplyError> {
+        if cr {
+            if buf[0] != b'\n' {
+                return Err(ReplyError::NoLineEnd);
+            }
+            self.state = State::Mark;
+            return Ok(at + 1);
+        }
+        let found = memchr::memchr2(b'\r', b'\n', buf);
+        let len = len + found.unwrap_or(buf.len());
+        if len > LINE_BYTES_MAX {
+            return Err(ReplyError::LineTooLong);
+        }
+        match found {
+            None => {
+                self.state = State::Line { len, cr: false };
+                Ok(at + buf.len())
+            }
+            Some(found) if buf[found] == b'\r' => {
+                self.state = State::Line { len, cr: true };
+                Ok(at + found + 1)
+            }
+            Some(_) => Err(ReplyError::NoLineEnd),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::collection::vec;
+    use proptest::prelude::any;
+    use proptest::prelude::prop_assert_eq;
+    use proptest::proptest;
+
+    use super::*;
+    use crate::protocol::resp::cut_reply;
+
+    fn assemble(bytes: &[u8], cuts: &[usize]) -> Result<Option<usize>, ReplyError> {
+        let (mut assembly, mut spare) = (ReplyAssembly::default(), Spare::default());
+        let mut bounds: Vec<usize> = cuts.iter().map(|cut| cut % (bytes.len() + 1)).collect();
+        bounds.extend([0, bytes.len()]);
+        bounds.sort_unstable();
+        for pair in bounds.windows(2) {
+            let mut chunk = Bytes::copy_from_slice(&bytes[pair[0]..pair[1]]);
+            let fed = assembly.feed(&mut chunk, 0, &mut spare)?;
+            if fed.complete {
+                let used = pair[0] + fed.used;
+                assert_eq!(assembly.into_bytes().to_vec(), bytes[..used]);
+                return Ok(Some(used));
+            }
+        }
+        Ok(None)
+    }
+
+    fn write_value(random: &mut crate::base::Random, depth: u64, out: &mut Vec<u8>) {
+        match random.below(if depth > 3 { 5 } else { 6 }) {
+            0 => out.extend_from_slice(b"+OK\r\n"),
+            1 => out.extend_from_slice(b"-ERR some text\r\n"),
+            2 => out.extend_from_slice(format!(":{}\r\n", random.next_u32() as i32).as_bytes()),
+            3 => out.extend_from_slice([&b"$-1\r\n"[..], b"*-1\r\n"][random.below(2) as usize]),
+            4 => {
+                let len = random.below(9000) as usize * random.below(2) as usize;
+                out.extend_from_slice(format!("${len}\r\n").as_bytes());
+                out.extend(std::iter::repeat_n(b'v', len));
+                out.extend_from_slice(b"\r\n");
+            }
+            _ => {
+                let count = random.below(5);
+                out.extend_from_slice(format!("*{count}\r\n").as_bytes());
+                (0..count).for_each(|_| write_value(random, depth + 1, out));
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_cut_of_the_same_reply_gives_the_same_result(
+            seed in any::<u64>(),
+            cuts in vec(any::<usize>(), 0..12),
+        ) {
+            let mut reply = Vec::new();
+            write_value(&mut crate::base::Random::new(seed), 0, &mut reply);
+            let len = reply.len();
+            reply.extend_from_slice(b"+next\r\n");
+            prop_assert_eq!(cut_reply(&reply), Ok(Some(len)));
+            prop_assert_eq!(assemble(&reply, &cuts), Ok(Some(len)));
+        }
+
+        #[test]
+        fn any_garbage_gives_the_same_verdict_whole_and_in_pieces(
+            bytes in vec(proptest::sample::select(b"*$:+-012\r\nG".to_vec()), 0..40),
+            cuts in vec(any::<usize>(), 0..6),
+        ) {
+            prop_assert_eq!(assemble(&bytes, &cuts), cut_reply(&bytes));
+        }
+    }
+}
