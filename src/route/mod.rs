@@ -1,30 +1,30 @@
 //! Key → server, bit for bit as twemproxy maps on x86-64.
 //!
-//! Owns: the hash functions, the distributions, hash tags. Never: a socket, a protocol.
+//! Owns: the hash functions, hash tags, the distributions (a ring of points, a table, a draw) and
+//! twemproxy's order of servers. Never: a socket, a protocol, a clock, a random number of its own,
+//! an opinion on which servers are live.
+//!
+//! ```text
+//! key ─► HashTag: which part ─► Hash: u32 ─► Distribution over the live servers ─► ServerIdx
+//! ```
+//!
+//! A [`Router`] is that line for one pool, built again whenever a server is ejected or readmitted.
+//! The judge of every result is the `nutcracker` 0.5.0 program; `tests/parity.rs` asks it.
 
-/// One of twemproxy's key hashes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Hash {
-    #[doc = "twemproxy's default."]
-    Fnv1a64,
-}
+mod continuum;
+mod distribution;
+mod hash;
+mod hash_tag;
+mod modula;
+mod order;
+mod router;
 
-/// How hashes are laid over servers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Distribution {
-    #[doc = "Consistent hashing."]
-    Ketama,
-    #[doc = "hash mod servers."]
-    Modula,
-    #[doc = "Any server."]
-    Random,
-}
-
-/// The two bytes around the part of a key that is hashed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct HashTag {
-    #[doc = "First byte."]
-    pub open: u8,
-    #[doc = "Second byte."]
-    pub close: u8,
-}
+pub use continuum::Continuum;
+pub use continuum::Point;
+pub use distribution::Distribution;
+pub use hash::Hash;
+pub use hash_tag::HashTag;
+pub use order::order;
+pub use router::Router;
+pub use router::RouterServer;
+pub use router::RouterSpec;

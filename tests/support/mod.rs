@@ -1,0 +1,70 @@
+//! What end-to-end tests stand on: real servers, the proxies, a tiny client.
+//!
+//! ```ignore
+//! mod support;
+//!
+//! let redis = support::Redis::start();
+//! let proxy = support::Proxy::start(support::Program::Coremux, |listen| {
+//!     format!(
+//!         "alpha:\n  listen: {}\n  redis: true\n  servers:\n   - {}:1 one\n",
+//!         listen.tcp("alpha"),
+//!         redis.address()
+//!     )
+//! });
+//! let mut client = proxy.client("alpha");
+//! assert_eq!(client.call(["SET", "key", "value"]), support::Reply::ok());
+//! ```
+//!
+//! Everything that is started is killed when its value is dropped, and has its own directory. Ports
+//! come from the kernel and stay reserved, so tests may run beside each other. Nothing sleeps for
+//! a guess: [`eventually`] polls a condition until [`PATIENCE`] is over. A program that is not
+//! installed, or does not start, fails the test with what it logged.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "each test file is a crate of its own and uses a part of this"
+)]
+#![allow(
+    clippy::unwrap_used,
+    reason = "all of this is tests: what fails, fails the test"
+)]
+
+mod client;
+mod port;
+mod process;
+mod proxy;
+mod redis;
+mod reply;
+
+use std::time::Duration;
+use std::time::Instant;
+
+pub use client::Client;
+pub use port::Port;
+pub use process::Process;
+pub use proxy::Listen;
+pub use proxy::Program;
+pub use proxy::Proxy;
+pub use redis::Redis;
+pub use reply::Reply;
+
+/// How long anything may take before the test fails: far longer than it takes on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Polls until there is an answer, and fails with `what` when [`PATIENCE`] is over.
+pub fn eventually<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "a test waits for real processes by the real clock"
+    )]
+    let now = Instant::now;
+    let deadline = now() + PATIENCE;
+    loop {
+        if let Some(answer) = poll() {
+            return answer;
+        }
+        assert!(now() < deadline, "not within {PATIENCE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}

@@ -1,0 +1,182 @@
+//! The proxy under test, or nutcracker to compare it with.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use super::Client;
+use super::PATIENCE;
+use super::Port;
+use super::Process;
+use super::eventually;
+
+/// Which proxy; both take the same configuration file and arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// The one built from this source.
+    Coremux,
+    /// Debian's twemproxy.
+    Nutcracker,
+}
+
+/// Gives out listening addresses while a configuration file is written.
+#[derive(Debug)]
+pub struct Listen {
+    directory: PathBuf,
+    tcp: BTreeMap<String, Port>,
+    unix: BTreeMap<String, PathBuf>,
+}
+
+impl Listen {
+    /// A fresh TCP address for `pool`, as `listen:` takes it.
+    pub fn tcp(&mut self, pool: &str) -> SocketAddr {
+        let port = Port::reserve();
+        let address = port.address();
+        self.tcp.insert(pool.to_owned(), port);
+        address
+    }
+
+    /// A unix socket for `pool`, as `listen:` takes it.
+    pub fn unix(&mut self, pool: &str) -> String {
+        let path = self.directory.join(format!("{pool}.sock"));
+        self.unix.insert(pool.to_owned(), path.clone());
+        path.to_str().expect("a directory in UTF-8").to_owned()
+    }
+}
+
+/// A running proxy.
+#[derive(Debug)]
+pub struct Proxy {
+    // Dropped in this order: the process before its directory.
+    process: Process,
+    listen: Listen,
+    stats: Port,
+    directory: TempDir,
+}
+
+impl Proxy {
+    /// Starts `program` with the file that `yml` writes, and waits until it listens everywhere.
+    ///
+    /// `yml` is called again, with other ports, if somebody took one of them in the meantime.
+    pub fn start(program: Program, yml: impl FnMut(&mut Listen) -> String) -> Proxy {
+        Proxy::start_with(program, &[], yml)
+    }
+
+    /// The same with further arguments, such as `["-m", "512"]`.
+    pub fn start_with(
+        program: Program,
+        arguments: &[&str],
+        mut yml: impl FnMut(&mut Listen) -> String,
+    ) -> Proxy {
+        loop {
+            if let Some(proxy) = Proxy::try_start(program, arguments, &mut yml) {
+                return proxy;
+            }
+        }
+    }
+
+    fn try_start(
+        program: Program,
+        arguments: &[&str],
+        yml: &mut impl FnMut(&mut Listen) -> String,
+    ) -> Option<Proxy> {
+        let directory = TempDir::new().unwrap();
+        let mut listen = Listen {
+            directory: directory.path().to_owned(),
+            tcp: BTreeMap::new(),
+            unix: BTreeMap::new(),
+        };
+        let stats = Port::reserve();
+        fs::write(directory.path().join("proxy.yml"), yml(&mut listen)).unwrap();
+        let process = Process::start(
+            Command::new(match program {
+                Program::Coremux => env!("CARGO_BIN_EXE_coremux"),
+                Program::Nutcracker => "nutcracker",
+            })
+            .arg("-c")
+            .arg(directory.path().join("proxy.yml"))
+            .args(["-a", "127.0.0.1", "-s", &stats.number().to_string()])
+            // Statistics that are at most this many milliseconds old.
+            .args(["-i", "100"])
+            .args(arguments),
+            &directory.path().join("proxy.log"),
+        );
+        let mut proxy = Proxy {
+            process,
+            listen,
+            stats,
+            directory,
+        };
+        eventually("the proxy listens", || {
+            if let Some(status) = proxy.process.ended() {
+                let log = proxy.process.log();
+                assert!(log.contains("in use"), "{program:?} {status}:\n{log}");
+                return Some(false);
+            }
+            proxy.is_ready().then_some(true)
+        })
+        .then_some(proxy)
+    }
+
+    fn is_ready(&self) -> bool {
+        let mut ports = self.listen.tcp.values().chain([&self.stats]);
+        let mut paths = self.listen.unix.values();
+        ports.all(|port| self.process.listens_on(port.number()))
+            && paths.all(|path| UnixStream::connect(path).is_ok())
+    }
+
+    /// A connection to `pool`.
+    pub fn client(&self, pool: &str) -> Client {
+        match self.listen.unix.get(pool) {
+            Some(path) => Client::connect_unix(path),
+            None => Client::connect(self.address(pool)),
+        }
+    }
+
+    /// Where `pool` listens, of those given out by [`Listen::tcp`].
+    pub fn address(&self, pool: &str) -> SocketAddr {
+        self.listen.tcp[pool].address()
+    }
+
+    /// Where its statistics are.
+    pub fn stats_address(&self) -> SocketAddr {
+        self.stats.address()
+    }
+
+    /// The statistics, one line of JSON.
+    pub fn stats(&self) -> String {
+        let mut stream = TcpStream::connect(self.stats_address()).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut json = String::new();
+        stream.read_to_string(&mut json).unwrap();
+        json
+    }
+
+    /// Writes another configuration file over the one it was started with.
+    pub fn write_config(&self, yml: &str) {
+        fs::write(self.config_path(), yml).unwrap();
+    }
+
+    /// Its configuration file.
+    pub fn config_path(&self) -> PathBuf {
+        self.directory().join("proxy.yml")
+    }
+
+    /// A directory of its own, with its configuration and log.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The process, for its log, signals and end.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+}
