@@ -1,159 +1,81 @@
-//! twemproxy's configuration file: file → raw → validated.
+//! twemproxy's configuration file: text → raw → validated.
 //!
-//! Owns: the grammar of the file, its defaults and its rules. Never: opens a socket, resolves a
-//! name, knows what the keys are used for.
+//! Owns: the grammar of the file, its defaults and its rules, where in the file a mistake is.
+//! Never: opens a socket, resolves a name, knows what the keys are used for.
+//!
+//! ```text
+//! text ─ serde_yaml ─► raw tree ─┐
+//!      └ saphyr ─► positions ────┴─► nodes with places ─ keys' table ─► drafts ─ rules ─► Config
+//! ```
+//!
+//! Every problem of a file is reported, not only the first; no text of the file survives in
+//! [`Config`] except names, and passwords as [`Secret`]s.
 
-use std::net::SocketAddr;
-use std::num::NonZeroU32;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+mod address;
+mod draft;
+mod error;
+mod findings;
+mod keys;
+mod order;
+mod pool;
+mod position;
+mod raw;
+mod scalar;
+mod types;
+mod validate;
+mod warning;
 
-use crate::route::Distribution;
-use crate::route::Hash;
-use crate::route::HashTag;
+use std::path::Path;
 
-/// A file that passed every rule. Pools are in twemproxy's order (shorter name first, then bytes).
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// At least one.
-    pub pools: Vec<PoolConfig>,
-}
+pub use error::ConfigError;
+pub use error::ConfigErrorKind;
+pub use error::ConfigErrors;
+pub use keys::KEYS;
+pub use keys::Key;
+pub use order::twemproxy_order;
+pub use types::Config;
+pub use types::HostPort;
+pub use types::ListenAddress;
+pub use types::OnServerFailure;
+pub use types::PoolConfig;
+pub use types::Protocol;
+pub use types::Secret;
+pub use types::ServerAddress;
+pub use types::ServerConfig;
+pub use types::UnknownCommands;
+pub use warning::Warning;
+pub use warning::WarningKind;
 
-/// A listening address and the servers behind it.
-#[derive(Clone, Debug)]
-pub struct PoolConfig {
-    /// The top-level key in the file.
-    pub name: Arc<str>,
-    /// Where clients connect.
-    pub listen: ListenAddress,
-    /// `freebind`: listen on an address that this host does not have yet (a virtual IP).
-    pub freebind: bool,
-    /// `client_connections`: the most clients at once in the process; `None` (0) is no limit.
-    pub client_connections: Option<NonZeroU32>,
-    /// `hash`.
-    pub hash: Hash,
-    /// `hash_tag`.
-    pub hash_tag: Option<HashTag>,
-    /// `distribution`.
-    pub distribution: Distribution,
-    /// `timeout`: how long a request may take; `None` is for ever.
-    pub timeout: Option<Duration>,
-    /// `backlog` of listen(2).
-    pub backlog: u32,
-    /// `tcpkeepalive` on clients' sockets.
-    pub tcpkeepalive: bool,
-    /// `redis`: which protocol the pool speaks.
-    pub protocol: Protocol,
-    /// `redis_auth`: the password asked of clients and given to servers.
-    pub redis_auth: Option<Secret>,
-    /// `redis_db`: the database selected on every server connection.
-    pub redis_db: u32,
-    /// `preconnect`: connect to every server at start.
-    pub preconnect: bool,
-    /// `auto_eject_hosts`.
-    pub auto_eject_hosts: bool,
-    /// `server_connections` to each server, for each worker.
-    pub server_connections: NonZeroU32,
-    /// `server_retry_timeout`.
-    pub server_retry_timeout: Duration,
-    /// `server_failure_limit`.
-    pub server_failure_limit: u32,
-    /// `unknown_commands`: what happens to a command that is not in the table.
-    pub unknown_commands: UnknownCommands,
-    /// At least one, in twemproxy's order (shorter name first, then bytes).
-    pub servers: Vec<ServerConfig>,
-}
-
-/// One configured server.
-#[derive(Clone, Debug)]
-pub struct ServerConfig {
-    /// What the continuum and the statistics call it: the name, or twemproxy's text without one.
-    pub name: Arc<str>,
-    /// Whether the file gave a name, so that a changed address moves no key.
-    pub named: bool,
-    /// Where it is.
-    pub address: ServerAddress,
-    /// At least 1.
-    pub weight: NonZeroU32,
-}
-
-/// Where a pool listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ListenAddress {
-    /// `ip:port`, `[ip6]:port`, or `name:port` (resolved when the listener is opened).
-    Tcp(HostPort),
-    /// `/path[ mode]`.
-    Unix {
-        /// The socket's path.
-        path: PathBuf,
-        /// The permission bits, at most 0777; `None` leaves what the umask gives.
-        mode: Option<u32>,
-    },
-}
-
-/// Where a server is.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum ServerAddress {
-    /// `host:port`.
-    Tcp(HostPort),
-    /// `/path`.
-    Unix(PathBuf),
-}
-
-/// A host and a port.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum HostPort {
-    /// The host was an IP address.
-    Ip(SocketAddr),
-    /// The host is a name that the resolver knows.
-    Name {
-        /// As in the file.
-        host: Arc<str>,
-        /// 1..=65535.
-        port: u16,
-    },
-}
-
-/// What a pool speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// RESP.
-    Redis,
-    /// memcached's text protocol.
-    Memcached,
-}
-
-/// What a command that is not in the table gets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum UnknownCommands {
-    /// An error reply.
-    #[default]
-    Refuse,
-    /// Its first argument is taken for a key.
-    Forward,
-}
-
-/// A password: it is compared, and sent, and never printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Vec<u8>);
-
-impl Secret {
-    /// Takes the password's bytes.
-    #[must_use]
-    pub fn new(bytes: impl Into<Vec<u8>>) -> Secret {
-        Secret(bytes.into())
+impl Config {
+    /// Reads and validates the file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// Every problem of the file, or why it cannot be read.
+    pub fn read(path: &Path) -> Result<Config, ConfigErrors> {
+        let file = path.display().to_string();
+        match std::fs::read(path) {
+            Ok(bytes) => match std::str::from_utf8(&bytes) {
+                Ok(text) => Config::parse(text, &file),
+                Err(error) => Err(ConfigErrors::not_utf8(&file, &bytes, &error)),
+            },
+            Err(error) => Err(ConfigErrors::unreadable(&file, &error)),
+        }
     }
 
-    /// The password's bytes, for comparing and sending.
-    #[must_use]
-    pub fn expose(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Secret(…)")
+    /// Validates `text`; `file` is what error messages call it.
+    ///
+    /// # Errors
+    ///
+    /// Every problem of the text.
+    pub fn parse(text: &str, file: &str) -> Result<Config, ConfigErrors> {
+        // A byte order mark is not part of the first pool's name.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        match raw::read(text) {
+            Ok(root) => {
+                validate::config(&root, file).map_err(|errors| ConfigErrors::new(file, errors))
+            }
+            Err(error) => Err(ConfigErrors::new(file, vec![error])),
+        }
     }
 }

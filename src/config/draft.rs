@@ -1,0 +1,160 @@
+//! A pool while its keys are being read.
+//!
+//! Owns: the defaults. Never: a rule; a draft may still lack what a pool must have.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::types::ListenAddress;
+use crate::config::types::OnServerFailure;
+use crate::config::types::PoolConfig;
+use crate::config::types::Protocol;
+use crate::config::types::Secret;
+use crate::config::types::ServerConfig;
+use crate::config::types::UnknownCommands;
+use crate::config::warning::WarningKind;
+use crate::route::Distribution;
+use crate::route::Hash;
+use crate::route::HashTag;
+
+/// The longest most clients wait is one second: a request is held for most of that, and the
+/// client still gets an answer instead of giving up.
+const HOLD_TIME: Duration = Duration::from_millis(800);
+
+/// 64 MiB: what 50 000 writes a second of 1 KiB amount to in `HOLD_TIME`, and half as much again.
+const HOLD_BYTES: usize = 64 << 20;
+
+/// 64 MiB: twice what Redis lets wait for a subscriber (`client-output-buffer-limit pubsub 32mb`),
+/// so that a long pipeline of large values is read at leisure, while 100 clients that read nothing
+/// cannot take more than 6.4 GB.
+const CLIENT_OUTPUT_LIMIT: usize = 64 << 20;
+
+/// 4096: the longest pipelines in use are of about 1000 requests; a slot costs some 50 bytes.
+const CLIENT_REQUESTS_IN_FLIGHT: NonZeroU32 = NonZeroU32::new(4096).expect("not zero");
+
+/// 64 MiB: half a second of a 1 Gbit/s link; what waits longer than that only waits.
+const SERVER_QUEUE_BYTES: usize = 64 << 20;
+
+/// One second: SYN and its first retransmission.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(1000);
+
+/// Half a minute: the shortest time-to-live in common use for names that move.
+const RESOLVE_INTERVAL: Duration = Duration::from_millis(30_000);
+
+/// What the keys read so far say; the rest are defaults (twemproxy: `CONF_DEFAULT_*` in
+/// `src/nc_conf.h`).
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub(super) listen: Option<ListenAddress>,
+    pub(super) freebind: bool,
+    pub(super) client_connections: Option<NonZeroU32>,
+    pub(super) hash: Hash,
+    pub(super) hash_tag: Option<HashTag>,
+    pub(super) distribution: Distribution,
+    pub(super) timeout: Option<Duration>,
+    pub(super) backlog: u32,
+    pub(super) tcpkeepalive: bool,
+    /// `None` until `redis:` is read.
+    pub(super) protocol: Option<Protocol>,
+    pub(super) redis_auth: Option<Secret>,
+    pub(super) redis_db: u32,
+    pub(super) preconnect: bool,
+    pub(super) auto_eject_hosts: Option<bool>,
+    pub(super) server_connections: NonZeroU32,
+    pub(super) server_retry_timeout: Duration,
+    pub(super) server_failure_limit: u32,
+    pub(super) unknown_commands: UnknownCommands,
+    pub(super) on_server_failure: Option<OnServerFailure>,
+    pub(super) hold_time: Duration,
+    pub(super) hold_bytes: usize,
+    pub(super) client_output_limit: usize,
+    pub(super) client_requests_in_flight: NonZeroU32,
+    pub(super) server_queue_bytes: usize,
+    pub(super) client_idle_timeout: Option<Duration>,
+    pub(super) connect_timeout: Duration,
+    pub(super) resolve_interval: Option<Duration>,
+    /// What is odd about the key read last.
+    pub(super) odd: Option<WarningKind>,
+}
+
+impl Draft {
+    /// A pool with nothing but defaults.
+    pub(super) fn new() -> Draft {
+        Draft {
+            listen: None,
+            freebind: false,
+            client_connections: None,
+            hash: Hash::Fnv1a64,
+            hash_tag: None,
+            distribution: Distribution::Ketama,
+            timeout: None,
+            backlog: 512,
+            tcpkeepalive: false,
+            protocol: None,
+            redis_auth: None,
+            redis_db: 0,
+            preconnect: false,
+            auto_eject_hosts: None,
+            server_connections: NonZeroU32::MIN,
+            server_retry_timeout: Duration::from_millis(30_000),
+            server_failure_limit: 2,
+            unknown_commands: UnknownCommands::Refuse,
+            on_server_failure: None,
+            hold_time: HOLD_TIME,
+            hold_bytes: HOLD_BYTES,
+            client_output_limit: CLIENT_OUTPUT_LIMIT,
+            client_requests_in_flight: CLIENT_REQUESTS_IN_FLIGHT,
+            server_queue_bytes: SERVER_QUEUE_BYTES,
+            client_idle_timeout: None,
+            connect_timeout: CONNECT_TIMEOUT,
+            resolve_interval: Some(RESOLVE_INTERVAL),
+            odd: None,
+        }
+    }
+
+    /// What becomes of requests for a failed server: as said, or as `auto_eject_hosts` implies.
+    pub(super) fn failure_policy(&self) -> OnServerFailure {
+        match (self.on_server_failure, self.auto_eject_hosts) {
+            (Some(said), _) => said,
+            (None, Some(true)) => OnServerFailure::Rehash,
+            (None, Some(false) | None) => OnServerFailure::Fail,
+        }
+    }
+
+    /// The pool, if the draft says where it listens.
+    pub(super) fn finish(self, name: &str, servers: Vec<ServerConfig>) -> Option<PoolConfig> {
+        let on_server_failure = self.failure_policy();
+        Some(PoolConfig {
+            name: Arc::from(name),
+            listen: self.listen?,
+            freebind: self.freebind,
+            client_connections: self.client_connections,
+            hash: self.hash,
+            hash_tag: self.hash_tag,
+            distribution: self.distribution,
+            timeout: self.timeout,
+            backlog: self.backlog,
+            tcpkeepalive: self.tcpkeepalive,
+            protocol: self.protocol.unwrap_or(Protocol::Memcached),
+            redis_auth: self.redis_auth,
+            redis_db: self.redis_db,
+            preconnect: self.preconnect,
+            auto_eject_hosts: on_server_failure == OnServerFailure::Rehash,
+            server_connections: self.server_connections,
+            server_retry_timeout: self.server_retry_timeout,
+            server_failure_limit: self.server_failure_limit,
+            unknown_commands: self.unknown_commands,
+            on_server_failure,
+            hold_time: self.hold_time,
+            hold_bytes: self.hold_bytes,
+            client_output_limit: self.client_output_limit,
+            client_requests_in_flight: self.client_requests_in_flight,
+            server_queue_bytes: self.server_queue_bytes,
+            client_idle_timeout: self.client_idle_timeout,
+            connect_timeout: self.connect_timeout,
+            resolve_interval: self.resolve_interval,
+            servers,
+        })
+    }
+}

@@ -1,0 +1,239 @@
+//! Raw → validated: one pool.
+//!
+//! Owns: the rules about more than one key of a pool, and about its servers together; the order
+//! of servers. Never: stops at the first problem; the grammar of one value, which is `scalar`'s
+//! and `address`'s.
+
+use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
+use crate::config::address;
+use crate::config::draft::Draft;
+use crate::config::error::ConfigErrorKind;
+use crate::config::findings::Findings;
+use crate::config::findings::what_is;
+use crate::config::keys;
+use crate::config::keys::Set;
+use crate::config::order::twemproxy_order;
+use crate::config::position::Place;
+use crate::config::raw::Node;
+use crate::config::raw::Value;
+use crate::config::types::ListenAddress;
+use crate::config::types::OnServerFailure;
+use crate::config::types::PoolConfig;
+use crate::config::types::Protocol;
+use crate::config::types::ServerConfig;
+use crate::config::validate::INDICES_MAX;
+use crate::config::warning::WarningKind;
+
+/// A pool as far as it could be read.
+pub(super) struct PoolRead<'a> {
+    name: &'a str,
+    /// Where the name stands.
+    at: Place,
+    draft: Draft,
+    /// Where each key stands that the pool has, also one whose value is wrong.
+    keys: BTreeMap<&'static str, Place>,
+    servers: Vec<ServerConfig>,
+}
+
+/// Reads the pool `name`, whose keys are in `value`.
+pub(super) fn read<'a>(
+    name: &'a str,
+    at: Place,
+    value: &Node,
+    findings: &mut Findings,
+) -> PoolRead<'a> {
+    let mut pool = PoolRead {
+        name,
+        at,
+        draft: Draft::new(),
+        keys: BTreeMap::new(),
+        servers: Vec::new(),
+    };
+    let Value::Map(entries) = &value.value else {
+        let found = what_is(&value.value);
+        findings.error(at, name, ConfigErrorKind::NotAPool { found });
+        return pool;
+    };
+    for (key, value) in entries {
+        pool.key(key, value, findings);
+    }
+    pool.check_required(findings);
+    pool.check_contradictions(findings);
+    pool.look_for_oddities(findings);
+    pool
+}
+
+impl PoolRead<'_> {
+    /// Where the pool listens, and where in the file it says so.
+    pub(super) fn listen(&self) -> Option<(&ListenAddress, Place)> {
+        let at = self.keys.get("listen")?;
+        Some((self.draft.listen.as_ref()?, *at))
+    }
+
+    /// The pool, unless a problem was found that leaves it without a place to listen.
+    pub(super) fn finish(self) -> Option<PoolConfig> {
+        self.draft.finish(self.name, self.servers)
+    }
+
+    fn path(&self, key: &str) -> String {
+        format!("{}.{key}", self.name)
+    }
+
+    fn key(&mut self, key: &Node, value: &Node, findings: &mut Findings) {
+        let Some(name) = findings.name(key, self.name) else {
+            return;
+        };
+        let path = self.path(name);
+        let Some(row) = keys::find(name) else {
+            let nearest = keys::nearest(name);
+            findings.error(key.at, &path, ConfigErrorKind::UnknownKey { nearest });
+            return;
+        };
+        if let Some(first) = self.keys.get(row.name) {
+            let first_line = first.line;
+            findings.error(key.at, &path, ConfigErrorKind::KeyTwice { first_line });
+            return;
+        }
+        self.keys.insert(row.name, key.at);
+        match row.set {
+            Set::Servers => self.servers = servers(&path, key.at, value, findings),
+            Set::Text(set) => {
+                let Some((text, at)) = findings.one_text(&path, value) else {
+                    return;
+                };
+                match set(&mut self.draft, text) {
+                    Ok(()) => {
+                        if let Some(odd) = self.draft.odd.take() {
+                            findings.warning(at, &path, odd);
+                        }
+                    }
+                    Err(kind) => findings.error(at, &path, kind),
+                }
+            }
+        }
+    }
+
+    fn check_required(&self, findings: &mut Findings) {
+        if !self.keys.contains_key("listen") {
+            findings.error(self.at, self.name, ConfigErrorKind::ListenMissing);
+        }
+        if !self.keys.contains_key("servers") {
+            findings.error(self.at, self.name, ConfigErrorKind::NoServers);
+        }
+    }
+
+    fn check_contradictions(&self, findings: &mut Findings) {
+        let draft = &self.draft;
+        if let Some(&at) = self.keys.get("redis_auth") {
+            // A `redis:` that could not be read has its own error.
+            let unread = draft.protocol.is_none() && self.keys.contains_key("redis");
+            let memcached = draft.protocol != Some(Protocol::Redis) && !unread;
+            if memcached && draft.redis_auth.is_some() {
+                let path = self.path("redis_auth");
+                findings.error(at, &path, ConfigErrorKind::AuthWithoutRedis);
+            }
+        }
+        let said = (draft.auto_eject_hosts, draft.on_server_failure);
+        if let (Some(ejects), Some(policy)) = said {
+            if ejects != (policy == OnServerFailure::Rehash) {
+                let line = |key| self.keys.get(key).map_or(0, |at: &Place| at.line);
+                let at = self.keys.get("on_server_failure").unwrap_or(&self.at);
+                let line = line("auto_eject_hosts");
+                let kind = ConfigErrorKind::EjectContradiction { ejects, line };
+                findings.error(*at, &self.path("on_server_failure"), kind);
+            }
+        }
+    }
+
+    fn look_for_oddities(&self, findings: &mut Findings) {
+        let policy = self.draft.failure_policy();
+        if policy == OnServerFailure::Rehash {
+            let key = match self.keys.contains_key("auto_eject_hosts") {
+                true => "auto_eject_hosts",
+                false => "on_server_failure",
+            };
+            let at = *self.keys.get(key).unwrap_or(&self.at);
+            let mut unnamed = self.servers.iter().filter(|server| !server.named);
+            if let Some(example) = unnamed.next() {
+                let kind = WarningKind::EjectsUnnamedServers {
+                    example: example.name.to_string(),
+                    unnamed: unnamed.count() + 1,
+                };
+                findings.warning(at, &self.path(key), kind);
+            }
+            if self.draft.timeout.is_none() {
+                findings.warning(at, &self.path(key), WarningKind::EjectsWithoutTimeout);
+            }
+        }
+        if policy != OnServerFailure::Hold {
+            for key in ["hold_ms", "hold_bytes"] {
+                if let Some(&at) = self.keys.get(key) {
+                    findings.warning(at, &self.path(key), WarningKind::HoldsNothing);
+                }
+            }
+        }
+    }
+}
+
+/// The servers in twemproxy's order; `at` is where their key stands.
+fn servers(path: &str, at: Place, value: &Node, findings: &mut Findings) -> Vec<ServerConfig> {
+    let items = match &value.value {
+        Value::List(items) => items.as_slice(),
+        // One server needs no list.
+        Value::Text(text) if !text.is_empty() => std::slice::from_ref(value),
+        _ => &[],
+    };
+    if items.is_empty() {
+        findings.error(at, path, ConfigErrorKind::NoServers);
+    }
+    if items.len() > INDICES_MAX {
+        let kind = ConfigErrorKind::TooMany {
+            what: "servers",
+            count: items.len(),
+            limit: INDICES_MAX,
+        };
+        findings.error(at, path, kind);
+        return Vec::new();
+    }
+    let mut names: HashMap<Arc<str>, Place> = HashMap::new();
+    let mut servers = Vec::with_capacity(items.len());
+    for (index, item) in items.iter().enumerate() {
+        let path = format!("{path}[{index}]");
+        let Value::Text(text) = &item.value else {
+            let found = what_is(&item.value);
+            findings.error(item.at, &path, ConfigErrorKind::NotOneValue { found });
+            continue;
+        };
+        let server = match address::server(text) {
+            Ok((server, odd)) => {
+                if let Some(odd) = odd {
+                    findings.warning(item.at, &path, odd);
+                }
+                server
+            }
+            Err(kind) => {
+                findings.error(item.at, &path, kind);
+                continue;
+            }
+        };
+        match names.entry(Arc::clone(&server.name)) {
+            Entry::Vacant(first) => {
+                first.insert(item.at);
+            }
+            Entry::Occupied(first) => {
+                let kind = ConfigErrorKind::ServerTwice {
+                    name: server.name.to_string(),
+                    first_line: first.get().line,
+                };
+                findings.error(item.at, &path, kind);
+            }
+        }
+        servers.push(server);
+    }
+    servers.sort_by(|a, b| twemproxy_order(&a.name, &b.name));
+    servers
+}

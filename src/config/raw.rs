@@ -1,0 +1,250 @@
+//! The file as `serde_yaml` reads it: a tree of texts, each with its place.
+//!
+//! Owns: reading YAML. Never: what a key means.
+//!
+//! twemproxy sees the text of a scalar and nothing else: `redis_auth: 0123` is four digits,
+//! `redis_auth: 1e3` is not a thousand, `~` is a name like another. `serde_yaml` gives the text
+//! only to those who ask for a string, and answers a list with an error. So a file is read twice:
+//! once for its shape, once for its texts, asking of each value what it is.
+
+use std::fmt;
+
+use serde::de::Deserialize;
+use serde::de::DeserializeSeed;
+use serde::de::Deserializer;
+use serde::de::EnumAccess;
+use serde::de::IgnoredAny;
+use serde::de::MapAccess;
+use serde::de::SeqAccess;
+use serde::de::VariantAccess;
+use serde::de::Visitor;
+
+use crate::config::error::ConfigError;
+use crate::config::error::ConfigErrorKind;
+use crate::config::position::Place;
+use crate::config::position::Places;
+
+/// A value and where it stands.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) at: Place,
+    pub(super) value: Value,
+}
+
+/// What a value is, before any rule.
+#[derive(Debug, PartialEq)]
+pub(super) enum Value {
+    /// The text of a scalar; quotes and escapes are resolved, nothing else is.
+    Text(String),
+    List(Vec<Node>),
+    /// In the file's order, a key given twice stands twice.
+    Map(Vec<(Node, Node)>),
+    /// A value with a tag such as `!include`, which this program does not know.
+    Tagged,
+    /// There is no document.
+    Nothing,
+}
+
+impl PartialEq for Node {
+    fn eq(&self, other: &Node) -> bool {
+        self.value == other.value
+    }
+}
+
+/// Reads `text`, which must be one YAML document.
+pub(super) fn read(text: &str) -> Result<Node, ConfigError> {
+    let places = Places::of(text);
+    let shape = Shape::deserialize(serde_yaml::Deserializer::from_str(text)).map_err(yaml_error)?;
+    let root = Shaped {
+        shape: &shape,
+        places: Some(&places),
+        holder: Place::START,
+    };
+    root.deserialize(serde_yaml::Deserializer::from_str(text))
+        .map_err(yaml_error)
+}
+
+/// The place is taken out of `serde_yaml`'s message, since every message here begins with one.
+fn yaml_error(error: serde_yaml::Error) -> ConfigError {
+    let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let mut message = error.to_string();
+    let mut place = Place::START;
+    if let Some(location) = error.location() {
+        let (line, column) = (location.line(), location.column());
+        message = message.replacen(&format!(" at line {line} column {column}"), "", 1);
+        place = Place {
+            line: narrow(line),
+            column: narrow(column),
+        };
+    }
+    ConfigError::at(place, "", ConfigErrorKind::Yaml { message })
+}
+
+/// What a value is, without its texts.
+enum Shape {
+    Text,
+    List(Vec<Shape>),
+    Map(Vec<(Shape, Shape)>),
+    Tagged,
+    Nothing,
+}
+
+impl<'de> Deserialize<'de> for Shape {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Shape, D::Error> {
+        deserializer.deserialize_any(ShapeVisitor)
+    }
+}
+
+struct ShapeVisitor;
+
+impl<'de> Visitor<'de> for ShapeVisitor {
+    type Value = Shape;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any YAML")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Shape, E> {
+        Ok(Shape::Text)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Shape, E> {
+        Ok(Shape::Text)
+    }
+
+    fn visit_i128<E>(self, _: i128) -> Result<Shape, E> {
+        Ok(Shape::Text)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Shape, E> {
+        Ok(Shape::Text)
+    }
+
+    fn visit_u128<E>(self, _: u128) -> Result<Shape, E> {
+        Ok(Shape::Text)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Shape, E> {
+        Ok(Shape::Text)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Shape, E> {
+        Ok(Shape::Text)
+    }
+
+    /// `~`, `null` and an empty value are texts to twemproxy.
+    fn visit_unit<E>(self) -> Result<Shape, E> {
+        Ok(Shape::Text)
+    }
+
+    /// An empty file.
+    fn visit_none<E>(self) -> Result<Shape, E> {
+        Ok(Shape::Nothing)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Shape, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element()? {
+            items.push(item);
+        }
+        Ok(Shape::List(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Shape, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = map.next_entry()? {
+            entries.push(entry);
+        }
+        Ok(Shape::Map(entries))
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, data: A) -> Result<Shape, A::Error> {
+        let (IgnoredAny, variant) = data.variant()?;
+        let IgnoredAny = variant.newtype_variant()?;
+        Ok(Shape::Tagged)
+    }
+}
+
+/// Reads a value of a known shape, with its texts.
+#[derive(Clone, Copy)]
+struct Shaped<'a> {
+    shape: &'a Shape,
+    /// `None` where the parser of positions sees the file otherwise.
+    places: Option<&'a Places>,
+    /// The place of what holds this value.
+    holder: Place,
+}
+
+impl<'a> Shaped<'a> {
+    fn at(self) -> Place {
+        self.places.map_or(self.holder, |places| places.at)
+    }
+
+    fn child(self, index: usize, shape: &'a Shape) -> Shaped<'a> {
+        Shaped {
+            shape,
+            places: self.places.and_then(|places| places.child(index)),
+            holder: self.at(),
+        }
+    }
+
+    fn node(self, value: Value) -> Node {
+        Node {
+            at: self.at(),
+            value,
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Shaped<'_> {
+    type Value = Node;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+        match self.shape {
+            Shape::Text => deserializer.deserialize_str(self),
+            Shape::List(_) => deserializer.deserialize_seq(self),
+            Shape::Map(_) => deserializer.deserialize_map(self),
+            Shape::Tagged => {
+                IgnoredAny::deserialize(deserializer).map(|_| self.node(Value::Tagged))
+            }
+            Shape::Nothing => {
+                IgnoredAny::deserialize(deserializer).map(|_| self.node(Value::Nothing))
+            }
+        }
+    }
+}
+
+impl<'de> Visitor<'de> for Shaped<'_> {
+    type Value = Node;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("what the file held a moment ago")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Node, E> {
+        Ok(self.node(Value::Text(text.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Node, A::Error> {
+        let mut items = Vec::new();
+        if let Shape::List(shapes) = self.shape {
+            for (index, shape) in shapes.iter().enumerate() {
+                items.extend(seq.next_element_seed(self.child(index, shape))?);
+            }
+        }
+        Ok(self.node(Value::List(items)))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
+        let mut entries = Vec::new();
+        if let Shape::Map(shapes) = self.shape {
+            for (index, (key, value)) in shapes.iter().enumerate() {
+                if let Some(key) = map.next_key_seed(self.child(2 * index, key))? {
+                    let value = map.next_value_seed(self.child(2 * index + 1, value))?;
+                    entries.push((key, value));
+                }
+            }
+        }
+        Ok(self.node(Value::Map(entries)))
+    }
+}

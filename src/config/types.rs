@@ -1,0 +1,217 @@
+//! What a valid file says, in types.
+//!
+//! Owns: the shapes that the rest of the house reads. Never: a text that has still to be
+//! understood, a default that is not written in `draft`.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::warning::Warning;
+use crate::route::Distribution;
+use crate::route::Hash;
+use crate::route::HashTag;
+
+/// A file that passed every rule. Pools are in twemproxy's order (shorter name first, then bytes).
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// At least one.
+    pub pools: Vec<PoolConfig>,
+    /// What is allowed and probably not meant, in the file's order.
+    pub(super) warnings: Vec<Warning>,
+}
+
+impl Config {
+    /// What the start-up logs: facts that are allowed and probably not meant, in the file's order.
+    #[must_use]
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+}
+
+/// A listening address and the servers behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolConfig {
+    /// The top-level key in the file.
+    pub name: Arc<str>,
+    /// Where clients connect.
+    pub listen: ListenAddress,
+    /// `freebind`: listen on an address that this host does not have yet (a virtual IP).
+    pub freebind: bool,
+    /// `client_connections`: the most clients at once in the process; `None` (0) is no limit.
+    pub client_connections: Option<NonZeroU32>,
+    /// `hash`.
+    pub hash: Hash,
+    /// `hash_tag`.
+    pub hash_tag: Option<HashTag>,
+    /// `distribution`.
+    pub distribution: Distribution,
+    /// `timeout`: how long a request may take; `None` is for ever.
+    pub timeout: Option<Duration>,
+    /// `backlog` of listen(2).
+    pub backlog: u32,
+    /// `tcpkeepalive` on clients' sockets.
+    pub tcpkeepalive: bool,
+    /// `redis`: which protocol the pool speaks.
+    pub protocol: Protocol,
+    /// `redis_auth`: the password asked of clients and given to servers.
+    pub redis_auth: Option<Secret>,
+    /// `redis_db`: the database selected on every server connection.
+    pub redis_db: u32,
+    /// `preconnect`: connect to every server at start.
+    pub preconnect: bool,
+    /// `auto_eject_hosts`; true if and only if `on_server_failure` is [`OnServerFailure::Rehash`].
+    pub auto_eject_hosts: bool,
+    /// `server_connections` to each server, for each worker.
+    pub server_connections: NonZeroU32,
+    /// `server_retry_timeout`: how long a server stays ejected before it is tried again.
+    pub server_retry_timeout: Duration,
+    /// `server_failure_limit`: this many failures in a row eject a server.
+    pub server_failure_limit: u32,
+    /// `unknown_commands`: what happens to a command that is not in the table.
+    pub unknown_commands: UnknownCommands,
+    /// `on_server_failure`: what becomes of the requests for a server that does not serve.
+    pub on_server_failure: OnServerFailure,
+    /// `hold_ms`: the longest a request is held for a server that fails; zero holds nothing. Of
+    /// use only with [`OnServerFailure::Hold`].
+    pub hold_time: Duration,
+    /// `hold_bytes`: how many bytes of requests a worker holds for one server.
+    pub hold_bytes: usize,
+    /// `client_output_limit`: how many bytes of replies may wait for a client that does not read
+    /// them; at least 1.
+    pub client_output_limit: usize,
+    /// `client_requests_in_flight`: how many requests of one client may await replies before the
+    /// proxy stops reading from it.
+    pub client_requests_in_flight: NonZeroU32,
+    /// `server_queue_bytes`: how many bytes of requests may wait to be sent on one server
+    /// connection before the proxy stops reading from the clients that fill it; at least 1.
+    pub server_queue_bytes: usize,
+    /// `client_idle_timeout`: a client that says nothing for this long, with no reply due, is
+    /// closed; `None` (0) is never.
+    pub client_idle_timeout: Option<Duration>,
+    /// `connect_timeout`: how long connecting to a server may take; never zero.
+    pub connect_timeout: Duration,
+    /// `resolve_interval`: how often a server's host name is resolved again; `None` (0) is only
+    /// when connecting.
+    pub resolve_interval: Option<Duration>,
+    /// At least one, in twemproxy's order (shorter name first, then bytes).
+    pub servers: Vec<ServerConfig>,
+}
+
+/// One configured server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerConfig {
+    /// What the continuum and the statistics call it: the name, or twemproxy's text without one.
+    pub name: Arc<str>,
+    /// Whether the file gave a name, so that a changed address moves no key.
+    pub named: bool,
+    /// Where it is.
+    pub address: ServerAddress,
+    /// At least 1.
+    pub weight: NonZeroU32,
+}
+
+/// Where a pool listens.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ListenAddress {
+    /// `ip:port`, `[ip6]:port`, or `name:port` (resolved when the listener is opened).
+    Tcp(HostPort),
+    /// `/path[ mode]`.
+    Unix {
+        /// The socket's path.
+        path: PathBuf,
+        /// The permission bits, at most 0777; `None` leaves what the umask gives.
+        mode: Option<u32>,
+    },
+}
+
+/// Where a server is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ServerAddress {
+    /// `host:port`.
+    Tcp(HostPort),
+    /// `/path`.
+    Unix(PathBuf),
+}
+
+/// A host and a port.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum HostPort {
+    /// The host was an IP address.
+    Ip(SocketAddr),
+    /// The host is a name that the resolver knows.
+    Name {
+        /// As in the file.
+        host: Arc<str>,
+        /// 1..=65535.
+        port: u16,
+    },
+}
+
+/// What a pool speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// RESP.
+    Redis,
+    /// memcached's text protocol.
+    Memcached,
+}
+
+/// What a command that is not in the table gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UnknownCommands {
+    /// An error reply.
+    #[default]
+    Refuse,
+    /// Its first argument is taken for a key.
+    Forward,
+}
+
+/// What becomes of the requests for a server that does not serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnServerFailure {
+    /// The server is ejected and its keys move to the others until it is readmitted
+    /// (`auto_eject_hosts: true`). For caches.
+    Rehash,
+    /// They get an error at once; no key moves. For data.
+    Fail,
+    /// They wait for the server to come back or to be replaced, within `hold_ms` and
+    /// `hold_bytes`, then get an error; no key moves. For data with failover.
+    Hold,
+}
+
+/// A password: it is compared, and sent, and never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Vec<u8>);
+
+impl Secret {
+    /// Takes the password's bytes.
+    #[must_use]
+    pub fn new(bytes: impl Into<Vec<u8>>) -> Secret {
+        Secret(bytes.into())
+    }
+
+    /// The password's bytes, for comparing and sending.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Secret;
+
+    #[test]
+    fn a_secret_is_never_printed() {
+        assert_eq!(format!("{:?}", Secret::new("hunter2")), "Secret(…)");
+    }
+}
