@@ -3,4 +3,5 @@
 //! Owns: frames of RESP, the command table, the texts of error replies.
 //! Never: a socket, a clock, where a key lives.
 
+pub mod command;
 pub mod resp;

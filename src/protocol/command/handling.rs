@@ -1,0 +1,123 @@
+//! What becomes of a command: which servers it goes to, how replies come together, and why not.
+
+/// How many arguments a command takes, its name (and a container's subcommand) included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arity {
+    /// This many.
+    Exactly(u8),
+    /// This many, or more.
+    AtLeast(u8),
+}
+
+impl Arity {
+    /// Whether `len` arguments will do.
+    #[must_use]
+    pub const fn allows(self, len: usize) -> bool {
+        match self {
+            Arity::Exactly(n) => len == n as usize,
+            Arity::AtLeast(n) => len >= n as usize,
+        }
+    }
+
+    /// As `COMMAND` gives it: `AtLeast(2)` is -2.
+    #[must_use]
+    pub const fn as_redis(self) -> i64 {
+        match self {
+            Arity::Exactly(n) => n as i64,
+            Arity::AtLeast(n) => -(n as i64),
+        }
+    }
+}
+
+/// What a command does to its keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Redis's flag `readonly`.
+    Read,
+    /// Redis's flag `write`.
+    Write,
+    /// Neither flag: it has no keys, or (`EVAL`) nobody can say what it does with them.
+    Unstated,
+}
+
+/// What the proxy does with a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handling {
+    /// Goes, as it is, to the one server where all of its keys live; an error if they do not.
+    Forward,
+    /// Has no key and may go to any server. As in twemproxy, the server of the key `placeholder`.
+    ForwardAnywhere,
+    /// Is split into one command of the same name for every server that holds some of its keys.
+    Split(Gather),
+    /// Is answered by the proxy.
+    Local(Local),
+    /// Gets an error reply.
+    Refuse(Refusal),
+}
+
+/// How the replies to the parts of a split command become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gather {
+    /// Arrays with one element a key: the elements, in the order of the keys.
+    Concat,
+    /// `+OK` from everyone.
+    AllOk,
+    /// Integers: their sum.
+    Sum,
+}
+
+/// The commands that the proxy answers by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is the command of that name")]
+pub enum Local {
+    Auth,
+    ClientGetname,
+    ClientId,
+    ClientInfo,
+    ClientNoEvict,
+    ClientNoTouch,
+    ClientSetinfo,
+    ClientSetname,
+    /// `COMMAND` and its subcommands: [`command_reply`](super::command_reply).
+    Command,
+    ConfigGet,
+    Echo,
+    Hello,
+    /// `HELP` of any container: [`help_reply`](super::help_reply).
+    Help,
+    Info,
+    Ping,
+    Quit,
+    Reset,
+    Select,
+    Time,
+}
+
+/// Why a command is refused. `Display` is the part of the error reply that says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// `MULTI` and what goes with it.
+    #[error("transactions are not offered here")]
+    Transaction,
+    /// `BLPOP` and the like.
+    #[error("a command that waits would hold up the server connection that clients share")]
+    Blocking,
+    /// Subscribing and publishing.
+    #[error("messages are not passed on here")]
+    PubSub,
+    /// What reads or changes every server's keys.
+    #[error("it concerns the keys of every server")]
+    EveryServer,
+    /// Scripts and functions, which live on each server by itself.
+    #[error("scripts and functions are to be managed on each server")]
+    Scripts,
+    /// What belongs to an operator.
+    #[error("servers are to be administered directly")]
+    Administration,
+    /// What would change a connection that other clients use as well.
+    #[error("it would change the server connection that clients share")]
+    ConnectionState,
+    /// Redis Cluster's commands; the text is Redis's own without cluster mode, which clients know.
+    #[error("This instance has cluster support disabled")]
+    ClusterDisabled,
+}

@@ -1,0 +1,32 @@
+//! Transactions.
+
+use super::Arity::AtLeast;
+use super::Arity::Exactly;
+use super::Command;
+use super::Flags;
+use super::Group;
+use super::Keys;
+use super::PEEKS;
+use super::Refusal;
+use super::Rows;
+use super::SESSION;
+use super::SESSION_BUSY;
+
+const TX: Rows = Rows(Group::Transactions);
+
+/// A row a line.
+#[rustfmt::skip]
+pub(super) static ROWS: &[Command] = &[
+    TX.keyless("discard", Exactly(1), SESSION_BUSY, "2.0.0", "Gives up a transaction.")
+        .refuse(Refusal::Transaction),
+    TX.keyless("exec", Exactly(1), SESSION.and(Flags::SKIP_SLOWLOG), "1.2.0",
+        "Executes a transaction.")
+        .refuse(Refusal::Transaction),
+    TX.keyless("multi", Exactly(1), SESSION_BUSY, "1.2.0", "Begins a transaction.")
+        .refuse(Refusal::Transaction),
+    TX.keyless("unwatch", Exactly(1), SESSION_BUSY, "2.2.0", "Forgets the watched keys.")
+        .refuse(Refusal::Transaction),
+    TX.keyless("watch", AtLeast(2), SESSION_BUSY, "2.2.0",
+        "Makes a transaction depend on keys that do not change.")
+        .with_keys(Keys::range(1, -1, 1, PEEKS)).refuse(Refusal::Transaction),
+];
