@@ -1,1 +1,10 @@
 //! reactor.
+
+mod mailbox;
+mod message;
+
+pub use mailbox::Receiver;
+pub use mailbox::Sender;
+pub use mailbox::mailbox;
+pub use message::FromWorker;
+pub use message::ToWorker;
