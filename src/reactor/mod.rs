@@ -1,5 +1,6 @@
 //! reactor.
 
+pub mod listener;
 mod mailbox;
 mod message;
 
