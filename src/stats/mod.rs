@@ -1,1 +1,24 @@
-//! stats.
+//! What is counted, and how it is printed: one table of metrics → structs, JSON, `-D`.
+//!
+//! Owns: names, kinds and meaning of every number. Never: a socket, a clock, a configuration, a
+//! lock: each worker writes its own numbers, and readers add them up.
+
+mod counter;
+mod json;
+mod table;
+mod worker;
+
+pub use counter::Counter;
+pub use json::Head;
+pub use json::to_json;
+pub use table::Kind;
+pub use table::Metric;
+pub use table::POOL_METRICS;
+pub use table::PoolCounters;
+pub use table::SERVER_METRICS;
+pub use table::ServerCounters;
+pub use table::describe;
+pub use worker::PoolShape;
+pub use worker::PoolStats;
+pub use worker::Shape;
+pub use worker::WorkerStats;

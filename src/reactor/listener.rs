@@ -1,0 +1,300 @@
+//! Opens the listening sockets of a pool: one for each worker.
+//!
+//! Owns: binding, the options that accepted sockets inherit, a Unix socket's file. Never: accepts.
+//! Lives at the start, before there are workers.
+
+use std::fs;
+use std::io;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::net::ToSocketAddrs;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::path::PathBuf;
+
+use socket2::Domain;
+use socket2::Protocol;
+use socket2::SockAddr;
+use socket2::Socket;
+use socket2::Type;
+use thiserror::Error;
+
+use crate::config::HostPort;
+use crate::config::ListenAddress;
+use crate::config::PoolConfig;
+
+/// The open sockets of a pool.
+#[derive(Debug)]
+pub struct Bound {
+    /// Non-blocking and listening, as many as workers were asked for. TCP sockets share the port
+    /// (the kernel spreads clients over them), Unix sockets are one socket.
+    pub sockets: Vec<OwnedFd>,
+    /// Where TCP sockets listen; the port is the kernel's choice when the file said 0.
+    pub address: Option<SocketAddr>,
+    /// A Unix socket's file, removed when this is dropped after the sockets.
+    pub file: Option<SocketFile>,
+}
+
+/// Why a socket could not be opened.
+#[derive(Debug, Error)]
+#[error("{owner}: cannot listen on {address}: {kind}")]
+pub struct ListenError {
+    /// `pool alpha`, `statistics`.
+    pub owner: String,
+    /// As in the file.
+    pub address: String,
+    /// The cause.
+    #[source]
+    pub kind: ListenErrorKind,
+}
+
+/// The causes, each with what to do about it.
+#[derive(Debug, Error)]
+pub enum ListenErrorKind {
+    /// Another process, or another pool, listens there.
+    #[error("the port is taken; `ss -ltnp` shows by whom")]
+    PortTaken,
+    /// The address is of another host.
+    #[error(
+        "not an address of this host; a virtual IP that is not here yet can be listened on with \
+         `freebind: true`"
+    )]
+    NotLocal,
+    /// A port below 1024.
+    #[error(
+        "ports below {0} are for root; use another, or give the program CAP_NET_BIND_SERVICE, or \
+         lower net.ipv4.ip_unprivileged_port_start"
+    )]
+    PrivilegedPort(u16),
+    /// The host is a name that does not resolve.
+    #[error("the name does not resolve: {0}")]
+    Name(io::Error),
+    /// Another process answers on the Unix socket.
+    #[error("another process listens on it")]
+    PathTaken,
+    /// There is a file of that name.
+    #[error("there is a file of that name that is not a socket")]
+    NotASocket,
+    /// The directory is missing, or not for us, or the path is too long.
+    #[error("{0}; is the directory there, and writable for the user of the program?")]
+    Path(io::Error),
+    /// The rest.
+    #[error("{0}")]
+    Os(io::Error),
+}
+
+/// Opens the listening sockets of `pool`, one for each of `workers`.
+///
+/// # Errors
+///
+/// With the likely cause; a second process on the same port is refused, although the workers of
+/// one process share it.
+pub fn bind(pool: &PoolConfig, workers: usize) -> Result<Bound, ListenError> {
+    let options = Options {
+        workers,
+        backlog: pool.backlog,
+        freebind: pool.freebind,
+        keepalive: pool.tcpkeepalive,
+    };
+    match &pool.listen {
+        ListenAddress::Tcp(address) => bind_tcp(address, options),
+        ListenAddress::Unix { path, mode } => bind_unix(path, *mode, options),
+    }
+    .map_err(|kind| ListenError {
+        owner: format!("pool {}", pool.name),
+        address: match &pool.listen {
+            ListenAddress::Tcp(address) => text_of(address),
+            ListenAddress::Unix { path, .. } => path.display().to_string(),
+        },
+        kind,
+    })
+}
+
+/// Opens one listening TCP socket for `owner` (`statistics`), outside of any pool.
+///
+/// # Errors
+///
+/// As [`bind`].
+pub fn bind_one(owner: &str, address: &HostPort) -> Result<std::net::TcpListener, ListenError> {
+    // As many as may connect between two passes of an executor that does little else.
+    let options = Options {
+        workers: 1,
+        backlog: 128,
+        freebind: false,
+        keepalive: false,
+    };
+    let refused = |kind| ListenError {
+        owner: owner.to_owned(),
+        address: text_of(address),
+        kind,
+    };
+    let mut bound = bind_tcp(address, options).map_err(refused)?;
+    let socket = bound.sockets.pop().expect("one socket for one worker");
+    Ok(std::net::TcpListener::from(socket))
+}
+
+#[derive(Clone, Copy)]
+struct Options {
+    workers: usize,
+    backlog: u32,
+    freebind: bool,
+    keepalive: bool,
+}
+
+impl Options {
+    fn backlog(self) -> i32 {
+        i32::try_from(self.backlog).unwrap_or(i32::MAX)
+    }
+}
+
+fn bind_tcp(address: &HostPort, options: Options) -> Result<Bound, ListenErrorKind> {
+    let mut at = resolve(address).map_err(ListenErrorKind::Name)?;
+    let mut sockets = Vec::with_capacity(options.workers);
+    for nth in 0..options.workers.max(1) {
+        let socket = open_tcp(at, nth, options).map_err(|e| cause(e, at.port()))?;
+        if let Some(bound_to) = socket.local_addr().ok().and_then(|a| a.as_socket()) {
+            at = bound_to;
+        }
+        sockets.push(OwnedFd::from(socket));
+    }
+    Ok(Bound {
+        sockets,
+        address: Some(at),
+        file: None,
+    })
+}
+
+// The first socket listens before it agrees to share its port, so that nobody else has the port,
+// and no second process of ours joins in and steals half of the clients.
+fn open_tcp(at: SocketAddr, nth: usize, options: Options) -> io::Result<Socket> {
+    let socket = Socket::new(
+        Domain::for_address(at),
+        Type::STREAM.nonblocking().cloexec(),
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    if options.freebind && at.is_ipv4() {
+        socket.set_freebind_v4(true)?;
+    } else if options.freebind {
+        socket.set_freebind_v6(true)?;
+    }
+    // Accepted sockets inherit both, which spares two system calls for each client.
+    socket.set_tcp_nodelay(true)?;
+    socket.set_keepalive(options.keepalive)?;
+    if nth > 0 {
+        socket.set_reuse_port(true)?;
+    }
+    socket.bind(&SockAddr::from(at))?;
+    socket.listen(options.backlog())?;
+    if nth == 0 && options.workers > 1 {
+        socket.set_reuse_port(true)?;
+    }
+    Ok(socket)
+}
+
+fn resolve(address: &HostPort) -> io::Result<SocketAddr> {
+    match address {
+        HostPort::Ip(at) => Ok(*at),
+        HostPort::Name { host, port } => (host.as_ref(), *port)
+            .to_socket_addrs()?
+            .next()
+            .ok_or_else(|| io::Error::from(ErrorKind::NotFound)),
+    }
+}
+
+fn cause(error: io::Error, port: u16) -> ListenErrorKind {
+    match error.kind() {
+        ErrorKind::AddrInUse => ListenErrorKind::PortTaken,
+        ErrorKind::AddrNotAvailable => ListenErrorKind::NotLocal,
+        ErrorKind::PermissionDenied if port < unprivileged_ports() => {
+            ListenErrorKind::PrivilegedPort(unprivileged_ports())
+        }
+        _ => ListenErrorKind::Os(error),
+    }
+}
+
+fn unprivileged_ports() -> u16 {
+    let start = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+    start
+        .ok()
+        .and_then(|text| text.trim().parse().ok())
+        .unwrap_or(1024)
+}
+
+fn bind_unix(path: &Path, mode: Option<u32>, options: Options) -> Result<Bound, ListenErrorKind> {
+    let at = SockAddr::unix(path).map_err(ListenErrorKind::Path)?;
+    remove_stale(path, &at)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)
+        .map_err(ListenErrorKind::Os)?;
+    socket.bind(&at).map_err(ListenErrorKind::Path)?;
+    let file = SocketFile(path.to_owned());
+    // Before listen(2): nobody can connect while the permissions are still those of the umask.
+    if let Some(mode) = mode {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode))
+            .map_err(ListenErrorKind::Path)?;
+    }
+    socket
+        .listen(options.backlog())
+        .map_err(ListenErrorKind::Os)?;
+    let mut sockets = Vec::with_capacity(options.workers);
+    for _ in 1..options.workers {
+        let clone = socket.try_clone().map_err(ListenErrorKind::Os)?;
+        sockets.push(OwnedFd::from(clone));
+    }
+    sockets.push(OwnedFd::from(socket));
+    Ok(Bound {
+        sockets,
+        address: None,
+        file: Some(file),
+    })
+}
+
+// A process that was killed leaves its socket behind: one on which nobody answers. twemproxy
+// removes whatever is there, also the socket of a process that runs.
+fn remove_stale(path: &Path, at: &SockAddr) -> Result<(), ListenErrorKind> {
+    let found = match fs::symlink_metadata(path) {
+        Ok(found) => found,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(ListenErrorKind::Path(e)),
+    };
+    if !found.file_type().is_socket() {
+        return Err(ListenErrorKind::NotASocket);
+    }
+    let knock = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)
+        .map_err(ListenErrorKind::Os)?;
+    match knock.connect(at) {
+        Err(e) if e.kind() == ErrorKind::ConnectionRefused => {
+            fs::remove_file(path).map_err(ListenErrorKind::Path)
+        }
+        // A full backlog: somebody listens, and is slow.
+        Err(e) if e.kind() == ErrorKind::WouldBlock => Err(ListenErrorKind::PathTaken),
+        Err(e) => Err(ListenErrorKind::Path(e)),
+        Ok(()) => Err(ListenErrorKind::PathTaken),
+    }
+}
+
+fn text_of(address: &HostPort) -> String {
+    match address {
+        HostPort::Ip(at) => at.to_string(),
+        HostPort::Name { host, port } => format!("{host}:{port}"),
+    }
+}
+
+/// The file of a Unix socket, removed when this is dropped, unless somebody listens on it: a
+/// process that was started meanwhile has put its own there.
+#[derive(Debug)]
+pub struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // Nothing is lost when it stays: the next start removes it.
+        if let Ok(at) = SockAddr::unix(&self.0) {
+            let _ = remove_stale(&self.0, &at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

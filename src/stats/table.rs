@@ -1,0 +1,169 @@
+//! The table of metrics: one row makes the field, its place in the JSON, and its line in `-D`.
+//!
+//! Names, order and the texts for people are twemproxy's (`src/nc_stats.h`); what each row counts
+//! was observed on nutcracker 0.5.0, and a row says where this program differs.
+
+use super::Counter;
+
+/// How the numbers of several workers make one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows; workers' numbers are added.
+    Counter,
+    /// What is there now; workers' numbers are added.
+    Gauge,
+    /// Microseconds since the epoch, 0 for never; the latest counts.
+    Timestamp,
+}
+
+impl Kind {
+    /// One more worker's number.
+    #[must_use]
+    pub fn join(self, sum: u64, value: u64) -> u64 {
+        match self {
+            Kind::Counter | Kind::Gauge => sum.wrapping_add(value),
+            Kind::Timestamp => sum.max(value),
+        }
+    }
+}
+
+/// A row of the table, for whoever prints all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// The key in the JSON.
+    pub name: &'static str,
+    /// How workers' numbers make one.
+    pub kind: Kind,
+    /// twemproxy's text for people, as `-D` prints it.
+    pub text: &'static str,
+}
+
+macro_rules! metrics {
+    (
+        $(#[$doc:meta])*
+        $counters:ident, $rows:ident of $count:literal:
+        $( $(#[$row_doc:meta])+ $field:ident $kind:ident $text:literal; )+
+    ) => {
+        $(#[$doc])*
+        // Two cache lines (the hardware prefetches pairs): a worker never waits for a line because
+        // its neighbour counts.
+        #[derive(Debug, Default)]
+        #[repr(align(128))]
+        pub struct $counters {
+            $( $(#[$row_doc])+ pub $field: Counter, )+
+        }
+
+        impl $counters {
+            /// The numbers, in the order of the rows.
+            #[must_use]
+            pub fn values(&self) -> [u64; $count] {
+                [$( self.$field.value() ),+]
+            }
+        }
+
+        #[doc = concat!("The rows of [`", stringify!($counters), "`].")]
+        pub const $rows: [Metric; $count] = [
+            $( Metric { name: stringify!($field), kind: Kind::$kind, text: $text } ),+
+        ];
+    };
+}
+
+metrics! {
+    /// What a worker counts for a pool.
+    PoolCounters, POOL_METRICS of 6:
+
+    /// Clients that closed, or said `QUIT`.
+    client_eof Counter "# eof on client connections";
+    /// Clients that were lost to an error: reset, or closed by us after a broken frame.
+    /// twemproxy also closes, and counts here, clients whose command it does not know.
+    client_err Counter "# errors on client connections";
+    /// Clients connected now.
+    client_connections Gauge "# active client connections";
+    /// Times a server was ejected; counted by one worker, the one whose failure made it so.
+    server_ejects Counter "# times backend server was ejected";
+    /// Requests (each fragment) that were answered by an error of ours instead of a server's
+    /// reply: no server left, connection refused or lost, timed out.
+    forward_error Counter "# times we encountered a forwarding error";
+    /// Fragments made of requests with keys on several servers. twemproxy declares this row and
+    /// never counts it.
+    fragments Counter "# fragments created from a multi-vector request";
+}
+
+metrics! {
+    /// What a worker counts for a server.
+    ServerCounters, SERVER_METRICS of 13:
+
+    /// Connections that the server closed.
+    server_eof Counter "# eof on server connections";
+    /// Connections that failed: refused, reset, unreachable, or a broken reply.
+    server_err Counter "# errors on server connections";
+    /// Requests that the server did not answer in time. twemproxy closes the connection with the
+    /// first and fails its neighbours, and so counts one for all of them.
+    server_timedout Counter "# timeouts on server connections";
+    /// Connections open or being opened now.
+    server_connections Gauge "# active server connections";
+    /// When it was last ejected; stays after it was readmitted.
+    server_ejected_at Timestamp "timestamp when server was ejected in usec since epoch";
+    /// Requests (each fragment) given to the server's queue, whether it could be reached or not.
+    requests Counter "# requests";
+    /// Their bytes, as sent. (twemproxy counts more than it sends for a split `MSET`.)
+    request_bytes Counter "total request bytes";
+    /// Replies received, also those to clients that have gone.
+    responses Counter "# responses";
+    /// Their bytes, as received.
+    response_bytes Counter "total response bytes";
+    /// Requests that wait to be sent.
+    in_queue Gauge "# requests in incoming queue";
+    /// Their bytes.
+    in_queue_bytes Gauge "current request bytes in incoming queue";
+    /// Requests sent that wait for their reply.
+    out_queue Gauge "# requests in outgoing queue";
+    /// Their bytes.
+    out_queue_bytes Gauge "current request bytes in outgoing queue";
+}
+
+/// The text of `-D`: every pool and server metric with what it is, as nutcracker prints it.
+#[must_use]
+pub fn describe() -> String {
+    let mut out = String::new();
+    for (title, rows) in [("pool", &POOL_METRICS[..]), ("server", &SERVER_METRICS[..])] {
+        out.push_str(title);
+        out.push_str(" stats:\n");
+        for row in rows {
+            out.push_str(&format!("  {:<18}  \"{}\"\n", row.name, row.text));
+        }
+        out.push('\n');
+    }
+    out.pop();
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_stand_in_the_order_of_the_rows() {
+        let server = ServerCounters::default();
+        server.server_ejected_at.set(7);
+        server.out_queue_bytes.add(9);
+        let values = server.values();
+        let of = |name| {
+            SERVER_METRICS
+                .iter()
+                .position(|m| m.name == name)
+                .map(|at| values[at])
+        };
+        assert_eq!(of("server_ejected_at"), Some(7));
+        assert_eq!(of("out_queue_bytes"), Some(9));
+        assert_eq!(values.iter().sum::<u64>(), 16);
+    }
+
+    #[test]
+    fn a_timestamp_of_several_workers_is_the_latest_and_the_rest_are_sums() {
+        assert_eq!(Kind::Timestamp.join(5, 3), 5);
+        assert_eq!(Kind::Timestamp.join(5, 8), 8);
+        assert_eq!(Kind::Counter.join(5, 3), 8);
+        assert_eq!(Kind::Gauge.join(5, 3), 8);
+    }
+}
