@@ -15,7 +15,7 @@ pub trait Chunk {
     /// What was received.
     fn bytes(&self) -> &[u8];
     /// The same bytes, to be kept: a reference to the buffer, not a copy of it.
-    fn share(&mut self) -> Bytes;
+    fn share(&self) -> Bytes;
 }
 
 impl Chunk for Bytes {
@@ -23,7 +23,7 @@ impl Chunk for Bytes {
         self
     }
 
-    fn share(&mut self) -> Bytes {
+    fn share(&self) -> Bytes {
         self.clone()
     }
 }
@@ -171,7 +171,7 @@ impl ByteQueue {
     #[inline]
     pub fn push_from(
         &mut self,
-        chunk: &mut impl Chunk,
+        chunk: &impl Chunk,
         range: std::ops::Range<usize>,
         spare: &mut Spare,
     ) {
@@ -235,6 +235,30 @@ impl ByteQueue {
             .sum::<usize>();
         segments.append(&mut self.segments);
         self.segments = segments;
+    }
+
+    /// Throws away the first `count` bytes.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    pub fn drop_front(&mut self, mut count: usize) {
+        self.seal_tail();
+        while count > 0 {
+            let Some(segment) = self.segments.front_mut() else {
+                panic!("the queue is shorter than what is to be dropped")
+            };
+            let step = segment.as_slice().len().min(count);
+            if step == segment.as_slice().len() {
+                self.segments.pop_front();
+            } else {
+                match segment {
+                    Segment::Copied(bytes) => drop(bytes.drain(..step)),
+                    Segment::Shared(bytes) => *bytes = bytes.slice(step..),
+                }
+            }
+            self.segment_bytes -= step;
+            count -= step;
+        }
     }
 
     /// Everything in order as pieces that can be kept, copying nothing.
@@ -397,6 +421,18 @@ mod tests {
         assert_eq!(to.len(), SHARE_BYTES_MIN + 2);
         assert_eq!(cursor.next_byte(&queue), Some(b'd'));
         assert_eq!(cursor.next_byte(&queue), None);
+    }
+
+    #[test]
+    fn bytes_are_dropped_from_the_front_across_stretches() {
+        let (mut queue, mut spare) = (ByteQueue::default(), Spare::default());
+        queue.push_copy(b"ab", &mut spare);
+        queue.push(large(b'x'), &mut spare);
+        queue.push_copy(b"cd", &mut spare);
+        queue.drop_front(1);
+        assert_eq!(queue.len(), SHARE_BYTES_MIN + 3);
+        queue.drop_front(1 + SHARE_BYTES_MIN);
+        assert_eq!(queue.to_vec(), b"cd");
     }
 
     #[test]

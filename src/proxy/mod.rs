@@ -1,24 +1,362 @@
-//! proxy (stub).
+//! One worker's data plane, without any I/O: bytes and events in, bytes and acts out.
+//!
+//! Owns: clients, server connections, and which request awaits which reply. Never: a socket, a
+//! clock, a thread. Time is an argument, randomness is a seed: one seed gives one run.
+//! Lives on: every worker, one each.
+//!
+//! A request's way: [`requests`] cuts it and asks the command table what it is, [`fragment`]
+//! splits it if it must, the pool's router says where its keys live, [`server`] queues it and
+//! remembers who waits. The reply comes back through [`replies`], which pairs it, [`gather`],
+//! which joins fragments, and [`client`], which keeps the order.
+//!
+//! Its owner calls, after every event or batch of events, [`Proxy::poll_output`] and
+//! [`Proxy::poll_transmit`] until they give nothing.
+
+mod change;
+mod client;
+mod connections;
+mod failure;
+mod fragment;
+mod gather;
+mod identity;
+mod local;
+mod output;
+mod pool;
+mod replies;
+mod requests;
+mod server;
+mod timer;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
+use crate::base::Batch;
+use crate::base::Chunk;
+use crate::base::Key;
 use crate::base::PoolIdx;
-use crate::base::ServerIdx;
+use crate::base::Random;
+use crate::base::Slab;
+use crate::base::Time;
+use crate::base::WorkerIdx;
+use crate::config::Config;
+use crate::protocol::resp::Arg;
+use crate::stats::WorkerStats;
 
-/// Stub.
+pub use change::Change;
+pub use failure::Failure;
+pub use failure::RequestError;
+pub use output::ConnId;
+pub use output::Output;
+pub use output::Report;
+pub use output::SocketAddress;
+
+use client::Client;
+use client::Clients;
+use client::Phase;
+use fragment::Split;
+use identity::Identity;
+use output::Wire;
+use pool::Pool;
+use server::ServerConn;
+use timer::Timers;
+
+/// How long a client that was told its last word is given to read it before the socket closes.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// What a [`Proxy`] is built from.
 #[derive(Clone, Debug)]
-pub enum Change {
-    /// Stub.
-    Address {
-        /// Stub.
-        pool: PoolIdx,
-        /// Stub.
-        server: ServerIdx,
-        /// Stub.
-        addresses: Vec<SocketAddr>,
-    },
+pub struct ProxySetup {
+    /// The pools.
+    pub config: Arc<Config>,
+    /// Where it counts; it is the only writer.
+    pub stats: Arc<WorkerStats>,
+    /// Which of the process's workers it serves.
+    pub worker: WorkerIdx,
+    /// How many workers there are.
+    pub workers: u16,
+    /// Where its random numbers begin.
+    pub seed: u64,
+    /// The time of day at [`Time::ZERO`], since 1970.
+    pub epoch: Duration,
+    /// The process's id, for `INFO`.
+    pub process: u32,
 }
 
-/// Stub.
-#[derive(Clone, Debug)]
-pub enum Report {}
+/// One worker's data plane.
+#[derive(Debug)]
+pub struct Proxy {
+    pools: Vec<Pool>,
+    clients: Clients,
+    servers: Slab<ServerConn>,
+    wire: Wire,
+    timers: Timers,
+    stats: Arc<WorkerStats>,
+    random: Random,
+    epoch: Duration,
+    process: u32,
+    // Client ids of all workers are different, and grow: each worker counts in its own residue.
+    next_client_id: u64,
+    client_id_step: u64,
+    draining: bool,
+    // Scratch space of one request, kept to be used again.
+    args: Vec<Arg>,
+    split: Split,
+}
+
+impl Proxy {
+    /// A data plane without any connection.
+    #[must_use]
+    pub fn new(setup: ProxySetup) -> Proxy {
+        Proxy {
+            pools: setup.config.pools.iter().cloned().map(Pool::new).collect(),
+            clients: Clients::default(),
+            servers: Slab::default(),
+            wire: Wire::default(),
+            timers: Timers::default(),
+            stats: setup.stats,
+            random: Random::new(setup.seed),
+            epoch: setup.epoch,
+            process: setup.process,
+            next_client_id: u64::from(setup.worker.0) + 1,
+            client_id_step: u64::from(setup.workers.max(1)),
+            draining: false,
+            args: Vec::new(),
+            split: Split::default(),
+        }
+    }
+
+    /// Opens the connections of pools with `preconnect`.
+    pub fn start(&mut self, now: Time) {
+        for (index, pool) in (0u16..).zip(0..self.pools.len()) {
+            if self.pools[pool].config.preconnect {
+                self.preconnect(PoolIdx(index), now);
+            }
+        }
+    }
+
+    /// A client has connected to a pool. It is `admitted` unless the process has as many clients
+    /// as the pool may have; then it is told so and closed.
+    pub fn client_accepted(
+        &mut self,
+        pool: PoolIdx,
+        peer: Option<SocketAddr>,
+        admitted: bool,
+        now: Time,
+    ) -> ConnId {
+        let identity = Box::new(Identity {
+            id: self.next_client_id,
+            peer,
+            accepted: now,
+            name: Vec::new(),
+            library_name: Vec::new(),
+            library_version: Vec::new(),
+            command: "NULL",
+        });
+        self.next_client_id += self.client_id_step;
+        let mut client = Client::new(pool, identity, now);
+        client.authenticated = self.pools[pool.index()].config.redis_auth.is_none();
+        let key = self.clients.slab.insert(client);
+        self.clients.slab[key].key = key;
+        self.stats.total_connections.add(1);
+        self.stats.curr_connections.add(1);
+        self.stats.pools[pool.index()]
+            .counters
+            .client_connections
+            .add(1);
+        if !admitted {
+            let reply = RequestError::TooManyClients.reply();
+            self.clients.slab[key].reply_in_place(&reply, &mut self.wire);
+            self.end_client(key, true, now);
+        } else if self.draining {
+            self.end_client(key, true, now);
+        } else if let Some(idle) = self.pools[pool.index()].config.client_idle_timeout {
+            self.timers.set(now + idle, ConnId::Client(key));
+        }
+        ConnId::Client(key)
+    }
+
+    /// A socket that was asked for is connected.
+    pub fn connected(&mut self, conn: ConnId, now: Time) {
+        match conn {
+            ConnId::Server(key) => self.server_connected(key, now),
+            ConnId::Client(_) => debug_assert!(false, "clients connect to us"),
+        }
+    }
+
+    /// Bytes have come.
+    pub fn received<C: Chunk>(&mut self, conn: ConnId, chunk: &C, now: Time) {
+        match conn {
+            ConnId::Client(key) => self.client_received(key, chunk, now),
+            ConnId::Server(key) => self.server_received(key, chunk, now),
+        }
+        self.check_invariants();
+    }
+
+    /// The peer has closed its sending half; all it sent before was given to `received`.
+    pub fn received_end(&mut self, conn: ConnId, now: Time) {
+        match conn {
+            ConnId::Client(key) => self.client_received_end(key, now),
+            ConnId::Server(key) => self.fail_server_conn(key, &Failure::ClosedByServer, now),
+        }
+        self.check_invariants();
+    }
+
+    /// The connection broke, or could not be made: the system's error number.
+    pub fn failed(&mut self, conn: ConnId, errno: i32, now: Time) {
+        match conn {
+            ConnId::Client(key) => self.client_failed(key),
+            ConnId::Server(key) => self.server_failed(key, errno, now),
+        }
+        self.check_invariants();
+    }
+
+    /// A batch from `poll_transmit` was sent whole, or the connection broke meanwhile.
+    pub fn sent(&mut self, conn: ConnId, batch: Batch, now: Time) {
+        self.wire.spare.give_batch(batch);
+        match conn {
+            ConnId::Client(key) => {
+                let Some(client) = self.clients.slab.find_mut(key) else {
+                    return;
+                };
+                client.sending.end();
+                if !client.out.is_empty() && client.phase != Phase::Closed {
+                    client.sending.list(conn, &mut self.wire);
+                }
+                if client.paused && !client.listed_for_resume {
+                    client.listed_for_resume = true;
+                    self.clients.resumable.push(key);
+                }
+                if client.phase != Phase::Open {
+                    self.settle_client(key, now);
+                }
+            }
+            ConnId::Server(key) => {
+                let Some(server) = self.servers.find_mut(key) else {
+                    return;
+                };
+                server.sending.end();
+                if server.has_bytes() {
+                    server.sending.list(conn, &mut self.wire);
+                }
+            }
+        }
+    }
+
+    /// The socket of a connection that was to be closed is closed: its id names nothing any more.
+    pub fn closed(&mut self, conn: ConnId) {
+        let gone = match conn {
+            ConnId::Client(key) => self.clients.slab.remove(key).map(|client| {
+                self.stats.pools[client.pool.index()]
+                    .counters
+                    .client_connections
+                    .sub(1);
+            }),
+            ConnId::Server(key) => self.servers.remove(key).map(|server| {
+                self.server_stats(server.pool, server.server)
+                    .server_connections
+                    .sub(1);
+            }),
+        };
+        if gone.is_some() {
+            self.stats.curr_connections.sub(1);
+        }
+    }
+
+    /// Takes a change of the world.
+    pub fn apply(&mut self, change: &Change, now: Time) {
+        match change {
+            Change::Addresses {
+                pool,
+                server,
+                addresses,
+            } => {
+                self.server_resolved(*pool, *server, addresses, now);
+            }
+            Change::Suspect { pool, server } => {
+                self.pools[pool.index()].servers[server.index()].suspect = true;
+            }
+            Change::Eject { pool, server } => {
+                if self.pools[pool.index()].set_ejected(*server, true) {
+                    let ejected_at = self.epoch + now.since(Time::ZERO);
+                    let micros = u64::try_from(ejected_at.as_micros()).unwrap_or(u64::MAX);
+                    self.server_stats(*pool, *server)
+                        .server_ejected_at
+                        .set(micros);
+                }
+            }
+            Change::Readmit { pool, server } => {
+                self.pools[pool.index()].set_ejected(*server, false);
+            }
+        }
+    }
+
+    /// Reads no more requests; clients are closed when what they asked is answered.
+    pub fn drain(&mut self, now: Time) {
+        self.draining = true;
+        let keys: Vec<Key> = self.clients.slab.keys().collect();
+        for key in keys {
+            self.end_client(key, true, now);
+        }
+    }
+
+    /// Whether every client has gone.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.draining && self.clients.slab.is_empty()
+    }
+
+    /// When `handle_timeout` is to be called.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Time> {
+        self.timers.next()
+    }
+
+    /// Does what time has made due.
+    pub fn handle_timeout(&mut self, now: Time) {
+        while let Some(conn) = self.timers.pop_due(now) {
+            match conn {
+                ConnId::Client(key) => self.client_due(key, now),
+                ConnId::Server(key) => self.server_due(key, now),
+            }
+        }
+        self.check_invariants();
+    }
+
+    /// The next act for the holder of the sockets.
+    pub fn poll_output(&mut self, now: Time) -> Option<Output> {
+        if !self.clients.resumable.is_empty() {
+            self.resume_clients(now);
+        }
+        self.wire.outputs.pop_front()
+    }
+
+    /// The next connection that has bytes to send, and the bytes: send them all, in order, then
+    /// call `sent`. A connection has one batch at a time.
+    pub fn poll_transmit(&mut self) -> Option<(ConnId, Batch)> {
+        while let Some(conn) = self.wire.writable.pop() {
+            let batch = match conn {
+                ConnId::Client(key) => self.clients.slab.find_mut(key).and_then(Client::take_batch),
+                ConnId::Server(key) => self.take_server_batch(key),
+            };
+            if let Some(batch) = batch {
+                return Some((conn, batch));
+            }
+        }
+        None
+    }
+
+    /// How many clients there are.
+    #[must_use]
+    pub fn client_count(&self) -> usize {
+        self.clients.slab.len()
+    }
+
+    /// Our own mistakes panic, in builds that can afford to look for them.
+    fn check_invariants(&self) {
+        #[cfg(debug_assertions)]
+        for key in self.servers.keys() {
+            self.servers[key].check_invariants();
+        }
+    }
+}

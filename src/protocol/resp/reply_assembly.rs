@@ -54,7 +54,7 @@ impl ReplyAssembly {
     /// What makes the bytes no reply.
     pub fn feed(
         &mut self,
-        chunk: &mut impl Chunk,
+        chunk: &impl Chunk,
         at: usize,
         spare: &mut Spare,
     ) -> Result<Assembled, ReplyError> {
@@ -212,8 +212,8 @@ mod tests {
         bounds.extend([0, bytes.len()]);
         bounds.sort_unstable();
         for pair in bounds.windows(2) {
-            let mut chunk = Bytes::copy_from_slice(&bytes[pair[0]..pair[1]]);
-            let fed = assembly.feed(&mut chunk, 0, &mut spare)?;
+            let chunk = Bytes::copy_from_slice(&bytes[pair[0]..pair[1]]);
+            let fed = assembly.feed(&chunk, 0, &mut spare)?;
             if fed.complete {
                 let used = pair[0] + fed.used;
                 assert_eq!(assembly.into_bytes().to_vec(), bytes[..used]);

@@ -8,6 +8,7 @@ use thiserror::Error;
 use crate::base::ByteQueue;
 use crate::base::Chunk;
 use crate::base::Spare;
+use crate::protocol::command::Args;
 use crate::protocol::resp::ARGS_MAX;
 use crate::protocol::resp::BULK_BYTES_MAX;
 use crate::protocol::resp::REQUEST_BYTES_MAX;
@@ -106,27 +107,13 @@ impl<'a> Request<'a> {
         self.args.len()
     }
 
-    /// The bytes of argument `index`; 0 is the command's name.
-    ///
-    /// # Panics
-    /// If there is no such argument.
-    #[must_use]
-    #[inline]
-    pub fn arg(&self, index: usize) -> &'a [u8] {
-        let arg = self.args[index];
-        match self.bodies.get(arg.body as usize) {
-            None => &self.skeleton[arg.start as usize..][..arg.len as usize],
-            Some(body) => body.bytes(),
-        }
-    }
-
     /// Appends the frame as it is. `chunk`, if given, is the buffer in which a whole frame lies,
     /// from byte `at` on.
     #[inline]
     pub fn write_to<C: Chunk>(
         &self,
         queue: &mut ByteQueue,
-        chunk: Option<(&mut C, usize)>,
+        chunk: Option<(&C, usize)>,
         spare: &mut Spare,
     ) {
         match chunk {
@@ -173,6 +160,22 @@ impl<'a> Request<'a> {
             from = body.at;
         }
         queue.push_copy(&self.skeleton[from..range.end], spare);
+    }
+}
+
+impl Args for Request<'_> {
+    #[inline]
+    fn len(&self) -> usize {
+        self.args.len()
+    }
+
+    #[inline]
+    fn arg(&self, index: usize) -> &[u8] {
+        let arg = self.args[index];
+        match self.bodies.get(arg.body as usize) {
+            None => &self.skeleton[arg.start as usize..][..arg.len as usize],
+            Some(body) => body.bytes(),
+        }
     }
 }
 

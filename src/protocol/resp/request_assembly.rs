@@ -88,7 +88,7 @@ impl RequestAssembly {
     /// What makes the bytes no request.
     pub fn feed(
         &mut self,
-        chunk: &mut impl Chunk,
+        chunk: &impl Chunk,
         at: usize,
         spare: &mut Spare,
     ) -> Result<Assembled, ProtocolError> {
@@ -268,7 +268,7 @@ impl RequestAssembly {
 
     fn feed_bytes(
         &mut self,
-        chunk: &mut impl Chunk,
+        chunk: &impl Chunk,
         at: usize,
         left: usize,
         spare: &mut Spare,
@@ -325,6 +325,7 @@ mod tests {
     use proptest::proptest;
 
     use super::*;
+    use crate::protocol::command::Args;
 
     fn frame(args: &[Vec<u8>]) -> Vec<u8> {
         let mut frame = Vec::new();
@@ -341,8 +342,8 @@ mod tests {
         bounds.extend([0, bytes.len()]);
         bounds.sort_unstable();
         for pair in bounds.windows(2) {
-            let mut chunk = Bytes::copy_from_slice(&bytes[pair[0]..pair[1]]);
-            let fed = assembly.feed(&mut chunk, 0, &mut spare)?;
+            let chunk = Bytes::copy_from_slice(&bytes[pair[0]..pair[1]]);
+            let fed = assembly.feed(&chunk, 0, &mut spare)?;
             if fed.complete {
                 let request = assembly.request();
                 let args = (0..request.len())
@@ -406,16 +407,14 @@ mod tests {
             vec![b'v'; 100_000],
         ]));
         let (mut assembly, mut spare) = (RequestAssembly::default(), Spare::default());
-        let (mut first, mut second) = (bytes.slice(..60_000), bytes.slice(60_000..));
+        let (first, second) = (bytes.slice(..60_000), bytes.slice(60_000..));
         assert_eq!(
-            assembly
-                .feed(&mut first, 0, &mut spare)
-                .map(|fed| fed.complete),
+            assembly.feed(&first, 0, &mut spare).map(|fed| fed.complete),
             Ok(false)
         );
         assert_eq!(
             assembly
-                .feed(&mut second, 0, &mut spare)
+                .feed(&second, 0, &mut spare)
                 .map(|fed| fed.complete),
             Ok(true)
         );

@@ -1,0 +1,40 @@
+//! What the control plane tells the data planes, all of them alike.
+
+use crate::base::PoolIdx;
+use crate::base::ServerIdx;
+use crate::proxy::SocketAddress;
+
+/// A change of the world that takes effect between two passes of a worker's loop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A server's name was looked up: these are its addresses, best first; none if it is unknown.
+    Addresses {
+        /// The server's pool.
+        pool: PoolIdx,
+        /// The server.
+        server: ServerIdx,
+        /// Where it is.
+        addresses: Vec<SocketAddress>,
+    },
+    /// A server has failed somewhere: the next good reply is worth a report.
+    Suspect {
+        /// The server's pool.
+        pool: PoolIdx,
+        /// The server.
+        server: ServerIdx,
+    },
+    /// A server is ejected: no key lives there until it is readmitted.
+    Eject {
+        /// The server's pool.
+        pool: PoolIdx,
+        /// The server.
+        server: ServerIdx,
+    },
+    /// A server is back.
+    Readmit {
+        /// The server's pool.
+        pool: PoolIdx,
+        /// The server.
+        server: ServerIdx,
+    },
+}

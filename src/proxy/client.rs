@@ -1,0 +1,432 @@
+//! A client's side: its requests in order, and the replies that are due to it.
+//!
+//! ```text
+//!            next reply to send                      newest request
+//!                  ▼                                       ▼
+//!   out ◄── │ waiting │ ready │ gathering │ … │ waiting │
+//!            first                              first + pending.len() - 1
+//! ```
+//!
+//! Owns: the order of replies. A reply that is due goes straight into `out`; one that comes too
+//! early waits in its slot. Never: knows servers.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use crate::base::Batch;
+use crate::base::ByteQueue;
+use crate::base::Chunk;
+use crate::base::Key;
+use crate::base::PoolIdx;
+use crate::base::Slab;
+use crate::base::Spare;
+use crate::base::Time;
+use crate::protocol::resp::RequestAssembly;
+use crate::proxy::gather::Gathering;
+use crate::proxy::identity::Identity;
+use crate::proxy::output::ConnId;
+use crate::proxy::output::Sending;
+use crate::proxy::output::Wire;
+
+/// Where one request's reply stands.
+#[derive(Debug)]
+enum Slot {
+    /// No reply yet.
+    Waiting,
+    /// The reply is here, and others are due before it.
+    Ready(Vec<u8>),
+    /// The same, too large to be copied.
+    ReadyLarge(Box<ByteQueue>),
+    /// Some fragments' replies are here.
+    Gathering(Box<Gathering>),
+}
+
+/// How far a client's connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Requests are read.
+    Open,
+    /// No more requests are read; replies that are due are delivered first.
+    Ending {
+        /// Whether the client may still be sending: then it is given time to read its last reply,
+        /// which a close with unread bytes would destroy.
+        linger: bool,
+    },
+    /// Everything is delivered and the sending half is closed; what still comes is thrown away.
+    Lingering,
+    /// The socket is being closed.
+    Closed,
+}
+
+/// Which of a client's requests a reply belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Awaiter {
+    pub(super) client: Key,
+    pub(super) sequence: u32,
+    pub(super) fragment: u32,
+}
+
+impl Awaiter {
+    /// Nobody: the reply is swallowed.
+    pub(super) const NOBODY: Awaiter = Awaiter {
+        client: Key::NONE,
+        sequence: 0,
+        fragment: 0,
+    };
+}
+
+/// A reply on its way to a client.
+pub(super) enum Reply<'a, C: Chunk> {
+    /// It lies whole in a receive buffer.
+    InChunk(&'a C, Range<usize>),
+    /// It was assembled.
+    Assembled(ByteQueue),
+    /// It is our own.
+    Own(&'a [u8]),
+}
+
+impl<C: Chunk> Reply<'_, C> {
+    fn write_to(self, out: &mut ByteQueue, spare: &mut Spare) {
+        match self {
+            Reply::InChunk(chunk, range) => out.push_from(chunk, range, spare),
+            Reply::Assembled(bytes) => out.append(bytes, spare),
+            Reply::Own(bytes) => out.push_copy(bytes, spare),
+        }
+    }
+
+    /// A copy of its first bytes, at most `count`.
+    pub(super) fn head(&self, count: usize) -> Vec<u8> {
+        match self {
+            Reply::InChunk(chunk, range) => chunk.bytes()[range.clone()]
+                .iter()
+                .take(count)
+                .copied()
+                .collect(),
+            Reply::Assembled(bytes) => bytes.slices().flatten().take(count).copied().collect(),
+            Reply::Own(bytes) => bytes.iter().take(count).copied().collect(),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Reply::InChunk(_, range) => range.len(),
+            Reply::Assembled(bytes) => bytes.len(),
+            Reply::Own(bytes) => bytes.len(),
+        }
+    }
+
+    fn into_slot(self, spare: &mut Spare) -> Slot {
+        const COPIED_BYTES_MAX: usize = crate::base::SHARE_BYTES_MIN;
+        match self {
+            Reply::InChunk(chunk, range) if range.len() < COPIED_BYTES_MAX => {
+                Slot::Ready(chunk.bytes()[range].to_vec())
+            }
+            Reply::Own(bytes) => Slot::Ready(bytes.to_vec()),
+            reply => {
+                let mut bytes = ByteQueue::default();
+                reply.write_to(&mut bytes, spare);
+                Slot::ReadyLarge(Box::new(bytes))
+            }
+        }
+    }
+}
+
+/// One client's connection.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) key: Key,
+    pub(super) pool: PoolIdx,
+    pub(super) phase: Phase,
+    pub(super) authenticated: bool,
+    /// The client has closed its sending half.
+    pub(super) half_closed: bool,
+    pub(super) sending: Sending,
+    pub(super) out: ByteQueue,
+    pub(super) assembly: Option<Box<RequestAssembly>>,
+    /// What was received and is not looked at before replies have gone out.
+    pub(super) held: VecDeque<Bytes>,
+    pub(super) paused: bool,
+    pub(super) listed_for_resume: bool,
+    pub(super) identity: Box<Identity>,
+    pub(super) last_heard: Time,
+    pending: VecDeque<Slot>,
+    first: u32,
+    // Bytes of replies that wait in slots.
+    ready_bytes: usize,
+    // Bytes of requests that are on their way.
+    request_bytes: usize,
+    // What a reply has had lately, so that many requests for large values are not all sent at once.
+    reply_bytes: usize,
+}
+
+/// Each client's share of memory, by which it is stopped and not closed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ClientLimits {
+    /// Bytes of replies, and bytes of requests on their way.
+    pub(super) bytes: usize,
+    /// Requests on their way.
+    pub(super) requests: usize,
+}
+
+/// What a reply is taken to have before the first has come: with it, 256 requests of a new client
+/// are on their way at once under a limit of 16 MiB.
+const FIRST_REPLY_BYTES: usize = 64 << 10;
+
+impl Client {
+    pub(super) fn new(pool: PoolIdx, identity: Box<Identity>, now: Time) -> Client {
+        Client {
+            key: Key::NONE,
+            pool,
+            phase: Phase::Open,
+            authenticated: false,
+            half_closed: false,
+            sending: Sending::default(),
+            out: ByteQueue::default(),
+            assembly: None,
+            held: VecDeque::new(),
+            paused: false,
+            listed_for_resume: false,
+            identity,
+            last_heard: now,
+            pending: VecDeque::new(),
+            first: 0,
+            ready_bytes: 0,
+            request_bytes: 0,
+            reply_bytes: FIRST_REPLY_BYTES,
+        }
+    }
+
+    pub(super) fn conn(&self) -> ConnId {
+        ConnId::Client(self.key)
+    }
+
+    /// Whether one more request may be read.
+    #[inline]
+    pub(super) fn has_room(&self, limits: ClientLimits) -> bool {
+        let in_flight = self.pending.len();
+        if in_flight == 0 {
+            return self.out.len() < limits.bytes;
+        }
+        in_flight < limits.requests
+            && in_flight.saturating_mul(self.reply_bytes) < limits.bytes
+            && self.owed_bytes() < limits.bytes
+            && self.request_bytes < limits.bytes
+    }
+
+    /// Whether so much has gone out that a stopped client is worth going on with.
+    pub(super) fn has_much_room(&self, limits: ClientLimits) -> bool {
+        let half = ClientLimits {
+            bytes: limits.bytes / 2,
+            requests: limits.requests / 2 + 1,
+        };
+        self.has_room(half)
+    }
+
+    /// Bytes of replies that it has not taken yet.
+    pub(super) fn owed_bytes(&self) -> usize {
+        self.out.len() + self.sending.bytes + self.ready_bytes
+    }
+
+    /// Nothing is due to it any more.
+    pub(super) fn is_settled(&self) -> bool {
+        self.pending.is_empty() && self.out.is_empty() && self.sending.is_idle()
+    }
+
+    /// How many requests await a reply.
+    pub(super) fn requests_in_flight(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Takes the place for the next reply, which a server will give.
+    #[inline]
+    pub(super) fn expect_reply(&mut self) -> Awaiter {
+        self.await_slot(Slot::Waiting)
+    }
+
+    /// Takes the place for the next reply, which several servers will give together; each
+    /// fragment's awaiter is the one returned with the fragment's number in it.
+    pub(super) fn expect_gathered(&mut self, gathering: Gathering) -> Awaiter {
+        self.await_slot(Slot::Gathering(Box::new(gathering)))
+    }
+
+    /// Counts a request's bytes until its reply is delivered.
+    #[inline]
+    pub(super) fn request_sent(&mut self, bytes: usize) {
+        self.request_bytes += bytes;
+    }
+
+    /// Answers the next request at once.
+    pub(super) fn reply_in_place(&mut self, reply: &[u8], wire: &mut Wire) {
+        if self.pending.is_empty() {
+            self.out.push_copy(reply, &mut wire.spare);
+            self.sending.list(ConnId::Client(self.key), wire);
+        } else {
+            self.ready_bytes += reply.len();
+            self.pending.push_back(Slot::Ready(reply.to_vec()));
+        }
+    }
+
+    /// Takes all that is to be sent, unless a batch is being sent.
+    pub(super) fn take_batch(&mut self) -> Option<Batch> {
+        self.sending.unlist();
+        if self.phase == Phase::Closed || self.out.is_empty() || !self.sending.is_idle() {
+            return None;
+        }
+        let batch = self.out.take();
+        self.sending.begin(&batch);
+        Some(batch)
+    }
+
+    /// Reads no more requests; closes when everything due is delivered.
+    pub(super) fn end(&mut self, linger: bool) {
+        if self.phase == Phase::Open {
+            self.phase = Phase::Ending { linger };
+            self.assembly = None;
+            self.held = VecDeque::new();
+        }
+    }
+
+    fn await_slot(&mut self, slot: Slot) -> Awaiter {
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "bounded by ClientLimits::requests"
+        )]
+        let sequence = self.first.wrapping_add(self.pending.len() as u32);
+        self.pending.push_back(slot);
+        Awaiter {
+            client: self.key,
+            sequence,
+            fragment: 0,
+        }
+    }
+
+    #[inline]
+    fn deliver<C: Chunk>(
+        &mut self,
+        to: Awaiter,
+        reply: Reply<'_, C>,
+        bytes: usize,
+        wire: &mut Wire,
+    ) {
+        let place = to.sequence.wrapping_sub(self.first) as usize;
+        self.request_bytes = self.request_bytes.saturating_sub(bytes);
+        let reply_bytes = reply.len();
+        match self.pending.get_mut(place) {
+            Some(Slot::Waiting) if place == 0 => {
+                self.reply_bytes = (self.reply_bytes * 7 + reply_bytes).div_ceil(8);
+                reply.write_to(&mut self.out, &mut wire.spare);
+                self.advance();
+            }
+            Some(slot @ Slot::Waiting) => {
+                self.reply_bytes = (self.reply_bytes * 7 + reply_bytes).div_ceil(8);
+                *slot = reply.into_slot(&mut wire.spare);
+                self.ready_bytes += reply_bytes;
+                return;
+            }
+            Some(slot @ Slot::Gathering(_)) => {
+                self.ready_bytes += reply_bytes;
+                let mut bytes = ByteQueue::default();
+                reply.write_to(&mut bytes, &mut wire.spare);
+                let Slot::Gathering(gathering) = slot else {
+                    return;
+                };
+                if !gathering.add(to.fragment, bytes) {
+                    return;
+                }
+                let Slot::Gathering(gathering) = std::mem::replace(slot, Slot::Waiting) else {
+                    return;
+                };
+                self.gathered(place, gathering, wire);
+            }
+            _ => {
+                debug_assert!(false, "a reply for a request that has its reply");
+                return;
+            }
+        }
+        if self
+            .pending
+            .front()
+            .is_some_and(|slot| matches!(slot, Slot::Ready(_) | Slot::ReadyLarge(_)))
+        {
+            self.flush_ready(wire);
+        }
+        self.sending.list(ConnId::Client(self.key), wire);
+    }
+
+    fn gathered(&mut self, place: usize, gathering: Box<Gathering>, wire: &mut Wire) {
+        self.ready_bytes = self.ready_bytes.saturating_sub(gathering.held_bytes());
+        if place == 0 {
+            gathering.finish(&mut self.out, &mut wire.spare);
+            self.advance();
+        } else {
+            let mut joined = ByteQueue::default();
+            gathering.finish(&mut joined, &mut wire.spare);
+            self.ready_bytes += joined.len();
+            self.pending[place] = Slot::ReadyLarge(Box::new(joined));
+        }
+    }
+
+    #[inline]
+    fn advance(&mut self) {
+        self.pending.pop_front();
+        self.first = self.first.wrapping_add(1);
+        if self.pending.is_empty() && self.pending.capacity() > KEPT_SLOTS {
+            self.pending = VecDeque::new();
+        }
+    }
+
+    fn flush_ready(&mut self, wire: &mut Wire) {
+        loop {
+            match self.pending.front_mut() {
+                Some(Slot::Ready(bytes)) => {
+                    self.ready_bytes -= bytes.len();
+                    self.out.push_copy(bytes, &mut wire.spare);
+                }
+                Some(Slot::ReadyLarge(bytes)) => {
+                    self.ready_bytes -= bytes.len();
+                    self.out.append(std::mem::take(bytes), &mut wire.spare);
+                }
+                _ => return,
+            }
+            self.advance();
+        }
+    }
+}
+
+/// An idle client keeps no more slots than this: 4 of 24 bytes.
+const KEPT_SLOTS: usize = 4;
+
+/// Every client of one worker.
+#[derive(Debug, Default)]
+pub(super) struct Clients {
+    pub(super) slab: Slab<Client>,
+    /// Those that were stopped and may go on.
+    pub(super) resumable: Vec<Key>,
+}
+
+impl Clients {
+    /// Gives a reply to the request that awaits it; swallows it if the client has gone. `bytes` are
+    /// the request's own.
+    #[inline]
+    pub(super) fn deliver<C: Chunk>(
+        &mut self,
+        to: Awaiter,
+        reply: Reply<'_, C>,
+        bytes: usize,
+        wire: &mut Wire,
+    ) {
+        let Some(client) = self.slab.find_mut(to.client) else {
+            return;
+        };
+        if client.phase == Phase::Closed {
+            return;
+        }
+        client.deliver(to, reply, bytes, wire);
+        if client.paused && !client.listed_for_resume {
+            client.listed_for_resume = true;
+            self.resumable.push(to.client);
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Why a request could not be answered, and the words in which its client is told.
+
+use thiserror::Error;
+
+use crate::protocol::resp::ReplyError;
+
+/// Why a server connection ended, or never began.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Failure {
+    /// The system's error number (`ECONNREFUSED` …). The texts are those of strerror, which is what
+    /// twemproxy's clients see.
+    #[error("{}", system_text(*.0))]
+    System(i32),
+    /// The server closed.
+    #[error("Server closed the connection")]
+    ClosedByServer,
+    /// It took longer than `connect_timeout`, or the server was silent for too long.
+    #[error("Connection timed out")]
+    TimedOut,
+    /// The server's name is not known.
+    #[error("Host is down")]
+    Unresolved,
+    /// The server sent what is no reply.
+    #[error("Server sent a bad reply: {0}")]
+    BadReply(ReplyError),
+    /// The server sent a reply that nobody had asked for.
+    #[error("Server sent a reply without a request")]
+    Unasked,
+    /// The server refused `AUTH` or `SELECT`; its own words.
+    #[error("{0}")]
+    Refused(String),
+    /// The server is no longer used.
+    #[error("Server was removed")]
+    Removed,
+}
+
+impl Failure {
+    /// The error reply that tells a client.
+    #[must_use]
+    pub fn reply(&self) -> Vec<u8> {
+        match self {
+            Failure::Refused(text) => format!("-{text}\r\n").into_bytes(),
+            failure => format!("-ERR {failure}\r\n").into_bytes(),
+        }
+    }
+}
+
+/// Why a request got no further than the proxy. The connection stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum RequestError {
+    /// Its keys live on several servers, and it cannot be split.
+    #[error("CROSSSLOT Keys in request don't hash to the same server")]
+    CrossServer,
+    /// Every server is ejected. The text is twemproxy's.
+    #[error("ERR Connection refused")]
+    NoServer,
+    /// No reply within the pool's `timeout`. The text is twemproxy's.
+    #[error("ERR Connection timed out")]
+    TimedOut,
+    /// The pool has a password and the client has not given it. The text, without a full stop, is
+    /// twemproxy's.
+    #[error("NOAUTH Authentication required")]
+    NotAuthenticated,
+    /// The pool has all the clients that `client_connections` allows. The text is Redis's.
+    #[error("ERR max number of clients reached")]
+    TooManyClients,
+}
+
+impl RequestError {
+    /// The error reply.
+    #[must_use]
+    pub fn reply(self) -> Vec<u8> {
+        format!("-{self}\r\n").into_bytes()
+    }
+}
+
+fn system_text(errno: i32) -> String {
+    let text = std::io::Error::from_raw_os_error(errno).to_string();
+    match text.find(" (os error") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_reads_what_a_client_of_twemproxy_reads() {
+        let refused = Failure::System(111).reply();
+        assert_eq!(refused, b"-ERR Connection refused\r\n");
+        assert_eq!(Failure::Unresolved.reply(), b"-ERR Host is down\r\n");
+        assert_eq!(
+            RequestError::TimedOut.reply(),
+            b"-ERR Connection timed out\r\n"
+        );
+    }
+}

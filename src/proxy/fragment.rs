@@ -1,0 +1,165 @@
+//! Splits a request with keys on several servers into one fragment for each.
+//!
+//! Owns: nothing between two requests but scratch space. Linear in the keys: each is routed once
+//! and copied once.
+
+use crate::base::Chunk;
+use crate::base::Key;
+use crate::base::ServerIdx;
+use crate::base::Time;
+use crate::protocol::command::Args;
+use crate::protocol::command::Command;
+use crate::protocol::command::Gather;
+use crate::protocol::command::KeyIndexes;
+use crate::protocol::resp::Request;
+use crate::proxy::Proxy;
+use crate::proxy::failure::RequestError;
+use crate::proxy::gather::Gathering;
+
+/// One server's part of a request.
+#[derive(Clone, Copy, Debug)]
+struct Fragment {
+    server: ServerIdx,
+    keys: usize,
+    conn: Key,
+    // How long the connection's queue was before.
+    queued: usize,
+}
+
+/// Scratch space.
+#[derive(Debug, Default)]
+pub(super) struct Split {
+    fragments: Vec<Fragment>,
+    // By server: which fragment is its, or `NONE`.
+    of_server: Vec<u16>,
+    // By key: which fragment it is in.
+    order: Vec<u16>,
+}
+
+const NONE: u16 = u16::MAX;
+
+impl Split {
+    fn clear(&mut self, servers: usize) {
+        self.fragments.clear();
+        self.order.clear();
+        self.of_server.clear();
+        self.of_server.resize(servers, NONE);
+    }
+
+    #[inline]
+    fn add_key(&mut self, server: ServerIdx) {
+        let mut fragment = self.of_server[server.index()];
+        if fragment == NONE {
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "no more fragments than servers"
+            )]
+            let next = self.fragments.len() as u16;
+            fragment = next;
+            self.of_server[server.index()] = fragment;
+            self.fragments.push(Fragment {
+                server,
+                keys: 0,
+                conn: Key::NONE,
+                queued: 0,
+            });
+        }
+        self.fragments[usize::from(fragment)].keys += 1;
+        self.order.push(fragment);
+    }
+}
+
+impl Proxy {
+    /// Sends each server its part of a request with several keys.
+    pub(super) fn split<C: Chunk>(
+        &mut self,
+        key: Key,
+        (command, gather): (&'static Command, Gather),
+        keys: KeyIndexes,
+        request: &Request<'_>,
+        chunk: Option<(&C, usize)>,
+        now: Time,
+    ) {
+        let pool = self.clients.slab[key].pool;
+        let random = self.random.next_u32();
+        let mut split = std::mem::take(&mut self.split);
+        let pool_of_client = &self.pools[pool.index()];
+        split.clear(pool_of_client.servers.len());
+        for index in keys.iter() {
+            if let Some(server) = pool_of_client.router.server(request.arg(index), random) {
+                split.add_key(server);
+            }
+        }
+        match split.fragments.as_slice() {
+            [] => {
+                self.stats.pools[pool.index()].counters.forward_error.add(1);
+                self.reply(key, &RequestError::NoServer.reply());
+            }
+            [only] => self.forward(key, pool, Some(only.server), request, chunk, now),
+            _ => self.send_fragments(key, command, gather, keys, request, &mut split, now),
+        }
+        self.split = split;
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one request, taken apart above"
+    )]
+    fn send_fragments(
+        &mut self,
+        key: Key,
+        command: &Command,
+        gather: Gather,
+        keys: KeyIndexes,
+        request: &Request<'_>,
+        split: &mut Split,
+        now: Time,
+    ) {
+        let pool = self.clients.slab[key].pool;
+        let spare = &mut Default::default();
+        std::mem::swap(spare, &mut self.wire.spare);
+        for fragment in &mut split.fragments {
+            fragment.conn = self.server_conn(pool, fragment.server, key, now);
+            let queue = &mut self.servers[fragment.conn].queue;
+            fragment.queued = queue.len();
+            let args = 1 + fragment.keys * keys.step();
+            let head = format!("*{args}\r\n${}\r\n{}\r\n", command.name.len(), command.name);
+            queue.push_copy(head.as_bytes(), spare);
+        }
+        for (index, fragment) in keys.iter().zip(&split.order) {
+            let conn = split.fragments[usize::from(*fragment)].conn;
+            let queue = &mut self.servers[conn].queue;
+            for arg in index..index + keys.step() {
+                request.write_arg(arg, queue, spare);
+            }
+        }
+        std::mem::swap(spare, &mut self.wire.spare);
+        self.enqueue_fragments(key, gather, split, now);
+    }
+
+    fn enqueue_fragments(&mut self, key: Key, gather: Gather, split: &Split, now: Time) {
+        let count = split.fragments.len();
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "no more fragments than servers"
+        )]
+        let fragments = count as u32;
+        let order = if gather == Gather::Concat {
+            split.order.clone()
+        } else {
+            Vec::new()
+        };
+        let client = &mut self.clients.slab[key];
+        let pool = client.pool;
+        let mut awaiter = client.expect_gathered(Gathering::new(gather, fragments, order));
+        for (number, fragment) in (0u32..).zip(&split.fragments) {
+            awaiter.fragment = number;
+            let conn = &mut self.servers[fragment.conn];
+            let bytes = conn.queue.len() - fragment.queued;
+            conn.enqueue(awaiter, bytes, now);
+            self.clients.slab[key].request_sent(bytes);
+            self.request_queued(fragment.conn, bytes, now);
+        }
+        self.stats.pools[pool.index()].counters.fragments.add(count);
+    }
+}

@@ -1,0 +1,42 @@
+//! Who a client says it is, for `CLIENT INFO` and its like.
+
+use std::net::SocketAddr;
+
+use crate::base::Time;
+
+/// What is known of a client and needed rarely.
+#[derive(Clone, Debug)]
+pub(super) struct Identity {
+    /// Unique in this process.
+    pub(super) id: u64,
+    /// `None` on a unix socket.
+    pub(super) peer: Option<SocketAddr>,
+    pub(super) accepted: Time,
+    pub(super) name: Vec<u8>,
+    pub(super) library_name: Vec<u8>,
+    pub(super) library_version: Vec<u8>,
+    /// The last command, from the table.
+    pub(super) command: &'static str,
+}
+
+impl Identity {
+    /// The line of `CLIENT INFO`, in the form of Redis 7.
+    pub(super) fn line(&self, database: u32, now: Time) -> Vec<u8> {
+        let peer = self
+            .peer
+            .map_or_else(|| "/unix:0".to_owned(), |peer| peer.to_string());
+        let age = now.since(self.accepted).as_secs();
+        let mut line = format!("id={} addr={peer} name=", self.id).into_bytes();
+        line.extend_from_slice(&self.name);
+        let middle = format!(
+            " age={age} idle=0 flags=N db={database} sub=0 psub=0 ssub=0 multi=-1 cmd={} user=default resp=2 lib-name=",
+            self.command
+        );
+        line.extend_from_slice(middle.as_bytes());
+        line.extend_from_slice(&self.library_name);
+        line.extend_from_slice(b" lib-ver=");
+        line.extend_from_slice(&self.library_version);
+        line.push(b'\n');
+        line
+    }
+}

@@ -1,0 +1,157 @@
+//! Takes a server's bytes, cuts them into replies, and gives each to whom it belongs.
+//!
+//! Owns: the strictness towards servers. Bytes that are no reply end the connection and fail its
+//! FIFO; nothing of them is passed on.
+
+use crate::base::ByteQueue;
+use crate::base::Chunk;
+use crate::base::Key;
+use crate::base::Time;
+use crate::protocol::resp::ReplyAssembly;
+use crate::protocol::resp::cut_reply;
+use crate::proxy::Proxy;
+use crate::proxy::client::Reply;
+use crate::proxy::failure::Failure;
+use crate::proxy::output::Output;
+use crate::proxy::output::Report;
+use crate::proxy::server::ServerPhase;
+
+/// As much of a server's refusal as is told to clients.
+const GREETING_BYTES_MAX: usize = 512;
+
+impl Proxy {
+    pub(super) fn server_received<C: Chunk>(&mut self, key: Key, chunk: &C, now: Time) {
+        let Some(conn) = self.servers.find_mut(key) else {
+            return;
+        };
+        conn.last_heard = now;
+        let mut at = 0;
+        while at < chunk.bytes().len() {
+            match self.take_reply(key, chunk, at, now) {
+                Ok(used) => at += used,
+                Err(failure) => {
+                    self.fail_server_conn(key, &failure, now);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Takes the reply at `chunk[at..]`, or the part of it that is there: how many bytes.
+    #[inline]
+    fn take_reply<C: Chunk>(
+        &mut self,
+        key: Key,
+        chunk: &C,
+        at: usize,
+        now: Time,
+    ) -> Result<usize, Failure> {
+        let buf = &chunk.bytes()[at..];
+        let conn = &mut self.servers[key];
+        if conn.phase == ServerPhase::Closed {
+            return Ok(buf.len());
+        }
+        if conn.assembly.is_none() {
+            if let Some(bytes) = cut_reply(buf).map_err(Failure::BadReply)? {
+                self.deliver(
+                    key,
+                    Reply::InChunk(chunk, at..at + bytes),
+                    buf[0],
+                    bytes,
+                    now,
+                )?;
+                return Ok(bytes);
+            }
+        }
+        let mut assembly = conn
+            .assembly
+            .take()
+            .unwrap_or_else(|| Box::new(ReplyAssembly::default()));
+        let fed = assembly
+            .feed(chunk, at, &mut self.wire.spare)
+            .map_err(Failure::BadReply)?;
+        if fed.complete {
+            let reply = assembly.into_bytes();
+            let mark = first_byte(&reply);
+            let bytes = reply.len();
+            self.deliver(key, Reply::<C>::Assembled(reply), mark, bytes, now)?;
+        } else {
+            conn.assembly = Some(assembly);
+        }
+        Ok(fed.used)
+    }
+
+    #[inline]
+    fn deliver<C: Chunk>(
+        &mut self,
+        key: Key,
+        reply: Reply<'_, C>,
+        mark: u8,
+        bytes: usize,
+        now: Time,
+    ) -> Result<(), Failure> {
+        let conn = &mut self.servers[key];
+        if let ServerPhase::Greeting { left } = conn.phase {
+            return self.greeting_reply(key, left, &reply.head(GREETING_BYTES_MAX), now);
+        }
+        let Some(pending) = conn.pair() else {
+            return Err(Failure::Unasked);
+        };
+        let (pool, server) = (conn.pool, conn.server);
+        let stats = &self.stats.pools[pool.index()].servers[server.index()];
+        stats.responses.add(1);
+        stats.response_bytes.add(bytes);
+        stats.out_queue.sub(1);
+        stats.out_queue_bytes.sub(pending.bytes as usize);
+        let transient = mark == b'-' && is_transient(&reply.head(16));
+        self.clients.deliver(
+            pending.awaiter,
+            reply,
+            pending.bytes as usize,
+            &mut self.wire,
+        );
+        if transient {
+            self.wire
+                .put(Output::Report(Report::ServerFailed { pool, server }));
+        } else {
+            let server_of_pool = &mut self.pools[pool.index()].servers[server.index()];
+            if std::mem::take(&mut server_of_pool.suspect) {
+                self.wire
+                    .put(Output::Report(Report::ServerAnswered { pool, server }));
+            }
+        }
+        Ok(())
+    }
+
+    fn greeting_reply(
+        &mut self,
+        key: Key,
+        left: u8,
+        reply: &[u8],
+        now: Time,
+    ) -> Result<(), Failure> {
+        if !reply.starts_with(b"+") {
+            let text = String::from_utf8_lossy(reply);
+            return Err(Failure::Refused(
+                text.trim_start_matches('-').trim_end().to_owned(),
+            ));
+        }
+        match left - 1 {
+            0 => self.server_ready(key, now),
+            left => self.servers[key].phase = ServerPhase::Greeting { left },
+        }
+        Ok(())
+    }
+}
+
+fn first_byte(reply: &ByteQueue) -> u8 {
+    reply.cursor().next_byte(reply).unwrap_or(0)
+}
+
+/// An error that says that the server cannot serve now (twemproxy: `redis_failure`). The client is
+/// told as it is; the server's failure is counted.
+fn is_transient(reply: &[u8]) -> bool {
+    [&b"-OOM "[..], b"-LOADING ", b"-BUSY "]
+        .iter()
+        .any(|mark| reply.starts_with(mark))
+}
