@@ -11,6 +11,9 @@ use super::keys::KeyError;
 /// The most bytes of a client's text that Redis repeats in an error.
 const ECHO_BYTES_MAX: usize = 128;
 
+/// What Redis says instead of `ERR` when an `EXEC` is wrong in itself.
+const EXEC_PREFIX: &[u8] = b"-EXECABORT Transaction discarded because of: ";
+
 /// Why a request is answered with an error. [`write_reply`](CommandError::write_reply) says it.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 pub enum CommandError {
@@ -34,7 +37,10 @@ pub enum CommandError {
 impl CommandError {
     /// Appends the error reply to the request `args`, line end included.
     pub fn write_reply<A: Args + ?Sized>(&self, args: &A, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"-ERR ");
+        out.extend_from_slice(match self {
+            CommandError::WrongArity(exec) if exec.name == "exec" => EXEC_PREFIX,
+            _ => b"-ERR ",
+        });
         let text = out.len();
         match self {
             CommandError::Unknown => push_unknown_command(args, out),

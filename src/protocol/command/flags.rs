@@ -160,6 +160,7 @@ pub enum Group {
     Stream,
     String,
     Transactions,
+    VectorSet,
 }
 
 impl Group {
@@ -184,6 +185,7 @@ impl Group {
             Group::Stream => "stream",
             Group::String => "string",
             Group::Transactions => "transactions",
+            Group::VectorSet => "vector_set",
         }
     }
 
@@ -205,7 +207,7 @@ impl Group {
             Group::Stream => Categories::STREAM,
             Group::String => Categories::STRING,
             Group::Transactions => Categories::TRANSACTION,
-            Group::Cluster | Group::Module | Group::Server => Categories::NONE,
+            Group::Cluster | Group::Module | Group::Server | Group::VectorSet => Categories::NONE,
         }
     }
 }

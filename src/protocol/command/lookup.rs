@@ -193,3 +193,49 @@ const fn to_lower(word: u64) -> u64 {
     let upper = from_a & !above_z & !word & (EACH * 0x80);
     word | upper >> 2
 }
+
+#[cfg(test)]
+mod tests {
+    use super::EMPTY;
+    use super::Folded;
+    use super::INDEX;
+    use super::SLOTS;
+    use super::commands;
+    use super::to_lower;
+
+    #[test]
+    fn names_are_where_their_hash_says_or_a_few_steps_on() {
+        let steps = |name: &str| {
+            let folded = Folded::of(name.as_bytes());
+            let mut slot = folded.slot();
+            let mut steps = 0;
+            while !INDEX.entries[usize::from(INDEX.slots[slot])]
+                .folded
+                .same(&folded)
+            {
+                assert_ne!(INDEX.slots[slot], EMPTY, "{name}");
+                slot = (slot + 1) % SLOTS;
+                steps += 1;
+            }
+            steps
+        };
+        let all: Vec<usize> = commands().map(|row| steps(row.name)).collect();
+        assert!(
+            all.iter().sum::<usize>() < all.len() / 2,
+            "half a step each on average: {all:?}"
+        );
+        assert!(all.iter().max() < Some(&8), "{all:?}");
+    }
+
+    #[test]
+    fn only_the_letters_from_a_to_z_are_folded() {
+        for byte in 0..=u8::MAX {
+            // Neighbours must not carry into each other.
+            for other in [0, b'@', b'A', b'Z', b'[', 0x7f, 0x80, 0xc1, 0xff] {
+                let bytes = [other, byte, other, byte, byte, other, other, byte];
+                let folded = to_lower(u64::from_le_bytes(bytes)).to_le_bytes();
+                assert_eq!(folded, bytes.map(|b| b.to_ascii_lowercase()));
+            }
+        }
+    }
+}

@@ -23,7 +23,11 @@ mod flags;
 mod handling;
 mod keys;
 mod lookup;
+mod reply;
 mod table;
+
+#[cfg(test)]
+mod tests;
 
 pub use args::Args;
 pub use errors::CommandError;
@@ -46,6 +50,9 @@ pub use lookup::command_count;
 pub use lookup::commands;
 pub use lookup::lookup;
 pub use lookup::lookup_full;
+pub use reply::Resp;
+pub use reply::command_reply;
+pub use reply::help_reply;
 
 /// A row of the table.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -27,7 +27,7 @@ use super::VARIES;
 
 const SERVER: Rows = Rows(Group::Server);
 
-/// A row a line.
+/// Laid out by hand: a row takes as few lines as it can.
 #[rustfmt::skip]
 pub(super) static ROWS: &[Command] = &[
     SERVER.container("acl", "6.0.0", "Commands about users and what they may do.", &[
@@ -71,11 +71,25 @@ pub(super) static ROWS: &[Command] = &[
     SERVER.keyless("bgsave", AtLeast(1), ADMIN.and(NOSCRIPT).and(NO_ASYNC_LOADING), "1.0.0",
         "Saves the keys in the background.")
         .refuse(Refusal::Administration),
+    SERVER.container("commandlog", "8.1.0", "Commands about slow and large requests (Valkey).", &[
+        SERVER.keyless("commandlog|get", AtLeast(4), ADMIN.and(LOADING), "8.1.0",
+            "Lists the slow or large requests.")
+            .refuse(Refusal::Administration),
+        SERVER.help("commandlog|help", "8.1.0"),
+        SERVER.keyless("commandlog|len", Exactly(3), ADMIN.and(LOADING), "8.1.0",
+            "Counts the slow or large requests.")
+            .refuse(Refusal::Administration),
+        SERVER.keyless("commandlog|reset", Exactly(3), ADMIN.and(LOADING), "8.1.0",
+            "Forgets the slow or large requests.")
+            .refuse(Refusal::Administration),
+    ]),
     SERVER.keyless("debug", AtLeast(2), ADMIN_SESSION, "1.0.0",
         "Commands for debugging the server.")
         .refuse(Refusal::Administration),
     SERVER.keyless("failover", AtLeast(1), ADMIN.and(NOSCRIPT).and(STALE), "6.2.0",
         "Makes a replica take over.")
+        .refuse(Refusal::Administration),
+    SERVER.keyless("hotkeys", AtLeast(2), ADMIN, "8.6.0", "Finds the keys that are used most.")
         .refuse(Refusal::Administration),
     SERVER.keyless("lastsave", Exactly(1), LOADING_FAST, "1.0.0",
         "Returns when the keys were saved last.")

@@ -16,7 +16,7 @@ use super::Rows;
 
 const BITMAP: Rows = Rows(Group::Bitmap);
 
-/// A row a line.
+/// Laid out by hand: a row takes as few lines as it can.
 #[rustfmt::skip]
 pub(super) static ROWS: &[Command] = &[
     BITMAP.read("bitcount", AtLeast(2), Keys::one(READS), PLAIN, "2.6.0",

@@ -7,6 +7,7 @@ use super::Categories;
 use super::Command;
 use super::FAST;
 use super::Group;
+use super::LOADING;
 use super::LOADING_FAST;
 use super::NO_ASYNC_LOADING;
 use super::NOSCRIPT;
@@ -17,7 +18,7 @@ use super::VARIES;
 
 const CLUSTER: Rows = Rows(Group::Cluster);
 
-/// A row a line.
+/// Laid out by hand: a row takes as few lines as it can.
 #[rustfmt::skip]
 pub(super) static ROWS: &[Command] = &[
     CLUSTER.keyless("asking", Exactly(1), FAST, "3.0.0",
@@ -75,6 +76,8 @@ pub(super) static ROWS: &[Command] = &[
             .refuse(Refusal::ClusterDisabled),
         CLUSTER.keyless("cluster|myid", Exactly(2), STALE, "3.0.0", "Returns the member's id.")
             .refuse(Refusal::ClusterDisabled),
+        CLUSTER.keyless("cluster|myshardid", Exactly(2), STALE, "7.2.0", "Returns the shard's id.")
+            .refuse(Refusal::ClusterDisabled),
         CLUSTER.keyless("cluster|nodes", Exactly(2), STALE, "3.0.0",
             "Describes the cluster's members.")
             .refuse(Refusal::ClusterDisabled).tips(VARIES),
@@ -104,6 +107,9 @@ pub(super) static ROWS: &[Command] = &[
         CLUSTER.keyless("cluster|slaves", Exactly(3), ADMIN.and(STALE), "3.0.0",
             "Lists the replicas of a master.")
             .refuse(Refusal::ClusterDisabled).tips(VARIES).deprecated("5.0.0"),
+        CLUSTER.keyless("cluster|slot-stats", AtLeast(4), LOADING, "8.0.0",
+            "Describes the use of slots.")
+            .refuse(Refusal::ClusterDisabled),
         CLUSTER.keyless("cluster|slots", Exactly(2), STALE, "3.0.0", "Maps slots to members.")
             .refuse(Refusal::ClusterDisabled).tips(VARIES).deprecated("7.0.0"),
     ]),

@@ -18,7 +18,7 @@ use super::VARIES;
 
 const CONNECTION: Rows = Rows(Group::Connection);
 
-/// A row a line.
+/// Laid out by hand: a row takes as few lines as it can.
 #[rustfmt::skip]
 pub(super) static ROWS: &[Command] = &[
     CONNECTION.keyless("auth", AtLeast(2), SESSION_BUSY.and(Flags::NO_AUTH), "1.0.0",
@@ -27,6 +27,9 @@ pub(super) static ROWS: &[Command] = &[
     CONNECTION.container("client", "2.4.0", "Commands about client connections.", &[
         CONNECTION.keyless("client|caching", Exactly(3), SESSION, "6.0.0",
             "Says whether the next command's keys are tracked.")
+            .refuse(Refusal::ConnectionState),
+        CONNECTION.keyless("client|capa", AtLeast(3), SESSION, "8.0.0",
+            "Says what the client can do (Valkey).")
             .refuse(Refusal::ConnectionState),
         CONNECTION.keyless("client|getname", Exactly(2), SESSION, "2.6.9",
             "Returns the connection's name.")
@@ -38,6 +41,9 @@ pub(super) static ROWS: &[Command] = &[
         CONNECTION.keyless("client|id", Exactly(2), SESSION, "5.0.0",
             "Returns the connection's id.")
             .local(Local::ClientId),
+        CONNECTION.keyless("client|import-source", Exactly(3), ADMIN_SESSION, "8.1.0",
+            "Marks the connection as one that imports keys (Valkey).")
+            .refuse(Refusal::ConnectionState),
         CONNECTION.keyless("client|info", Exactly(2), SESSION, "6.2.0",
             "Describes the connection.")
             .local(Local::ClientInfo).tips(VARIES),
@@ -46,15 +52,24 @@ pub(super) static ROWS: &[Command] = &[
             .refuse(Refusal::Administration),
         CONNECTION.keyless("client|list", AtLeast(2), ADMIN_SESSION, "2.4.0", "Lists the clients.")
             .refuse(Refusal::Administration).tips(VARIES),
+        CONNECTION.keyless("client|maint_notifications", AtLeast(3), SESSION, "8.2.0",
+            "Asks to be told of maintenance.")
+            .refuse(Refusal::ConnectionState),
         CONNECTION.keyless("client|no-evict", Exactly(3), ADMIN_SESSION, "7.0.0",
             "Exempts the connection from eviction of clients.")
             .local(Local::ClientNoEvict),
+        CONNECTION.keyless("client|no-touch", Exactly(3), SESSION, "7.2.0",
+            "Makes commands not count as use of a key.")
+            .local(Local::ClientNoTouch),
         CONNECTION.keyless("client|pause", AtLeast(3), ADMIN_SESSION, "2.9.50",
             "Stops serving clients for a while.")
             .refuse(Refusal::Administration),
         CONNECTION.keyless("client|reply", Exactly(3), SESSION, "3.2.0",
             "Says whether commands are replied to.")
             .refuse(Refusal::ConnectionState),
+        CONNECTION.keyless("client|setinfo", Exactly(4), SESSION, "7.2.0",
+            "Names the client's library.")
+            .local(Local::ClientSetinfo),
         CONNECTION.keyless("client|setname", Exactly(3), SESSION, "2.6.9", "Names the connection.")
             .local(Local::ClientSetname),
         CONNECTION.keyless("client|tracking", AtLeast(3), SESSION, "6.0.0",

@@ -13,7 +13,7 @@ use super::UPDATES;
 
 const GEO: Rows = Rows(Group::Geo);
 
-/// A row a line.
+/// Laid out by hand: a row takes as few lines as it can.
 #[rustfmt::skip]
 pub(super) static ROWS: &[Command] = &[
     GEO.write("geoadd", AtLeast(5), Keys::one(UPDATES), DENYOOM, "3.2.0",

@@ -17,7 +17,7 @@ use super::Rows;
 
 const HLL: Rows = Rows(Group::HyperLogLog);
 
-/// A row a line.
+/// Laid out by hand: a row takes as few lines as it can.
 #[rustfmt::skip]
 pub(super) static ROWS: &[Command] = &[
     HLL.write("pfadd", AtLeast(2), Keys::one(INSERTS), DENYOOM_FAST, "2.8.9", "Adds elements."),

@@ -2,6 +2,7 @@
 
 use super::Arity::AtLeast;
 use super::Arity::Exactly;
+use super::BLOCKING;
 use super::CREATES;
 use super::Categories;
 use super::Command;
@@ -26,7 +27,7 @@ use super::VARIES;
 
 const KEY: Rows = Rows(Group::Generic);
 
-/// A row a line.
+/// Laid out by hand: a row takes as few lines as it can.
 #[rustfmt::skip]
 pub(super) static ROWS: &[Command] = &[
     KEY.write("copy", AtLeast(3), Keys::lead_and_rest(1, READS, 0, OVERWRITES), DENYOOM, "6.2.0",
@@ -109,6 +110,11 @@ pub(super) static ROWS: &[Command] = &[
         .split(Gather::Sum).tips(MULTI_SHARD_SUM),
     KEY.keyless("wait", Exactly(3), NOSCRIPT, "3.0.0",
         "Waits until replicas have what the connection wrote.")
+        .refuse(Refusal::Blocking)
+        .tips(&["request_policy:all_shards", "response_policy:agg_min"])
+        .also(Categories::CONNECTION).not_in(Categories::KEYSPACE),
+    KEY.keyless("waitaof", Exactly(4), BLOCKING, "7.2.0",
+        "Waits until files have what the connection wrote.")
         .refuse(Refusal::Blocking)
         .tips(&["request_policy:all_shards", "response_policy:agg_min"])
         .also(Categories::CONNECTION).not_in(Categories::KEYSPACE),

@@ -23,7 +23,7 @@ use super::UPDATES;
 
 const LIST: Rows = Rows(Group::List);
 
-/// A row a line.
+/// Laid out by hand: a row takes as few lines as it can.
 #[rustfmt::skip]
 pub(super) static ROWS: &[Command] = &[
     LIST.write("blmove", Exactly(6), Keys::lead_and_rest(1, TAKES, 0, INSERTS),

@@ -24,16 +24,21 @@ mod connection;
 mod geo;
 mod hashes;
 mod hyperloglogs;
+mod json;
 mod keys;
 mod lists;
+mod probabilistic;
 mod pubsub;
 mod scripting;
+mod search;
 mod server;
 mod sets;
 mod sorted_sets;
 mod streams;
 mod strings;
+mod time_series;
 mod transactions;
+mod vector_sets;
 
 /// Every top-level row, group by group.
 pub(super) static GROUPS: &[&[Command]] = &[
@@ -44,16 +49,21 @@ pub(super) static GROUPS: &[&[Command]] = &[
     geo::ROWS,
     hashes::ROWS,
     hyperloglogs::ROWS,
+    json::ROWS,
     keys::ROWS,
     lists::ROWS,
+    probabilistic::ROWS,
     pubsub::ROWS,
     scripting::ROWS,
+    search::ROWS,
     server::ROWS,
     sets::ROWS,
     sorted_sets::ROWS,
     streams::ROWS,
     strings::ROWS,
+    time_series::ROWS,
     transactions::ROWS,
+    vector_sets::ROWS,
 ];
 
 // What is done with keys.
@@ -84,6 +94,8 @@ const ADMIN: Flags = Flags::ADMIN;
 const ADMIN_SESSION: Flags = ADMIN.and(SESSION);
 const NO_ASYNC_LOADING: Flags = Flags::NO_ASYNC_LOADING;
 const BLOCKING: Flags = Flags::BLOCKING;
+const MODULE: Flags = Flags::MODULE;
+const MODULE_DENYOOM: Flags = MODULE.and(DENYOOM);
 const SCRIPT: Flags = NOSCRIPT
     .and(STALE)
     .and(Flags::SKIP_MONITOR)
@@ -203,11 +215,6 @@ impl Rows {
 }
 
 impl Command {
-    const fn access(mut self, access: Access) -> Command {
-        self.access = access;
-        self
-    }
-
     const fn with_keys(mut self, keys: Keys) -> Command {
         self.keys = keys;
         self

@@ -16,7 +16,7 @@ use super::SESSION;
 
 const PUBSUB: Rows = Rows(Group::PubSub);
 
-/// A row a line.
+/// Laid out by hand: a row takes as few lines as it can.
 #[rustfmt::skip]
 pub(super) static ROWS: &[Command] = &[
     PUBSUB.keyless("psubscribe", AtLeast(2), SESSION.and(Flags::PUBSUB), "2.0.0",

@@ -23,7 +23,7 @@ use super::STALE;
 
 const SCRIPTING: Rows = Rows(Group::Scripting);
 
-/// A row a line.
+/// Laid out by hand: a row takes as few lines as it can.
 #[rustfmt::skip]
 pub(super) static ROWS: &[Command] = &[
     SCRIPTING.keyless("eval", AtLeast(3), SCRIPT, "2.6.0", "Runs a script.")
@@ -81,5 +81,8 @@ pub(super) static ROWS: &[Command] = &[
         SCRIPTING.keyless("script|load", Exactly(3), NOSCRIPT.and(STALE), "2.6.0",
             "Loads a script.")
             .refuse(Refusal::Scripts).tips(ALL_NODES_OK),
+        SCRIPTING.keyless("script|show", Exactly(3), NOSCRIPT, "8.0.0",
+            "Returns a loaded script (Valkey).")
+            .refuse(Refusal::Scripts),
     ]),
 ];

@@ -23,7 +23,7 @@ use super::VARIES;
 
 const SERVER: Rows = Rows(Group::Server);
 
-/// A row a line.
+/// Laid out by hand: a row takes as few lines as it can.
 #[rustfmt::skip]
 pub(super) static ROWS: &[Command] = &[
     SERVER.keyless("command", AtLeast(1), LOADING, "2.8.13", "Describes all commands.")
@@ -84,7 +84,7 @@ pub(super) static ROWS: &[Command] = &[
 ];
 
 /// `COMMAND` alone is a command, too.
-#[rustfmt::skip] // a row a line
+#[rustfmt::skip]
 static COMMAND: &[Command] = &[
     SERVER.keyless("command|count", Exactly(2), LOADING, "2.8.13", "Counts the commands.")
         .local(Local::Command).also(Categories::CONNECTION),

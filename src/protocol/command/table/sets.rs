@@ -23,7 +23,7 @@ use super::VARIES;
 
 const SET: Rows = Rows(Group::Set);
 
-/// A row a line.
+/// Laid out by hand: a row takes as few lines as it can.
 #[rustfmt::skip]
 pub(super) static ROWS: &[Command] = &[
     SET.write("sadd", AtLeast(3), Keys::one(INSERTS), DENYOOM_FAST, "1.0.0", "Adds members."),

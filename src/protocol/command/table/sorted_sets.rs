@@ -25,7 +25,7 @@ use super::VARIES;
 
 const ZSET: Rows = Rows(Group::SortedSet);
 
-/// A row a line.
+/// Laid out by hand: a row takes as few lines as it can.
 #[rustfmt::skip]
 pub(super) static ROWS: &[Command] = &[
     ZSET.write("bzmpop", AtLeast(5), Keys::counted(2, 1, Numkeys::Pop, TAKES), BLOCKING, "7.0.0",

@@ -20,19 +20,25 @@ use super::VARIES;
 
 const STREAM: Rows = Rows(Group::Stream);
 
-/// A row a line.
+/// Laid out by hand: a row takes as few lines as it can.
 #[rustfmt::skip]
 pub(super) static ROWS: &[Command] = &[
     STREAM.write("xack", AtLeast(4), Keys::one(UPDATES), FAST, "5.0.0",
         "Marks entries as processed by a group."),
+    STREAM.write("xackdel", AtLeast(6), Keys::one(DELETES), FAST, "8.2.0",
+        "Marks entries as processed by a group and deletes them."),
     STREAM.write("xadd", AtLeast(5), Keys::one(UPDATES), DENYOOM_FAST, "5.0.0", "Adds an entry.")
         .tips(VARIES),
     STREAM.write("xautoclaim", AtLeast(6), Keys::one(DELETES), FAST, "6.2.0",
         "Takes over entries that others have held for too long.")
         .tips(VARIES),
+    STREAM.write("xcfgset", AtLeast(2), Keys::one(UPDATES), FAST, "8.6.0",
+        "Sets how a stream recognizes entries that are added twice."),
     STREAM.write("xclaim", AtLeast(6), Keys::one(UPDATES), FAST, "5.0.0", "Takes over entries.")
         .tips(VARIES),
     STREAM.write("xdel", AtLeast(3), Keys::one(DELETES), FAST, "5.0.0", "Deletes entries."),
+    STREAM.write("xdelex", AtLeast(5), Keys::one(DELETES), FAST, "8.2.0",
+        "Deletes entries, and what groups hold of them."),
     STREAM.container("xgroup", "5.0.0", "Commands about a stream's groups.", &[
         STREAM.write("xgroup|create", AtLeast(5), Keys::one_at(2, INSERTS), DENYOOM, "5.0.0",
             "Creates a group."),

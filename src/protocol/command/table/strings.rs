@@ -4,6 +4,7 @@ use super::Arity::AtLeast;
 use super::Arity::Exactly;
 use super::CREATES;
 use super::Command;
+use super::DELETES;
 use super::DENYOOM;
 use super::DENYOOM_FAST;
 use super::FAST;
@@ -13,6 +14,7 @@ use super::INSERTS;
 use super::KeyUse;
 use super::Keys;
 use super::MODIFIES;
+use super::Numkeys;
 use super::OVERWRITES;
 use super::PEEKS;
 use super::PLAIN;
@@ -23,7 +25,7 @@ use super::UPDATES;
 
 const STRING: Rows = Rows(Group::String);
 
-/// A row a line.
+/// Laid out by hand: a row takes as few lines as it can.
 #[rustfmt::skip]
 pub(super) static ROWS: &[Command] = &[
     STRING.write("append", Exactly(3), Keys::one(INSERTS), DENYOOM_FAST, "2.0.0",
@@ -31,6 +33,12 @@ pub(super) static ROWS: &[Command] = &[
     STRING.write("decr", Exactly(2), Keys::one(MODIFIES), DENYOOM_FAST, "1.0.0", "Subtracts 1."),
     STRING.write("decrby", Exactly(3), Keys::one(MODIFIES), DENYOOM_FAST, "1.0.0",
         "Subtracts an integer."),
+    STRING.write("delex", AtLeast(2), Keys::one(DELETES), FAST, "8.4.0",
+        "Deletes a key if its string meets a condition."),
+    STRING.write("delifeq", Exactly(3), Keys::one(DELETES), PLAIN, "9.0.0",
+        "Deletes a key if its string is the given one (Valkey)."),
+    STRING.read("digest", Exactly(2), Keys::one(READS), FAST, "8.4.0",
+        "Returns the hash of a string."),
     STRING.read("get", Exactly(2), Keys::one(READS), FAST, "1.0.0", "Returns a string."),
     STRING.write("getdel", Exactly(2), Keys::one(TAKES), FAST, "6.2.0",
         "Returns a string and deletes its key."),
@@ -54,6 +62,10 @@ pub(super) static ROWS: &[Command] = &[
     STRING.write("mset", AtLeast(3), Keys::range(1, -1, 2, OVERWRITES), DENYOOM, "1.0.1",
         "Sets strings.")
         .split(Gather::AllOk)
+        .tips(&["request_policy:multi_shard", "response_policy:all_succeeded"]),
+    STRING.write("msetex", AtLeast(4), Keys::counted(1, 2, Numkeys::Card, OVERWRITES),
+        DENYOOM, "8.4.0",
+        "Sets strings and when they expire.")
         .tips(&["request_policy:multi_shard", "response_policy:all_succeeded"]),
     STRING.write("msetnx", AtLeast(3), Keys::range(1, -1, 2, CREATES), DENYOOM, "1.0.1",
         "Sets strings unless one of the keys exists.")

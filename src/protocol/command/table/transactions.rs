@@ -14,7 +14,7 @@ use super::SESSION_BUSY;
 
 const TX: Rows = Rows(Group::Transactions);
 
-/// A row a line.
+/// Laid out by hand: a row takes as few lines as it can.
 #[rustfmt::skip]
 pub(super) static ROWS: &[Command] = &[
     TX.keyless("discard", Exactly(1), SESSION_BUSY, "2.0.0", "Gives up a transaction.")

@@ -1,0 +1,92 @@
+//! Appends replies of either version of the protocol.
+
+/// The version of the protocol that a client reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Resp {
+    /// RESP2: maps and sets are arrays.
+    #[default]
+    V2,
+    /// RESP3.
+    V3,
+}
+
+/// Appends values to a buffer.
+pub(super) struct Writer<'a> {
+    resp: Resp,
+    out: &'a mut Vec<u8>,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(resp: Resp, out: &'a mut Vec<u8>) -> Writer<'a> {
+        Writer { resp, out }
+    }
+
+    /// The head of an array of `len` values.
+    pub(super) fn array(&mut self, len: usize) {
+        self.line(b'*', len);
+    }
+
+    /// The head of a set of `len` values.
+    pub(super) fn set(&mut self, len: usize) {
+        match self.resp {
+            Resp::V2 => self.line(b'*', len),
+            Resp::V3 => self.line(b'~', len),
+        }
+    }
+
+    /// The head of a map of `len` pairs.
+    pub(super) fn map(&mut self, len: usize) {
+        match self.resp {
+            Resp::V2 => self.line(b'*', 2 * len),
+            Resp::V3 => self.line(b'%', len),
+        }
+    }
+
+    pub(super) fn integer(&mut self, value: i64) {
+        self.line(b':', value);
+    }
+
+    /// An integer that counts something.
+    pub(super) fn length(&mut self, value: usize) {
+        self.line(b':', value);
+    }
+
+    pub(super) fn bulk(&mut self, text: impl AsRef<[u8]>) {
+        let text = text.as_ref();
+        self.line(b'$', text.len());
+        self.out.extend_from_slice(text);
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// A simple string; it must not have a line end in it.
+    pub(super) fn status(&mut self, text: &str) {
+        self.text(b'+', text);
+    }
+
+    /// An error, `ERR` included in the text; it must not have a line end in it.
+    pub(super) fn error(&mut self, text: &str) {
+        self.text(b'-', text);
+    }
+
+    pub(super) fn nil(&mut self) {
+        let nil: &[u8] = match self.resp {
+            Resp::V2 => b"$-1\r\n",
+            Resp::V3 => b"_\r\n",
+        };
+        self.out.extend_from_slice(nil);
+    }
+
+    fn line(&mut self, kind: u8, number: impl itoa::Integer) {
+        self.text(kind, itoa::Buffer::new().format(number));
+    }
+
+    fn text(&mut self, kind: u8, text: &str) {
+        debug_assert!(
+            !text.contains(['\r', '\n']),
+            "a line end would break the protocol"
+        );
+        self.out.push(kind);
+        self.out.extend_from_slice(text.as_bytes());
+        self.out.extend_from_slice(b"\r\n");
+    }
+}
