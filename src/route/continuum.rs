@@ -54,8 +54,8 @@ impl Continuum {
             value: u32::MAX,
             server: points.first()?.server,
         });
-        // More entries than points, but not twice as many: measured, the search is hardly faster
-        // with more, and the tables of many pools share the cache with everything else.
+        // One entry a point or two: measured, the search is hardly faster with more, and the tables
+        // of many pools share the cache with everything else. 2^20 of them are 4 MiB.
         let bits = (points.len().ilog2() + 1).min(20);
         let shift = u32::BITS - bits;
         let first = (0..1_u32 << bits)
