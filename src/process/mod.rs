@@ -1,5 +1,7 @@
 //! The top floor: what the program does with its arguments.
 
+pub mod route_command;
+
 use std::process::ExitCode;
 
 /// Runs the program.

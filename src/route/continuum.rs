@@ -30,8 +30,9 @@ pub struct Point {
 
 /// The ring of one pool's live servers; at least one point.
 ///
-/// A search does not halve the ring eleven times: the top bits of a hash lead through a table to
-/// the first point that can be right, which it nearly always is or is next to.
+/// A search does not halve the ring ten times: the top bits of a hash lead through a table to the
+/// first point that can be right, which it is or stands next to. That takes a quarter of the time
+/// (`cargo bench --bench route`).
 #[derive(Clone, Debug)]
 pub struct Continuum {
     /// Sorted by value, then server. One more than the ring has: the last belongs to the first
@@ -53,7 +54,9 @@ impl Continuum {
             value: u32::MAX,
             server: points.first()?.server,
         });
-        let bits = points.len().ilog2().clamp(1, 20);
+        // One entry a point or two: measured, the search is hardly faster with more, and the tables
+        // of many pools share the cache with everything else. 2^20 of them are 4 MiB.
+        let bits = (points.len().ilog2() + 1).min(20);
         let shift = u32::BITS - bits;
         let first = (0..1_u32 << bits)
             .map(|top| points.partition_point(|point| point.value < top << shift))

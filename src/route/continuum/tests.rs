@@ -110,6 +110,22 @@ fn weights_scale_points_in_single_precision() {
 }
 
 #[test]
+fn point_counts_are_those_of_twemproxy_s_expression_in_c() {
+    // The sum is what the expression in ketama_update gave, compiled by gcc for x86-64, in the
+    // same loops.
+    let mut sum = 0_u64;
+    for own in 1..=100 {
+        for total in u64::from(own)..=300 {
+            for live in 2..=12 {
+                let count = u64::from(digests(weight(own), total, live));
+                sum = sum.wrapping_mul(31).wrapping_add(count);
+            }
+        }
+    }
+    assert_eq!(sum, 13_834_311_231_613_574_023);
+}
+
+#[test]
 fn a_label_longer_than_twemproxy_s_buffer_is_cut() {
     let full = "n".repeat(272);
     assert_eq!(points_of_digest(&full, 0), points_of_digest(&full, 39));
