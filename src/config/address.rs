@@ -41,11 +41,13 @@ pub(super) fn listen(text: &str) -> Result<Odd<ListenAddress>, ConfigErrorKind> 
     if host.is_empty() {
         return Err(refused("no host; 0.0.0.0 is every address of this host"));
     }
-    // What no resolver can know is refused here; twemproxy, too, resolves while it reads.
+    // twemproxy resolves while it reads; here what no resolver can know is refused, the rest is
+    // resolved when the listener is opened.
     if !could_be_a_host(host) {
         return Err(refused("no such host can be; 0.0.0.0 is every address"));
     }
-    Ok((ListenAddress::Tcp(host_port(host, port)), None))
+    let warning = (host == "*").then_some(WarningKind::ListensOnStar);
+    Ok((ListenAddress::Tcp(host_port(host, port)), warning))
 }
 
 fn listen_unix(text: &str) -> Result<Odd<ListenAddress>, ConfigErrorKind> {
@@ -158,11 +160,16 @@ fn host_port(host: &str, port: u16) -> HostPort {
     }
 }
 
-/// Whether a resolver could know `host`: a name, `127.1`, `fe80::1%eth0`.
+/// Whether a resolver could know `host`: an address, `fe80::1%eth0`, a name, `127.1`, `*`.
 fn could_be_a_host(host: &str) -> bool {
-    let bracketed_ip = matches!(host_port(host, 1), HostPort::Ip(_));
-    let odd = |c: char| c.is_whitespace() || c.is_control() || "*[]/\\\"'".contains(c);
-    bracketed_ip || !(host.is_empty() || host.contains(odd))
+    let address = host
+        .split_once('%')
+        .map_or(host, |(address, _scope)| address);
+    if matches!(host_port(address, 1), HostPort::Ip(_)) {
+        return true;
+    }
+    let odd = |c: char| c.is_whitespace() || c.is_control() || ":[]/\\\"'".contains(c);
+    !(host.is_empty() || host.contains(odd))
 }
 
 fn parse_port(text: &str) -> Option<u16> {
@@ -270,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_host_that_cannot_be_is_refused_to_listen_on_and_warned_about_to_connect_to() {
-        for host in ["*", "", "a b", "[::1", "[127.0.0.1]"] {
+        for host in ["", "a b", "[::1", "[127.0.0.1]", "1.1.1.1:1"] {
             assert!(listen(&format!("{host}:1")).is_err(), "{host:?}");
             let (_, warning) = server(&format!("{host}:1:1 n")).unwrap();
             assert!(

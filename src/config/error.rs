@@ -37,15 +37,7 @@ impl ConfigErrors {
     }
 
     pub(super) fn not_utf8(file: &str, bytes: &[u8], error: &std::str::Utf8Error) -> ConfigErrors {
-        let valid = &bytes[..error.valid_up_to()];
-        let lines = valid.iter().filter(|byte| **byte == b'\n').count();
-        let line_start = valid.iter().rposition(|byte| *byte == b'\n');
-        let last_line = &valid[line_start.map_or(0, |newline| newline + 1)..];
-        let place = Place {
-            line: u32::try_from(lines + 1).unwrap_or(u32::MAX),
-            column: u32::try_from(String::from_utf8_lossy(last_line).chars().count() + 1)
-                .unwrap_or(u32::MAX),
-        };
+        let place = Place::after(&bytes[..error.valid_up_to()]);
         let error = ConfigError::at(place, "", ConfigErrorKind::NotUtf8);
         ConfigErrors::new(file, vec![error])
     }
@@ -167,13 +159,13 @@ pub enum ConfigErrorKind {
         nearest: Option<&'static str>,
     },
     /// A list or mapping for a key that takes one value.
-    #[error("{found} where one value is wanted")]
+    #[error("{found} where one value is wanted; a text that begins with {{ [ or ! needs quotes")]
     NotOneValue {
         /// What it is.
         found: &'static str,
     },
-    /// A text that may not be empty.
-    #[error("empty; leave the key out for none")]
+    /// A key without a value.
+    #[error("no value; leave the key out if none is meant")]
     EmptyText,
     /// Not a number, or one out of range.
     #[error("`{}` is not a number from {min} to {max}; digits only", clip(.found))]

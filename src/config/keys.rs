@@ -132,7 +132,7 @@ pub const KEYS: &[Key] = &[
         default: "",
         twemproxy: true,
         doc: "asked of clients and given to servers",
-        set: Set::Text(|draft, text| put(&mut draft.redis_auth, scalar::secret(text).map(Some))),
+        set: Set::Text(|draft, text| put(&mut draft.redis_auth, Ok(Some(scalar::secret(text))))),
     },
     Key {
         name: "redis_db",

@@ -105,7 +105,11 @@ impl PoolRead<'_> {
                 let Some((text, at)) = findings.one_text(&path, value) else {
                     return;
                 };
-                match set(&mut self.draft, text) {
+                let read = match text {
+                    "" => Err(ConfigErrorKind::EmptyText),
+                    _ => set(&mut self.draft, text),
+                };
+                match read {
                     Ok(()) => {
                         if let Some(odd) = self.draft.odd.take() {
                             findings.warning(at, &path, odd);
@@ -160,7 +164,7 @@ impl PoolRead<'_> {
             let mut unnamed = self.servers.iter().filter(|server| !server.named);
             if let Some(example) = unnamed.next() {
                 let kind = WarningKind::EjectsUnnamedServers {
-                    example: example.name.to_string(),
+                    example: format!("{}:{} {}", example.address, example.weight, example.name),
                     unnamed: unnamed.count() + 1,
                 };
                 findings.warning(at, &self.path(key), kind);

@@ -19,12 +19,24 @@ impl Place {
     /// The first character of a file.
     pub(super) const START: Place = Place { line: 1, column: 1 };
 
-    fn of(span: &Span) -> Place {
-        let at = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    /// The `column`th character of the `line`th line.
+    pub(super) fn new(line: usize, column: usize) -> Place {
+        let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).max(1);
         Place {
-            line: at(span.start.line()).max(1),
-            column: at(span.start.col()).saturating_add(1),
+            line: narrow(line),
+            column: narrow(column),
         }
+    }
+
+    /// The character that comes after `text`.
+    pub(super) fn after(text: &[u8]) -> Place {
+        let text = String::from_utf8_lossy(text);
+        let last_line = text.rsplit('\n').next().unwrap_or_default();
+        Place::new(text.split('\n').count(), last_line.chars().count() + 1)
+    }
+
+    fn of(span: &Span) -> Place {
+        Place::new(span.start.line(), span.start.col().saturating_add(1))
     }
 }
 

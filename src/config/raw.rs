@@ -53,29 +53,32 @@ impl PartialEq for Node {
 
 /// Reads `text`, which must be one YAML document.
 pub(super) fn read(text: &str) -> Result<Node, ConfigError> {
+    let shape = Shape::deserialize(serde_yaml::Deserializer::from_str(text))
+        .map_err(|error| yaml_error(text, &error))?;
+    // After the shape, since serde_yaml has a limit to depth.
     let places = Places::of(text);
-    let shape = Shape::deserialize(serde_yaml::Deserializer::from_str(text)).map_err(yaml_error)?;
     let root = Shaped {
         shape: &shape,
         places: Some(&places),
         holder: Place::START,
     };
     root.deserialize(serde_yaml::Deserializer::from_str(text))
-        .map_err(yaml_error)
+        .map_err(|error| yaml_error(text, &error))
 }
 
 /// The place is taken out of `serde_yaml`'s message, since every message here begins with one.
-fn yaml_error(error: serde_yaml::Error) -> ConfigError {
-    let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+fn yaml_error(text: &str, error: &serde_yaml::Error) -> ConfigError {
     let mut message = error.to_string();
     let mut place = Place::START;
-    if let Some(location) = error.location() {
+    // Of a character that no YAML may have, only the position in bytes is told.
+    let position = message.rsplit_once(" at position ");
+    if let Some((what, at)) = position.and_then(|(what, at)| Some((what, at.parse().ok()?))) {
+        place = Place::after(text.as_bytes().get(..at).unwrap_or_default());
+        message = what.to_owned();
+    } else if let Some(location) = error.location() {
         let (line, column) = (location.line(), location.column());
         message = message.replacen(&format!(" at line {line} column {column}"), "", 1);
-        place = Place {
-            line: narrow(line),
-            column: narrow(column),
-        };
+        place = Place::new(line, column);
     }
     ConfigError::at(place, "", ConfigErrorKind::Yaml { message })
 }
@@ -246,5 +249,127 @@ impl<'de> Visitor<'de> for Shaped<'_> {
             }
         }
         Ok(self.node(Value::Map(entries)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Node;
+    use super::Value;
+    use super::read;
+    use proptest::prelude::Strategy;
+    use proptest::prelude::any;
+    use proptest::proptest;
+
+    fn texts<'a>(node: &'a Node, into: &mut Vec<(&'a Node, &'a str)>) {
+        match &node.value {
+            Value::Text(text) => into.push((node, text)),
+            Value::List(items) => items.iter().for_each(|item| texts(item, into)),
+            Value::Map(entries) => {
+                for (key, value) in entries {
+                    texts(key, into);
+                    texts(value, into);
+                }
+            }
+            Value::Tagged | Value::Nothing => {}
+        }
+    }
+
+    fn the_texts(text: &str) -> Vec<String> {
+        let root = read(text).unwrap();
+        let mut found = Vec::new();
+        texts(&root, &mut found);
+        found.iter().map(|(_, text)| (*text).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_text_is_what_the_file_says_not_what_yaml_makes_of_it() {
+        let plain = "0123 1e3 0x1F 0o17 1_000 ~ null True yes .inf -0 +1 99999999999999999999999";
+        let flow = format!("[{}]", plain.replace(' ', ", "));
+        let block = format!("- {}\n", plain.replace(' ', "\n- "));
+        let expected: Vec<&str> = plain.split(' ').collect();
+        assert_eq!(the_texts(&flow), expected);
+        assert_eq!(the_texts(&block), expected);
+        assert_eq!(the_texts("~: ''\n"), ["~", ""]);
+        assert_eq!(the_texts("a:\n"), ["a", ""]);
+        assert_eq!(the_texts("- !!str 0123\n- !!str x\n"), ["0123", "x"]);
+    }
+
+    #[test]
+    fn a_key_given_twice_is_kept_twice() {
+        assert_eq!(the_texts("a: 1\na: 2\n"), ["a", "1", "a", "2"]);
+    }
+
+    #[test]
+    fn an_alias_is_its_anchors_value_at_its_own_place() {
+        let root = read("a: &x [b, c]\nd: *x\n").unwrap();
+        let mut found = Vec::new();
+        texts(&root, &mut found);
+        let placed: Vec<_> = found.iter().map(|(n, text)| (n.at.line, *text)).collect();
+        let expected = [(1, "a"), (1, "b"), (1, "c"), (2, "d"), (2, "b"), (2, "c")];
+        assert_eq!(placed, expected);
+    }
+
+    #[test]
+    fn a_laughing_file_is_refused() {
+        let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for n in 1..20 {
+            let alias = format!("*a{}", n - 1);
+            text += &format!("a{n}: &a{n} [{}]\n", [alias.as_str(); 10].join(", "));
+        }
+        assert!(read(&text).is_err());
+    }
+
+    #[test]
+    fn a_bottomless_file_is_refused() {
+        for (opening, depth) in [
+            ("[", 2000),
+            ("{a: ", 2000),
+            ("- ", 100_000),
+            ("? ", 100_000),
+        ] {
+            assert!(read(&opening.repeat(depth)).is_err(), "{opening}");
+        }
+    }
+
+    /// A pool as people write it: block or flow, any indentation, comments, blank lines.
+    fn pool_text() -> impl Strategy<Value = String> {
+        let word = "[a-zé][a-z0-9_.:/]{0,8}[a-z0-9]";
+        let line = (word, word, any::<bool>(), 0..3usize);
+        proptest::collection::vec(line, 1..8).prop_flat_map(|lines| {
+            (0..4usize, any::<bool>(), 1..5usize).prop_map(move |(style, crlf, indent)| {
+                let end = if crlf { "\r\n" } else { "\n" };
+                let mut text = format!("# é{end}pool:{end}");
+                for (key, value, comment, blanks) in &lines {
+                    let pad = " ".repeat(indent);
+                    text += &match style {
+                        0 => format!("{pad}{key}: {value}"),
+                        1 => format!("{pad}{key}:{end}{pad}- {value}{end}{pad}-   {value}"),
+                        2 => format!("{pad}{key}: [{value}, {{{value}: {value}}}]"),
+                        _ => format!("{pad}? {key}{end}{pad}: {value}"),
+                    };
+                    text += if *comment { " # x: y" } else { "" };
+                    text += &end.repeat(1 + blanks);
+                }
+                text
+            })
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_text_stands_where_its_place_says(text in pool_text()) {
+            let root = read(&text).unwrap();
+            let mut found = Vec::new();
+            texts(&root, &mut found);
+            assert!(found.len() >= 3);
+            let lines: Vec<Vec<char>> = text.lines().map(|line| line.chars().collect()).collect();
+            for (node, expected) in found {
+                let line = &lines[usize::try_from(node.at.line).unwrap() - 1];
+                let start = usize::try_from(node.at.column).unwrap() - 1;
+                let there: String = line[start..].iter().take(expected.chars().count()).collect();
+                assert_eq!(there, expected, "{text}");
+            }
+        }
     }
 }

@@ -99,12 +99,9 @@ pub(super) fn protocol(text: &str) -> Result<Protocol, ConfigErrorKind> {
     })
 }
 
-/// The password, which no error repeats.
-pub(super) fn secret(text: &str) -> Result<Secret, ConfigErrorKind> {
-    if text.is_empty() {
-        return Err(ConfigErrorKind::EmptyText);
-    }
-    Ok(Secret::new(text))
+/// Any text is a password.
+pub(super) fn secret(text: &str) -> Secret {
+    Secret::new(text)
 }
 
 /// Two bytes.

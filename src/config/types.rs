@@ -3,6 +3,7 @@
 //! Owns: the shapes that the rest of the house reads. Never: a text that has still to be
 //! understood, a default that is not written in `draft`.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -150,6 +151,36 @@ pub enum HostPort {
     },
 }
 
+impl fmt::Display for ListenAddress {
+    /// As in the file, without the permissions.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ListenAddress::Tcp(address) => address.fmt(f),
+            ListenAddress::Unix { path, .. } => path.display().fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for ServerAddress {
+    /// As in the file.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ServerAddress::Tcp(address) => address.fmt(f),
+            ServerAddress::Unix(path) => path.display().fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for HostPort {
+    /// As in the file, but IPv6 in brackets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HostPort::Ip(address) => address.fmt(f),
+            HostPort::Name { host, port } => write!(f, "{host}:{port}"),
+        }
+    }
+}
+
 /// What a pool speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
@@ -200,8 +231,8 @@ impl Secret {
     }
 }
 
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(…)")
     }
 }

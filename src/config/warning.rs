@@ -41,7 +41,7 @@ pub enum WarningKind {
     EjectsUnnamedServers {
         /// How many of its servers have no name.
         unnamed: usize,
-        /// The first of them.
+        /// The first of them, with the name that keeps its keys where they are.
         example: String,
     },
     /// `auto_eject_hosts` in a pool without `timeout`.
@@ -50,6 +50,8 @@ pub enum WarningKind {
     ReuseportAlwaysOn,
     /// `hold_ms` or `hold_bytes` in a pool that does not hold.
     HoldsNothing,
+    /// `listen: *:port`.
+    ListensOnStar,
     /// A unix socket's permissions that are not an octal number.
     OddMode {
         /// What the file says.
@@ -77,7 +79,8 @@ impl fmt::Display for WarningKind {
             WarningKind::EjectsUnnamedServers { unnamed, example } => write!(
                 f,
                 "{unnamed} of its servers have no name, so their keys are placed by their address \
-                 and move when it changes; name them, as in `- {example} NAME`"
+                 and move when it changes; give them the names that keep every key in its place, \
+                 as in `- {example}`"
             ),
             WarningKind::EjectsWithoutTimeout => f.write_str(
                 "without `timeout:` a server that accepts connections and stays silent is never \
@@ -89,6 +92,9 @@ impl fmt::Display for WarningKind {
             WarningKind::HoldsNothing => {
                 f.write_str("of no effect without `on_server_failure: hold`")
             }
+            WarningKind::ListensOnStar => f.write_str(
+                "to the resolver `*` is the loopback address, not every address; that is 0.0.0.0",
+            ),
             WarningKind::OddMode { found, mode: 0 } => write!(
                 f,
                 "permissions `{}` are not an octal number; left to the umask, as twemproxy does",
