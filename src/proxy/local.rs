@@ -5,8 +5,10 @@
 
 use crate::base::Key;
 use crate::base::Time;
+use crate::protocol::command;
 use crate::protocol::command::Args;
 use crate::protocol::command::Local;
+use crate::protocol::command::Resp;
 use crate::protocol::resp::Request;
 use crate::proxy::Proxy;
 
@@ -39,7 +41,8 @@ impl Proxy {
             Local::Echo => push_bulk(request.arg(1), &mut reply),
             Local::Select => self.select(key, request, &mut reply),
             Local::Time => self.push_time(now, &mut reply),
-            Local::Command | Local::Help => reply.extend_from_slice(SYNTAX_ERROR),
+            Local::Command => command::command_reply(request, Resp::V2, &mut reply),
+            Local::Help => command::help_reply(request, &mut reply),
             Local::Info => self.info(key, request, now, &mut reply),
             Local::ConfigGet => self.config_get(key, request, &mut reply),
             Local::ClientId => {

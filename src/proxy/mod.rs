@@ -16,6 +16,7 @@ mod change;
 mod client;
 mod connections;
 mod failure;
+mod fate;
 mod fragment;
 mod gather;
 mod identity;
@@ -46,6 +47,8 @@ use crate::stats::WorkerStats;
 pub use change::Change;
 pub use failure::Failure;
 pub use failure::RequestError;
+pub use fate::Fates;
+pub use fate::Verdict;
 pub use output::ConnId;
 pub use output::Output;
 pub use output::Report;
@@ -95,6 +98,7 @@ pub struct Proxy {
     random: Random,
     epoch: Duration,
     process: u32,
+    is_first_worker: bool,
     // Client ids of all workers are different, and grow: each worker counts in its own residue.
     next_client_id: u64,
     client_id_step: u64,
@@ -118,6 +122,7 @@ impl Proxy {
             random: Random::new(setup.seed),
             epoch: setup.epoch,
             process: setup.process,
+            is_first_worker: setup.worker == WorkerIdx(0),
             next_client_id: u64::from(setup.worker.0) + 1,
             client_id_step: u64::from(setup.workers.max(1)),
             draining: false,
@@ -283,6 +288,12 @@ impl Proxy {
                     self.server_stats(*pool, *server)
                         .server_ejected_at
                         .set(micros);
+                    // Every worker hears of it, one counts it.
+                    let ejects = usize::from(self.is_first_worker);
+                    self.stats.pools[pool.index()]
+                        .counters
+                        .server_ejects
+                        .add(ejects);
                 }
             }
             Change::Readmit { pool, server } => {

@@ -16,7 +16,6 @@ use crate::base::ServerIdx;
 use crate::base::Time;
 use crate::protocol::resp::ReplyAssembly;
 use crate::proxy::client::Awaiter;
-use crate::proxy::output::ConnId;
 use crate::proxy::output::Sending;
 
 /// How far a server connection has come.
@@ -90,10 +89,6 @@ impl ServerConn {
         }
     }
 
-    pub(super) fn conn(&self) -> ConnId {
-        ConnId::Server(self.key)
-    }
-
     /// Puts a request, whose bytes have just been appended to `queue`, into the FIFO.
     #[inline]
     pub(super) fn enqueue(&mut self, awaiter: Awaiter, bytes: usize, now: Time) {
@@ -115,12 +110,6 @@ impl ServerConn {
         }
         self.tombstones = self.tombstones.saturating_sub(1);
         self.fifo.pop_front()
-    }
-
-    /// Whether it may be given requests.
-    #[inline]
-    pub(super) fn is_open(&self) -> bool {
-        self.phase != ServerPhase::Closed
     }
 
     /// Whether requests have been handed over whose replies are still to come.

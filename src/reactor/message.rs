@@ -11,6 +11,8 @@ use crate::base::WorkerIdx;
 use crate::proxy::Change;
 use crate::proxy::Report;
 
+use super::Sender;
+
 /// From the control plane to a worker.
 #[derive(Clone, Debug)]
 pub enum ToWorker {
@@ -48,4 +50,70 @@ pub enum FromWorker {
         /// Why, when it was not told to.
         error: Option<String>,
     },
+}
+
+/// Says that a worker has ended, however it ends: kept on the worker's stack, it speaks also when
+/// a panic takes the thread away, which nobody else would notice.
+#[derive(Debug)]
+pub struct Farewell {
+    worker: WorkerIdx,
+    outbox: Sender<FromWorker>,
+    last_words: Option<Option<String>>,
+}
+
+impl Farewell {
+    /// For `worker`, at the beginning of its thread.
+    #[must_use]
+    pub fn of(worker: WorkerIdx, outbox: Sender<FromWorker>) -> Farewell {
+        Farewell {
+            worker,
+            outbox,
+            last_words: None,
+        }
+    }
+
+    /// The orderly end: `None` when the worker was told to stop, else why it could not go on.
+    pub fn say(mut self, error: Option<String>) {
+        self.last_words = Some(error);
+    }
+}
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        let error = self
+            .last_words
+            .take()
+            .unwrap_or_else(|| Some("panicked".to_owned()));
+        let worker = self.worker;
+        self.outbox.send(FromWorker::Stopped { worker, error });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reactor::mailbox;
+
+    #[test]
+    fn a_worker_that_panics_says_so_and_one_that_was_told_has_no_error() {
+        let (outbox, mut inbox) = mailbox().unwrap();
+        Farewell::of(WorkerIdx(0), outbox.clone()).say(None);
+        Farewell::of(WorkerIdx(1), outbox.clone()).say(Some("no ring".to_owned()));
+        let thread = std::thread::spawn(move || {
+            let _farewell = Farewell::of(WorkerIdx(2), outbox);
+            panic!("on purpose");
+        });
+        thread.join().unwrap_err();
+        let mut messages = Vec::new();
+        inbox.take(&mut messages);
+        let said: Vec<_> = messages
+            .iter()
+            .map(|m| match m {
+                FromWorker::Stopped { worker, error } => (worker.0, error.as_deref()),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        let expected = [(0, None), (1, Some("no ring")), (2, Some("panicked"))];
+        assert_eq!(said, expected);
+    }
 }

@@ -29,6 +29,7 @@ use crate::reactor::Sender;
 use crate::reactor::admission::Admission;
 use crate::reactor::block::Filled;
 use crate::reactor::clock::Clock;
+use crate::reactor::message::Farewell;
 use crate::reactor::message::FromWorker;
 use crate::reactor::message::ToWorker;
 use crate::reactor::ring::Completion;
@@ -74,21 +75,10 @@ pub struct WorkerSetup {
 pub fn spawn(setup: WorkerSetup) -> std::io::Result<thread::JoinHandle<()>> {
     let name = format!("worker-{}", setup.idx.0);
     thread::Builder::new().name(name).spawn(move || {
-        let (worker, outbox) = (setup.idx, setup.outbox.clone());
-        let run = std::panic::AssertUnwindSafe(|| Worker::new(setup)?.run());
-        let error = match std::panic::catch_unwind(run) {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(panic) => Some(format!("panic: {}", panic_text(panic.as_ref()))),
-        };
-        outbox.send(FromWorker::Stopped { worker, error });
+        let farewell = Farewell::of(setup.idx, setup.outbox.clone());
+        let ended = Worker::new(setup).and_then(Worker::run);
+        farewell.say(ended.err().map(|error| error.to_string()));
     })
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("without a word")
 }
 
 /// How long accepting rests when the process has no descriptor left.

@@ -1,0 +1,268 @@
+//! Looks up the servers' names away from everything that must not wait.
+//!
+//! Owns: a few threads that may hang in the resolver, and what was last known of each name.
+//! Never: decides which address is used; the workers are told all of them.
+
+use std::io;
+use std::net::SocketAddr;
+use std::net::ToSocketAddrs;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::mpsc;
+use std::time::Duration;
+use std::time::Instant;
+
+use rustix::event::PollFd;
+use rustix::event::PollFlags;
+use rustix::event::poll;
+use tracing::info;
+use tracing::warn;
+
+use crate::base::PoolIdx;
+use crate::base::ServerIdx;
+use crate::config::Config;
+use crate::config::HostPort;
+use crate::config::ServerAddress;
+use crate::reactor::Receiver;
+use crate::reactor::mailbox;
+
+/// How a name becomes addresses: the system's resolver, or a test's.
+pub type Lookup = Arc<dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync>;
+
+/// Asks the system's resolver (`getaddrinfo`), which may take its time.
+#[must_use]
+pub fn system_lookup() -> Lookup {
+    Arc::new(|host, port| Ok((host, port).to_socket_addrs()?.collect()))
+}
+
+/// Lookups at once. One that hangs (a dead name server: 5 s and more) leaves the others free.
+const THREADS: usize = 4;
+
+/// Not sooner after an answer: a server that refuses connections asks for its name at each try.
+const GAP: Duration = Duration::from_secs(1);
+
+/// What came of a lookup.
+pub(super) struct Answer {
+    pub(super) pool: PoolIdx,
+    pub(super) server: ServerIdx,
+    result: io::Result<Vec<SocketAddr>>,
+}
+
+struct Ask {
+    pool: PoolIdx,
+    server: ServerIdx,
+    host: Arc<str>,
+    port: u16,
+}
+
+/// The servers that have names, and their addresses as last known.
+pub struct Names {
+    names: Vec<Vec<Option<Name>>>,
+    // No threads when no server has a name.
+    asks: Option<mpsc::Sender<Ask>>,
+    answers: Receiver<Answer>,
+}
+
+struct Name {
+    host: Arc<str>,
+    port: u16,
+    label: String,
+    addresses: Vec<SocketAddr>,
+    asked: bool,
+    failing: bool,
+    answered_at: Option<Instant>,
+}
+
+impl Names {
+    /// Starts to look up every name of `config`.
+    ///
+    /// # Errors
+    ///
+    /// When a thread or a socket pair cannot be made.
+    pub fn start(config: &Config, lookup: &Lookup) -> io::Result<Names> {
+        let (answer, answers) = mailbox()?;
+        let mut names = Names {
+            names: of_config(config),
+            asks: None,
+            answers,
+        };
+        let count = names.names.iter().flatten().flatten().count();
+        if count == 0 {
+            return Ok(names);
+        }
+        let (asks, waiting) = mpsc::channel::<Ask>();
+        let waiting = Arc::new(Mutex::new(waiting));
+        for _ in 0..count.min(THREADS) {
+            let (waiting, lookup, answer) =
+                (Arc::clone(&waiting), Arc::clone(lookup), answer.clone());
+            let work = move || {
+                while let Some(ask) = next(&waiting) {
+                    answer.send(Answer {
+                        pool: ask.pool,
+                        server: ask.server,
+                        result: lookup(&ask.host, ask.port),
+                    });
+                }
+            };
+            std::thread::Builder::new()
+                .name("resolve".to_owned())
+                .spawn(work)?;
+        }
+        names.asks = Some(asks);
+        for (pool, server) in names.all() {
+            names.ask(pool, server);
+        }
+        Ok(names)
+    }
+
+    /// Waits for the first answers, but not longer than `within`: a name server that is away must
+    /// not keep the servers that have addresses from being served.
+    pub fn wait(&mut self, within: Duration) {
+        let until = now() + within;
+        while self.names.iter().flatten().flatten().any(|name| name.asked) {
+            let left = until.saturating_duration_since(now());
+            if left.is_zero() {
+                return;
+            }
+            let timeout = rustix::event::Timespec::try_from(left).ok();
+            let mut fds = [PollFd::new(&self.answers, PollFlags::IN)];
+            // An interrupted wait is only a shorter one.
+            let _ = poll(&mut fds, timeout.as_ref());
+            for answer in self.take() {
+                self.learn(answer);
+            }
+        }
+    }
+
+    /// What is known of a server now; empty when it has no name, or none that resolves.
+    #[must_use]
+    pub fn addresses(&self, pool: PoolIdx, server: ServerIdx) -> &[SocketAddr] {
+        match &self.names[pool.index()][server.index()] {
+            Some(name) => &name.addresses,
+            None => &[],
+        }
+    }
+
+    /// How long to wait before [`ask`](Names::ask); `None` when an answer is already on its way
+    /// or the server has no name.
+    pub(super) fn wanted(&mut self, pool: PoolIdx, server: ServerIdx) -> Option<Duration> {
+        let name = self.names[pool.index()][server.index()].as_mut()?;
+        if std::mem::replace(&mut name.asked, true) {
+            return None;
+        }
+        let since = name.answered_at.map_or(GAP, |at| at.elapsed());
+        Some(GAP.saturating_sub(since))
+    }
+
+    /// Looks a server's name up.
+    pub(super) fn ask(&mut self, pool: PoolIdx, server: ServerIdx) {
+        let Some(name) = self.names[pool.index()][server.index()].as_mut() else {
+            return;
+        };
+        name.asked = true;
+        let ask = Ask {
+            pool,
+            server,
+            host: Arc::clone(&name.host),
+            port: name.port,
+        };
+        if let Some(asks) = &self.asks {
+            // The threads end only with us.
+            let _ = asks.send(ask);
+        }
+    }
+
+    /// Readable while answers wait.
+    pub(super) fn wake_socket(&self) -> io::Result<std::os::unix::net::UnixStream> {
+        self.answers.wake_socket()
+    }
+
+    /// The answers that wait.
+    pub(super) fn take(&mut self) -> Vec<Answer> {
+        let mut answers = Vec::new();
+        self.answers.take(&mut answers);
+        answers
+    }
+
+    /// Remembers an answer. A failure leaves what was known before: an address that served a
+    /// minute ago is better than none.
+    pub(super) fn learn(&mut self, answer: Answer) {
+        let Some(name) = self.names[answer.pool.index()][answer.server.index()].as_mut() else {
+            return;
+        };
+        name.asked = false;
+        name.answered_at = Some(now());
+        match answer.result {
+            Ok(addresses) if !addresses.is_empty() => {
+                if name.failing {
+                    info!(name = %name.label, "server name resolves again");
+                }
+                name.failing = false;
+                name.addresses = addresses;
+            }
+            failed => {
+                let error = failed
+                    .err()
+                    .map_or_else(|| "no addresses".to_owned(), |error| error.to_string());
+                if !name.failing {
+                    warn!(name = %name.label, error, "server name does not resolve");
+                }
+                name.failing = true;
+            }
+        }
+    }
+
+    fn all(&self) -> Vec<(PoolIdx, ServerIdx)> {
+        let mut all = Vec::new();
+        for (pool, servers) in (0..).map(PoolIdx).zip(&self.names) {
+            for (server, name) in (0..).map(ServerIdx).zip(servers) {
+                if name.is_some() {
+                    all.push((pool, server));
+                }
+            }
+        }
+        all
+    }
+}
+
+impl std::fmt::Debug for Names {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Names").finish_non_exhaustive()
+    }
+}
+
+fn of_config(config: &Config) -> Vec<Vec<Option<Name>>> {
+    let name = |address: &ServerAddress| match address {
+        ServerAddress::Tcp(HostPort::Name { host, port }) => Some(Name {
+            host: Arc::clone(host),
+            port: *port,
+            label: format!("{host}:{port}"),
+            addresses: Vec::new(),
+            asked: false,
+            failing: false,
+            answered_at: None,
+        }),
+        ServerAddress::Tcp(HostPort::Ip(_)) | ServerAddress::Unix(_) => None,
+    };
+    let pools = config.pools.iter();
+    pools
+        .map(|pool| pool.servers.iter().map(|s| name(&s.address)).collect())
+        .collect()
+}
+
+fn next(waiting: &Mutex<mpsc::Receiver<Ask>>) -> Option<Ask> {
+    let waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+    waiting.recv().ok()
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the control plane is above the floors that are told the time"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,94 @@
+//! twemproxy's statistics port: connect, read one line of JSON, closed.
+//!
+//! The numbers are those of the moment of the connect: workers are read while they run. (twemproxy
+//! adds them up every `-i` milliseconds, so its line is up to that much old.)
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use std::time::Instant;
+use std::time::SystemTime;
+
+use futures_lite::AsyncReadExt;
+use futures_lite::AsyncWriteExt;
+use glommio::net::TcpListener;
+use glommio::net::TcpStream;
+use tracing::warn;
+
+use crate::stats::Head;
+use crate::stats::Shape;
+use crate::stats::WorkerStats;
+use crate::stats::to_json;
+
+/// Where the line comes from.
+#[derive(Debug)]
+pub struct StatsSource {
+    /// The names of the pools and servers.
+    pub shape: Shape,
+    /// Each worker's numbers.
+    pub workers: Vec<Arc<WorkerStats>>,
+    /// The host's name.
+    pub host: String,
+    /// When the process started.
+    pub started: Instant,
+}
+
+impl StatsSource {
+    fn line(&self) -> String {
+        let since_epoch = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        let head = Head {
+            source: &self.host,
+            version: env!("CARGO_PKG_VERSION"),
+            uptime: self.started.elapsed().as_secs(),
+            timestamp: since_epoch.as_secs(),
+        };
+        to_json(&self.shape, &self.workers, &head)
+    }
+}
+
+/// A reader that does not read must not keep its descriptor for long.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// More than any request line of a tool that takes the port for HTTP.
+const UNWANTED_BYTES_MAX: usize = 16 << 10;
+
+/// Answers whoever connects, for ever.
+pub(super) async fn serve(listener: TcpListener, source: Rc<StatsSource>) {
+    let mut accepts = true;
+    loop {
+        match listener.accept().await {
+            Ok(stream) => {
+                accepts = true;
+                let line = source.line();
+                glommio::spawn_local(async move { answer(stream, line).await.unwrap_or(()) })
+                    .detach();
+            }
+            Err(error) => {
+                // Mostly no descriptor left: that passes, and one line says enough.
+                if accepts {
+                    warn!(%error, "statistics port cannot accept");
+                }
+                accepts = false;
+                glommio::timer::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+// Closing with unread input would send a reset, which can overtake the line: so what a client
+// such as curl sent first is read away.
+async fn answer(mut stream: TcpStream, line: String) -> std::io::Result<()> {
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(line.as_bytes()).await?;
+    stream.shutdown(std::net::Shutdown::Write).await?;
+    let mut unwanted = [0; 1024];
+    let mut read = 0;
+    while read < UNWANTED_BYTES_MAX {
+        match stream.read(&mut unwanted).await? {
+            0 => break,
+            n => read += n,
+        }
+    }
+    Ok(())
+}
