@@ -1,0 +1,107 @@
+"""What the command lines of `compare` and `memory` share: contenders, output folder, exit codes."""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from bench.lib import contender
+from bench.lib import machine
+from bench.lib.contender import Proxy
+from bench.lib.coremux_binary import REPOSITORY
+from bench.lib.coremux_binary import coremux_binary
+from bench.lib.coremux_binary import is_older_than_sources
+from bench.lib.errors import CannotRun
+from bench.lib.process import end_on_signals
+
+EXIT_OK = 0
+EXIT_NOT_REACHED = 1
+EXIT_CANNOT_RUN = 2
+EXIT_INTERRUPTED = 130
+
+# What every run needs, and the Debian package that has it.
+_PROGRAMS = {"redis-server": "redis-server", "redis-benchmark": "redis-tools", "setpriv": "util-linux"}
+
+
+def parser(description: str, rounds: int) -> argparse.ArgumentParser:
+    """A parser with the options that both programs have."""
+    made = argparse.ArgumentParser(
+        description=description,
+        epilog="Exit codes: 0 done (with --gate: all targets reached), 1 a target was not reached or a measurement "
+        "failed, 2 cannot run, 130 interrupted. See bench/README.md.",
+    )
+    made.add_argument("--coremux", type=Path, metavar="PATH", help="binary (default: target/release/coremux, built if missing)")
+    made.add_argument("--cores", type=positive, default=1, metavar="N", help="Coremux's workers (default: 1)")
+    extra = [name for name in contender.PROXIES if name not in (contender.NUTCRACKER, contender.COREMUX)]
+    made.add_argument("--proxy", action="append", default=[], choices=extra, help="measure this proxy, too")
+    made.add_argument("--rounds", type=positive, metavar="N", help=f"rounds (default: {rounds})")
+    made.add_argument("--gate", action="store_true", help="judge the project's targets")
+    made.add_argument("--out", type=Path, metavar="DIR", help="output folder (default: one by date in target/bench)")
+    return made
+
+
+def positive(text: str) -> int:
+    """For argparse: an integer of 1 or more."""
+    if (number := int(text)) < 1:
+        raise ValueError("must be 1 or more")
+    return number
+
+
+def guarded(main: Callable[[], int]) -> int:
+    """Runs `main` so that its processes are ended on SIGTERM and SIGHUP, too, and its errors become exit codes."""
+    end_on_signals()
+    try:
+        return main()
+    except CannotRun as cause:
+        say(f"{Path(sys.argv[0]).name}: {cause}")
+        return EXIT_CANNOT_RUN
+    except KeyboardInterrupt:
+        say("interrupted")
+        return EXIT_INTERRUPTED
+
+
+def chosen_proxies(arguments: argparse.Namespace) -> list[tuple[Proxy, Path]]:
+    """nutcracker, Coremux and what `--proxy` adds, each with its binary. Raises CannotRun for what is missing."""
+    missing = {package for program, package in _PROGRAMS.items() if shutil.which(program) is None}
+    if missing:
+        raise CannotRun(f"missing programs: apt-get install {' '.join(sorted(missing))}")
+    names = dict.fromkeys((contender.NUTCRACKER, contender.COREMUX, *arguments.proxy))
+    # Coremux last: building it takes minutes, and another program may be missing.
+    found = {name: contender.find_binary(contender.PROXIES[name]) for name in names if name != contender.COREMUX}
+    found[contender.COREMUX] = coremux_binary(arguments.coremux)
+    if arguments.coremux is None and is_older_than_sources(found[contender.COREMUX]):
+        say("warning: target/release/coremux is older than the sources; `cargo build --release` makes a new one")
+    return [(contender.PROXIES[name], found[name]) for name in names]
+
+
+def output_folder(arguments: argparse.Namespace, program: str) -> Path:
+    """Made if needed, with `run/` in it for configurations and logs."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    folder: Path = arguments.out or REPOSITORY / f"target/bench/{program}-{stamp}-{os.getpid()}"
+    (folder / "run").mkdir(parents=True, exist_ok=True)
+    return folder.resolve()
+
+
+def setting(proxies: list[tuple[Proxy, Path]]) -> dict[str, object]:
+    """What the figures depend on: machine, programs, commit."""
+    versions = {proxy.name: machine.version_of([str(binary), proxy.version]) for proxy, binary in proxies}
+    versions["redis"] = machine.version_of(["redis-server", "--version"])
+    commit = subprocess.run(
+        ["git", "-C", str(REPOSITORY), "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
+    )
+    return {
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "machine": machine.describe(),
+        "versions": versions,
+        "commit": commit.stdout.strip() or "unknown",
+        "command": sys.argv[1:],
+    }
+
+
+def say(text: str) -> None:
+    """Progress and complaints go to stderr; stdout has only the report."""
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,15 @@
+"""The keys that redis-benchmark asks for, by its own rules (7.0: src/redis-benchmark.c)."""
+
+# Its key for GET and SET when it is not told to draw random ones.
+SINGLE_KEY = "key:__rand_int__"
+
+# `-r KEYS` draws from this many. Large enough that a request of 1000 keys rarely meets one twice, small enough to
+# load in a second.
+KEYS = 20_000
+# A short value, such as a session id or a counter with its name: MGET is about many keys, not about bytes.
+VALUE_BYTES = 100
+
+
+def key(index: int) -> str:
+    """The key of this index: `__rand_int__` becomes 12 digits."""
+    return f"key:{index:012d}"

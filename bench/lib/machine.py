@@ -1,0 +1,63 @@
+"""What the run was measured on, and how much of the machine others took meanwhile."""
+
+import os
+import platform
+import subprocess
+import time
+from dataclasses import dataclass
+
+_TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class MachineReading:
+    """A moment of the whole machine: what all processes together, and the hypervisor, have taken so far."""
+
+    at_ns: int
+    busy_ns: int
+
+    @classmethod
+    def now(cls) -> "MachineReading":
+        with open("/proc/stat", encoding="ascii") as stat:
+            return cls(time.monotonic_ns(), busy_ticks(stat.readline()) * _TICK_NS)
+
+
+def busy_ticks(cpu_line: str) -> int:
+    """All that is not idle in the first line of /proc/stat (proc(5)), stolen time included, in ticks.
+
+    Guest time is left out because the kernel has already counted it as user time.
+    """
+    user, nice, system, _idle, _iowait, irq, softirq, steal = (int(text) for text in cpu_line.split()[1:9])
+    return user + nice + system + irq + softirq + steal
+
+
+def share_of_others(before: MachineReading, after: MachineReading, own_ns: int) -> float:
+    """The part of the machine, 0 to 1, that neither sat idle nor was used by the benchmark's own `own_ns`."""
+    capacity_ns = (after.at_ns - before.at_ns) * (os.cpu_count() or 1)
+    others_ns = after.busy_ns - before.busy_ns - own_ns
+    return min(1.0, max(0.0, others_ns / capacity_ns))
+
+
+def describe() -> dict[str, object]:
+    """Kernel, processor, cores and load: what a reader needs to place the figures."""
+    return {
+        "kernel": platform.release(),
+        "cpu": _cpu_model(),
+        "cores": os.cpu_count(),
+        "load_average": os.getloadavg()[0],
+    }
+
+
+def version_of(argv: list[str]) -> str:
+    """The first line that a program prints about its version; most print it to one of the two streams."""
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=10, check=False)
+    lines = (done.stdout + done.stderr).strip().splitlines()
+    return lines[0] if lines else "unknown"
+
+
+def _cpu_model() -> str:
+    with open("/proc/cpuinfo", encoding="utf-8") as cpuinfo:
+        for line in cpuinfo:
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.machine()

@@ -1,0 +1,97 @@
+"""Draws the results: an SVG for each family of points, a panel for each metric.
+
+Needs matplotlib (`apt-get install python3-matplotlib`) and says so where it is missing; nothing else does.
+"""
+
+from collections.abc import Iterable
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from bench.lib.errors import CannotRun
+from bench.lib.point import Point
+from bench.lib.summary import PointResult
+from bench.lib.summary import metric_values
+from bench.lib.summary import spread
+
+PANELS = {
+    "requests_per_s": "requests per second",
+    "p50_ms": "p50, ms",
+    "proxy_cpu_us": "CPU of the proxy,\nµs per request",
+    "redis_cpu_us": "CPU of Redis,\nµs per request",
+}
+# Okabe and Ito's colours, which colour-blind readers can tell apart.
+COLOURS = {"direct": "#7f7f7f", "nutcracker": "#e69f00", "coremux": "#0072b2"}
+OTHER_COLOURS = ("#009e73", "#cc79a7", "#d55e00", "#56b4e9")
+
+
+def draw(results: Sequence[PointResult], folder: Path) -> list[Path]:
+    """Writes the plots and returns their paths. Raises CannotRun without matplotlib."""
+    try:
+        import matplotlib
+    except ImportError as cause:
+        raise CannotRun("no plots without matplotlib: apt-get install python3-matplotlib") from cause
+    matplotlib.use("svg")
+    # The same results give the same file.
+    matplotlib.rcParams["svg.hashsalt"] = "coremux"
+    paths = []
+    for name, group in groupby(sorted(results, key=lambda each: _plot_name(each.point)), lambda each: _plot_name(each.point)):
+        path = folder / f"{name}.svg"
+        _draw_family(name, list(group), path)
+        paths.append(path)
+    return paths
+
+
+def _plot_name(point: Point) -> str:
+    # The points of MGET have one load and differ in what they ask for.
+    return "mget" if point.command == "mget" else point.family
+
+
+def _draw_family(title: str, results: Sequence[PointResult], path: Path) -> None:
+    import matplotlib.pyplot as plt
+
+    names = list(dict.fromkeys(name for result in results for name in result.rounds))
+    width = max(6.0, 1.5 + 0.9 * len(results))
+    figure, axes = plt.subplots(len(PANELS), 1, sharex=True, figsize=(width, 9), layout="constrained")
+    for panel, (metric, label) in zip(axes, PANELS.items(), strict=True):
+        for index, (name, colour) in enumerate(zip(names, _colours(names), strict=True)):
+            offset = (index - (len(names) - 1) / 2) * 0.16
+            _draw_contender(panel, results, metric, name, colour, offset)
+        # Costs of a pipeline of 1 and of 64 lie a factor of 50 apart.
+        panel.set_yscale("log")
+        panel.set_ylabel(label)
+        panel.yaxis.set_major_formatter("{x:g}")
+        panel.grid(axis="y", which="both", linewidth=0.3)
+    ticks = [result.point.family if title == "mget" else result.point.load for result in results]
+    axes[-1].set_xticks(range(len(results)), ticks, rotation=30, ha="right")
+    axes[0].legend(loc="lower left", bbox_to_anchor=(0, 1.02), ncols=len(names), frameon=False)
+    figure.suptitle(f"{title}: median of the rounds, line from min to max")
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
+
+
+def _draw_contender(
+    panel: Any, results: Sequence[PointResult], metric: str, name: str, colour: str, offset: float
+) -> None:
+    spreads = [spread(metric_values(result.rounds.get(name, []), metric)) for result in results]
+    present = [(index + offset, each) for index, each in enumerate(spreads) if each is not None]
+    if not present:
+        return
+    below = [each.median - each.low for _, each in present]
+    above = [each.high - each.median for _, each in present]
+    panel.errorbar(
+        [x for x, _ in present],
+        [each.median for _, each in present],
+        yerr=[below, above],
+        fmt="o",
+        markersize=4,
+        elinewidth=1.2,
+        color=colour,
+        label=name,
+    )
+
+
+def _colours(names: Iterable[str]) -> list[str]:
+    others = iter(OTHER_COLOURS * 2)
+    return [COLOURS.get(name) or next(others) for name in names]

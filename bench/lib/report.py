@@ -1,0 +1,124 @@
+"""Turns results into Markdown tables and into JSON, and back. Never: measures or judges."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from bench.lib.errors import CannotRun
+from bench.lib.point import Point
+from bench.lib.summary import METRICS
+from bench.lib.summary import PointResult
+from bench.lib.summary import Sample
+from bench.lib.summary import Spoiled
+from bench.lib.summary import Spread
+from bench.lib.summary import metric_values
+from bench.lib.summary import ratios
+from bench.lib.summary import spread
+
+SCHEMA = "coremux-bench-compare/1"
+
+
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """A table whose first row is the titles, padded so that it reads in a terminal as well."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(lines)
+
+
+def figure_rows(results: Sequence[PointResult]) -> list[list[str]]:
+    """Every contender at every point: medians, with the range of the rounds behind them."""
+    rows = [["point", "contender", *METRICS.values(), "others"]]
+    for result in results:
+        for name, samples in result.rounds.items():
+            cells = [_range_text(spread(metric_values(samples, metric))) for metric in METRICS]
+            others = spread(metric_values(samples, "others_share"))
+            rows.append([result.point.name, name, *cells, "" if others is None else f"{others.median:.0%}"])
+    return rows
+
+
+def ratio_rows(results: Sequence[PointResult], of: str, to: str) -> list[list[str]]:
+    """`of` divided by `to`, pair by pair: the median and range of the pairs' ratios."""
+    rows = [["point", *(title.split(" ")[0] if metric.endswith("_ms") else title for metric, title in METRICS.items())]]
+    for result in results:
+        spreads = [spread(ratios(result, metric, of, to)) for metric in METRICS]
+        if any(spreads):
+            rows.append([result.point.name, *(_range_text(each) for each in spreads)])
+    return rows
+
+
+def spoiled_lines(results: Sequence[PointResult]) -> list[str]:
+    """What went wrong where, one line a contender and cause."""
+    causes = {
+        f"{result.point.name}: {name}: {sample.reason}": None
+        for result in results
+        for name, samples in result.rounds.items()
+        for sample in samples
+        if isinstance(sample, Spoiled)
+    }
+    return list(causes)
+
+
+def restless_lines(results: Sequence[PointResult]) -> list[str]:
+    """Windows that were closed while a process still worked: their CPU figures are not complete."""
+    lines = []
+    for result in results:
+        for name, samples in result.rounds.items():
+            count = sum(isinstance(sample, Sample) and not sample.quiet for sample in samples)
+            if count:
+                lines.append(f"{result.point.name}: {name}: did not come to rest after {count} of {len(samples)} windows")
+    return lines
+
+
+def write_json(path: Path, setting: dict[str, Any], results: Sequence[PointResult]) -> None:
+    """All samples of all rounds; the tables can be made from it again."""
+    points = [
+        {
+            "name": result.point.name,
+            "point": asdict(result.point),
+            "rounds": {name: [asdict(sample) for sample in samples] for name, samples in result.rounds.items()},
+        }
+        for result in results
+    ]
+    text = json.dumps({"schema": SCHEMA, "setting": setting, "points": points}, indent=1, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> list[PointResult]:
+    """What `write_json` wrote."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as cause:
+        raise CannotRun(f"{path}: {cause}") from cause
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+        raise CannotRun(f"{path}: not a result of bench/compare ({SCHEMA})")
+    return [
+        PointResult(
+            Point(**each["point"]),
+            {name: [_sample(fields) for fields in samples] for name, samples in each["rounds"].items()},
+        )
+        for each in content["points"]
+    ]
+
+
+def number_text(value: float) -> str:
+    """Three significant digits or more, no exponent: 84210 -> `84,210`, 6.512 -> `6.51`, 0.0912 -> `0.091`."""
+    if value >= 1000:
+        return f"{value:,.0f}"
+    if value >= 100:
+        return f"{value:.0f}"
+    if value >= 10:
+        return f"{value:.1f}"
+    return f"{value:.2f}" if value >= 1 else f"{value:.3f}"
+
+
+def _range_text(values: Spread | None) -> str:
+    if values is None:
+        return ""
+    return f"{number_text(values.median)} ({number_text(values.low)}..{number_text(values.high)})"
+
+
+def _sample(fields: dict[str, Any]) -> Sample | Spoiled:
+    return Spoiled(**fields) if "reason" in fields else Sample(**fields)

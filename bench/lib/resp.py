@@ -1,0 +1,65 @@
+"""A blocking RESP2 client: enough to fill servers and to check that a contender answers rightly before it is measured."""
+
+import socket
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+
+from bench.lib.errors import Failed
+
+# A server that is up answers in microseconds; with a loaded machine in tens of milliseconds.
+ANSWER_TIMEOUT_S = 10
+
+Reply = bytes | int | list["Reply"] | None
+
+
+class Client:
+    """One connection to 127.0.0.1. Raises Failed on an error reply and OSError when the connection breaks."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), ANSWER_TIMEOUT_S)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._stream = self._socket.makefile("rb")
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, cause: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stream.close()
+        self._socket.close()
+
+    def call(self, *words: str | bytes) -> Reply:
+        """Sends one request and returns its reply."""
+        self._socket.sendall(encode(words))
+        return self._reply()
+
+    def call_all(self, requests: Iterable[Sequence[str | bytes]]) -> list[Reply]:
+        """Sends the requests in one go; they must be few enough that the peer needs no reading meanwhile."""
+        encoded = [encode(words) for words in requests]
+        self._socket.sendall(b"".join(encoded))
+        return [self._reply() for _ in encoded]
+
+    def _reply(self) -> Reply:
+        line = self._stream.readline()
+        if not line.endswith(b"\r\n"):
+            raise ConnectionResetError("closed before the reply was complete")
+        kind, rest = line[:1], line[1:-2]
+        if kind == b"-":
+            raise Failed(f"error reply: {rest.decode(errors='replace')}")
+        if kind == b"+":
+            return rest
+        if kind == b":":
+            return int(rest)
+        if kind == b"$":
+            return None if rest == b"-1" else self._stream.read(int(rest) + 2)[:-2]
+        if kind == b"*":
+            return [self._reply() for _ in range(int(rest))]
+        raise Failed(f"not a RESP2 reply: {line[:40]!r}")
+
+
+def encode(words: Iterable[str | bytes]) -> bytes:
+    """A request as an array of bulk strings."""
+    parts = [word.encode() if isinstance(word, str) else word for word in words]
+    head = b"*%d\r\n" % len(parts)
+    return head + b"".join(b"$%d\r\n%b\r\n" % (len(part), part) for part in parts)

@@ -1,0 +1,81 @@
+"""The Redis servers behind every contender of a run: the same processes from the first round to the last.
+
+Owns: their start, and which keys they hold. Every server holds every key of the key space, so a contender finds a key
+wherever its mapping sends it, and `direct` finds all of them on the first server.
+"""
+
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.lib import keyspace
+from bench.lib.errors import CannotRun
+from bench.lib.process import Children
+from bench.lib.process import free_ports
+from bench.lib.process import tail
+from bench.lib.resp import Client
+
+READY_TIMEOUT_S = 20
+# A port can be lost between its release and the bind; losing it five times in a row is another fault.
+START_ATTEMPTS = 5
+
+# Requests of about 150 KB: few round trips, and no large buffer left behind in the server.
+_FILL_BATCH = 1_000
+
+
+@dataclass(frozen=True)
+class Server:
+    """One redis-server that answers."""
+
+    port: int
+    pid: int
+
+
+def start_servers(children: Children, count: int, folder: Path) -> list[Server]:
+    """Starts `count` redis-servers without persistence and returns when all of them answer."""
+    return [_start_one(children, folder, f"redis-{index}") for index in range(count)]
+
+
+def fill_value(server: Server, value_bytes: int) -> None:
+    """Gives redis-benchmark's single key a value of this size."""
+    with Client(server.port) as client:
+        client.call("SET", keyspace.SINGLE_KEY, b"x" * value_bytes)
+
+
+def fill_keyspace(servers: list[Server]) -> None:
+    """Writes the whole key space to every server."""
+    value = b"x" * keyspace.VALUE_BYTES
+    for server in servers:
+        with Client(server.port) as client:
+            for first in range(0, keyspace.KEYS, _FILL_BATCH):
+                pairs = [(keyspace.key(index), value) for index in range(first, first + _FILL_BATCH)]
+                client.call("MSET", *(word for pair in pairs for word in pair))
+
+
+def _start_one(children: Children, folder: Path, name: str) -> Server:
+    log = folder / f"{name}.log"
+    for _ in range(START_ATTEMPTS):
+        (port,) = free_ports(1)
+        argv = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
+        # No snapshot: its fork would be a burst of CPU and memory in somebody's window.
+        argv += ["--save", "", "--appendonly", "no", "--tcp-backlog", "1024", "--maxclients", "15000"]
+        process = children.start(argv, log)
+        if _answers_as(process, port):
+            return Server(port, process.pid)
+        children.end(process)
+    raise CannotRun(f"redis-server does not start:\n{tail(log)}")
+
+
+def _answers_as(process: subprocess.Popen[str], port: int) -> bool:
+    """True once the process itself answers at the port; False when it has ended or is not ready in time."""
+    give_up_at = time.monotonic() + READY_TIMEOUT_S
+    while process.poll() is None and time.monotonic() < give_up_at:
+        try:
+            with Client(port) as client:
+                info = client.call("INFO", "server")
+        except OSError:
+            time.sleep(0.01)
+            continue
+        return isinstance(info, bytes) and f"process_id:{process.pid}\r\n".encode() in info
+    return False
