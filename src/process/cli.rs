@@ -7,7 +7,6 @@
 
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
-use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -67,8 +66,8 @@ pub enum Action {
     Route {
         /// `-c`.
         conf_file: PathBuf,
-        /// At least one.
-        keys: Vec<Vec<u8>>,
+        /// At least one, any bytes.
+        keys: Vec<OsString>,
     },
     /// `ring`: what share of the keys each server has.
     Ring {
@@ -235,7 +234,6 @@ impl Cli {
             Some(Command::Route {
                 conf_file, keys, ..
             }) => {
-                let keys = keys.into_iter().map(OsString::into_vec).collect();
                 return Action::Route { conf_file, keys };
             }
             Some(Command::Ring { conf_file, .. }) => return Action::Ring { conf_file },
@@ -471,12 +469,12 @@ mod tests {
         };
         let (conf_file, keys) = route("route -c x a b");
         assert_eq!(conf_file, PathBuf::from("x"));
-        assert_eq!(keys, [b"a", b"b"]);
-        assert_eq!(route("route -- -t").1, [b"-t"]);
+        assert_eq!(keys, ["a", "b"]);
+        assert_eq!(route("route -- -t").1, ["-t"]);
         let binary = OsString::from_vec(b"\xff\x80".to_vec());
         let args = ["coremux", "route"].map(OsString::from);
-        let action = parse(args.into_iter().chain([binary])).unwrap();
-        assert!(matches!(action, Action::Route { keys, .. } if keys == [b"\xff\x80"]));
+        let action = parse(args.into_iter().chain([binary.clone()])).unwrap();
+        assert!(matches!(action, Action::Route { keys, .. } if keys == [binary]));
     }
 
     #[test]

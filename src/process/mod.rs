@@ -79,10 +79,7 @@ fn show(usage: bool, stats: bool) -> ExitCode {
         say(&cli::usage());
     }
     if stats {
-        let mut table = Vec::new();
-        // Memory takes every byte.
-        let _ = stats::describe(&mut table);
-        say(&String::from_utf8_lossy(&table));
+        say(&stats::describe());
     }
     ExitCode::SUCCESS
 }

@@ -1,5 +1,6 @@
 //! `route` and `ring`: where keys live. This is a stand-in; the merge takes the real one.
 
+use std::ffi::OsStr;
 use std::io;
 use std::io::Write;
 
@@ -10,7 +11,7 @@ use crate::config::Config;
 /// # Errors
 ///
 /// When `out` cannot be written.
-pub fn route(config: &Config, keys: &[Vec<u8>], out: &mut impl Write) -> io::Result<()> {
+pub fn route<K: AsRef<OsStr>>(config: &Config, keys: &[K], out: &mut impl Write) -> io::Result<()> {
     let _ = (config, keys);
     out.flush()
 }

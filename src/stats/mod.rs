@@ -1,16 +1,9 @@
 //! The table of metrics. This is a stand-in; the merge takes the real one.
 
-use std::io;
-use std::io::Write;
-
 /// twemproxy's `-D`.
-///
-/// # Errors
-///
-/// When `out` cannot be written.
-pub fn describe(out: &mut impl Write) -> io::Result<()> {
-    out.write_all(
-        br##"pool stats:
+#[must_use]
+pub fn describe() -> String {
+    r##"pool stats:
   client_eof          "# eof on client connections"
   client_err          "# errors on client connections"
   client_connections  "# active client connections"
@@ -32,6 +25,6 @@ server stats:
   in_queue_bytes      "current request bytes in incoming queue"
   out_queue           "# requests in outgoing queue"
   out_queue_bytes     "current request bytes in outgoing queue"
-"##,
-    )
+"##
+    .to_owned()
 }
