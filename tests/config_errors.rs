@@ -200,7 +200,7 @@ alpha:
 a.yml:2:11: alpha.listen: permissions `rw` are not an octal number; left to the umask, as twemproxy does
 a.yml:3:14: alpha.reuseport: of no effect: every worker listens with SO_REUSEPORT
 a.yml:4:3: alpha.hold_ms: of no effect without `on_server_failure: hold`
-a.yml:5:3: alpha.on_server_failure: 1 of its servers have no name, so their keys are placed by their address and move when it changes; give them the names that keep every key in its place, as in `- cache:11211:2 cache`
+a.yml:5:3: alpha.on_server_failure: servers without a name (1 here) are placed by their address, so that their keys move when it changes; give them the names that keep every key in its place, as in `- cache:11211:2 cache`
 a.yml:5:3: alpha.on_server_failure: without `timeout:` a server that accepts connections and stays silent is never ejected; set one
 a.yml:7:6: alpha.servers[0]: the blank at the end gives this server an empty name, as in twemproxy; its keys move when the blank goes
 a.yml:8:6: alpha.servers[1]: no resolver can know the host `no such host`; this server will never be reached";

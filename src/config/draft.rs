@@ -30,16 +30,18 @@ const HOLD_BYTES: usize = 64 << 20;
 /// cannot take more than 6.4 GB.
 const CLIENT_OUTPUT_LIMIT: usize = 64 << 20;
 
-/// 4096: the longest pipelines in use are of about 1000 requests; a slot costs some 50 bytes.
+/// 4096: pipelines of a thousand requests pass unhindered, and at some 50 bytes a slot one client's
+/// queue stays under 256 KiB.
 const CLIENT_REQUESTS_IN_FLIGHT: NonZeroU32 = NonZeroU32::new(4096).expect("not zero");
 
 /// 64 MiB: half a second of a 1 Gbit/s link; what waits longer than that only waits.
 const SERVER_QUEUE_BYTES: usize = 64 << 20;
 
-/// One second: SYN and its first retransmission.
+/// One second, after which Linux would send its second SYN (RFC 6298): a connect that needs one is
+/// taken for lost.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(1000);
 
-/// Half a minute: the shortest time-to-live in common use for names that move.
+/// Half a minute, as for the return of an ejected server: a name that moves is followed as soon.
 const RESOLVE_INTERVAL: Duration = Duration::from_millis(30_000);
 
 /// What the keys read so far say; the rest are defaults (twemproxy: `CONF_DEFAULT_*` in

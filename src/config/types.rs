@@ -1,7 +1,7 @@
 //! What a valid file says, in types.
 //!
 //! Owns: the shapes that the rest of the house reads. Never: a text that has still to be
-//! understood, a default that is not written in `draft`.
+//! understood; a default, which is `draft`'s.
 
 use std::fmt;
 use std::net::SocketAddr;

@@ -78,9 +78,9 @@ impl fmt::Display for WarningKind {
         match self {
             WarningKind::EjectsUnnamedServers { unnamed, example } => write!(
                 f,
-                "{unnamed} of its servers have no name, so their keys are placed by their address \
-                 and move when it changes; give them the names that keep every key in its place, \
-                 as in `- {example}`"
+                "servers without a name ({unnamed} here) are placed by their address, so that \
+                 their keys move when it changes; give them the names that keep every key in its \
+                 place, as in `- {example}`"
             ),
             WarningKind::EjectsWithoutTimeout => f.write_str(
                 "without `timeout:` a server that accepts connections and stays silent is never \

@@ -1,11 +1,114 @@
 //! The top floor: what the program does with its arguments.
+//!
+//! Owns: exit codes, and what is said on stdout and stderr before there is a log. Never: a rule
+//! of the configuration, a byte of a client.
+//!
+//! As twemproxy: 0 after showing or a good test; 1 after a wrong argument or file, and after a
+//! proxy's normal end.
 
+pub mod cli;
+pub mod cores;
 pub mod route_command;
+pub mod serve;
+pub mod test_conf;
 
+use std::io;
+use std::io::BufWriter;
+use std::io::StdoutLock;
+use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
+
+use crate::config::Config;
+use crate::process::cli::Action;
+use crate::process::cli::NAME;
+use crate::stats;
 
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
+    match cli::parse(std::env::args_os()) {
+        Ok(action) => act(action),
+        Err(error) => {
+            say(&format!("{error}\n{}", cli::usage()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn act(action: Action) -> ExitCode {
+    match action {
+        Action::Show { usage, stats } => show(usage, stats),
+        Action::ShowText(text) => {
+            say(&text);
+            ExitCode::SUCCESS
+        }
+        Action::TestConf { conf_file } => match test_conf::test_conf(&conf_file) {
+            Ok(lines) => {
+                say(&lines);
+                ExitCode::SUCCESS
+            }
+            Err(lines) => fail(&lines),
+        },
+        Action::Route { conf_file, keys } => print(&conf_file, |config, out| {
+            route_command::route(config, &keys, out)
+        }),
+        Action::Ring { conf_file } => print(&conf_file, route_command::ring),
+        Action::Serve {
+            options,
+            mbuf_size_given,
+        } => {
+            if mbuf_size_given {
+                say(&format!("{NAME}: option -m is accepted and of no effect\n"));
+            }
+            match test_conf::read(&options.conf_file) {
+                Ok(config) => serve::serve(&options, config),
+                Err(lines) => fail(&lines),
+            }
+        }
+    }
+}
+
+/// The version; what else is asked for comes after it.
+fn show(usage: bool, stats: bool) -> ExitCode {
+    let version = env!("CARGO_PKG_VERSION");
+    say(&format!(
+        "This is {NAME}-{version}\nasync event backend: io_uring\n\n"
+    ));
+    if usage {
+        say(&cli::usage());
+    }
+    if stats {
+        say(&stats::describe());
+    }
     ExitCode::SUCCESS
+}
+
+/// Prints on stdout what a sub-command finds in a configuration.
+fn print(
+    conf_file: &Path,
+    find: impl FnOnce(&Config, &mut BufWriter<StdoutLock<'static>>) -> io::Result<()>,
+) -> ExitCode {
+    let config = match test_conf::read(conf_file) {
+        Ok(config) => config,
+        Err(lines) => return fail(&lines),
+    };
+    let mut out = BufWriter::new(io::stdout().lock());
+    match find(&config, &mut out).and_then(|()| out.flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        // `coremux ring | head` has shown what was wanted.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => fail(&format!("{NAME}: cannot write: {error}\n")),
+    }
+}
+
+fn fail(text: &str) -> ExitCode {
+    say(text);
+    ExitCode::FAILURE
+}
+
+/// On stderr, where twemproxy says everything that is not in its log.
+fn say(text: &str) {
+    // The exit code counts, whether somebody reads this or not.
+    let _ = io::stderr().write_all(text.as_bytes());
 }

@@ -1,0 +1,517 @@
+//! The command line: twemproxy's flags, and ours.
+//!
+//! Owns: every flag with its meaning and default, the words for a wrong one. Never: acts on them.
+//!
+//! Flags are read as getopt_long reads twemproxy's: abbreviated long names, `-v3`, `-td`, the last
+//! of a repeated one counts, whatever follows a flag that takes a value is its value.
+
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ArgAction;
+use clap::CommandFactory;
+use clap::Parser;
+use clap::Subcommand;
+use clap::error::ContextKind;
+use clap::error::ContextValue;
+use clap::error::ErrorKind;
+use thiserror::Error;
+
+pub use crate::process::cores::Cores;
+
+/// The program's name in every message.
+pub const NAME: &str = "coremux";
+
+/// What a run of the proxy is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// `-c`.
+    pub conf_file: PathBuf,
+    /// `-d`.
+    pub daemonize: bool,
+    /// `-v`: 0 (emergencies) to 11 (everything).
+    pub verbosity: u8,
+    /// `-o`: the log file; `None` is stderr.
+    pub output: Option<PathBuf>,
+    /// `-s`: 1..=65535.
+    pub stats_port: u16,
+    /// `-a`.
+    pub stats_addr: String,
+    /// `-i`: how old statistics may be.
+    pub stats_interval: Duration,
+    /// `-p`.
+    pub pid_file: Option<PathBuf>,
+    /// `--cores`.
+    pub cores: Cores,
+}
+
+/// What the arguments ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// `-V`, `-h`, `-D`: the version, then what else is asked for.
+    Show {
+        /// `-h`.
+        usage: bool,
+        /// `-D`.
+        stats: bool,
+    },
+    /// `-t`.
+    TestConf {
+        /// `-c`.
+        conf_file: PathBuf,
+    },
+    /// `route`: where keys live.
+    Route {
+        /// `-c`.
+        conf_file: PathBuf,
+        /// At least one, any bytes.
+        keys: Vec<OsString>,
+    },
+    /// `ring`: what share of the keys each server has.
+    Ring {
+        /// `-c`.
+        conf_file: PathBuf,
+    },
+    /// `route -h`, `ring -h`: this text.
+    ShowText(String),
+    /// None of these: be a proxy.
+    Serve {
+        /// What was said, with defaults for the rest.
+        options: Options,
+        /// `-m` was given, which has no effect.
+        mbuf_size_given: bool,
+    },
+}
+
+/// What is wrong with the arguments, in twemproxy's words where it has any.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{NAME}: {0}")]
+pub struct UsageError(String);
+
+/// Reads the arguments, the program's name first.
+///
+/// # Errors
+///
+/// The first argument that is wrong.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Action, UsageError> {
+    match Cli::try_parse_from(args) {
+        Ok(cli) => Ok(cli.action()),
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => {
+            Ok(Action::ShowText(error.render().to_string()))
+        }
+        Err(error) => Err(UsageError(in_twemproxys_words(&error))),
+    }
+}
+
+/// What `-h` and a wrong argument show.
+#[must_use]
+pub fn usage() -> String {
+    Cli::command().render_help().to_string()
+}
+
+// The doc comments below are what `-h` prints.
+
+/// A proxy for Redis and Memcached: twemproxy's flags and configuration file.
+#[derive(Debug, Parser)]
+#[command(
+    name = NAME,
+    args_override_self = true,
+    args_conflicts_with_subcommands = true,
+    disable_help_flag = true,
+    disable_help_subcommand = true,
+    infer_long_args = true,
+    help_template = "{usage-heading} {usage}\n\n{all-args}\n",
+)]
+struct Cli {
+    /// Show this help and exit
+    #[arg(short = 'h', long, action = ArgAction::SetTrue)]
+    help: bool,
+
+    /// Show the version and exit
+    #[arg(short = 'V', long)]
+    version: bool,
+
+    /// Say everything that is wrong with the configuration file and exit
+    #[arg(short = 't', long)]
+    test_conf: bool,
+
+    /// Run as a daemon
+    #[arg(short = 'd', long)]
+    daemonize: bool,
+
+    /// Describe the statistics and exit
+    #[arg(short = 'D', long)]
+    describe_stats: bool,
+
+    /// Log level, 0 to 11
+    #[arg(short = 'v', long, value_name = "N", default_value = "5", value_parser = verbosity)]
+    #[arg(allow_hyphen_values = true, alias = "verbosity")]
+    verbose: u8,
+
+    /// Log file [default: stderr]
+    #[arg(short = 'o', long, value_name = "FILE", allow_hyphen_values = true)]
+    output: Option<PathBuf>,
+
+    /// Configuration file
+    #[arg(short = 'c', long, value_name = "FILE", default_value = CONF_FILE)]
+    #[arg(allow_hyphen_values = true)]
+    conf_file: PathBuf,
+
+    /// Port of the statistics
+    #[arg(short = 's', long, value_name = "PORT", default_value = "22222")]
+    #[arg(value_parser = stats_port, allow_hyphen_values = true)]
+    stats_port: u16,
+
+    /// Address of the statistics
+    #[arg(short = 'a', long, value_name = "ADDR", default_value = "0.0.0.0")]
+    #[arg(allow_hyphen_values = true)]
+    stats_addr: String,
+
+    /// How old statistics may be, in milliseconds
+    #[arg(short = 'i', long, value_name = "MS", default_value = "30000")]
+    #[arg(value_parser = stats_interval, allow_hyphen_values = true)]
+    stats_interval: Duration,
+
+    /// File for the process id [default: none]
+    #[arg(short = 'p', long, value_name = "FILE", allow_hyphen_values = true)]
+    pid_file: Option<PathBuf>,
+
+    /// Of no effect (twemproxy's buffers, 512 to 16777216)
+    #[arg(short = 'm', long, value_name = "BYTES", value_parser = mbuf_size)]
+    #[arg(allow_hyphen_values = true)]
+    mbuf_size: Option<NonZeroUsize>,
+
+    /// Cores to work on: auto (all), a count (4), or a list (0-3,6; core 5 alone is 5,)
+    #[arg(
+        long,
+        value_name = "CORES",
+        default_value = "auto",
+        allow_hyphen_values = true
+    )]
+    cores: Cores,
+
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// twemproxy's default, relative to where the program is started.
+const CONF_FILE: &str = "conf/nutcracker.yml";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show which server each key lives on, and exit
+    Route {
+        /// Configuration file
+        #[arg(short = 'c', long, value_name = "FILE", default_value = CONF_FILE)]
+        conf_file: PathBuf,
+
+        /// The keys
+        #[arg(value_name = "KEY", required = true)]
+        keys: Vec<OsString>,
+
+        /// Show this help and exit
+        #[arg(short = 'h', long, action = ArgAction::Help)]
+        help: Option<bool>,
+    },
+    /// Show the share of the keys that each server has, and exit
+    Ring {
+        /// Configuration file
+        #[arg(short = 'c', long, value_name = "FILE", default_value = CONF_FILE)]
+        conf_file: PathBuf,
+
+        /// Show this help and exit
+        #[arg(short = 'h', long, action = ArgAction::Help)]
+        help: Option<bool>,
+    },
+}
+
+impl Cli {
+    /// twemproxy's precedence: showing, then testing, then serving.
+    fn action(self) -> Action {
+        match self.command {
+            Some(Command::Route {
+                conf_file, keys, ..
+            }) => {
+                return Action::Route { conf_file, keys };
+            }
+            Some(Command::Ring { conf_file, .. }) => return Action::Ring { conf_file },
+            None => {}
+        }
+        if self.help || self.version || self.describe_stats {
+            return Action::Show {
+                usage: self.help,
+                stats: self.describe_stats,
+            };
+        }
+        if self.test_conf {
+            return Action::TestConf {
+                conf_file: self.conf_file,
+            };
+        }
+        Action::Serve {
+            mbuf_size_given: self.mbuf_size.is_some(),
+            options: Options {
+                conf_file: self.conf_file,
+                daemonize: self.daemonize,
+                verbosity: self.verbose,
+                output: self.output,
+                stats_port: self.stats_port,
+                stats_addr: self.stats_addr,
+                stats_interval: self.stats_interval,
+                pid_file: self.pid_file,
+                cores: self.cores,
+            },
+        }
+    }
+}
+
+/// Digits only; a number too long for u64 is too big for every flag.
+fn number(flag: char, text: &str) -> Result<u64, String> {
+    let decimal = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !decimal {
+        return Err(format!("option -{flag} requires a number"));
+    }
+    Ok(text.parse().unwrap_or(u64::MAX))
+}
+
+/// Clamped to what there is, as twemproxy's `log_init` does.
+fn verbosity(text: &str) -> Result<u8, String> {
+    const MAX: u8 = 11;
+    number('v', text).map(|level| u8::try_from(level).map_or(MAX, |level| level.min(MAX)))
+}
+
+fn stats_port(text: &str) -> Result<u16, String> {
+    match u16::try_from(number('s', text)?) {
+        Ok(port) if port != 0 => Ok(port),
+        Ok(_) | Err(_) => Err(format!("option -s value {text} is not a valid port")),
+    }
+}
+
+fn stats_interval(text: &str) -> Result<Duration, String> {
+    // twemproxy keeps it in a C int.
+    let ms = number('i', text)?.min(i32::MAX.unsigned_abs().into());
+    Ok(Duration::from_millis(ms))
+}
+
+fn mbuf_size(text: &str) -> Result<NonZeroUsize, String> {
+    let requires = || "option -m requires a non-zero number".to_owned();
+    let bytes = number('m', text).map_err(|_| requires())?;
+    let bytes = usize::try_from(bytes).ok().and_then(NonZeroUsize::new);
+    let bytes = bytes.ok_or_else(requires)?;
+    if !(512..=16_777_216).contains(&bytes.get()) {
+        return Err("mbuf chunk size must be between 512 and 16777216 bytes".to_owned());
+    }
+    Ok(bytes)
+}
+
+fn in_twemproxys_words(error: &clap::Error) -> String {
+    let context = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let argument = context(ContextKind::InvalidArg).unwrap_or_default();
+    let value = context(ContextKind::InvalidValue).unwrap_or_default();
+    match error.kind() {
+        ErrorKind::UnknownArgument if argument.starts_with('-') => {
+            let name = argument.trim_start_matches('-');
+            let meant = context(ContextKind::SuggestedArg);
+            let meant = meant.map_or(String::new(), |arg| format!("; did you mean {arg}?"));
+            format!("invalid option -- '{name}'{meant}")
+        }
+        // A flag at the end, without its value.
+        ErrorKind::InvalidValue if value.is_empty() => wants(argument),
+        ErrorKind::ValueValidation => match std::error::Error::source(error) {
+            Some(source) => source.to_string(),
+            None => first_line(error),
+        },
+        ErrorKind::MissingRequiredArgument => match error.get(ContextKind::InvalidArg) {
+            Some(ContextValue::Strings(missing)) => format!("{} missing", missing.join(", ")),
+            _ => first_line(error),
+        },
+        _ => first_line(error),
+    }
+}
+
+/// `argument` is clap's, as in `--conf-file <FILE>`.
+fn wants(argument: &str) -> String {
+    let name = argument.split(' ').next().unwrap_or(argument);
+    let command = Cli::command();
+    let short = command
+        .get_arguments()
+        .find(|arg| arg.get_long() == name.strip_prefix("--"))
+        .and_then(clap::Arg::get_short);
+    match short {
+        Some(short @ ('o' | 'c' | 'p')) => format!("option -{short} requires a file name"),
+        Some(short @ 'a') => format!("option -{short} requires a string"),
+        Some(short) => format!("option -{short} requires a number"),
+        None => format!("option {name} requires a count, a list or auto"),
+    }
+}
+
+fn first_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let line = text.lines().next().unwrap_or_default();
+    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Action;
+    use super::Cores;
+    use super::Options;
+    use super::parse;
+    use super::usage;
+    use clap::CommandFactory;
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt;
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    fn action(line: &str) -> Result<Action, String> {
+        let args = std::iter::once("coremux").chain(line.split_whitespace());
+        parse(args.map(OsString::from)).map_err(|error| error.to_string())
+    }
+
+    fn options(line: &str) -> Options {
+        match action(line) {
+            Ok(Action::Serve { options, .. }) => options,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn nothing_said_is_twemproxys_defaults() {
+        let defaults = Options {
+            conf_file: PathBuf::from("conf/nutcracker.yml"),
+            daemonize: false,
+            verbosity: 5,
+            output: None,
+            stats_port: 22222,
+            stats_addr: "0.0.0.0".to_owned(),
+            stats_interval: Duration::from_secs(30),
+            pid_file: None,
+            cores: Cores::Auto,
+        };
+        assert_eq!(options(""), defaults);
+    }
+
+    #[test]
+    fn every_flag_says_what_it_says() {
+        let said = "-d -v 7 -o log -c conf -s 1 -a ::1 -i 10 -p pid --cores 0-1,4";
+        let expected = Options {
+            conf_file: PathBuf::from("conf"),
+            daemonize: true,
+            verbosity: 7,
+            output: Some(PathBuf::from("log")),
+            stats_port: 1,
+            stats_addr: "::1".to_owned(),
+            stats_interval: Duration::from_millis(10),
+            pid_file: Some(PathBuf::from("pid")),
+            cores: Cores::List(vec![0, 1, 4]),
+        };
+        assert_eq!(options(said), expected);
+        let long = "--daemonize --verbose=7 --output=log --conf-file conf --stats-port 1 \
+                    --stats-addr ::1 --stats-interval 10 --pid-file pid --cores=0-1,4";
+        assert_eq!(options(long), expected);
+        let short = "--daem --verb 7 --out log --conf conf --stats-p 1 --stats-a ::1 --stats-i 10 \
+                     --pid pid --cor 0-1,4";
+        assert_eq!(options(short), expected);
+    }
+
+    #[test]
+    fn the_last_of_a_repeated_flag_counts() {
+        assert_eq!(options("-d -d -v1 -v2 -s 5 -s 6").verbosity, 2);
+        assert_eq!(options("-c a -c b").conf_file, PathBuf::from("b"));
+    }
+
+    #[test]
+    fn a_log_level_is_clamped() {
+        assert_eq!(options("-v 0").verbosity, 0);
+        for above in ["11", "12", "255", "256", "99999999999999999999999"] {
+            assert_eq!(options(&format!("-v {above}")).verbosity, 11);
+        }
+    }
+
+    #[test]
+    fn showing_goes_before_testing_and_testing_before_serving() {
+        let show = |usage, stats| Ok(Action::Show { usage, stats });
+        assert_eq!(action("-t -d -V"), show(false, false));
+        assert_eq!(action("-th"), show(true, false));
+        assert_eq!(action("-D"), show(false, true));
+        assert_eq!(action("-hD"), show(true, true));
+        let conf_file = PathBuf::from("x");
+        assert_eq!(action("-tdc x"), Ok(Action::TestConf { conf_file }));
+    }
+
+    #[test]
+    fn the_buffer_size_is_checked_and_of_no_effect() {
+        let given = |line| match action(line) {
+            Ok(Action::Serve {
+                mbuf_size_given, ..
+            }) => mbuf_size_given,
+            other => panic!("{line}: {other:?}"),
+        };
+        assert!(!given(""));
+        assert!(given("-m 512") && given("--mbuf-size=16777216"));
+        let range = "coremux: mbuf chunk size must be between 512 and 16777216 bytes";
+        for outside in ["511", "16777217", "1"] {
+            assert_eq!(action(&format!("-m {outside}")), Err(range.to_owned()));
+        }
+    }
+
+    #[test]
+    fn keys_are_bytes_and_may_look_like_flags() {
+        let route = |line| match action(line) {
+            Ok(Action::Route { conf_file, keys }) => (conf_file, keys),
+            other => panic!("{line}: {other:?}"),
+        };
+        let (conf_file, keys) = route("route -c x a b");
+        assert_eq!(conf_file, PathBuf::from("x"));
+        assert_eq!(keys, ["a", "b"]);
+        assert_eq!(route("route -- -t").1, ["-t"]);
+        let binary = OsString::from_vec(b"\xff\x80".to_vec());
+        let args = ["coremux", "route"].map(OsString::from);
+        let action = parse(args.into_iter().chain([binary.clone()])).unwrap();
+        assert!(matches!(action, Action::Route { keys, .. } if keys == [binary]));
+    }
+
+    #[test]
+    fn a_sub_command_has_its_own_flags_and_no_others() {
+        assert!(matches!(action("ring -c x"), Ok(Action::Ring { .. })));
+        assert!(matches!(action("ring -h"), Ok(Action::ShowText(text)) if text.contains("FILE")));
+        for wrong in [
+            "route",
+            "ring x",
+            "-t ring",
+            "ring -t",
+            "rign",
+            "route -x k",
+        ] {
+            assert!(action(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_usage_shows_every_flag() {
+        super::Cli::command().debug_assert();
+        let usage = usage();
+        for flag in "hVtdDvocsaipm".chars() {
+            assert!(
+                usage.contains(&format!("  -{flag}, --")),
+                "-{flag} in {usage}"
+            );
+        }
+        for word in [
+            "--cores",
+            "route",
+            "ring",
+            "conf/nutcracker.yml",
+            "22222",
+            "0.0.0.0",
+        ] {
+            assert!(usage.contains(word), "{word} in {usage}");
+        }
+    }
+}
