@@ -9,7 +9,6 @@ use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 use std::net::TcpListener;
 use std::net::TcpStream;
-use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -23,13 +22,6 @@ use coremux::base::PoolIdx;
 use coremux::base::ServerIdx;
 use coremux::base::WorkerIdx;
 use coremux::config::Config;
-use coremux::config::HostPort;
-use coremux::config::ListenAddress;
-use coremux::config::PoolConfig;
-use coremux::config::Protocol;
-use coremux::config::ServerAddress;
-use coremux::config::ServerConfig;
-use coremux::config::UnknownCommands;
 use coremux::control;
 use coremux::control::Ending;
 use coremux::control::Lookup;
@@ -38,13 +30,13 @@ use coremux::control::Setup;
 use coremux::control::Signals;
 use coremux::control::StatsSource;
 use coremux::proxy::Change;
+use coremux::proxy::Fates;
+use coremux::proxy::Report;
 use coremux::reactor::FromWorker;
 use coremux::reactor::Receiver;
 use coremux::reactor::Sender;
 use coremux::reactor::ToWorker;
 use coremux::reactor::mailbox;
-use coremux::route::Distribution;
-use coremux::route::Hash;
 use coremux::stats::PoolShape;
 use coremux::stats::Shape;
 use coremux::stats::WorkerStats;
@@ -98,7 +90,8 @@ fn worker(
             for message in messages {
                 heard.lock().unwrap().push(match &message {
                     ToWorker::Change(change) => match &**change {
-                        Change::Address { addresses, .. } => format!("{addresses:?}"),
+                        Change::Addresses { addresses, .. } => format!("{addresses:?}"),
+                        change => format!("{change:?}"),
                     },
                     ToWorker::Drain { .. } => "drain".to_owned(),
                     ToWorker::Stop => "stop".to_owned(),
@@ -160,7 +153,8 @@ fn run(drains: Drains, lookup: Lookup, act: impl FnOnce(Handles) + Send + 'stati
     let stats_listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let stats_port = stats_listener.local_addr().unwrap().port();
     let (outbox, inbox) = mailbox().unwrap();
-    let mut names = Names::start(&config(), &lookup).unwrap();
+    let config = config();
+    let mut names = Names::start(&config, &lookup).unwrap();
     names.wait(Duration::from_secs(20));
     let signals = Signals::register().unwrap();
     let heard = [Heard::default(), Heard::default()];
@@ -196,6 +190,7 @@ fn run(drains: Drains, lookup: Lookup, act: impl FnOnce(Handles) + Send + 'stati
         workers: senders,
         inbox,
         names,
+        fates: Fates::new(&config),
         signals,
         log: Box::new(Log(Rc::clone(&log))),
         ready: {
@@ -222,39 +217,21 @@ fn localhost() -> Lookup {
 }
 
 fn config() -> Config {
-    let one = NonZeroU32::MIN;
-    let server = ServerConfig {
-        name: Arc::from("one"),
-        named: true,
-        address: ServerAddress::Tcp(HostPort::Name {
-            host: Arc::from("cache.example"),
-            port: 7001,
-        }),
-        weight: one,
-    };
-    let pool = PoolConfig {
-        name: Arc::from("alpha"),
-        listen: ListenAddress::Tcp(HostPort::Ip((Ipv4Addr::LOCALHOST, 0).into())),
-        freebind: false,
-        client_connections: None,
-        hash: Hash::Fnv1a64,
-        hash_tag: None,
-        distribution: Distribution::Ketama,
-        timeout: None,
-        backlog: 512,
-        tcpkeepalive: false,
-        protocol: Protocol::Redis,
-        redis_auth: None,
-        redis_db: 0,
-        preconnect: false,
-        auto_eject_hosts: false,
-        server_connections: one,
-        server_retry_timeout: Duration::from_secs(30),
-        server_failure_limit: 2,
-        unknown_commands: UnknownCommands::Refuse,
-        servers: vec![server],
-    };
-    Config { pools: vec![pool] }
+    let text = "alpha:\n  listen: /none\n  redis: true\n  auto_eject_hosts: true\n  \
+                server_failure_limit: 1\n  server_retry_timeout: 50\n  servers:\n  \
+                - cache.example:7001:1 one\n";
+    Config::parse(text, "test.yml").expect("a good configuration")
+}
+
+// Waits until every worker has heard `what`.
+fn all_heard(handles: &Handles, what: &str) {
+    let until = now() + Duration::from_secs(20);
+    for heard in &handles.heard {
+        while !heard.lock().unwrap().iter().any(|h| h.contains(what)) {
+            assert!(now() < until, "{what} not heard");
+            std::thread::yield_now();
+        }
+    }
 }
 
 fn read_all(mut stream: TcpStream) -> String {
@@ -362,23 +339,41 @@ fn a_worker_asks_for_a_name_and_all_workers_hear_the_addresses() {
         }
     });
     let run = run(Drains::AtOnce, lookup, |handles| {
-        let until = now() + Duration::from_secs(20);
         // The second lookup fails: what was known from the start is heard, and stays.
-        for address in ["[10.0.0.1:7001]", "[10.0.0.3:7001]"] {
+        for address in ["10.0.0.1:7001", "10.0.0.3:7001"] {
             handles.outbox.send(FromWorker::Resolve {
                 pool: PoolIdx(0),
                 server: ServerIdx(0),
             });
-            for heard in &handles.heard {
-                while !heard.lock().unwrap().iter().any(|h| h == address) {
-                    assert!(now() < until, "{address} not heard");
-                    std::thread::yield_now();
-                }
-            }
+            all_heard(&handles, address);
         }
         raise(Signal::TERM);
     });
     assert_eq!(run.ending, Ending::Drained);
-    let all = ["[10.0.0.1:7001]", "[10.0.0.3:7001]", "drain", "stop"];
+    let all = [
+        "[Tcp(10.0.0.1:7001)]",
+        "[Tcp(10.0.0.3:7001)]",
+        "drain",
+        "stop",
+    ];
     assert_eq!(run.heard, [all; 2]);
+}
+
+#[test]
+fn a_server_that_fails_at_one_worker_is_ejected_for_all_and_comes_back() {
+    let run = run(Drains::AtOnce, localhost(), |handles| {
+        handles
+            .outbox
+            .send(FromWorker::Report(Report::ServerFailed {
+                pool: PoolIdx(0),
+                server: ServerIdx(0),
+            }));
+        all_heard(&handles, "Readmit");
+        raise(Signal::TERM);
+    });
+    assert_eq!(run.ending, Ending::Drained);
+    for heard in run.heard {
+        assert!(heard[0].starts_with("Eject"), "{heard:?}");
+        assert!(heard[1].starts_with("Readmit"), "{heard:?}");
+    }
 }

@@ -1,60 +1,19 @@
 use std::io::ErrorKind;
-use std::num::NonZeroU32;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 
 use super::*;
-use crate::config::ListenAddress;
-use crate::config::PoolConfig;
-use crate::config::Protocol;
-use crate::config::ServerConfig;
-use crate::config::UnknownCommands;
-use crate::route::Distribution;
-use crate::route::Hash;
 
 const POOL: PoolIdx = PoolIdx(0);
 const LONG: Duration = Duration::from_secs(20);
 
 fn config(hosts: &[&str]) -> Config {
-    let one = NonZeroU32::MIN;
-    let server = |host: &&str| ServerConfig {
-        name: Arc::from(*host),
-        named: false,
-        address: ServerAddress::Tcp(match host.parse() {
-            Ok(ip) => HostPort::Ip(SocketAddr::new(ip, 6379)),
-            Err(_) => HostPort::Name {
-                host: Arc::from(*host),
-                port: 6379,
-            },
-        }),
-        weight: one,
-    };
-    let pool = PoolConfig {
-        name: Arc::from("alpha"),
-        listen: ListenAddress::Unix {
-            path: "/none".into(),
-            mode: None,
-        },
-        freebind: false,
-        client_connections: None,
-        hash: Hash::Fnv1a64,
-        hash_tag: None,
-        distribution: Distribution::Ketama,
-        timeout: None,
-        backlog: 512,
-        tcpkeepalive: false,
-        protocol: Protocol::Redis,
-        redis_auth: None,
-        redis_db: 0,
-        preconnect: false,
-        auto_eject_hosts: false,
-        server_connections: one,
-        server_retry_timeout: Duration::from_secs(30),
-        server_failure_limit: 2,
-        unknown_commands: UnknownCommands::Refuse,
-        servers: hosts.iter().map(server).collect(),
-    };
-    Config { pools: vec![pool] }
+    let servers: String = hosts
+        .iter()
+        .map(|host| format!("  - {host}:6379:1\n"))
+        .collect();
+    let text = format!("alpha:\n  listen: /none\n  redis: true\n  servers:\n{servers}");
+    Config::parse(&text, "test.yml").expect("a good configuration")
 }
 
 fn address(last: u8) -> SocketAddr {
@@ -93,10 +52,10 @@ fn the_first_answers_are_there_after_the_wait_and_addresses_need_none() {
         names.addresses(POOL, ServerIdx(0)),
         [address(1), address(2)]
     );
-    assert_eq!(names.addresses(POOL, ServerIdx(1)), []);
-    assert_eq!(names.addresses(POOL, ServerIdx(2)), [address(3)]);
+    assert_eq!(names.addresses(POOL, ServerIdx(1)), [address(3)]);
+    assert_eq!(names.addresses(POOL, ServerIdx(2)), []);
     assert_eq!(
-        names.wanted(POOL, ServerIdx(1)),
+        names.wanted(POOL, ServerIdx(2)),
         None,
         "an address is not looked up"
     );
