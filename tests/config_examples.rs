@@ -250,6 +250,9 @@ fn a_pool_with_nothing_but_what_it_must_have_gets_twemproxys_defaults() {
     assert_eq!(pool.server_failure_limit, 2);
     assert_eq!(pool.unknown_commands, UnknownCommands::Refuse);
     assert_eq!(pool.on_server_failure, OnServerFailure::Fail);
+    // And so does one that comes from no file.
+    let made = PoolConfig::new("a", pool.listen.clone(), pool.servers.clone());
+    assert_eq!(made, *pool);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::order::twemproxy_order;
 use crate::config::types::ListenAddress;
 use crate::config::types::OnServerFailure;
 use crate::config::types::PoolConfig;
@@ -124,12 +125,18 @@ impl Draft {
         }
     }
 
-    /// The pool, if the draft says where it listens.
-    pub(super) fn finish(self, name: &str, servers: Vec<ServerConfig>) -> Option<PoolConfig> {
+    /// The pool of this name that listens there; its servers are put in twemproxy's order.
+    pub(super) fn finish(
+        self,
+        name: &str,
+        listen: ListenAddress,
+        mut servers: Vec<ServerConfig>,
+    ) -> PoolConfig {
+        servers.sort_by(|a, b| twemproxy_order(&a.name, &b.name));
         let on_server_failure = self.failure_policy();
-        Some(PoolConfig {
+        PoolConfig {
             name: Arc::from(name),
-            listen: self.listen?,
+            listen,
             freebind: self.freebind,
             client_connections: self.client_connections,
             hash: self.hash,
@@ -157,6 +164,6 @@ impl Draft {
             connect_timeout: self.connect_timeout,
             resolve_interval: self.resolve_interval,
             servers,
-        })
+        }
     }
 }

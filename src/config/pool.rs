@@ -1,7 +1,6 @@
 //! Raw → validated: one pool.
 //!
-//! Owns: the rules about more than one key of a pool, and about its servers together; the order
-//! of servers. Never: stops at the first problem; the grammar of one value, which is `scalar`'s
+//! Owns: the rules about more than one key of a pool, and about its servers together. Never: stops at the first problem; the grammar of one value, which is `scalar`'s
 //! and `address`'s.
 
 use std::collections::BTreeMap;
@@ -16,7 +15,6 @@ use crate::config::findings::Findings;
 use crate::config::findings::what_is;
 use crate::config::keys;
 use crate::config::keys::Set;
-use crate::config::order::twemproxy_order;
 use crate::config::position::Place;
 use crate::config::raw::Node;
 use crate::config::raw::Value;
@@ -75,8 +73,9 @@ impl PoolRead<'_> {
     }
 
     /// The pool, unless a problem was found that leaves it without a place to listen.
-    pub(super) fn finish(self) -> Option<PoolConfig> {
-        self.draft.finish(self.name, self.servers)
+    pub(super) fn finish(mut self) -> Option<PoolConfig> {
+        let listen = self.draft.listen.take()?;
+        Some(self.draft.finish(self.name, listen, self.servers))
     }
 
     fn path(&self, key: &str) -> String {
@@ -183,7 +182,7 @@ impl PoolRead<'_> {
     }
 }
 
-/// The servers in twemproxy's order; `at` is where their key stands.
+/// The servers in the file's order; `at` is where their key stands.
 fn servers(path: &str, at: Place, value: &Node, findings: &mut Findings) -> Vec<ServerConfig> {
     let items = match &value.value {
         Value::List(items) => items.as_slice(),
@@ -238,6 +237,5 @@ fn servers(path: &str, at: Place, value: &Node, findings: &mut Findings) -> Vec<
         }
         servers.push(server);
     }
-    servers.sort_by(|a, b| twemproxy_order(&a.name, &b.name));
     servers
 }

@@ -10,6 +10,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::draft::Draft;
+use crate::config::order::twemproxy_order;
 use crate::config::warning::Warning;
 use crate::route::Distribution;
 use crate::route::Hash;
@@ -25,6 +27,17 @@ pub struct Config {
 }
 
 impl Config {
+    /// A configuration that comes from no file; the pools are put in twemproxy's order. None of
+    /// the rules about several pools is checked.
+    #[must_use]
+    pub fn from_pools(mut pools: Vec<PoolConfig>) -> Config {
+        pools.sort_by(|a, b| twemproxy_order(&a.name, &b.name));
+        Config {
+            pools,
+            warnings: Vec::new(),
+        }
+    }
+
     /// What the start-up logs: facts that are allowed and probably not meant, in the file's order.
     #[must_use]
     pub fn warnings(&self) -> &[Warning] {
@@ -99,6 +112,15 @@ pub struct PoolConfig {
     pub resolve_interval: Option<Duration>,
     /// At least one, in twemproxy's order (shorter name first, then bytes).
     pub servers: Vec<ServerConfig>,
+}
+
+impl PoolConfig {
+    /// A pool with the defaults of a file that says nothing but this; the servers are put in
+    /// twemproxy's order.
+    #[must_use]
+    pub fn new(name: &str, listen: ListenAddress, servers: Vec<ServerConfig>) -> PoolConfig {
+        Draft::new().finish(name, listen, servers)
+    }
 }
 
 /// One configured server.

@@ -1,6 +1,6 @@
 //! Raw → validated: the file and its pools.
 //!
-//! Owns: the rules about more than one pool, the order of pools. Never: stops at the first
+//! Owns: the rules about more than one pool. Never: stops at the first
 //! problem; looks into a pool, which is `pool`'s.
 
 use std::collections::HashMap;
@@ -10,7 +10,6 @@ use crate::config::error::ConfigError;
 use crate::config::error::ConfigErrorKind;
 use crate::config::findings::Findings;
 use crate::config::findings::what_is;
-use crate::config::order::twemproxy_order;
 use crate::config::pool;
 use crate::config::position::Place;
 use crate::config::raw::Node;
@@ -25,14 +24,16 @@ pub(super) const INDICES_MAX: usize = 1 << 16;
 /// The configuration that `root` says, or everything that is wrong with it.
 pub(super) fn config(root: &Node, file: &str) -> Result<Config, Vec<ConfigError>> {
     let mut findings = Findings::new(file);
-    let mut pools = pools(root, &mut findings);
+    let pools = pools(root, &mut findings);
     if !findings.errors.is_empty() {
         return Err(findings.errors);
     }
-    pools.sort_by(|a, b| twemproxy_order(&a.name, &b.name));
-    let mut warnings = findings.warnings;
-    warnings.sort_by_key(|warning| (warning.line, warning.column));
-    Ok(Config { pools, warnings })
+    let mut config = Config::from_pools(pools);
+    config.warnings = findings.warnings;
+    config
+        .warnings
+        .sort_by_key(|warning| (warning.line, warning.column));
+    Ok(config)
 }
 
 fn pools(root: &Node, findings: &mut Findings) -> Vec<PoolConfig> {
