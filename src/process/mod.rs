@@ -8,6 +8,10 @@
 
 pub mod cli;
 pub mod cores;
+mod daemon;
+mod limits;
+mod log;
+mod pid_file;
 pub mod route_command;
 pub mod serve;
 pub mod test_conf;
