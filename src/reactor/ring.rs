@@ -48,8 +48,11 @@ pub(super) struct Completion {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Patience {
     /// It completes while it is submitted, whatever the socket takes. So the wait that follows
-    /// knows which completions it need not wait for, and one system call does for both.
+    /// knows which completions it need not wait for, and one system call does for both. Nobody is
+    /// woken by it, not even when the socket took less: the caller looks again soon.
     None,
+    /// The same, and its completion ends the wait that follows: something is to be done then.
+    NoneAndWake,
     /// It completes when all is sent, for a socket that has just taken less than it was given.
     UntilAllIsSent,
 }
@@ -179,9 +182,9 @@ impl Ring {
         // Longer ones come back short, and are gone on with.
         let len = u32::try_from(bytes.len()).unwrap_or(1 << 30);
         let entry = opcode::Send::new(types::Fd(socket), bytes.as_ptr(), len)
-            .flags(self.send_flags(patience))
+            .flags(send_flags(patience))
             .build();
-        self.push(entry, token);
+        self.push_send(entry, patience, token);
     }
 
     /// Sends what `message` points to, or as much as the socket takes.
@@ -195,21 +198,17 @@ impl Ring {
         patience: Patience,
         token: u64,
     ) {
-        let flags = self.send_flags(patience).cast_unsigned();
         let entry = opcode::SendMsg::new(types::Fd(socket), message)
-            .flags(flags)
+            .flags(send_flags(patience).cast_unsigned())
             .build();
-        self.push(entry, token);
+        self.push_send(entry, patience, token);
     }
 
-    fn send_flags(&mut self, patience: Patience) -> i32 {
-        match patience {
-            Patience::None => {
-                self.completed_at_once += 1;
-                libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT
-            }
-            Patience::UntilAllIsSent => libc::MSG_NOSIGNAL | libc::MSG_WAITALL,
+    fn push_send(&mut self, entry: squeue::Entry, patience: Patience, token: u64) {
+        if patience == Patience::None {
+            self.completed_at_once += 1;
         }
+        self.push(entry, token);
     }
 
     /// Connects a socket.
@@ -273,6 +272,14 @@ impl Ring {
     }
 }
 
+fn send_flags(patience: Patience) -> i32 {
+    let wait = match patience {
+        Patience::None | Patience::NoneAndWake => libc::MSG_DONTWAIT,
+        Patience::UntilAllIsSent => libc::MSG_WAITALL,
+    };
+    libc::MSG_NOSIGNAL | wait
+}
+
 /// The table that the kernel takes receive buffers from, and the blocks in it.
 struct BufferRing {
     table: *mut types::BufRingEntry,
@@ -334,5 +341,50 @@ impl Drop for BufferRing {
     fn drop(&mut self) {
         // SAFETY: mapped by `new` with this size; the ring that used it is gone, see `Ring`.
         unsafe { libc::munmap(self.table.cast(), TABLE_BYTES) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixStream;
+    use std::time::Duration;
+
+    use super::Completion;
+    use super::Patience;
+    use super::Ring;
+
+    const TOKEN: u64 = 77;
+    const SHORT: Duration = Duration::from_millis(20);
+
+    /// Sends `bytes` without anybody reading them, and waits for one completion besides.
+    fn wait_behind_send(bytes: &[u8], patience: Patience) -> (Vec<Completion>, Duration) {
+        let (near, _far) = UnixStream::pair().expect("two sockets");
+        let mut ring = Ring::new().expect("a ring");
+        #[allow(clippy::disallowed_methods, reason = "what is measured is real time")]
+        let began = std::time::Instant::now();
+        // SAFETY: the bytes outlive the ring.
+        unsafe { ring.send(near.as_raw_fd(), bytes, patience, TOKEN) };
+        ring.submit_and_wait(1, Some(SHORT)).expect("a wait");
+        let mut completions = Vec::new();
+        ring.reap(&mut completions);
+        completions.retain(|completion| completion.token == TOKEN);
+        (completions, began.elapsed())
+    }
+
+    #[test]
+    fn a_send_without_patience_completes_at_once_and_does_not_end_the_wait() {
+        let (whole, waited) = wait_behind_send(b"few", Patience::None);
+        assert_eq!((whole.len(), whole[0].result), (1, 3));
+        assert!(waited >= SHORT, "{waited:?}");
+    }
+
+    #[test]
+    fn a_send_that_is_to_wake_ends_the_wait() {
+        let tries: Vec<_> = (0..5)
+            .map(|_| wait_behind_send(b"few", Patience::NoneAndWake))
+            .collect();
+        assert!(tries.iter().all(|(sent, _)| sent.len() == 1));
+        assert!(tries.iter().any(|(_, waited)| *waited < SHORT), "{tries:?}");
     }
 }
