@@ -29,10 +29,8 @@ use tracing::warn;
 
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
-use crate::proxy::Change;
 use crate::proxy::Fates;
 use crate::proxy::Report;
-use crate::proxy::SocketAddress;
 use crate::reactor::FromWorker;
 use crate::reactor::Receiver;
 use crate::reactor::Sender;
@@ -329,13 +327,8 @@ impl Control {
     }
 
     fn tell_addresses(&self, pool: PoolIdx, server: ServerIdx) {
-        let addresses = self.names.addresses(pool, server);
-        let addresses = addresses.iter().copied().map(SocketAddress::Tcp).collect();
-        self.tell_all(&ToWorker::Change(Arc::new(Change::Addresses {
-            pool,
-            server,
-            addresses,
-        })));
+        let change = self.names.change(pool, server);
+        self.tell_all(&ToWorker::Change(Arc::new(change)));
     }
 
     fn tell_all(&self, message: &ToWorker) {

@@ -24,6 +24,8 @@ use crate::base::ServerIdx;
 use crate::config::Config;
 use crate::config::HostPort;
 use crate::config::ServerAddress;
+use crate::proxy::Change;
+use crate::proxy::SocketAddress;
 use crate::reactor::Receiver;
 use crate::reactor::mailbox;
 
@@ -135,12 +137,29 @@ impl Names {
         }
     }
 
-    /// What is known of a server now; empty when it has no name, or none that resolves.
-    #[must_use]
-    pub fn addresses(&self, pool: PoolIdx, server: ServerIdx) -> &[SocketAddr] {
+    fn addresses(&self, pool: PoolIdx, server: ServerIdx) -> &[SocketAddr] {
         match &self.names[pool.index()][server.index()] {
             Some(name) => &name.addresses,
             None => &[],
+        }
+    }
+
+    /// What is known of every server that has a name, for workers that are about to start.
+    #[must_use]
+    pub fn changes(&self) -> Vec<Change> {
+        let known = |&(pool, server): &_| !self.addresses(pool, server).is_empty();
+        let all = self.all().into_iter().filter(known);
+        all.map(|(pool, server)| self.change(pool, server))
+            .collect()
+    }
+
+    /// What is known of a server now; no address when its name does not resolve.
+    pub(super) fn change(&self, pool: PoolIdx, server: ServerIdx) -> Change {
+        let addresses = self.addresses(pool, server);
+        Change::Addresses {
+            pool,
+            server,
+            addresses: addresses.iter().copied().map(SocketAddress::Tcp).collect(),
         }
     }
 

@@ -3,11 +3,15 @@
 //! Owns: exit codes, and what is said on stdout and stderr before there is a log. Never: a rule
 //! of the configuration, a byte of a client.
 //!
-//! As twemproxy: 0 after showing or a good test; 1 after a wrong argument or file, and after a
-//! proxy's normal end.
+//! As twemproxy: 0 after showing or a good test; 1 after a wrong argument or file. Unlike it, 0
+//! also after a proxy's orderly end, so that a service manager does not take it for a failure.
 
 pub mod cli;
 pub mod cores;
+mod daemon;
+mod limits;
+mod log;
+mod pid_file;
 pub mod route_command;
 pub mod serve;
 pub mod test_conf;

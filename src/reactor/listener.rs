@@ -4,12 +4,16 @@
 //! Lives at the start, before there are workers.
 
 use std::fs;
+use std::fs::File;
+use std::fs::OpenOptions;
 use std::io;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::net::ToSocketAddrs;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::path::PathBuf;
@@ -33,7 +37,7 @@ pub struct Bound {
     pub sockets: Vec<OwnedFd>,
     /// Where TCP sockets listen; the port is the kernel's choice when the file said 0.
     pub address: Option<SocketAddr>,
-    /// A Unix socket's file, removed when this is dropped after the sockets.
+    /// A Unix socket's file, removed when this is dropped.
     pub file: Option<SocketFile>,
 }
 
@@ -54,7 +58,7 @@ pub struct ListenError {
 #[derive(Debug, Error)]
 pub enum ListenErrorKind {
     /// Another process, or another pool, listens there.
-    #[error("the port is taken; `ss -ltnp` shows by whom")]
+    #[error("the port is in use; `ss -ltnp` shows by whom")]
     PortTaken,
     /// The address is of another host.
     #[error(
@@ -72,7 +76,7 @@ pub enum ListenErrorKind {
     #[error("the name does not resolve: {0}")]
     Name(io::Error),
     /// Another process answers on the Unix socket.
-    #[error("another process listens on it")]
+    #[error("it is in use by another process")]
     PathTaken,
     /// There is a file of that name.
     #[error("there is a file of that name that is not a socket")]
@@ -104,10 +108,7 @@ pub fn bind(pool: &PoolConfig, workers: usize) -> Result<Bound, ListenError> {
     }
     .map_err(|kind| ListenError {
         owner: format!("pool {}", pool.name),
-        address: match &pool.listen {
-            ListenAddress::Tcp(address) => text_of(address),
-            ListenAddress::Unix { path, .. } => path.display().to_string(),
-        },
+        address: pool.listen.to_string(),
         kind,
     })
 }
@@ -127,7 +128,7 @@ pub fn bind_one(owner: &str, address: &HostPort) -> Result<std::net::TcpListener
     };
     let refused = |kind| ListenError {
         owner: owner.to_owned(),
-        address: text_of(address),
+        address: address.to_string(),
         kind,
     };
     let mut bound = bind_tcp(address, options).map_err(refused)?;
@@ -229,7 +230,7 @@ fn bind_unix(path: &Path, mode: Option<u32>, options: Options) -> Result<Bound, 
     let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)
         .map_err(ListenErrorKind::Os)?;
     socket.bind(&at).map_err(ListenErrorKind::Path)?;
-    let file = SocketFile(path.to_owned());
+    let file = SocketFile::of(path).map_err(ListenErrorKind::Path)?;
     // Before listen(2): nobody can connect while the permissions are still those of the umask.
     if let Some(mode) = mode {
         fs::set_permissions(path, fs::Permissions::from_mode(mode))
@@ -275,23 +276,38 @@ fn remove_stale(path: &Path, at: &SockAddr) -> Result<(), ListenErrorKind> {
     }
 }
 
-fn text_of(address: &HostPort) -> String {
-    match address {
-        HostPort::Ip(at) => at.to_string(),
-        HostPort::Name { host, port } => format!("{host}:{port}"),
+/// The file of a Unix socket, removed when this is dropped, unless a process that was started
+/// meanwhile has put its own there.
+#[derive(Debug)]
+pub struct SocketFile {
+    path: PathBuf,
+    // While it is open no other file can get its inode number.
+    ours: File,
+}
+
+impl SocketFile {
+    fn of(path: &Path) -> io::Result<SocketFile> {
+        let ours = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_PATH | libc::O_NOFOLLOW)
+            .open(path)?;
+        Ok(SocketFile {
+            path: path.to_owned(),
+            ours,
+        })
+    }
+
+    fn is_ours(&self) -> io::Result<bool> {
+        let (now, ours) = (fs::symlink_metadata(&self.path)?, self.ours.metadata()?);
+        Ok((now.dev(), now.ino()) == (ours.dev(), ours.ino()))
     }
 }
 
-/// The file of a Unix socket, removed when this is dropped, unless somebody listens on it: a
-/// process that was started meanwhile has put its own there.
-#[derive(Debug)]
-pub struct SocketFile(PathBuf);
-
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // Nothing is lost when it stays: the next start removes it.
-        if let Ok(at) = SockAddr::unix(&self.0) {
-            let _ = remove_stale(&self.0, &at);
+        if self.is_ours().unwrap_or(false) {
+            // Nothing is lost when it stays: the next start removes it.
+            let _ = fs::remove_file(&self.path);
         }
     }
 }

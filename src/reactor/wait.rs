@@ -110,7 +110,7 @@ mod tests {
         let mut wait = Wait::default();
         wait.turn(Time::from_micros(5_000));
         (0..50).for_each(|_| wait.received(&mut 0));
-        wait.turn(Time::from_micros(6_500));
+        wait.turn(Time::from_micros(5_500));
         assert!(wait.plan().completions > 1);
         wait.turn(Time::from_micros(9_000));
         assert_eq!(wait.plan().completions, 1);

@@ -1,0 +1,397 @@
+//! Where log lines go and how they look: `[2026-11-22 17:14:18.449] warn server ejected pool=a`.
+//!
+//! Owns: the file or stderr, twemproxy's twelve levels laid over five, the form of a line. Never:
+//! what is worth a line. A line is written at once, by whoever has it; there is none per request.
+
+use std::fmt;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::fs::OpenOptions;
+use std::io;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+use thiserror::Error;
+use tracing::Event;
+use tracing::Level;
+use tracing::Subscriber;
+use tracing::field::Field;
+use tracing::field::Visit;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::Registry;
+use tracing_subscriber::layer::Context;
+use tracing_subscriber::layer::Layered;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::reload;
+
+use crate::control;
+
+/// twemproxy's most talkative level (`LOG_PVERB`).
+pub(super) const VERBOSITY_MAX: u8 = 11;
+
+/// Why there is no log.
+#[derive(Debug, Error)]
+pub(super) enum LogError {
+    /// The file cannot be opened.
+    #[error("cannot open the log file {}: {source}", .path.display())]
+    Open {
+        /// As on the command line.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The process has a log already.
+    #[error("the process has a log already")]
+    Twice,
+}
+
+/// The running log; clones turn the same one.
+#[derive(Clone, Debug)]
+pub(super) struct Log {
+    sink: Arc<Sink>,
+    filter: reload::Handle<LevelFilter, Registry>,
+    verbosity: Arc<Mutex<u8>>,
+}
+
+/// Starts the process's log, to a file or to stderr.
+///
+/// # Errors
+///
+/// When the file cannot be opened for appending.
+pub(super) fn init(output: Option<&Path>, verbosity: u8) -> Result<Log, LogError> {
+    let (log, subscriber) = build(output, verbosity)?;
+    tracing::subscriber::set_global_default(subscriber).map_err(|_| LogError::Twice)?;
+    Ok(log)
+}
+
+type Lines = Layered<Writer, Layered<reload::Layer<LevelFilter, Registry>, Registry>>;
+
+fn build(output: Option<&Path>, verbosity: u8) -> Result<(Log, Lines), LogError> {
+    let verbosity = verbosity.min(VERBOSITY_MAX);
+    let sink = Arc::new(Sink::open(output)?);
+    let (layer, filter) = reload::Layer::new(level_of(verbosity));
+    let subscriber = tracing_subscriber::registry()
+        .with(layer)
+        .with(Writer(Arc::clone(&sink)));
+    let log = Log {
+        sink,
+        filter,
+        verbosity: Arc::new(Mutex::new(verbosity)),
+    };
+    Ok((log, subscriber))
+}
+
+impl Log {
+    /// Whether lines go to stderr, so that nothing has to be said there twice.
+    #[must_use]
+    pub(super) fn is_stderr(&self) -> bool {
+        self.sink.path.is_none()
+    }
+}
+
+impl control::Log for Log {
+    fn reopen(&self) {
+        if self.is_stderr() {
+            return;
+        }
+        // The old file is kept when the new one cannot be had: better there than nowhere.
+        match self.sink.reopen() {
+            Ok(()) => tracing::info!("log file opened again"),
+            Err(error) => tracing::error!(%error, "log file not opened again"),
+        }
+    }
+
+    fn change_level(&self, by: i8) {
+        let mut verbosity = self
+            .verbosity
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *verbosity = verbosity.saturating_add_signed(by).min(VERBOSITY_MAX);
+        let level = level_of(*verbosity);
+        // It fails only when there is no subscriber any more, and so no log.
+        let _ = self.filter.reload(level);
+        // Whatever the level: whoever turned it wants to see that it turned.
+        self.sink.write(
+            Level::INFO,
+            &format!("log level verbosity={verbosity} level={level}"),
+        );
+    }
+}
+
+/// twemproxy's levels, laid over those that there are lines for: its default, NOTICE (5), shows
+/// what happens to servers and pools.
+fn level_of(verbosity: u8) -> LevelFilter {
+    match verbosity {
+        // EMERG, ALERT, CRIT, ERR
+        0..=3 => LevelFilter::ERROR,
+        // WARN
+        4 => LevelFilter::WARN,
+        // NOTICE, INFO
+        5 | 6 => LevelFilter::INFO,
+        // DEBUG
+        7 => LevelFilter::DEBUG,
+        // VERB, VVERB, VVVERB, PVERB
+        _ => LevelFilter::TRACE,
+    }
+}
+
+#[derive(Debug)]
+struct Sink {
+    path: Option<PathBuf>,
+    // None is stderr.
+    file: Mutex<Option<File>>,
+}
+
+impl Sink {
+    fn open(path: Option<&Path>) -> Result<Sink, LogError> {
+        let sink = Sink {
+            path: path.map(Path::to_owned),
+            file: Mutex::new(None),
+        };
+        sink.reopen()?;
+        Ok(sink)
+    }
+
+    fn reopen(&self) -> Result<(), LogError> {
+        let Some(path) = &self.path else {
+            return Ok(());
+        };
+        let opened = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o644)
+            .open(path);
+        let opened = opened.map_err(|source| LogError::Open {
+            path: path.clone(),
+            source,
+        })?;
+        *self.file.lock().unwrap_or_else(PoisonError::into_inner) = Some(opened);
+        Ok(())
+    }
+
+    // One write a line, so that lines of several threads do not mix. A full disk loses lines and
+    // nothing else.
+    fn write(&self, level: Level, text: &str) {
+        let time = jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S%.3f");
+        let level = match level {
+            Level::ERROR => "error",
+            Level::WARN => "warn",
+            Level::INFO => "info",
+            Level::DEBUG => "debug",
+            Level::TRACE => "trace",
+        };
+        let line = format!("[{time}] {level} {text}\n");
+        let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = match &*file {
+            Some(file) => { file }.write_all(line.as_bytes()),
+            None => io::stderr().lock().write_all(line.as_bytes()),
+        };
+    }
+}
+
+#[derive(Debug)]
+struct Writer(Arc<Sink>);
+
+impl<S: Subscriber> Layer<S> for Writer {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let metadata = event.metadata();
+        // Of a library only what has gone wrong is of interest.
+        if !metadata.target().starts_with(env!("CARGO_CRATE_NAME"))
+            && *metadata.level() > Level::WARN
+        {
+            return;
+        }
+        let mut line = Line::default();
+        event.record(&mut line);
+        line.message.push_str(&line.fields);
+        self.0.write(*metadata.level(), &line.message);
+    }
+}
+
+/// The message, then ` key=value` for each field.
+#[derive(Default)]
+struct Line {
+    message: String,
+    fields: String,
+}
+
+impl Line {
+    fn put(&mut self, field: &Field, value: &str) {
+        if field.name() == "message" {
+            self.message.push_str(&one_line(value));
+            return;
+        }
+        let quoted = value.len() > 1 && value.starts_with('"') && value.ends_with('"');
+        let plain = |c: char| !c.is_control() && !matches!(c, ' ' | '"' | '=');
+        let written = if quoted || (!value.is_empty() && value.chars().all(plain)) {
+            write!(self.fields, " {}={value}", field.name())
+        } else {
+            write!(self.fields, " {}={value:?}", field.name())
+        };
+        written.expect("a String takes all that is written");
+    }
+}
+
+// A name in a configuration must not be able to forge a line.
+fn one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
+impl Visit for Line {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field, value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.put(field, &format!("{value:?}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::control::Log as _;
+
+    // What `act` logs at `verbosity`, without the times.
+    fn logged(verbosity: u8, act: impl FnOnce(&Log, &Path)) -> Vec<String> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("coremux.log");
+        let (log, subscriber) = build(Some(&path), verbosity).unwrap();
+        tracing::subscriber::with_default(subscriber, || act(&log, &path));
+        without_times(&path)
+    }
+
+    fn without_times(path: &Path) -> Vec<String> {
+        let text = fs::read_to_string(path).unwrap();
+        assert!(text.is_empty() || text.ends_with('\n'));
+        text.lines()
+            .map(|line| {
+                let (time, rest) = line.split_once("] ").expect("a time in brackets");
+                let shape: String = time
+                    .chars()
+                    .map(|c| if c.is_ascii_digit() { '9' } else { c })
+                    .collect();
+                assert_eq!(shape, "[9999-99-99 99:99:99.999");
+                rest.to_owned()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_line_is_a_fact_with_its_values() {
+        let error = io::Error::from_raw_os_error(111);
+        let lines = logged(5, |_, _| {
+            tracing::warn!(pool = "alpha", failures = 2, ok = true, %error, "server ejected");
+            tracing::info!(name = "a b", empty = "", quote = "a\"b", debug = ?"x y", "odd");
+        });
+        let expected = [
+            "warn server ejected pool=alpha failures=2 ok=true \
+             error=\"Connection refused (os error 111)\"",
+            "info odd name=\"a b\" empty=\"\" quote=\"a\\\"b\" debug=\"x y\"",
+        ];
+        assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn a_value_cannot_forge_a_line() {
+        let lines = logged(5, |_, _| {
+            let evil = "x\n[2026-01-01 00:00:00.000] error forged";
+            tracing::info!(pool = evil, "pool {evil}");
+            tracing::info!(pool = ?evil, pool2 = %evil, "pool");
+        });
+        assert_eq!(lines.len(), 2, "{lines:?}");
+    }
+
+    #[test]
+    fn a_library_is_heard_only_when_something_is_wrong() {
+        let lines = logged(11, |_, _| {
+            tracing::info!(target: "glommio::executor", "hello");
+            tracing::warn!(target: "glommio::executor", "trouble");
+        });
+        assert_eq!(lines, ["warn trouble"]);
+    }
+
+    #[test]
+    fn each_of_twemproxys_levels_shows_what_it_should() {
+        for (verbosity, shown) in [
+            (0, 1),
+            (3, 1),
+            (4, 2),
+            (5, 3),
+            (6, 3),
+            (7, 4),
+            (8, 5),
+            (11, 5),
+        ] {
+            let lines = logged(verbosity, |_, _| {
+                tracing::error!("e");
+                tracing::warn!("w");
+                tracing::info!("i");
+                tracing::debug!("d");
+                tracing::trace!("t");
+            });
+            assert_eq!(lines.len(), shown, "{verbosity}: {lines:?}");
+        }
+    }
+
+    #[test]
+    fn the_level_is_turned_while_it_runs_and_stops_at_both_ends() {
+        let lines = logged(4, |log, _| {
+            tracing::info!("unseen");
+            log.change_level(1);
+            tracing::info!("seen");
+            log.change_level(-1);
+            tracing::info!("unseen again");
+            (0..20).for_each(|_| log.change_level(1));
+            (0..20).for_each(|_| log.change_level(-1));
+        });
+        let first = [
+            "info log level verbosity=5 level=info",
+            "info seen",
+            "info log level verbosity=4 level=warn",
+        ];
+        assert_eq!(lines[..3], first);
+        assert!(lines.contains(&"info log level verbosity=11 level=trace".to_owned()));
+        assert_eq!(
+            lines.last().unwrap(),
+            "info log level verbosity=0 level=error"
+        );
+    }
+
+    #[test]
+    fn a_file_that_was_moved_away_is_opened_again() {
+        let lines = logged(5, |log, path| {
+            tracing::info!("old");
+            let moved = path.with_extension("1");
+            fs::rename(path, &moved).unwrap();
+            tracing::info!("still old");
+            log.reopen();
+            tracing::info!("new");
+            assert_eq!(without_times(&moved), ["info old", "info still old"]);
+        });
+        assert_eq!(lines, ["info log file opened again", "info new"]);
+    }
+
+    #[test]
+    fn a_file_is_appended_to_and_one_that_cannot_be_opened_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("coremux.log");
+        fs::write(&path, "[2026-01-01 00:00:00.000] info before\n").unwrap();
+        let (_, subscriber) = build(Some(&path), 5).unwrap();
+        tracing::subscriber::with_default(subscriber, || tracing::info!("after"));
+        assert_eq!(without_times(&path), ["info before", "info after"]);
+        let error = build(Some(dir.path()), 5).unwrap_err();
+        assert!(
+            error.to_string().contains("cannot open the log file /"),
+            "{error}"
+        );
+    }
+}
