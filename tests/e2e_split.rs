@@ -188,12 +188,12 @@ fn ten_times_the_keys_take_no_more_than_ten_times_as_long() {
 fn one_failed_part_gives_one_error_and_the_next_reply_is_in_its_place() {
     let mut stand = Stand::start();
     let pool = "five";
-    let keys: Vec<String> = (0..20).map(|n| format!("key:{n}")).collect();
+    let mut keys: Vec<String> = (0..20).map(|n| format!("key:{n}")).collect();
+    keys.extend((0..5).map(|place| stand.proxy.key_on(pool, &Pool::server_name(place), "part:")));
     let mut client = stand.proxy.client(pool);
     assert_eq!(mset(&mut client, &keys, 20), Reply::ok());
-    let full = stand.servers[2].client();
-    let full_key = stand.proxy.key_on(pool, &Pool::server_name(2), "key:");
-    let mut full = full;
+    let full_key = keys[22].clone();
+    let mut full = stand.servers[2].client();
     assert_eq!(full.call(["CONFIG", "SET", "maxmemory", "1"]), Reply::ok());
     let mut requests = vec![vec!["MSET".to_owned()], vec!["ECHO".into(), "next".into()]];
     requests[0].extend(keys.iter().flat_map(|key| [key.clone(), "new".to_owned()]));

@@ -206,7 +206,11 @@ impl Proxy {
 
     /// A key, beginning with `prefix`, that lives on the server named `server`.
     pub fn key_on(&self, pool: &str, server: &str, prefix: &str) -> String {
-        let keys: Vec<String> = (0..200).map(|n| format!("{prefix}{n}")).collect();
+        // Far apart: twemproxy's default hash puts keys that differ in a digit close together.
+        let mut random = coremux::base::Random::new(1);
+        let keys: Vec<String> = (0..200)
+            .map(|_| format!("{prefix}{:x}", random.next_u64()))
+            .collect();
         let names: Vec<&str> = keys.iter().map(String::as_str).collect();
         let servers = self.servers_of(pool, &names);
         let place = servers.iter().position(|name| name == server);
