@@ -79,6 +79,10 @@ fn sigterm_lets_requests_in_flight_be_answered_and_cleans_up() {
         b"",
         "a client that waits for nothing is closed"
     );
+    // So that a successor can have the port while this process still answers.
+    eventually("nobody listens", || {
+        TcpStream::connect(proxy.address("alpha")).err()
+    });
     assert!(proxy.process().ended().is_none(), "a reply is due");
     redis.process().signal("CONT");
     assert_eq!(client.read(), Reply::bulk("before"));

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -98,8 +99,18 @@ def setting(proxies: list[tuple[Proxy, Path]]) -> dict[str, object]:
         "machine": machine.describe(),
         "versions": versions,
         "commit": commit.stdout.strip() or "unknown",
-        "command": sys.argv[1:],
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
     }
+
+
+def setting_text(values: dict[str, object]) -> str:
+    """The head of a report."""
+    lines = []
+    for key, value in values.items():
+        if isinstance(value, dict):
+            value = ", ".join(f"{name} {each}" for name, each in value.items())
+        lines.append(f"- {key.replace('_', ' ')}: {value}")
+    return "\n".join(lines)
 
 
 def say(text: str) -> None:

@@ -132,7 +132,7 @@ def _report(
 def _text(setting: dict[str, object], results: Sequence[PointResult], verdicts: Sequence[Verdict]) -> str:
     names = dict.fromkeys(name for result in results for name in result.rounds)
     parts = [
-        "\n".join(f"- {key}: {value}" for key, value in setting.items()),
+        cli.setting_text(setting),
         "## Figures: median (min..max) of the rounds",
         report.markdown(report.figure_rows(results)),
     ]

@@ -58,17 +58,32 @@ def _draw_family(title: str, results: Sequence[PointResult], path: Path) -> None
         for index, (name, colour) in enumerate(zip(names, _colours(names), strict=True)):
             offset = (index - (len(names) - 1) / 2) * 0.16
             _draw_contender(panel, results, metric, name, colour, offset)
-        # Costs of a pipeline of 1 and of 64 lie a factor of 50 apart.
-        panel.set_yscale("log")
+        _scale(panel, results, metric)
         panel.set_ylabel(label)
-        panel.yaxis.set_major_formatter("{x:g}")
-        panel.grid(axis="y", which="both", linewidth=0.3)
     ticks = [result.point.family if title == "mget" else result.point.load for result in results]
     axes[-1].set_xticks(range(len(results)), ticks, rotation=30, ha="right")
+    axes[-1].set_xlim(-0.5, len(results) - 0.5)
+    figure.align_ylabels(axes)
     axes[0].legend(loc="lower left", bbox_to_anchor=(0, 1.02), ncols=len(names), frameon=False)
     figure.suptitle(f"{title}: median of the rounds, line from min to max")
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
+
+
+def _scale(panel: Any, results: Sequence[PointResult], metric: str) -> None:
+    """Logarithmic: the costs of a pipeline of 1 and of 64 lie a factor of 50 apart."""
+    from matplotlib.ticker import LogLocator
+    from matplotlib.ticker import NullFormatter
+
+    panel.set_yscale("log")
+    drawn = spread(value for result in results for samples in result.rounds.values() for value in metric_values(samples, metric))
+    if drawn is not None:
+        # Wider than the widest gap between labels, 2 to 5, so that at least one is in sight.
+        panel.set_ylim(drawn.low / 1.6, drawn.high * 1.6)
+    panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    panel.yaxis.set_major_formatter("{x:,.10g}")
+    panel.yaxis.set_minor_formatter(NullFormatter())
+    panel.grid(axis="y", linewidth=0.3)
 
 
 def _draw_contender(

@@ -89,11 +89,9 @@ const TRIM_PERIOD: Duration = Duration::from_secs(1);
 
 struct Listener {
     pool: PoolIdx,
-    fd: OwnedFd,
+    // None once it is closed, by a drain.
+    fd: Option<OwnedFd>,
     armed: bool,
-    keepalive: bool,
-    // TCP, not a unix socket: its clients have addresses and options of TCP.
-    is_tcp: bool,
 }
 
 struct Worker {
@@ -148,9 +146,7 @@ impl Worker {
             Ok(Listener {
                 pool,
                 armed: false,
-                keepalive: setup.config.pools[pool.index()].tcpkeepalive,
-                is_tcp: !socket.local_addr()?.is_unix(),
-                fd,
+                fd: Some(fd),
             })
         });
         Ok(Worker {
@@ -377,10 +373,10 @@ impl Worker {
 
     fn accept_all(&mut self) {
         for (index, listener) in (0u32..).zip(&mut self.listeners) {
-            if !listener.armed && self.drain_until.is_none() {
+            if let (Some(fd), false) = (&listener.fd, listener.armed) {
                 listener.armed = true;
                 self.ring
-                    .accept(listener.fd.as_raw_fd(), Token::Accept(index).pack());
+                    .accept(fd.as_raw_fd(), Token::Accept(index).pack());
             }
         }
     }
@@ -392,6 +388,9 @@ impl Worker {
         };
         if !completion.more {
             listener.armed = false;
+            if draining {
+                listener.fd = None;
+            }
         }
         if completion.result < 0 {
             if !draining {
@@ -401,14 +400,12 @@ impl Worker {
         }
         // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
         let fd = unsafe { OwnedFd::from_raw_fd(completion.result) };
-        let (pool, is_tcp, keepalive) = (listener.pool, listener.is_tcp, listener.keepalive);
-        let socket = socket2::SockRef::from(&fd);
-        if is_tcp {
-            // Only a connection that is dead already refuses these, and its receive says so.
-            let _ = socket.set_tcp_nodelay(true);
-            let _ = socket.set_keepalive(keepalive);
-        }
-        let peer = socket.peer_addr().ok().and_then(|peer| peer.as_socket());
+        let pool = listener.pool;
+        // TCP_NODELAY and keepalive are inherited from the listener.
+        let peer = socket2::SockRef::from(&fd)
+            .peer_addr()
+            .ok()
+            .and_then(|peer| peer.as_socket());
         let admitted = self.admission.enter(pool);
         let conn = self.proxy.client_accepted(pool, peer, admitted, now);
         self.insert(Socket::new(conn, fd, Some(pool)));
@@ -603,10 +600,12 @@ impl Worker {
 
     fn drain(&mut self, within: Duration, now: Time) {
         self.drain_until = Some(now + within);
-        for (index, listener) in (0u32..).zip(&self.listeners) {
+        for (index, listener) in (0u32..).zip(&mut self.listeners) {
             if listener.armed {
                 self.ring
                     .cancel(Token::Accept(index).pack(), Token::Nothing.pack());
+            } else {
+                listener.fd = None;
             }
         }
         self.proxy.drain(now);
