@@ -357,6 +357,21 @@ impl Proxy {
         None
     }
 
+    /// Whether something is to be done as soon as a batch of this connection was sent: other than
+    /// that, its holder may call `sent` at leisure, if all of it went out at once.
+    #[must_use]
+    pub fn awaits_sent(&self, conn: ConnId) -> bool {
+        match conn {
+            ConnId::Client(key) => self
+                .clients
+                .slab
+                .find(key)
+                .is_some_and(|client| client.paused || client.phase != Phase::Open),
+            // What was queued meanwhile is sent in the pass after the one that queued it.
+            ConnId::Server(_) => false,
+        }
+    }
+
     /// How many clients there are.
     #[must_use]
     pub fn client_count(&self) -> usize {

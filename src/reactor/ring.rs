@@ -21,6 +21,7 @@ use io_uring::types;
 use crate::reactor::block::BLOCK_BYTES;
 use crate::reactor::block::Block;
 use crate::reactor::block::Blocks;
+use crate::reactor::token::Token;
 
 /// Enough for an operation on every connection that was active in a pass; more are submitted early.
 const SUBMISSIONS: u32 = 1024;
@@ -48,8 +49,11 @@ pub(super) struct Completion {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Patience {
     /// It completes while it is submitted, whatever the socket takes. So the wait that follows
-    /// knows which completions it need not wait for, and one system call does for both.
+    /// knows which completions it need not wait for, and one system call does for both; only a
+    /// socket that takes less than all of it ends that wait.
     None,
+    /// The same, and its completion ends the wait that follows: something is to be done then.
+    NoneAndWake,
     /// It completes when all is sent, for a socket that has just taken less than it was given.
     UntilAllIsSent,
 }
@@ -179,9 +183,9 @@ impl Ring {
         // Longer ones come back short, and are gone on with.
         let len = u32::try_from(bytes.len()).unwrap_or(1 << 30);
         let entry = opcode::Send::new(types::Fd(socket), bytes.as_ptr(), len)
-            .flags(self.send_flags(patience))
+            .flags(send_flags(patience))
             .build();
-        self.push(entry, token);
+        self.push_send(entry, patience, token);
     }
 
     /// Sends what `message` points to, or as much as the socket takes.
@@ -195,21 +199,26 @@ impl Ring {
         patience: Patience,
         token: u64,
     ) {
-        let flags = self.send_flags(patience).cast_unsigned();
         let entry = opcode::SendMsg::new(types::Fd(socket), message)
-            .flags(flags)
+            .flags(send_flags(patience).cast_unsigned())
             .build();
-        self.push(entry, token);
+        self.push_send(entry, patience, token);
     }
 
-    fn send_flags(&mut self, patience: Patience) -> i32 {
-        match patience {
-            Patience::None => {
-                self.completed_at_once += 1;
-                libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT
-            }
-            Patience::UntilAllIsSent => libc::MSG_NOSIGNAL | libc::MSG_WAITALL,
+    /// Nobody waits for the completion of a send without patience, so one that was cut short has
+    /// to end the wait by another: an empty operation is linked to it, which completes silently
+    /// behind a whole send, and is cancelled, with a completion, behind any other.
+    fn push_send(&mut self, entry: squeue::Entry, patience: Patience, token: u64) {
+        if patience != Patience::None {
+            return self.push(entry, token);
         }
+        self.completed_at_once += 1;
+        let linked = entry.flags(squeue::Flags::IO_LINK).user_data(token);
+        let alarm = opcode::Nop::new()
+            .build()
+            .flags(squeue::Flags::SKIP_SUCCESS)
+            .user_data(Token::Nothing.pack());
+        self.push_all(&[linked, alarm]);
     }
 
     /// Connects a socket.
@@ -257,11 +266,15 @@ impl Ring {
     }
 
     fn push(&mut self, entry: squeue::Entry, token: u64) {
-        let entry = entry.user_data(token);
+        self.push_all(&[entry.user_data(token)]);
+    }
+
+    /// Pushes entries that are submitted together.
+    fn push_all(&mut self, entries: &[squeue::Entry]) {
         loop {
             // SAFETY: each public function above has its caller promise, or sees to it itself,
             // that what the entry points to stays in place: `timeout` is read at submission.
-            if unsafe { self.uring.submission().push(&entry) }.is_ok() {
+            if unsafe { self.uring.submission().push_multiple(entries) }.is_ok() {
                 return;
             }
             // The queue is full: hand it to the kernel. A failure here is met again by the next
@@ -271,6 +284,16 @@ impl Ring {
             }
         }
     }
+}
+
+/// With `MSG_WAITALL` a send that is cut short counts as failed, which linked operations see; with
+/// `MSG_DONTWAIT` the kernel does not go on with it by itself.
+fn send_flags(patience: Patience) -> i32 {
+    let wait = match patience {
+        Patience::None | Patience::NoneAndWake => libc::MSG_DONTWAIT,
+        Patience::UntilAllIsSent => 0,
+    };
+    libc::MSG_NOSIGNAL | libc::MSG_WAITALL | wait
 }
 
 /// The table that the kernel takes receive buffers from, and the blocks in it.
@@ -334,5 +357,60 @@ impl Drop for BufferRing {
     fn drop(&mut self) {
         // SAFETY: mapped by `new` with this size; the ring that used it is gone, see `Ring`.
         unsafe { libc::munmap(self.table.cast(), TABLE_BYTES) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixStream;
+    use std::time::Duration;
+
+    use super::Completion;
+    use super::Patience;
+    use super::Ring;
+
+    const TOKEN: u64 = 77;
+    const SHORT: Duration = Duration::from_millis(20);
+
+    /// Sends `bytes` without anybody reading them, and waits for one completion besides.
+    fn wait_behind_send(bytes: &[u8], patience: Patience) -> (Vec<Completion>, Duration) {
+        let (near, _far) = UnixStream::pair().expect("two sockets");
+        let mut ring = Ring::new().expect("a ring");
+        #[allow(clippy::disallowed_methods, reason = "what is measured is real time")]
+        let began = std::time::Instant::now();
+        // SAFETY: the bytes outlive the ring.
+        unsafe { ring.send(near.as_raw_fd(), bytes, patience, TOKEN) };
+        ring.submit_and_wait(1, Some(SHORT)).expect("a wait");
+        let mut completions = Vec::new();
+        ring.reap(&mut completions);
+        completions.retain(|completion| completion.token == TOKEN);
+        (completions, began.elapsed())
+    }
+
+    #[test]
+    fn a_send_that_is_cut_short_ends_the_wait_and_a_whole_one_does_not() {
+        let (whole, waited) = wait_behind_send(b"few", Patience::None);
+        assert_eq!((whole.len(), whole[0].result), (1, 3));
+        assert!(waited >= SHORT, "{waited:?}");
+
+        let many = vec![0; 8 << 20];
+        let tries: Vec<_> = (0..5)
+            .map(|_| wait_behind_send(&many, Patience::None))
+            .collect();
+        for (short, _) in &tries {
+            assert_eq!(short.len(), 1);
+            assert!(short[0].result > 0 && short[0].result < 8 << 20);
+        }
+        assert!(tries.iter().any(|(_, waited)| *waited < SHORT), "{tries:?}");
+    }
+
+    #[test]
+    fn a_send_that_is_to_wake_ends_the_wait() {
+        let tries: Vec<_> = (0..5)
+            .map(|_| wait_behind_send(b"few", Patience::NoneAndWake))
+            .collect();
+        assert!(tries.iter().all(|(sent, _)| sent.len() == 1));
+        assert!(tries.iter().any(|(_, waited)| *waited < SHORT), "{tries:?}");
     }
 }

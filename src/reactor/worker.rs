@@ -309,6 +309,10 @@ impl Worker {
     fn transmit(&mut self) {
         while let Some((conn, batch)) = self.proxy.poll_transmit() {
             let place = Place::of(conn);
+            let patience = match self.proxy.awaits_sent(conn) {
+                true => Patience::NoneAndWake,
+                false => Patience::None,
+            };
             let sockets = if place.is_server {
                 &mut self.servers
             } else {
@@ -320,7 +324,7 @@ impl Worker {
             let outgoing = socket.outgoing.insert(Outgoing::new(batch));
             socket.under_way += 1;
             let fd = socket.fd.as_raw_fd();
-            send(&mut self.ring, fd, outgoing, Patience::None, place);
+            send(&mut self.ring, fd, outgoing, patience, place);
         }
     }
 
