@@ -173,6 +173,13 @@ impl FakeConn {
         let _ = self.stream.get_mut().write_all(bytes);
     }
 
+    /// Sends bytes and an end, in one segment if they fit.
+    pub fn send_and_end(&mut self, bytes: &[u8]) {
+        let _ = socket2::SockRef::from(self.stream.get_ref()).set_tcp_cork(true);
+        self.send(bytes);
+        self.shutdown_write();
+    }
+
     /// Waits until the proxy closes, and throws away what comes.
     pub fn wait_for_end(&mut self) {
         let _ = std::io::copy(&mut self.stream, &mut std::io::sink());
