@@ -64,7 +64,8 @@ class Burst:
                 selector.register(client, talk.interest, talk)
             while selector.get_map():
                 if time.monotonic() > give_up_at:
-                    raise Failed(f"{len(selector.get_map())} clients of the burst were not done after {PHASE_TIMEOUT_S} s")
+                    late = len(selector.get_map())
+                    raise Failed(f"{late} clients of the burst were not done after {PHASE_TIMEOUT_S} s")
                 for ready, events in selector.select(timeout=1):
                     talk = ready.data
                     talk.proceed(events)

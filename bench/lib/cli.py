@@ -35,7 +35,8 @@ def parser(description: str, rounds: int) -> argparse.ArgumentParser:
         epilog="Exit codes: 0 done (with --gate: all targets reached), 1 a target was not reached or a measurement "
         "failed, 2 cannot run, 130 interrupted. See bench/README.md.",
     )
-    made.add_argument("--coremux", type=Path, metavar="PATH", help="binary (default: target/release/coremux, built if missing)")
+    default = "default: target/release/coremux, built if missing"
+    made.add_argument("--coremux", type=Path, metavar="PATH", help=f"binary ({default})")
     made.add_argument("--cores", type=positive, default=1, metavar="N", help="Coremux's workers (default: 1)")
     extra = [name for name in contender.PROXIES if name not in (contender.NUTCRACKER, contender.COREMUX)]
     made.add_argument("--proxy", action="append", default=[], choices=extra, help="measure this proxy, too")
@@ -50,6 +51,13 @@ def positive(text: str) -> int:
     if (number := int(text)) < 1:
         raise ValueError("must be 1 or more")
     return number
+
+
+def positive_seconds(text: str) -> float:
+    """For argparse: a length of time."""
+    if not (seconds := float(text)) > 0:
+        raise ValueError("must be more than nothing")
+    return seconds
 
 
 def guarded(main: Callable[[], int]) -> int:

@@ -48,7 +48,8 @@ def main() -> int:
     }
     windows = len(points) * (1 + len(proxies))
     expected_s = windows * (arguments.rounds * (arguments.seconds + _WINDOW_EXTRA_S) + _POINT_EXTRA_S)
-    say(f"{len(points)} points, {arguments.rounds} rounds of {1 + len(proxies)} contenders: about {expected_s / 60:.0f} min; {folder}")
+    say(f"{len(points)} points, {arguments.rounds} rounds of {1 + len(proxies)} contenders into {folder}")
+    say(f"about {expected_s / 60:.1f} min")
     results: list[PointResult] = []
     interrupted = False
     try:
@@ -61,10 +62,11 @@ def main() -> int:
 
 def _parse() -> argparse.Namespace:
     parser = cli.parser("Compare direct Redis, nutcracker and Coremux under redis-benchmark.", ROUNDS)
-    parser.add_argument("--quick", action="store_true", help="the gate's points only, in short windows: 1 to 2 minutes")
-    parser.add_argument("--only", action="append", default=[], metavar="PATTERN", help="points by shell pattern; may be repeated")
-    parser.add_argument("--seconds", type=float, metavar="S", help=f"length of a window (default: {WINDOW_S})")
-    parser.add_argument("--list", action="store_true", help="print the names of the points and end")
+    add = parser.add_argument
+    add("--quick", action="store_true", help="the gate's points only, in short windows: 1 to 2 minutes")
+    add("--only", action="append", default=[], metavar="PATTERN", help="points by shell pattern; may be repeated")
+    add("--seconds", type=cli.positive_seconds, metavar="S", help=f"length of a window (default: {WINDOW_S})")
+    add("--list", action="store_true", help="print the names of the points and end")
     arguments = parser.parse_args()
     if arguments.rounds is None:
         arguments.rounds = ROUNDS_QUICK if arguments.quick else ROUNDS
@@ -96,6 +98,8 @@ def _measure(
             fill_keyspace(servers)
         contenders = [contender.direct(servers, counts)]
         for proxy, binary in proxies:
+            if not proxy.splits and 1 not in counts:
+                continue
             contenders.append(contender.start_proxy(children, proxy, binary, servers, counts, logs, arguments.cores))
         for index, point in enumerate(points, 1):
             say(f"[{index}/{len(points)}] {point.name}")
@@ -133,6 +137,7 @@ def _text(setting: dict[str, object], results: Sequence[PointResult], verdicts: 
     names = dict.fromkeys(name for result in results for name in result.rounds)
     parts = [
         cli.setting_text(setting),
+        report.noise_text(results),
         "## Figures: median (min..max) of the rounds",
         report.markdown(report.figure_rows(results)),
     ]

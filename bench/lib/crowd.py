@@ -75,7 +75,9 @@ def allow_files(clients: int) -> None:
     needed = clients + _SPARE_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < needed:
-        raise CannotRun(f"{clients} clients need {needed} open files, but `ulimit -Hn` is {hard}: raise it, or use --clients")
+        raise CannotRun(
+            f"{clients} clients need {needed} open files, but `ulimit -Hn` is {hard}: raise it, or use --clients"
+        )
     # All there is: nutcracker derives how many clients it takes from the soft limit.
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

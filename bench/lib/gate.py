@@ -27,7 +27,9 @@ class Target:
     at_most: bool = True
 
 
-def _for_get_and_set(text: str, load: str, metric: str, against: str, limit: float, at_most: bool = True) -> list[Target]:
+def _for_get_and_set(
+    text: str, load: str, metric: str, against: str, limit: float, at_most: bool = True
+) -> list[Target]:
     return [Target(text, f"{command}-{load}", metric, against, limit, at_most) for command in ("get", "set")]
 
 

@@ -48,11 +48,11 @@ def measure_point(
     """All windows of a point. A contender that fails its check or its probe is not measured, and says why."""
     able = [contender for contender in contenders if point.servers in contender.ports]
     result = PointResult(point, {contender.name: [] for contender in able})
-    if point.command != "mget":
-        fill_value(servers[0], point.value_bytes)
     requests: dict[str, int | Spoiled] = {}
     for contender in able:
         try:
+            if point.command != "mget":
+                fill_value(servers[0], point.value_bytes)
             check(contender, point)
             requests[contender.name] = _requests_that_fill(children, contender, point, window_s)
         except (Failed, OSError) as cause:

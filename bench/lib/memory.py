@@ -67,14 +67,16 @@ def main() -> int:
                 start = partial(start_proxy, children, proxy, binary, servers, [1], folder / "run", arguments.cores)
                 result = results[proxy.name]
                 result.idle.append(_measured(children, start, partial(_idle_cost, clients=arguments.clients)))
-                result.burst.append(_measured(children, start, partial(_burst_cost, total_bytes=arguments.burst_mib * MIB)))
+                total_bytes = arguments.burst_mib * MIB
+                result.burst.append(_measured(children, start, partial(_burst_cost, total_bytes=total_bytes)))
     return _report(arguments, setting, results, folder)
 
 
 def _parse() -> argparse.Namespace:
-    parser = cli.parser("Compare the resident memory of nutcracker and Coremux: idle clients, a burst of values.", ROUNDS)
-    parser.add_argument("--clients", type=cli.positive, default=CLIENTS, metavar="N", help=f"idle clients (default: {CLIENTS})")
-    parser.add_argument("--burst-mib", type=cli.positive, default=BURST_MIB, metavar="N", help=f"size of the burst (default: {BURST_MIB})")
+    parser = cli.parser("Compare the resident memory of nutcracker and Coremux: idle clients, a burst.", ROUNDS)
+    add = parser.add_argument
+    add("--clients", type=cli.positive, default=CLIENTS, metavar="N", help=f"idle clients (default: {CLIENTS})")
+    add("--burst-mib", type=cli.positive, default=BURST_MIB, metavar="N", help=f"burst (default: {BURST_MIB})")
     arguments = parser.parse_args()
     arguments.rounds = arguments.rounds or ROUNDS
     return arguments

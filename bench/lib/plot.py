@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from bench.lib.errors import CannotRun
-from bench.lib.point import Point
 from bench.lib.summary import PointResult
 from bench.lib.summary import metric_values
 from bench.lib.summary import spread
@@ -36,16 +35,16 @@ def draw(results: Sequence[PointResult], folder: Path) -> list[Path]:
     # The same results give the same file.
     matplotlib.rcParams["svg.hashsalt"] = "coremux"
     paths = []
-    for name, group in groupby(sorted(results, key=lambda each: _plot_name(each.point)), lambda each: _plot_name(each.point)):
+    for name, group in groupby(sorted(results, key=_plot_name), _plot_name):
         path = folder / f"{name}.svg"
         _draw_family(name, list(group), path)
         paths.append(path)
     return paths
 
 
-def _plot_name(point: Point) -> str:
+def _plot_name(result: PointResult) -> str:
     # The points of MGET have one load and differ in what they ask for.
-    return "mget" if point.command == "mget" else point.family
+    return "mget" if result.point.command == "mget" else result.point.family
 
 
 def _draw_family(title: str, results: Sequence[PointResult], path: Path) -> None:
@@ -76,7 +75,8 @@ def _scale(panel: Any, results: Sequence[PointResult], metric: str) -> None:
     from matplotlib.ticker import NullFormatter
 
     panel.set_yscale("log")
-    drawn = spread(value for result in results for samples in result.rounds.values() for value in metric_values(samples, metric))
+    rounds = [samples for result in results for samples in result.rounds.values()]
+    drawn = spread(value for samples in rounds for value in metric_values(samples, metric))
     if drawn is not None:
         # Wider than the widest gap between labels, 2 to 5, so that at least one is in sight.
         panel.set_ylim(drawn.low / 1.6, drawn.high * 1.6)

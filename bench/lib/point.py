@@ -59,7 +59,7 @@ class Point:
 
 def size_text(size_bytes: int) -> str:
     """3 -> `3B`, 102400 -> `100KiB`."""
-    for unit, factor in (("MiB", 1 << 20), ("KiB", 1 << 10)):
+    for unit, factor in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
         if size_bytes >= factor and size_bytes % factor == 0:
             return f"{size_bytes // factor}{unit}"
     return f"{size_bytes}B"

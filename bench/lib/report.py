@@ -18,12 +18,15 @@ from bench.lib.summary import ratios
 from bench.lib.summary import spread
 
 SCHEMA = "coremux-bench-compare/1"
+# Of two cores a fifth of one: enough to push client, proxy or Redis off its core now and then.
+OTHERS_SHARE_CALM = 0.10
 
 
 def markdown(rows: Sequence[Sequence[str]]) -> str:
     """A table whose first row is the titles, padded so that it reads in a terminal as well."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows]
+    padded = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows]
+    lines = ["| " + " | ".join(row) + " |" for row in padded]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     return "\n".join(lines)
 
@@ -41,12 +44,25 @@ def figure_rows(results: Sequence[PointResult]) -> list[list[str]]:
 
 def ratio_rows(results: Sequence[PointResult], of: str, to: str) -> list[list[str]]:
     """`of` divided by `to`, pair by pair: the median and range of the pairs' ratios."""
-    rows = [["point", *(title.split(" ")[0] if metric.endswith("_ms") else title for metric, title in METRICS.items())]]
+    # A ratio has no unit.
+    rows = [["point", *(title.removesuffix(" ms").replace(" µs/req", " CPU") for title in METRICS.values())]]
     for result in results:
         spreads = [spread(ratios(result, metric, of, to)) for metric in METRICS]
         if any(spreads):
             rows.append([result.point.name, *(range_text(each) for each in spreads)])
     return rows
+
+
+def noise_text(results: Sequence[PointResult]) -> str:
+    """How much of the machine others took, and what that means for the figures."""
+    rounds = [samples for result in results for samples in result.rounds.values()]
+    others = spread(value for samples in rounds for value in metric_values(samples, "others_share"))
+    if others is None:
+        return "Nothing was measured."
+    text = f"Others took {others.median:.0%} of the machine ({others.low:.0%}..{others.high:.0%})."
+    if others.median > OTHERS_SHARE_CALM:
+        text += " **Noisy**: throughput and latency are not to be trusted, and CPU per request only by its ratios."
+    return text
 
 
 def spoiled_lines(results: Sequence[PointResult]) -> list[str]:
@@ -68,7 +84,8 @@ def restless_lines(results: Sequence[PointResult]) -> list[str]:
         for name, samples in result.rounds.items():
             count = sum(isinstance(sample, Sample) and not sample.quiet for sample in samples)
             if count:
-                lines.append(f"{result.point.name}: {name}: did not come to rest after {count} of {len(samples)} windows")
+                of_all = f"{count} of {len(samples)} windows"
+                lines.append(f"{result.point.name}: {name}: did not come to rest after {of_all}")
     return lines
 
 

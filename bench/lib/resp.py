@@ -1,7 +1,7 @@
-"""A blocking RESP2 client: enough to fill servers and to check that a contender answers rightly before it is measured."""
+"""A blocking RESP2 client: enough to fill servers and to check that a contender answers rightly."""
 
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from types import TracebackType
 
 from bench.lib.errors import Failed
@@ -33,12 +33,6 @@ class Client:
         """Sends one request and returns its reply."""
         self._socket.sendall(encode(words))
         return self._reply()
-
-    def call_all(self, requests: Iterable[Sequence[str | bytes]]) -> list[Reply]:
-        """Sends the requests in one go; they must be few enough that the peer needs no reading meanwhile."""
-        encoded = [encode(words) for words in requests]
-        self._socket.sendall(b"".join(encoded))
-        return [self._reply() for _ in encoded]
 
     def _reply(self) -> Reply:
         line = self._stream.readline()

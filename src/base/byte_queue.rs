@@ -317,6 +317,7 @@ pub struct Cursor {
 impl Cursor {
     /// What lies contiguous at the cursor; empty at the end.
     #[must_use]
+    #[inline]
     pub fn ahead<'q>(&mut self, queue: &'q ByteQueue) -> &'q [u8] {
         while let Some(segment) = queue.segment(self.segment) {
             if self.offset < segment.len() {
@@ -333,6 +334,11 @@ impl Cursor {
         let byte = *self.ahead(queue).first()?;
         self.offset += 1;
         Some(byte)
+    }
+
+    /// Moves on by `count` bytes, at most to the end of what lies contiguous.
+    pub fn skip(&mut self, count: usize) {
+        self.offset += count;
     }
 
     /// Appends the next `count` bytes to `to`, large stretches without copying, and moves on.

@@ -4,8 +4,10 @@
 
 use crate::base::ByteQueue;
 use crate::base::Cursor;
+use crate::base::SHARE_BYTES_MIN;
 use crate::base::Spare;
 use crate::protocol::command::Gather;
+use crate::protocol::resp::cut_reply;
 
 /// The replies to one split request.
 #[derive(Debug)]
@@ -94,30 +96,73 @@ impl Gathering {
     fn concat(&self, out: &mut ByteQueue, spare: &mut Spare) -> Option<()> {
         let count = i64::try_from(self.order.len()).ok()?;
         write_number(b'*', count, out.writer(spare));
-        let mut cursors = Vec::with_capacity(self.replies.len());
-        for reply in &self.replies {
-            let mut cursor = reply.cursor();
-            read_header(&mut cursor, reply)?;
-            cursors.push(cursor);
-        }
+        let sources: Option<Vec<Elements<'_>>> = self.replies.iter().map(Elements::of).collect();
+        let mut sources = sources?;
         for &fragment in &self.order {
-            let place = usize::from(fragment);
-            let (cursor, reply) = (cursors.get_mut(place)?, &self.replies[place]);
-            let ahead = cursor.ahead(reply);
-            // Nearly always an element lies in one stretch.
-            let bytes = match crate::protocol::resp::cut_reply(ahead) {
-                Ok(Some(bytes)) => bytes,
-                _ => element_bytes(*cursor, reply)?,
-            };
-            cursor.move_to(reply, bytes, out, spare);
+            sources
+                .get_mut(usize::from(fragment))?
+                .move_next(out, spare)?;
         }
-        let used_up = cursors.iter_mut().zip(&self.replies);
-        for (cursor, reply) in used_up {
-            if !cursor.ahead(reply).is_empty() {
-                return None;
+        sources.iter_mut().all(Elements::is_used_up).then_some(())
+    }
+}
+
+/// The elements of one array, read from front to back.
+struct Elements<'a> {
+    reply: &'a ByteQueue,
+    // Where `ahead` begins.
+    cursor: Cursor,
+    // What lies contiguous: nearly always all that is left.
+    ahead: &'a [u8],
+}
+
+impl<'a> Elements<'a> {
+    fn of(reply: &'a ByteQueue) -> Option<Elements<'a>> {
+        let mut cursor = reply.cursor();
+        read_header(&mut cursor, reply)?;
+        let ahead = cursor.ahead(reply);
+        Some(Elements {
+            reply,
+            cursor,
+            ahead,
+        })
+    }
+
+    /// Appends the next element to `out`; `None` if there is none.
+    #[inline]
+    fn move_next(&mut self, out: &mut ByteQueue, spare: &mut Spare) -> Option<()> {
+        match cut_reply(self.ahead) {
+            Ok(Some(bytes)) if bytes < SHARE_BYTES_MIN => {
+                let (element, behind) = self.ahead.split_at(bytes);
+                out.push_copy(element, spare);
+                self.ahead = behind;
+                Some(())
             }
+            _ => self.move_large(out, spare),
         }
+    }
+
+    /// The same for an element that is shared, or that lies in several stretches.
+    fn move_large(&mut self, out: &mut ByteQueue, spare: &mut Spare) -> Option<()> {
+        self.catch_up();
+        let bytes = match cut_reply(self.ahead) {
+            Ok(Some(bytes)) => bytes,
+            _ => element_bytes(self.cursor, self.reply)?,
+        };
+        self.cursor.move_to(self.reply, bytes, out, spare);
+        self.ahead = self.cursor.ahead(self.reply);
         Some(())
+    }
+
+    fn is_used_up(&mut self) -> bool {
+        self.catch_up();
+        self.ahead.is_empty()
+    }
+
+    fn catch_up(&mut self) {
+        let whole = self.cursor.ahead(self.reply).len();
+        self.cursor.skip(whole - self.ahead.len());
+        self.ahead = self.cursor.ahead(self.reply);
     }
 }
 

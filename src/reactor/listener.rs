@@ -17,6 +17,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use socket2::Domain;
 use socket2::Protocol;
@@ -187,12 +188,31 @@ fn open_tcp(at: SocketAddr, nth: usize, options: Options) -> io::Result<Socket> 
     if nth > 0 {
         socket.set_reuse_port(true)?;
     }
-    socket.bind(&SockAddr::from(at))?;
+    take_port(&socket, at)?;
     socket.listen(options.backlog())?;
     if nth == 0 && options.workers > 1 {
         socket.set_reuse_port(true)?;
     }
     Ok(socket)
+}
+
+/// How long a taken port is waited for. A proxy that was killed leaves its port taken until the
+/// kernel has torn down its rings, which hold the listening sockets: some tens of milliseconds, in
+/// which whoever supervises it starts the next one.
+const PORT_PATIENCE: Duration = Duration::from_secs(1);
+
+fn take_port(socket: &Socket, at: SocketAddr) -> io::Result<()> {
+    const STEP: Duration = Duration::from_millis(10);
+    let mut left = PORT_PATIENCE;
+    loop {
+        match socket.bind(&SockAddr::from(at)) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && !left.is_zero() => {
+                std::thread::sleep(STEP);
+                left = left.saturating_sub(STEP);
+            }
+            bound => return bound,
+        }
+    }
 }
 
 fn resolve(address: &HostPort) -> io::Result<SocketAddr> {

@@ -21,7 +21,6 @@ use io_uring::types;
 use crate::reactor::block::BLOCK_BYTES;
 use crate::reactor::block::Block;
 use crate::reactor::block::Blocks;
-use crate::reactor::token::Token;
 
 /// Enough for an operation on every connection that was active in a pass; more are submitted early.
 const SUBMISSIONS: u32 = 1024;
@@ -49,8 +48,8 @@ pub(super) struct Completion {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Patience {
     /// It completes while it is submitted, whatever the socket takes. So the wait that follows
-    /// knows which completions it need not wait for, and one system call does for both; only a
-    /// socket that takes less than all of it ends that wait.
+    /// knows which completions it need not wait for, and one system call does for both. Nobody is
+    /// woken by it, not even when the socket took less: the caller looks again soon.
     None,
     /// The same, and its completion ends the wait that follows: something is to be done then.
     NoneAndWake,
@@ -205,20 +204,11 @@ impl Ring {
         self.push_send(entry, patience, token);
     }
 
-    /// Nobody waits for the completion of a send without patience, so one that was cut short has
-    /// to end the wait by another: an empty operation is linked to it, which completes silently
-    /// behind a whole send, and is cancelled, with a completion, behind any other.
     fn push_send(&mut self, entry: squeue::Entry, patience: Patience, token: u64) {
-        if patience != Patience::None {
-            return self.push(entry, token);
+        if patience == Patience::None {
+            self.completed_at_once += 1;
         }
-        self.completed_at_once += 1;
-        let linked = entry.flags(squeue::Flags::IO_LINK).user_data(token);
-        let alarm = opcode::Nop::new()
-            .build()
-            .flags(squeue::Flags::SKIP_SUCCESS)
-            .user_data(Token::Nothing.pack());
-        self.push_all(&[linked, alarm]);
+        self.push(entry, token);
     }
 
     /// Connects a socket.
@@ -266,15 +256,11 @@ impl Ring {
     }
 
     fn push(&mut self, entry: squeue::Entry, token: u64) {
-        self.push_all(&[entry.user_data(token)]);
-    }
-
-    /// Pushes entries that are submitted together.
-    fn push_all(&mut self, entries: &[squeue::Entry]) {
+        let entry = entry.user_data(token);
         loop {
             // SAFETY: each public function above has its caller promise, or sees to it itself,
             // that what the entry points to stays in place: `timeout` is read at submission.
-            if unsafe { self.uring.submission().push_multiple(entries) }.is_ok() {
+            if unsafe { self.uring.submission().push(&entry) }.is_ok() {
                 return;
             }
             // The queue is full: hand it to the kernel. A failure here is met again by the next
@@ -286,14 +272,12 @@ impl Ring {
     }
 }
 
-/// With `MSG_WAITALL` a send that is cut short counts as failed, which linked operations see; with
-/// `MSG_DONTWAIT` the kernel does not go on with it by itself.
 fn send_flags(patience: Patience) -> i32 {
     let wait = match patience {
         Patience::None | Patience::NoneAndWake => libc::MSG_DONTWAIT,
-        Patience::UntilAllIsSent => 0,
+        Patience::UntilAllIsSent => libc::MSG_WAITALL,
     };
-    libc::MSG_NOSIGNAL | libc::MSG_WAITALL | wait
+    libc::MSG_NOSIGNAL | wait
 }
 
 /// The table that the kernel takes receive buffers from, and the blocks in it.
@@ -389,20 +373,10 @@ mod tests {
     }
 
     #[test]
-    fn a_send_that_is_cut_short_ends_the_wait_and_a_whole_one_does_not() {
+    fn a_send_without_patience_completes_at_once_and_does_not_end_the_wait() {
         let (whole, waited) = wait_behind_send(b"few", Patience::None);
         assert_eq!((whole.len(), whole[0].result), (1, 3));
         assert!(waited >= SHORT, "{waited:?}");
-
-        let many = vec![0; 8 << 20];
-        let tries: Vec<_> = (0..5)
-            .map(|_| wait_behind_send(&many, Patience::None))
-            .collect();
-        for (short, _) in &tries {
-            assert_eq!(short.len(), 1);
-            assert!(short[0].result > 0 && short[0].result < 8 << 20);
-        }
-        assert!(tries.iter().any(|(_, waited)| *waited < SHORT), "{tries:?}");
     }
 
     #[test]

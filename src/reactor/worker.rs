@@ -87,6 +87,13 @@ const ACCEPT_REST: Duration = Duration::from_millis(100);
 /// How often surplus memory is given back.
 const TRIM_PERIOD: Duration = Duration::from_secs(1);
 
+/// A longer send is likely to be cut short by a full socket, and is then gone on with at once.
+const SILENT_BYTES_MAX: usize = 64 << 10;
+
+/// When a short send that a full socket has cut is gone on with at the latest. Its reader has
+/// megabytes yet to read by then.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
 struct Listener {
     pool: PoolIdx,
     // None once it is closed, by a drain.
@@ -113,6 +120,9 @@ struct Worker {
     timer: Option<Time>,
     trim_at: Option<Time>,
     accept_again_at: Option<Time>,
+    // Sends are under way whose completions end no wait, see `Patience`.
+    sent_silently: bool,
+    look_again_at: Option<Time>,
     drain_until: Option<Time>,
     drained: bool,
     stopped: bool,
@@ -166,6 +176,8 @@ impl Worker {
             timer: None,
             trim_at: None,
             accept_again_at: None,
+            sent_silently: false,
+            look_again_at: None,
             drain_until: None,
             drained: false,
             stopped: false,
@@ -309,10 +321,13 @@ impl Worker {
     fn transmit(&mut self) {
         while let Some((conn, batch)) = self.proxy.poll_transmit() {
             let place = Place::of(conn);
-            let patience = match self.proxy.awaits_sent(conn) {
-                true => Patience::NoneAndWake,
-                false => Patience::None,
+            let wake = self.proxy.awaits_sent(conn) || batch.len() > SILENT_BYTES_MAX;
+            let patience = if wake {
+                Patience::NoneAndWake
+            } else {
+                Patience::None
             };
+            self.sent_silently |= !wake;
             let sockets = if place.is_server {
                 &mut self.servers
             } else {
@@ -622,8 +637,12 @@ impl Worker {
         if self.trim_at.is_none() && self.ring.blocks().keeps_any() {
             self.trim_at = Some(now + TRIM_PERIOD);
         }
+        if std::mem::take(&mut self.sent_silently) && self.look_again_at.is_none() {
+            self.look_again_at = Some(now + LOOK_AGAIN);
+        }
         let deadlines = [
             self.proxy.next_timeout(),
+            self.look_again_at,
             self.trim_at,
             self.accept_again_at,
             self.drain_until.filter(|_| !self.drained),
@@ -642,6 +661,8 @@ impl Worker {
         if self.proxy.next_timeout().is_some_and(|next| next <= now) {
             self.proxy.handle_timeout(now);
         }
+        // That there was a pass is all that it takes.
+        self.look_again_at = self.look_again_at.filter(|at| *at > now);
         if self.trim_at.is_some_and(|at| at <= now) {
             self.trim_at = None;
             self.ring.blocks().trim();

@@ -158,6 +158,19 @@ fn a_unix_socket_has_its_mode_serves_every_worker_and_goes_with_the_process() {
 }
 
 #[test]
+fn a_port_that_becomes_free_soon_is_waited_for() {
+    let first = tcp(local(0), 1).unwrap();
+    let port = first.address.unwrap().port();
+    let second = std::thread::spawn(move || tcp(local(port), 1).map(|bound| bound.address));
+    // Whichever comes first, the second gets the port: it waits, or never has to.
+    drop(first);
+    assert_eq!(
+        second.join().unwrap().unwrap(),
+        Some(SocketAddr::from(local(port)))
+    );
+}
+
+#[test]
 fn a_stale_unix_socket_is_replaced_and_a_live_one_is_not() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("pool.sock");

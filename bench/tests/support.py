@@ -1,0 +1,48 @@
+"""What several tests need: a Coremux to measure before there is one, and waiting for a condition."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+DEADLINE_S = 30
+
+# Takes Coremux's command line and is nutcracker: the bench can be tested without building Coremux, and all its ratios
+# to nutcracker are then known to be about 1.
+_STAND_IN = """#!/bin/sh
+for word do
+    shift
+    if [ "$word" = --cores ]; then skip=1; elif [ "${skip:-0}" = 1 ]; then skip=0; else set -- "$@" "$word"; fi
+done
+exec nutcracker "$@"
+"""
+
+
+def write_stand_in(folder: Path) -> Path:
+    """An executable to give to `--coremux`."""
+    return write_script(folder / "stand-in", _STAND_IN)
+
+
+def write_script(path: Path, text: str) -> Path:
+    """An executable file."""
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o755)
+    return path
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    """Polls until the condition holds; fails the test when it does not within the deadline."""
+    give_up_at = time.monotonic() + DEADLINE_S
+    while not condition():
+        if time.monotonic() > give_up_at:
+            raise AssertionError(f"not within {DEADLINE_S} s: {what}")
+        time.sleep(0.01)
+
+
+def is_running(pid: int) -> bool:
+    """False for a process that is gone, and for a zombie that only its parent has not yet asked after."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"

@@ -1,0 +1,124 @@
+"""Every proxy of the table accepts the configuration written for it, and answers with the servers' keys."""
+
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+from bench.lib import contender
+from bench.lib import keyspace
+from bench.lib.contender import PROXIES
+from bench.lib.contender import Pool
+from bench.lib.cpu import process_cpu_ns
+from bench.lib.errors import CannotRun
+from bench.lib.errors import Failed
+from bench.lib.measure import check
+from bench.lib.point import Point
+from bench.lib.process import Children
+from bench.lib.resp import Client
+from bench.lib.servers import Server
+from bench.lib.servers import fill_keyspace
+from bench.lib.servers import fill_value
+from bench.lib.servers import start_servers
+from bench.tests.support import write_script
+
+POOLS = [Pool(20001, [Server(7001, 1)]), Pool(20002, [Server(7001, 1), Server(7002, 2)])]
+GET = Point("get", 100, 1, 1)
+MGET = Point("mget", keyspace.VALUE_BYTES, 50, 1, keys=1000, servers=2)
+
+
+class Configuration(unittest.TestCase):
+    def test_twemproxy_accepts_its_file(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "nutcracker.yml"
+            path.write_text(contender.nutcracker_yml(POOLS), encoding="utf-8")
+            done = subprocess.run(["nutcracker", "-t", "-c", path], capture_output=True, text=True, check=False)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn("syntax is ok", done.stderr)
+
+    def test_haproxy_accepts_its_file_without_a_warning(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "haproxy.cfg"
+            path.write_text(contender.haproxy_cfg(POOLS[:1]), encoding="utf-8")
+            program = contender.find_binary(PROXIES["haproxy"])
+            done = subprocess.run([program, "-c", "-f", path], capture_output=True, text=True, check=False)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertNotIn("WARNING", done.stderr)
+
+    def test_coremux_is_given_twemproxys_file_and_flags_and_its_workers(self) -> None:
+        launch = contender.Launch(Path("/b"), Path("/c"), Path("/l"), 22222, 2)
+        self.assertEqual(PROXIES["coremux"].config(POOLS), contender.nutcracker_yml(POOLS))
+        line = " ".join(PROXIES["coremux"].argv(launch))
+        self.assertEqual(line, "/b -c /c -o /l -a 127.0.0.1 -s 22222 --cores 2")
+
+
+class Running(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.children = Children()
+        self.addCleanup(self.children.__exit__, None, None, None)
+        self.servers = start_servers(self.children, 2, self.folder)
+
+    def start(self, name: str) -> contender.Contender:
+        proxy = PROXIES[name]
+        binary = contender.find_binary(proxy)
+        return contender.start_proxy(self.children, proxy, binary, self.servers, [1, 2], self.folder, cores=1)
+
+    def test_each_contender_finds_the_keys_that_all_servers_hold(self) -> None:
+        fill_value(self.servers[0], GET.value_bytes)
+        fill_keyspace(self.servers)
+        for running in (contender.direct(self.servers, [1, 2]), self.start("nutcracker")):
+            with self.subTest(running.name):
+                check(running, GET)
+                check(running, MGET)
+
+    def test_keys_of_a_split_request_are_spread_over_the_servers(self) -> None:
+        fill_keyspace(self.servers)
+        check(self.start("nutcracker"), MGET)
+        for server in self.servers:
+            with Client(server.port) as client:
+                stats = client.call("INFO", "stats")
+            assert isinstance(stats, bytes)
+            hits = int(stats.partition(b"keyspace_hits:")[2].split()[0])
+            self.assertGreater(hits, MGET.keys // 10)
+            self.assertLess(hits, MGET.keys - MGET.keys // 10)
+
+    def test_a_proxy_that_does_not_split_has_one_server_only(self) -> None:
+        running = self.start("haproxy")
+        self.assertEqual(list(running.ports), [1])
+        fill_value(self.servers[0], GET.value_bytes)
+        check(running, GET)
+
+    def test_the_processes_counted_are_the_proxys(self) -> None:
+        running = self.start("nutcracker")
+        assert running.process is not None
+        self.assertEqual(running.pids, (running.process.pid,))
+        name = Path(f"/proc/{running.process.pid}/comm").read_text(encoding="ascii")
+        self.assertEqual(name, "nutcracker\n")
+        self.assertGreater(process_cpu_ns(running.process.pid), 0)
+
+    def test_a_wrong_answer_is_found_before_it_is_measured(self) -> None:
+        running = contender.direct(self.servers, [1, 2])
+        fill_value(self.servers[0], GET.value_bytes - 1)
+        with self.assertRaisesRegex(Failed, "wrong answer to a GET"):
+            check(running, GET)
+        with self.assertRaisesRegex(Failed, "wrong answer to an MGET"):
+            check(running, MGET)
+
+    def test_a_proxy_that_has_ended_is_named_with_its_last_words(self) -> None:
+        running = self.start("nutcracker")
+        assert running.process is not None
+        self.children.end(running.process)
+        with self.assertRaisesRegex(Failed, "nutcracker ended with -15"):
+            check(running, GET)
+
+    def test_a_proxy_that_does_not_start_says_why(self) -> None:
+        binary = write_script(self.folder / "broken", "#!/bin/sh\necho io_uring is forbidden here\nexit 3\n")
+        with self.assertRaisesRegex(CannotRun, "io_uring is forbidden here"):
+            contender.start_proxy(self.children, PROXIES["coremux"], binary, self.servers, [1], self.folder, cores=1)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,117 @@
+"""The executables do what they say, from the command line to the exit code, and leave no process behind.
+
+nutcracker stands in for Coremux.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+from bench.lib.cpu import family
+from bench.tests.support import REPOSITORY
+from bench.tests.support import is_running
+from bench.tests.support import wait_until
+from bench.tests.support import write_stand_in
+
+
+class Programs(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.out = self.folder / "out"
+        self.stand_in = write_stand_in(self.folder)
+
+    def argv(self, program: str, *words: str) -> list[str]:
+        return [str(REPOSITORY / "bench" / program), "--coremux", str(self.stand_in), "--out", str(self.out), *words]
+
+    def run_program(self, argv: list[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(argv, capture_output=True, text=True, timeout=300, check=False)
+
+    def test_compare_measures_every_contender_and_writes_table_json_and_plots(self) -> None:
+        words = ["--only", "get-3B-c8-P16", "--only", "mget10-5srv-*", "--rounds", "2", "--seconds", "0.2"]
+        done = self.run_program(self.argv("compare", "--proxy", "haproxy", *words))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stdout, (self.out / "report.md").read_text(encoding="utf-8"))
+        points = json.loads((self.out / "results.json").read_text(encoding="utf-8"))["points"]
+        contenders = {point["name"]: list(point["rounds"]) for point in points}
+        self.assertEqual(
+            contenders,
+            {
+                "get-3B-c8-P16": ["direct", "nutcracker", "coremux", "haproxy"],
+                "mget10-5srv-c50-P1": ["direct", "nutcracker", "coremux"],
+            },
+        )
+        for point in points:
+            for name, samples in point["rounds"].items():
+                self.assertEqual(len(samples), 2)
+                for sample in samples:
+                    self.assertGreater(sample["requests_per_s"], 0)
+                    self.assertGreater(sample["redis_cpu_us"], 0)
+                    self.assertEqual(sample["proxy_cpu_us"] is None, name == "direct")
+        for heading in ("coremux ÷ direct", "coremux ÷ nutcracker", "coremux ÷ haproxy"):
+            self.assertIn(heading, done.stdout)
+        self.assertEqual({path.name for path in self.out.glob("*.svg")}, {"get-3B.svg", "mget.svg"})
+
+    def test_plot_draws_the_same_from_the_json_alone(self) -> None:
+        words = ["--only", "set-3B-c8-P16", "--rounds", "1", "--seconds", "0.1"]
+        self.assertEqual(self.run_program(self.argv("compare", *words)).returncode, 0)
+        plot = self.out / "set-3B.svg"
+        drawn = plot.read_bytes()
+        plot.unlink()
+        done = self.run_program([str(REPOSITORY / "bench/plot"), str(self.out / "results.json")])
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(plot.read_bytes(), drawn)
+
+    def test_a_gate_that_is_not_reached_is_an_exit_code(self) -> None:
+        # nutcracker cannot be 2.3 times as fast as itself.
+        words = ["--gate", "--only", "get-3B-c50-P16", "--rounds", "1", "--seconds", "0.2"]
+        done = self.run_program(self.argv("compare", *words))
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("**not reached**", done.stdout)
+        self.assertIn("of 2 reached", done.stdout)
+
+    def test_memory_measures_both_and_judges(self) -> None:
+        words = ["--clients", "500", "--burst-mib", "64", "--rounds", "1", "--gate"]
+        done = self.run_program(self.argv("memory", *words))
+        # nutcracker keeps what the burst took.
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("not in 10 s: 1 of 1", done.stdout)
+        results = json.loads((self.out / "results.json").read_text(encoding="utf-8"))["results"]
+        self.assertEqual(list(results), ["nutcracker", "coremux"])
+        for result in results.values():
+            self.assertGreater(result["idle"][0]["with_clients_bytes"], result["idle"][0]["before_bytes"])
+            self.assertGreater(result["burst"][0]["peak_bytes"], 20 << 20)
+
+    def test_what_cannot_run_says_why_and_ends_with_2(self) -> None:
+        for words, text in ((["--only", "nothing-*"], "nothing-*"), (["--coremux", "/nonexistent"], "/nonexistent")):
+            done = self.run_program(self.argv("compare", *words))
+            self.assertEqual(done.returncode, 2)
+            self.assertIn(text, done.stderr)
+            self.assertEqual(done.stdout, "")
+
+    def test_no_process_is_left_however_a_run_ends(self) -> None:
+        words = ["--only", "get-3B-c8-P16", "--rounds", "100", "--seconds", "1"]
+        for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -signal.SIGKILL)):
+            with self.subTest(number), subprocess.Popen(
+                self.argv("compare", *words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            ) as bench:
+                assert bench.stderr is not None
+                while not bench.stderr.readline().startswith("[1/1]"):
+                    self.assertIsNone(bench.poll())
+                started = family(bench.pid)[1:]
+                # Redis, nutcracker, its double, and for most of the time redis-benchmark.
+                self.assertGreaterEqual(len(started), 3)
+                os.kill(bench.pid, number)
+                bench.communicate(timeout=30)
+                self.assertEqual(bench.returncode, code)
+                for pid in started:
+                    wait_until(lambda pid=pid: not is_running(pid), f"process {pid} of {started} has ended")
+
+
+if __name__ == "__main__":
+    unittest.main()
