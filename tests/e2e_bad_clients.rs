@@ -94,7 +94,10 @@ fn broken() -> Vec<(Vec<u8>, &'static str)> {
         ("*2\r\n*1\r\n$1\r\nk\r\n", "expected '$', got '*'"),
         ("*1\r\n+PING\r\n", "expected '$', got '+'"),
         ("*1\r\n\r\n", "expected '$', got"),
-        ("*1\r\n$4\r\nPINGPING\r\n", "expected CRLF after bulk string"),
+        (
+            "*1\r\n$4\r\nPINGPING\r\n",
+            "expected CRLF after bulk string",
+        ),
         ("*1\r\n$4\r\nPING\n\n", "expected CRLF after bulk string"),
         ("SET k \"open\r\n", "unbalanced quotes in request"),
         ("SET k 'a'b\r\n", "unbalanced quotes in request"),
@@ -128,8 +131,13 @@ fn replies_that_are_due_come_before_the_error_and_an_end_after_it() {
         assert!(client.read().error().contains("unknown command"), "{name}");
         let error = client.read();
         let due = format!("ERR Protocol error: {text}");
-        assert!(error.error().starts_with(&due), "{name}: {error:?}, not {due}");
-        let rest = client.read_to_end().unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(
+            error.error().starts_with(&due),
+            "{name}: {error:?}, not {due}"
+        );
+        let rest = client
+            .read_to_end()
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(rest, b"", "{name}");
         direct_errors += 1;
     }
@@ -181,9 +189,15 @@ fn an_empty_name_and_an_empty_key_are_only_an_error_and_a_key() {
     let stand = Stand::start(4);
     let mut client = stand.client();
     client.send_raw(b"*1\r\n$0\r\n\r\n");
-    assert_eq!(client.read().error(), "ERR unknown command '', with args beginning with: ");
+    assert_eq!(
+        client.read().error(),
+        "ERR unknown command '', with args beginning with: "
+    );
     client.send_raw(b"*2\r\n$0\r\n\r\n$0\r\n\r\n");
-    assert_eq!(client.read().error(), "ERR unknown command '', with args beginning with: '' ");
+    assert_eq!(
+        client.read().error(),
+        "ERR unknown command '', with args beginning with: '' "
+    );
     assert_eq!(client.call(["SET", "", ""]), Reply::ok());
     assert_eq!(client.call(["MGET", "", "", "none"]), {
         Reply::Array(vec![Reply::bulk(""), Reply::bulk(""), Reply::Null])
@@ -226,7 +240,10 @@ fn a_request_may_come_byte_by_byte() {
     assert_eq!(client.read(), Reply::bulk("value"));
     assert_eq!(client.read(), Reply::ok());
     let values = ["value", "1", "2"].map(Reply::bulk);
-    assert_eq!(client.read(), Reply::Array([&values[..], &[Reply::Null]].concat()));
+    assert_eq!(
+        client.read(),
+        Reply::Array([&values[..], &[Reply::Null]].concat())
+    );
     stand.end();
 }
 
@@ -236,7 +253,19 @@ fn half_a_request_holds_up_nobody_and_its_other_half_completes_it() {
     let large = value("stalled", 1, 100_000);
     let mut bytes = Vec::new();
     encode(&mut bytes, [&b"SET"[..], b"stalled", &large]);
-    let cuts = [1, 3, 4, 9, 14, 25, 40, 5_000, 60_000, bytes.len() - 2, bytes.len() - 1];
+    let cuts = [
+        1,
+        3,
+        4,
+        9,
+        14,
+        25,
+        40,
+        5_000,
+        60_000,
+        bytes.len() - 2,
+        bytes.len() - 1,
+    ];
     let mut stalled: Vec<(Client, usize)> = cuts
         .iter()
         .map(|cut| {
@@ -293,7 +322,11 @@ fn a_client_that_does_not_read_costs_little_memory_and_gets_every_reply_in_the_e
         });
         assert!(sent_now() < bytes.len(), "it took all without being read");
         let grown = resident_bytes(stand.proxy.process()).saturating_sub(before);
-        assert!(grown < 48 << 20, "{} MiB for a client that does not read", grown >> 20);
+        assert!(
+            grown < 48 << 20,
+            "{} MiB for a client that does not read",
+            grown >> 20
+        );
         for n in 0..50_000 {
             assert!(client.read() == Reply::Bulk(big.clone()), "reply {n}");
             assert!(client.read() == Reply::Bulk(own(n)), "reply {n}");
@@ -347,7 +380,13 @@ fn a_client_that_goes_in_the_middle_of_a_request_has_asked_nothing() {
         client.send_raw(&bytes[..cut]);
         match cut % 2 {
             0 => client.reset(),
-            _ => assert_eq!({ client.shutdown_write(); client.read_until_closed() }, b""),
+            _ => assert_eq!(
+                {
+                    client.shutdown_write();
+                    client.read_until_closed()
+                },
+                b""
+            ),
         }
     }
     assert_eq!(stand.client().call(["EXISTS", "half"]), Reply::Integer(0));

@@ -38,8 +38,12 @@ impl Stand {
     ) -> Stand {
         let servers = Redis::fleet(2);
         let fake = FakeServer::start(serve);
-        let mixed = Pool::new("mixed").with("hash_tag", "\"{}\"").server(fake.address());
-        let mixed = servers.iter().fold(mixed, |pool, redis| pool.server(redis.address()));
+        let mixed = Pool::new("mixed")
+            .with("hash_tag", "\"{}\"")
+            .server(fake.address());
+        let mixed = servers
+            .iter()
+            .fold(mixed, |pool, redis| pool.server(redis.address()));
         let proxy = Proxy::coremux(&[mixed, Pool::over("good", &servers)]);
         let loads = loads_on.iter().map(|pool| match *pool {
             "good" => Load::start(proxy.address(pool), 8, seed),
@@ -118,8 +122,11 @@ fn what_is_no_reply_is_an_error_for_who_asked_and_for_nobody_else() {
     let answers = cases();
     let stand = Stand::start(1, move |mut conn| {
         while let Some(request) = conn.request() {
-            let key = String::from_utf8_lossy(request.get(1).map_or(&[][..], |key| key)).into_owned();
-            let case = answers.iter().find(|(name, ..)| key.ends_with(&format!("}}{name}")));
+            let key =
+                String::from_utf8_lossy(request.get(1).map_or(&[][..], |key| key)).into_owned();
+            let case = answers
+                .iter()
+                .find(|(name, ..)| key.ends_with(&format!("}}{name}")));
             let Some((_, bytes, _)) = case else {
                 // The load's requests: nobody may be given this.
                 conn.send(b"-ERR not a real server\r\n");
@@ -147,7 +154,12 @@ fn what_is_no_reply_is_an_error_for_who_asked_and_for_nobody_else() {
             let replies = client.pipeline(&requests);
             assert_eq!(replies[0], Reply::ok(), "{name}");
             let values = vec![Reply::bulk(name), Reply::bulk(format!("other {name}"))];
-            let rest = [Reply::bulk(name), Reply::bulk(name), Reply::ok(), Reply::Array(values)];
+            let rest = [
+                Reply::bulk(name),
+                Reply::bulk(name),
+                Reply::ok(),
+                Reply::Array(values),
+            ];
             assert_eq!(replies[2..], rest, "{name}");
             let error = replies[1].error().to_owned();
             // The connection may have been lost to another's bad reply just before.
@@ -177,11 +189,14 @@ fn a_reply_that_nobody_asked_for_is_given_to_nobody() {
             conn.send(&twice(&request[1]));
         }
     });
-    let pool = Pool::new("alpha").with("preconnect", true).server(fake.address());
+    let pool = Pool::new("alpha")
+        .with("preconnect", true)
+        .server(fake.address());
     let mut proxy = Proxy::coremux_with(&["--cores", "1"], &[pool]);
     eventually("what spoke unasked is cut", || {
         let log = proxy.process().log();
-        log.contains("Server sent a reply without a request").then_some(())
+        log.contains("Server sent a reply without a request")
+            .then_some(())
     });
     let mut client = proxy.client("alpha");
     for n in 0..200 {
@@ -232,11 +247,16 @@ fn a_server_that_closes_or_resets_in_a_reply_is_connected_to_again() {
             vec!["GET", &good],
         ];
         let replies = client.pipeline(requests);
-        assert_eq!((&replies[0], &replies[2]), (&Reply::ok(), &Reply::bulk(&value)));
+        assert_eq!(
+            (&replies[0], &replies[2]),
+            (&Reply::ok(), &Reply::bulk(&value))
+        );
         match &replies[1] {
             Reply::Error(text) => {
                 assert!(
-                    text == CLOSED || text == "ERR Connection reset by peer" || text == "ERR Broken pipe",
+                    text == CLOSED
+                        || text == "ERR Connection reset by peer"
+                        || text == "ERR Broken pipe",
                     "{text}"
                 );
                 lost += 1;
@@ -268,7 +288,11 @@ fn a_reply_in_the_smallest_pieces_is_whole_in_the_end() {
     let [bad, ..] = stand.keys();
     let mut client = stand.proxy.client("mixed");
     let inner = vec![Reply::Null, Reply::Simple("status".to_owned())];
-    let due = Reply::Array(vec![Reply::bulk("first"), Reply::Integer(12), Reply::Array(inner)]);
+    let due = Reply::Array(vec![
+        Reply::bulk("first"),
+        Reply::Integer(12),
+        Reply::Array(inner),
+    ]);
     for _ in 0..50 {
         assert_eq!(client.call(["GET", &format!("{{{bad}}}pieces")]), due);
     }
@@ -309,7 +333,10 @@ fn a_server_that_never_answers_costs_little_memory() {
         waiting.set_read_timeout(std::time::Duration::from_millis(1));
         assert!(waiting.try_read().is_err(), "nobody has answered");
         waiting.shutdown_write();
-        assert!(thread.join().unwrap(), "400 MB were not taken without an answer");
+        assert!(
+            thread.join().unwrap(),
+            "400 MB were not taken without an answer"
+        );
     });
     waiting.reset();
     stand.end();

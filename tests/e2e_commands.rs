@@ -36,7 +36,10 @@ fn line(text: &str) -> (Compare, &str) {
 }
 
 fn lines(family: &str) -> impl Iterator<Item = (Compare, &str)> {
-    family.lines().filter(|text| !text.trim().is_empty()).map(line)
+    family
+        .lines()
+        .filter(|text| !text.trim().is_empty())
+        .map(line)
 }
 
 /// Words, of which those in double quotes may have blanks, or nothing, in them.
@@ -106,7 +109,9 @@ impl Stand {
             client.call(["FUNCTION", "LOAD", "REPLACE", library]);
         }
         let mut client = self.direct.client();
-        lines(family).map(|(_, command)| client.call(words(command))).collect()
+        lines(family)
+            .map(|(_, command)| client.call(words(command)))
+            .collect()
     }
 
     fn compare(&self, way: &str, replies: impl Fn(&mut Client, &[&str]) -> Vec<Reply>) {
@@ -130,7 +135,10 @@ impl Stand {
 fn one_by_one_in_a_pipeline_and_inline() {
     let stand = Stand::start();
     stand.compare("one by one", |client, commands| {
-        commands.iter().map(|command| client.call(words(command))).collect()
+        commands
+            .iter()
+            .map(|command| client.call(words(command)))
+            .collect()
     });
     stand.compare("in a pipeline", |client, commands| {
         client.pipeline(commands.iter().map(|command| words(command)))
@@ -151,7 +159,10 @@ fn the_table_has_every_command_that_twemproxy_supports() {
         .map(|(_, command)| words(command)[0].to_uppercase())
         .collect();
     for command in SUPPORTED_BY_TWEMPROXY.split_whitespace() {
-        assert!(first_words.iter().any(|word| word == command), "{command} is not tried");
+        assert!(
+            first_words.iter().any(|word| word == command),
+            "{command} is not tried"
+        );
     }
 }
 
@@ -160,7 +171,15 @@ fn keys_and_values_are_bytes() {
     let stand = Stand::start();
     let every_byte: Vec<u8> = (0..=u8::MAX).collect();
     let (mut through, mut direct) = (stand.proxy.client("alpha"), stand.direct.client());
-    for key in [&every_byte[..], b"", b"\r\n", b"$5\r\n*1\r\n", b"{", b"{}", "ключ".as_bytes()] {
+    for key in [
+        &every_byte[..],
+        b"",
+        b"\r\n",
+        b"$5\r\n*1\r\n",
+        b"{",
+        b"{}",
+        "ключ".as_bytes(),
+    ] {
         for value in [&every_byte[..], b"", b"\r\n$-1\r\n", &[0xff; 5000]] {
             for command in [
                 &[b"SET", key, value][..],
@@ -174,7 +193,12 @@ fn keys_and_values_are_bytes() {
                 &[b"MGET", key, b"other", key],
             ] {
                 let reply = through.call(command);
-                assert_eq!(reply, direct.call(command), "{}", command.concat().escape_ascii());
+                assert_eq!(
+                    reply,
+                    direct.call(command),
+                    "{}",
+                    command.concat().escape_ascii()
+                );
             }
         }
     }
@@ -191,8 +215,14 @@ fn a_dumped_value_is_restored_through_the_proxy() {
     let restore = [&b"RESTORE"[..], b"copy", b"0", &dump];
     assert_eq!(client.call(restore), Reply::ok());
     assert!(client.call(restore).error().starts_with("BUSYKEY"));
-    assert_eq!(client.call([&b"RESTORE"[..], b"copy", b"0", &dump, b"REPLACE"]), Reply::ok());
-    assert_eq!(client.call(["LRANGE", "copy", "0", "-1"]), client.call(["LRANGE", "list", "0", "-1"]));
+    assert_eq!(
+        client.call([&b"RESTORE"[..], b"copy", b"0", &dump, b"REPLACE"]),
+        Reply::ok()
+    );
+    assert_eq!(
+        client.call(["LRANGE", "copy", "0", "-1"]),
+        client.call(["LRANGE", "list", "0", "-1"])
+    );
     let broken = client.call([&b"RESTORE"[..], b"copy2", b"0", b"broken"]);
     assert!(broken.error().contains("checksum are wrong"), "{broken:?}");
 }

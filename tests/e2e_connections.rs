@@ -20,7 +20,12 @@ const TOO_MANY: &str = "ERR max number of clients reached";
 /// How many clients, other than the one that asks, a server has.
 fn clients_of(redis: &Redis) -> usize {
     match redis.client().call(["CLIENT", "LIST"]) {
-        Reply::Bulk(list) => list.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count() - 1,
+        Reply::Bulk(list) => {
+            list.split(|byte| *byte == b'\n')
+                .filter(|line| !line.is_empty())
+                .count()
+                - 1
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -48,7 +53,10 @@ fn one_client_too_many_is_told_so_and_closed_and_the_others_go_on() {
         for client in &mut clients {
             assert_eq!(client.call(["GET", "key"]), Reply::bulk("value"));
         }
-        assert_eq!(proxy.client("other").call(["GET", "key"]), Reply::bulk("value"));
+        assert_eq!(
+            proxy.client("other").call(["GET", "key"]),
+            Reply::bulk("value")
+        );
         // One that leaves makes room for one.
         clients.pop();
         let mut next = eventually("there is room again", || {
@@ -70,17 +78,28 @@ fn a_server_has_as_many_connections_as_the_pool_says_for_each_worker() {
         let mut clients: Vec<Client> = (0..64).map(|_| proxy.client("alpha")).collect();
         let keys = ["s1", "s2"].map(|server| proxy.key_on("alpha", server, "key"));
         for client in &mut clients {
-            assert_eq!(client.call(["MSET", &keys[0], "1", &keys[1], "2"]), Reply::ok());
+            assert_eq!(
+                client.call(["MSET", &keys[0], "1", &keys[1], "2"]),
+                Reply::ok()
+            );
         }
         for redis in &servers {
-            assert_eq!(clients_of(redis), server_connections * cores, "{server_connections}");
+            assert_eq!(
+                clients_of(redis),
+                server_connections * cores,
+                "{server_connections}"
+            );
         }
         drop(clients);
         let load = Load::start(proxy.address("alpha"), 16, 1);
         load.goes_on(2_000);
         load.end();
         for redis in &servers {
-            assert_eq!(clients_of(redis), server_connections * cores, "they are used again");
+            assert_eq!(
+                clients_of(redis),
+                server_connections * cores,
+                "they are used again"
+            );
         }
     }
 }
@@ -108,7 +127,12 @@ fn a_clients_requests_do_not_overtake_each_other_whatever_the_number_of_connecti
                     vec![b"GET".to_vec(), key.clone().into_bytes()],
                 ]);
                 let length = i64::try_from(large.len()).unwrap();
-                due.extend([Reply::ok(), Reply::Integer(length), Reply::ok(), Reply::Bulk(small)]);
+                due.extend([
+                    Reply::ok(),
+                    Reply::Integer(length),
+                    Reply::ok(),
+                    Reply::Bulk(small),
+                ]);
             }
             assert!(client.pipeline(&requests) == due);
         }
@@ -134,13 +158,19 @@ fn connections_are_made_before_the_first_request_if_the_pool_says_so() {
     assert_eq!(clients_of(&servers[2]), 0);
     // A server that does not answer is no failure of the start.
     let key = proxy.key_on("eager", "s1", "key");
-    assert_eq!(proxy.client("eager").call(["SET", &key, "value"]), Reply::ok());
+    assert_eq!(
+        proxy.client("eager").call(["SET", &key, "value"]),
+        Reply::ok()
+    );
     assert_eq!(clients_of(&servers[0]), 2);
 }
 
 /// The timers that `ss` shows for the connections of a process from or to a port.
 fn timers(process: u32, port: u16) -> Vec<String> {
-    let out = Command::new("ss").args(["-tnopH", "state", "established"]).output().unwrap();
+    let out = Command::new("ss")
+        .args(["-tnopH", "state", "established"])
+        .output()
+        .unwrap();
     String::from_utf8(out.stdout)
         .unwrap()
         .lines()
@@ -170,19 +200,30 @@ fn keepalive_probes_go_to_clients_if_the_pool_says_so_and_to_servers_always() {
     }
     let to_server = timers(process, redis[0].address().port());
     assert!(!to_server.is_empty());
-    assert!(to_server.iter().all(|line| line.contains("timer:(keepalive")), "{to_server:?}");
+    assert!(
+        to_server
+            .iter()
+            .all(|line| line.contains("timer:(keepalive")),
+        "{to_server:?}"
+    );
 }
 
 #[test]
 fn the_backlog_is_the_one_of_the_file() {
     let redis = [Redis::start()];
-    let pools = [Pool::over("small", &redis).with("backlog", 7), Pool::over("default", &redis)];
+    let pools = [
+        Pool::over("small", &redis).with("backlog", 7),
+        Pool::over("default", &redis),
+    ];
     let proxy = Proxy::coremux_with(&["--cores", "1"], &pools);
     let out = Command::new("ss").args(["-tlnH"]).output().unwrap();
     let listening = String::from_utf8(out.stdout).unwrap();
     for (pool, backlog) in [("small", "7"), ("default", "512")] {
         let address = proxy.address(pool).to_string();
-        let line = listening.lines().find(|line| line.contains(&address)).unwrap();
+        let line = listening
+            .lines()
+            .find(|line| line.contains(&address))
+            .unwrap();
         // State, receive queue, send queue: of a listening socket the last is the backlog.
         assert_eq!(line.split_whitespace().nth(2), Some(backlog), "{line}");
     }
@@ -202,7 +243,9 @@ fn a_silent_client_is_closed_after_a_while_if_the_pool_says_so() {
     });
     let pools = [
         Pool::over("impatient", &redis).with("client_idle_timeout", 300),
-        Pool::new("slow").server(slow.address()).with("client_idle_timeout", 300),
+        Pool::new("slow")
+            .server(slow.address())
+            .with("client_idle_timeout", 300),
         Pool::over("patient", &redis),
     ];
     let proxy = Proxy::coremux(&pools);
@@ -210,7 +253,11 @@ fn a_silent_client_is_closed_after_a_while_if_the_pool_says_so() {
     let mut impatient = proxy.client("impatient");
     assert_eq!(impatient.call(["SET", "key", "value"]), Reply::ok());
     let mut waiting = proxy.client("slow");
-    assert_eq!(waiting.call(["GET", "own"]), Reply::bulk("own"), "who waits is not idle");
+    assert_eq!(
+        waiting.call(["GET", "own"]),
+        Reply::bulk("own"),
+        "who waits is not idle"
+    );
     assert_eq!(impatient.read_to_end().unwrap(), b"");
     assert_eq!(waiting.read_to_end().unwrap(), b"");
     assert_eq!(patient.call(["GET", "key"]), Reply::bulk("value"));

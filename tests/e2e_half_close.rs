@@ -62,7 +62,11 @@ fn a_client_that_ends_after_its_requests_gets_every_reply_and_an_end() {
         client.send_raw(&all[..cut]);
         client.send_and_end(&all[cut..]);
         let replies = client.read_to_end().unwrap();
-        assert_eq!(replies.escape_ascii().to_string(), REPLIES.concat().escape_default().to_string(), "cut at {cut}");
+        assert_eq!(
+            replies.escape_ascii().to_string(),
+            REPLIES.concat().escape_default().to_string(),
+            "cut at {cut}"
+        );
     }
 }
 
@@ -83,7 +87,11 @@ fn a_client_that_ends_within_a_request_gets_the_replies_to_those_before_it() {
         let mut client = proxy.client("alpha");
         client.send_and_end(&all[..cut]);
         let replies = client.read_to_end().unwrap();
-        assert_eq!(String::from_utf8(replies).unwrap(), REPLIES[..whole].concat(), "cut at {cut}");
+        assert_eq!(
+            String::from_utf8(replies).unwrap(),
+            REPLIES[..whole].concat(),
+            "cut at {cut}"
+        );
     }
 }
 
@@ -100,7 +108,11 @@ fn a_client_on_a_unix_socket_does_the_same() {
         client.send_raw(&all[..cut]);
         client.send_and_end(&all[cut..]);
         let replies = client.read_to_end().unwrap();
-        assert_eq!(String::from_utf8(replies).unwrap(), REPLIES.concat(), "cut at {cut}");
+        assert_eq!(
+            String::from_utf8(replies).unwrap(),
+            REPLIES.concat(),
+            "cut at {cut}"
+        );
     }
 }
 
@@ -131,8 +143,15 @@ fn a_shell_pipe_into_netcat_prints_the_replies() {
         address.ip(),
         address.port()
     );
-    let out = Command::new("sh").args(["-c", &line]).stdin(Stdio::null()).output().unwrap();
-    assert_eq!(String::from_utf8(out.stdout).unwrap(), "+OK\r\n$5\r\nworks\r\n+PONG\r\n");
+    let out = Command::new("sh")
+        .args(["-c", &line])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert_eq!(
+        String::from_utf8(out.stdout).unwrap(),
+        "+OK\r\n$5\r\nworks\r\n+PONG\r\n"
+    );
 }
 
 /// What the fake server replies before it ends.
@@ -154,9 +173,16 @@ fn a_server_that_replies_and_ends_at_once_has_replied() {
             conn.wait_for_end();
         }
     });
-    let proxy = Proxy::coremux_with(&["--cores", "1"], &[Pool::new("alpha").server(fake.address())]);
+    let proxy = Proxy::coremux_with(
+        &["--cores", "1"],
+        &[Pool::new("alpha").server(fake.address())],
+    );
     let mut client = proxy.client("alpha");
-    let parts = [Reply::bulk("hello"), Reply::Integer(-12), Reply::Simple("fine".to_owned())];
+    let parts = [
+        Reply::bulk("hello"),
+        Reply::Integer(-12),
+        Reply::Simple("fine".to_owned()),
+    ];
     for n in 0..REPLY.len() * 3 {
         // The next request may go out before the end has come in, and be lost with it.
         let reply = support::eventually("an answer", || match client.call(["GET", "key"]) {
@@ -187,7 +213,11 @@ fn a_server_that_ends_within_a_reply_has_not_replied() {
     for n in 0..REPLY.len() * 3 {
         let replies = client.pipeline([["GET", "key"], ["ECHO", "next"]]);
         let error = "ERR Server closed the connection";
-        assert_eq!(replies, [Reply::Error(error.to_owned()), Reply::bulk("next")], "request {n}");
+        assert_eq!(
+            replies,
+            [Reply::Error(error.to_owned()), Reply::bulk("next")],
+            "request {n}"
+        );
     }
 }
 
@@ -197,7 +227,9 @@ fn many_replies_and_an_end_in_one_segment_are_all_delivered() {
     let fake = FakeServer::start(|mut conn| {
         let mut replies = Vec::new();
         for _ in 0..DEPTH {
-            let Some(request) = conn.request() else { return };
+            let Some(request) = conn.request() else {
+                return;
+            };
             replies.extend(format!("${}\r\n", request[1].len()).into_bytes());
             replies.extend(&request[1]);
             replies.extend(b"\r\n");

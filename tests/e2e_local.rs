@@ -19,7 +19,10 @@ struct Stand {
 impl Stand {
     /// The pools `open`, `locked` (with the password "secret") and `third` (database 3).
     fn start() -> Stand {
-        let redis = vec![Redis::start(), Redis::start_with(&["--requirepass", "secret"])];
+        let redis = vec![
+            Redis::start(),
+            Redis::start_with(&["--requirepass", "secret"]),
+        ];
         let pools = [
             Pool::over("open", &redis[..1]),
             Pool::over("locked", &redis[1..]).with("redis_auth", "secret"),
@@ -107,7 +110,9 @@ fn the_server_would_say_the_same() {
         if line.starts_with("COMMAND LIST") || line.ends_with("HELP") {
             // The server's own order, and its own later lines.
             for reply in &mut pair {
-                let Reply::Array(items) = reply else { panic!("{line}: {reply:?}") };
+                let Reply::Array(items) = reply else {
+                    panic!("{line}: {reply:?}")
+                };
                 assert!(!items.is_empty());
                 items.sort_by_key(|item| format!("{item:?}"));
             }
@@ -125,12 +130,20 @@ fn the_server_would_say_the_same() {
 fn hello_says_who_it_is_in_resp2_and_that_it_does_not_speak_resp3() {
     let stand = Stand::start();
     let mut client = stand.client("open");
-    for request in ["HELLO", "HELLO 2", "HELLO 2 SETNAME me", "HELLO 2 AUTH default any SETNAME me"] {
+    for request in [
+        "HELLO",
+        "HELLO 2",
+        "HELLO 2 SETNAME me",
+        "HELLO 2 AUTH default any SETNAME me",
+    ] {
         let Reply::Array(fields) = client.call(words(request)) else {
             panic!("{request}: an array is due");
         };
         let field = |name| {
-            let place = fields.iter().position(|field| *field == Reply::bulk(name)).unwrap();
+            let place = fields
+                .iter()
+                .position(|field| *field == Reply::bulk(name))
+                .unwrap();
             fields[place + 1].clone()
         };
         assert_eq!(field("server"), Reply::bulk("redis"));
@@ -144,7 +157,11 @@ fn hello_says_who_it_is_in_resp2_and_that_it_does_not_speak_resp3() {
     let refused = client.call(["HELLO", "3"]);
     assert_eq!(refused, error("NOPROTO unsupported protocol version"));
     assert_eq!(client.call(["HELLO", "3", "AUTH", "default", "x"]), refused);
-    assert_eq!(client.call(["PING"]), simple("PONG"), "and goes on in RESP2");
+    assert_eq!(
+        client.call(["PING"]),
+        simple("PONG"),
+        "and goes on in RESP2"
+    );
     assert_eq!(client.call(["GET", "none"]), Reply::Null);
 }
 
@@ -163,7 +180,10 @@ fn a_client_has_an_id_of_its_own_and_tells_of_itself() {
         ("CLIENT SETNAME tester", Reply::ok()),
         ("CLIENT SETINFO LIB-NAME lib", Reply::ok()),
         ("CLIENT SETINFO lib-ver 1.2.3", Reply::ok()),
-        ("CLIENT SETINFO lib-color red", error("ERR Unrecognized option 'lib-color'")),
+        (
+            "CLIENT SETINFO lib-color red",
+            error("ERR Unrecognized option 'lib-color'"),
+        ),
     ] {
         assert_eq!(client.call(words(request)), reply, "{request}");
     }
@@ -223,9 +243,14 @@ fn info_has_what_clients_wait_for() {
 fn command_describes_what_the_server_has() {
     let stand = Stand::start();
     let mut client = stand.client("open");
-    let Reply::Array(rows) = client.call(["COMMAND"]) else { panic!("no rows") };
+    let Reply::Array(rows) = client.call(["COMMAND"]) else {
+        panic!("no rows")
+    };
     assert!(rows.len() > 240, "{}", rows.len());
-    assert_eq!(client.call(["COMMAND", "COUNT"]), Reply::Integer(rows.len() as i64));
+    assert_eq!(
+        client.call(["COMMAND", "COUNT"]),
+        Reply::Integer(rows.len() as i64)
+    );
     let Reply::Array(docs) = client.call(["COMMAND", "DOCS", "get", "set"]) else {
         panic!("no docs")
     };
@@ -256,16 +281,35 @@ fn a_password_is_asked_in_twemproxys_words() {
     let stand = Stand::start();
     let mut client = stand.client("locked");
     let asks = error("NOAUTH Authentication required");
-    for line in ["PING", "GET key", "SET key value", "MGET a b", "COMMAND", "nonsense", "GET", "INFO"] {
+    for line in [
+        "PING",
+        "GET key",
+        "SET key value",
+        "MGET a b",
+        "COMMAND",
+        "nonsense",
+        "GET",
+        "INFO",
+    ] {
         assert_eq!(client.call(words(line)), asks, "{line}");
     }
-    assert_eq!(client.call(["AUTH", "wrong"]), error("ERR invalid password"));
+    assert_eq!(
+        client.call(["AUTH", "wrong"]),
+        error("ERR invalid password")
+    );
     assert_eq!(client.call(["PING"]), asks);
     assert_eq!(client.call(["AUTH", "secret"]), Reply::ok());
     assert_eq!(client.call(["PING"]), simple("PONG"));
     assert_eq!(client.call(["SET", "key", "value"]), Reply::ok());
-    assert_eq!(client.call(["AUTH", "secre"]), error("ERR invalid password"));
-    assert_eq!(client.call(["GET", "key"]), asks, "a wrong password takes the right one away");
+    assert_eq!(
+        client.call(["AUTH", "secre"]),
+        error("ERR invalid password")
+    );
+    assert_eq!(
+        client.call(["GET", "key"]),
+        asks,
+        "a wrong password takes the right one away"
+    );
     assert_eq!(client.call(["AUTH", "default", "secret"]), Reply::ok());
     assert_eq!(client.call(["GET", "key"]), Reply::bulk("value"));
     let wrong_user = error("WRONGPASS invalid username-password pair or user is disabled.");
@@ -273,11 +317,19 @@ fn a_password_is_asked_in_twemproxys_words() {
     assert_eq!(client.call(["GET", "key"]), asks);
     let mut other = stand.client("locked");
     assert_eq!(other.call(["GET", "key"]), asks, "each client for itself");
-    assert!(matches!(other.call(["HELLO", "2", "AUTH", "default", "secret"]), Reply::Array(_)));
+    assert!(matches!(
+        other.call(["HELLO", "2", "AUTH", "default", "secret"]),
+        Reply::Array(_)
+    ));
     assert_eq!(other.call(["GET", "key"]), Reply::bulk("value"));
     assert_eq!(other.call(["RESET"]), simple("RESET"));
     assert_eq!(other.call(["GET", "key"]), asks);
-    assert!(other.call(["HELLO", "2"]).error().starts_with("NOAUTH HELLO must be called"));
+    assert!(
+        other
+            .call(["HELLO", "2"])
+            .error()
+            .starts_with("NOAUTH HELLO must be called")
+    );
     assert_eq!(other.call(["QUIT"]), Reply::ok());
     assert_eq!(other.read_to_end().unwrap(), b"");
 
@@ -288,7 +340,14 @@ fn a_password_is_asked_in_twemproxys_words() {
 #[test]
 fn a_password_in_a_pipeline_opens_what_comes_after_it() {
     let stand = Stand::start();
-    let requests = ["GET key", "AUTH secret", "SET key value", "GET key", "AUTH x", "GET key"];
+    let requests = [
+        "GET key",
+        "AUTH secret",
+        "SET key value",
+        "GET key",
+        "AUTH x",
+        "GET key",
+    ];
     let replies = stand.client("locked").pipeline(requests.map(words));
     let asks = error("NOAUTH Authentication required");
     let due = [
@@ -320,7 +379,10 @@ fn quit_is_answered_after_all_that_was_asked_before_and_nothing_after_it() {
     }
     assert_eq!(client.read(), Reply::ok());
     assert_eq!(client.read_to_end().unwrap(), b"");
-    assert_eq!(stand.redis[0].client().call(["GET", "key"]), Reply::bulk("99"));
+    assert_eq!(
+        stand.redis[0].client().call(["GET", "key"]),
+        Reply::bulk("99")
+    );
 }
 
 /// What is refused, and the end of its error.
@@ -329,7 +391,10 @@ const REFUSED: &[(&str, &str)] = &[
     ("EXEC", "transactions are not offered here"),
     ("DISCARD", "transactions are not offered here"),
     ("WATCH key", "transactions are not offered here"),
-    ("BLPOP key 1", "a command that waits would hold up the server connection that clients share"),
+    (
+        "BLPOP key 1",
+        "a command that waits would hold up the server connection that clients share",
+    ),
     ("BRPOPLPUSH a a 1", "that clients share"),
     ("BLMOVE a a LEFT LEFT 1", "that clients share"),
     ("BZPOPMIN key 1", "that clients share"),
@@ -345,25 +410,49 @@ const REFUSED: &[(&str, &str)] = &[
     ("DBSIZE", "it concerns the keys of every server"),
     ("FLUSHALL", "it concerns the keys of every server"),
     ("FLUSHDB", "it concerns the keys of every server"),
-    ("SCRIPT LOAD x", "scripts and functions are to be managed on each server"),
-    ("FUNCTION LIST", "scripts and functions are to be managed on each server"),
-    ("CONFIG SET save x", "servers are to be administered directly"),
+    (
+        "SCRIPT LOAD x",
+        "scripts and functions are to be managed on each server",
+    ),
+    (
+        "FUNCTION LIST",
+        "scripts and functions are to be managed on each server",
+    ),
+    (
+        "CONFIG SET save x",
+        "servers are to be administered directly",
+    ),
     ("SHUTDOWN", "servers are to be administered directly"),
     ("SAVE", "servers are to be administered directly"),
-    ("REPLICAOF NO ONE", "servers are to be administered directly"),
+    (
+        "REPLICAOF NO ONE",
+        "servers are to be administered directly",
+    ),
     ("DEBUG SLEEP 1", "servers are to be administered directly"),
     ("MONITOR", "servers are to be administered directly"),
     ("ACL LIST", "servers are to be administered directly"),
     ("CLIENT LIST", "servers are to be administered directly"),
-    ("CLIENT KILL 1.2.3.4:5", "servers are to be administered directly"),
-    ("CLIENT REPLY OFF", "it would change the server connection that clients share"),
-    ("CLIENT TRACKING on", "it would change the server connection that clients share"),
+    (
+        "CLIENT KILL 1.2.3.4:5",
+        "servers are to be administered directly",
+    ),
+    (
+        "CLIENT REPLY OFF",
+        "it would change the server connection that clients share",
+    ),
+    (
+        "CLIENT TRACKING on",
+        "it would change the server connection that clients share",
+    ),
     ("SWAPDB 0 1", ""),
     ("CLUSTER INFO", "This instance has cluster support disabled"),
     ("READONLY", "cluster support disabled"),
     ("NONSENSE a b", "with args beginning with: 'a' 'b' "),
     ("GET", "wrong number of arguments for 'get' command"),
-    ("OBJECT NONSENSE x", "unknown subcommand 'NONSENSE'. Try OBJECT HELP."),
+    (
+        "OBJECT NONSENSE x",
+        "unknown subcommand 'NONSENSE'. Try OBJECT HELP.",
+    ),
 ];
 
 #[test]
@@ -371,12 +460,24 @@ fn what_is_refused_has_a_precise_error_in_its_place_and_the_connection_goes_on()
     let stand = Stand::start();
     let mut client = stand.client("open");
     for (line, text) in REFUSED {
-        let requests = [words("SET key before"), words(line), words("GET key"), words("INCR n"), words("DEL n")];
+        let requests = [
+            words("SET key before"),
+            words(line),
+            words("GET key"),
+            words("INCR n"),
+            words("DEL n"),
+        ];
         let replies = client.pipeline(requests);
         assert_eq!(replies[0], Reply::ok(), "{line}");
         let refusal = replies[1].error();
-        assert!(refusal.starts_with("ERR ") && refusal.ends_with(text), "{line}: {refusal}");
-        assert_eq!(replies[2..], [Reply::bulk("before"), Reply::Integer(1), Reply::Integer(1)]);
+        assert!(
+            refusal.starts_with("ERR ") && refusal.ends_with(text),
+            "{line}: {refusal}"
+        );
+        assert_eq!(
+            replies[2..],
+            [Reply::bulk("before"), Reply::Integer(1), Reply::Integer(1)]
+        );
     }
     let mut all: Vec<Vec<&str>> = Vec::new();
     for (line, _) in REFUSED {
@@ -396,7 +497,10 @@ fn an_unknown_command_is_forwarded_where_the_pool_says_so() {
     let proxy = Proxy::coremux(&[pool]);
     let mut client = proxy.client("alpha");
     let reply = client.call(["FROM.THE.FUTURE", "key", "x"]);
-    assert_eq!(reply, redis[0].client().call(["FROM.THE.FUTURE", "key", "x"]));
+    assert_eq!(
+        reply,
+        redis[0].client().call(["FROM.THE.FUTURE", "key", "x"])
+    );
     let errors = |redis: &Redis| match redis.client().call(["INFO", "errorstats"]) {
         Reply::Bulk(info) => String::from_utf8(info).unwrap(),
         other => panic!("{other:?}"),
@@ -405,8 +509,17 @@ fn an_unknown_command_is_forwarded_where_the_pool_says_so() {
     let place = usize::from(home == "s2");
     // The first server was asked by the test itself, too.
     let count = format!("errorstat_ERR:count={}", 2 - place);
-    assert!(errors(&redis[place]).contains(&count), "{home}: {}", errors(&redis[place]));
-    assert!(client.call(["FROM.THE.FUTURE"]).error().contains("unknown command"));
+    assert!(
+        errors(&redis[place]).contains(&count),
+        "{home}: {}",
+        errors(&redis[place])
+    );
+    assert!(
+        client
+            .call(["FROM.THE.FUTURE"])
+            .error()
+            .contains("unknown command")
+    );
     assert_eq!(client.call(["SET", "key", "value"]), Reply::ok());
 }
 
@@ -415,7 +528,9 @@ fn an_answer_in_place_waits_for_no_server() {
     let mut stand = Stand::start();
     stand.redis[0].process().signal("STOP");
     let began = now();
-    let replies = stand.client("open").pipeline([words("PING"), words("ECHO x"), words("INFO x")]);
+    let replies = stand
+        .client("open")
+        .pipeline([words("PING"), words("ECHO x"), words("INFO x")]);
     assert_eq!(replies[..2], [simple("PONG"), Reply::bulk("x")]);
     assert!(began.elapsed() < support::PATIENCE / 2);
     stand.redis[0].process().signal("CONT");

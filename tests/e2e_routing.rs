@@ -26,7 +26,9 @@ impl Stand {
         }
         let pools = [
             Pool::over("ketama", &servers).with("hash_tag", "\"{}\""),
-            Pool::over("modula", &servers).with("distribution", "modula").with("hash", "crc32a"),
+            Pool::over("modula", &servers)
+                .with("distribution", "modula")
+                .with("hash", "crc32a"),
         ];
         Stand {
             proxy: Proxy::coremux(&pools),
@@ -104,7 +106,10 @@ fn keys_on_several_servers_are_refused_and_nothing_is_executed() {
             })
             .collect();
         let replies = client.pipeline([request, vec!["ECHO", line]]);
-        assert_eq!(replies, [Reply::Error(CROSS_SERVER.to_owned()), Reply::bulk(line)]);
+        assert_eq!(
+            replies,
+            [Reply::Error(CROSS_SERVER.to_owned()), Reply::bulk(line)]
+        );
     }
     assert!(stand.holders(&a).is_empty() && stand.holders(&b).is_empty());
 }
@@ -129,18 +134,25 @@ fn what_a_command_writes_is_where_its_key_lives() {
             "MSETNX K value",
             "EVAL return(redis.call('INCR',KEYS[1])) 1 K argument",
         ];
-        let keys: Vec<String> =
-            (0..).take(lines.len() * 8).map(|n| format!("{pool}:{n}")).collect();
+        let keys: Vec<String> = (0..)
+            .take(lines.len() * 8)
+            .map(|n| format!("{pool}:{n}"))
+            .collect();
         let names: Vec<&str> = keys.iter().map(String::as_str).collect();
         let homes = stand.proxy.servers_of(pool, &names);
         let mut seen = std::collections::BTreeSet::new();
         for ((key, home), line) in keys.iter().zip(&homes).zip(lines.iter().cycle()) {
-            let request = words(line).into_iter().map(|word| if word == "K" { key } else { word });
+            let request = words(line)
+                .into_iter()
+                .map(|word| if word == "K" { key } else { word });
             let reply = client.call(request);
             assert!(!matches!(reply, Reply::Error(_)), "{line}: {reply:?}");
             assert_eq!(stand.holders(key), [home.clone()], "{line}");
             let refcount = client.call(["OBJECT", "REFCOUNT", key]);
-            assert!(matches!(refcount, Reply::Integer(_)), "{line}: {refcount:?}");
+            assert!(
+                matches!(refcount, Reply::Integer(_)),
+                "{line}: {refcount:?}"
+            );
             seen.insert(home);
         }
         assert_eq!(seen.len(), 3, "all three servers had keys");
@@ -155,7 +167,14 @@ fn a_script_runs_where_its_keys_live() {
         for server in ["s1", "s2", "s3"] {
             let key = stand.proxy.key_on(pool, server, "script");
             assert_eq!(runs_on(&mut client, &key), Reply::bulk(server), "{pool}");
-            let two = ["EVAL", "return redis.call('GET','whoami')", "2", &key, &key, "argument"];
+            let two = [
+                "EVAL",
+                "return redis.call('GET','whoami')",
+                "2",
+                &key,
+                &key,
+                "argument",
+            ];
             assert_eq!(client.call(two), Reply::bulk(server));
         }
         let reply = client.call(["EVAL", "return 1", "0"]);
@@ -210,7 +229,10 @@ fn a_number_of_keys_is_no_key() {
         assert_eq!(client.call(both), Reply::Integer(1));
         client.call(["RPUSH", &format!("{b}l"), "x"]);
         let popped = client.call(["LMPOP", "2", &format!("{a}l"), &format!("{b}l"), "LEFT"]);
-        assert_eq!(popped, Reply::Array(vec![Reply::bulk(format!("{b}l")), list(&["x"])]));
+        assert_eq!(
+            popped,
+            Reply::Array(vec![Reply::bulk(format!("{b}l")), list(&["x"])])
+        );
     }
 }
 
@@ -250,8 +272,13 @@ fn random_distribution_sends_a_request_with_several_keys_to_one_server() {
     }
     for redis in &servers {
         let info = redis.client().call(["INFO", "commandstats"]);
-        let Reply::Bulk(info) = info else { panic!("{info:?}") };
+        let Reply::Bulk(info) = info else {
+            panic!("{info:?}")
+        };
         let info = String::from_utf8(info).unwrap();
-        assert!(info.contains("cmdstat_sinter:"), "every server had its share: {info}");
+        assert!(
+            info.contains("cmdstat_sinter:"),
+            "every server had its share: {info}"
+        );
     }
 }

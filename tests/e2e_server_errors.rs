@@ -76,7 +76,12 @@ fn out_of_memory() {
     for request in [
         vec!["SET", &stand.troubled, "value"],
         vec!["HSET", &stand.troubled, "field", "value"],
-        vec!["EVAL", "return redis.call('SET',KEYS[1],1)", "1", &stand.troubled],
+        vec![
+            "EVAL",
+            "return redis.call('SET',KEYS[1],1)",
+            "1",
+            &stand.troubled,
+        ],
     ] {
         stand.same_error(&request, "OOM command not allowed");
     }
@@ -101,12 +106,24 @@ fn busy_with_a_script() {
     // Another connection to the server: on the same one the replies wait for the script.
     let other = Proxy::coremux(&[Pool::over("alpha", &stand.servers)]);
     let busy = other.client("alpha").call(["GET", &stand.troubled]);
-    assert!(busy.error().starts_with("BUSY Redis is busy running a script"), "{busy:?}");
+    assert!(
+        busy.error()
+            .starts_with("BUSY Redis is busy running a script"),
+        "{busy:?}"
+    );
     let healthy = other.client("alpha").call(["SET", &stand.healthy, "value"]);
     assert_eq!(healthy, Reply::ok());
-    assert_eq!(stand.servers[0].client().call(["SCRIPT", "KILL"]), Reply::ok());
+    assert_eq!(
+        stand.servers[0].client().call(["SCRIPT", "KILL"]),
+        Reply::ok()
+    );
     let killed = client.read();
-    assert!(killed.error().contains("Script killed by user with SCRIPT KILL"), "{killed:?}");
+    assert!(
+        killed
+            .error()
+            .contains("Script killed by user with SCRIPT KILL"),
+        "{killed:?}"
+    );
     assert_eq!(client.call(["SET", &stand.troubled, "value"]), Reply::ok());
 }
 
@@ -117,7 +134,10 @@ fn cannot_save() {
     let gone = directory.path().join("gone");
     std::fs::create_dir(&gone).unwrap();
     let mut direct = stand.servers[0].client();
-    assert_eq!(direct.call(["CONFIG", "SET", "save", "3600 1000000"]), Reply::ok());
+    assert_eq!(
+        direct.call(["CONFIG", "SET", "save", "3600 1000000"]),
+        Reply::ok()
+    );
     let path = gone.to_str().unwrap();
     assert_eq!(direct.call(["CONFIG", "SET", "dir", path]), Reply::ok());
     std::fs::remove_dir(&gone).unwrap();
@@ -135,22 +155,42 @@ fn cannot_save() {
 fn a_replica_without_its_master() {
     let stand = Stand::start();
     let nobody = support::Port::reserve();
-    configure(&stand.servers[0], &format!("REPLICAOF 127.0.0.1 {}", nobody.number()));
-    stand.same_error(&["SET", &stand.troubled, "value"], "READONLY You can't write");
+    configure(
+        &stand.servers[0],
+        &format!("REPLICAOF 127.0.0.1 {}", nobody.number()),
+    );
+    stand.same_error(
+        &["SET", &stand.troubled, "value"],
+        "READONLY You can't write",
+    );
     configure(&stand.servers[0], "CONFIG SET replica-serve-stale-data no");
-    stand.same_error(&["GET", &stand.troubled], "MASTERDOWN Link with MASTER is down");
+    stand.same_error(
+        &["GET", &stand.troubled],
+        "MASTERDOWN Link with MASTER is down",
+    );
     configure(&stand.servers[0], "REPLICAOF NO ONE");
     configure(&stand.servers[0], "CONFIG SET min-replicas-to-write 1");
-    stand.same_error(&["SET", &stand.troubled, "value"], "NOREPLICAS Not enough good replicas");
+    stand.same_error(
+        &["SET", &stand.troubled, "value"],
+        "NOREPLICAS Not enough good replicas",
+    );
 }
 
 #[test]
 fn an_unknown_script_a_wrong_type_a_missing_password() {
     let stand = Stand::start();
     let sha = "0123456789012345678901234567890123456789";
-    stand.same_error(&["EVALSHA", sha, "1", &stand.troubled], "NOSCRIPT No matching script");
-    stand.servers[0].client().call(["RPUSH", &stand.troubled, "x"]);
-    stand.same_error(&["GET", &stand.troubled], "WRONGTYPE Operation against a key");
+    stand.same_error(
+        &["EVALSHA", sha, "1", &stand.troubled],
+        "NOSCRIPT No matching script",
+    );
+    stand.servers[0]
+        .client()
+        .call(["RPUSH", &stand.troubled, "x"]);
+    stand.same_error(
+        &["GET", &stand.troubled],
+        "WRONGTYPE Operation against a key",
+    );
     configure(&stand.servers[0], "CONFIG SET requirepass secret");
     // The connection that is open is not asked; a new one is.
     let other = Proxy::coremux(&[Pool::over("alpha", &stand.servers)]);
@@ -177,10 +217,14 @@ fn loading_its_data() {
         }
     });
     let redis = Redis::start();
-    let pool = Pool::new("alpha").server(fake.address()).server(redis.address());
+    let pool = Pool::new("alpha")
+        .server(fake.address())
+        .server(redis.address());
     let proxy = Proxy::coremux(&[pool]);
-    let (of_fake, of_redis) =
-        (proxy.key_on("alpha", "s1", "key"), proxy.key_on("alpha", "s2", "key"));
+    let (of_fake, of_redis) = (
+        proxy.key_on("alpha", "s1", "key"),
+        proxy.key_on("alpha", "s2", "key"),
+    );
     let mut client = proxy.client("alpha");
     for _ in 0..20 {
         // Nothing is ejected: the pool does not say so.

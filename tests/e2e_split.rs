@@ -84,7 +84,10 @@ fn with_one_key_and_with_fifty_thousand() {
                 assert!(through == direct, "{name}: {}", request[0].escape_ascii());
             }
             let all = command("MGET", &keys);
-            assert!(through.call(&all) == direct.call(&all), "{name}: afterwards");
+            assert!(
+                through.call(&all) == direct.call(&all),
+                "{name}: afterwards"
+            );
         }
     }
 }
@@ -98,7 +101,11 @@ fn with_the_same_key_many_times() {
             let (key, other) = ("same".to_owned(), "other".to_owned());
             let request = [&b"MSET"[..], b"same", b"1", b"other", b"2", b"same", b"3"];
             assert_eq!(client.call(request), Reply::ok());
-            assert_eq!(client.call(["GET", "same"]), Reply::bulk("3"), "the last one counts");
+            assert_eq!(
+                client.call(["GET", "same"]),
+                Reply::bulk("3"),
+                "the last one counts"
+            );
             let keys = [&key, &other, &key, &key];
             let values = ["3", "2", "3", "3"].map(Reply::bulk).to_vec();
             assert_eq!(client.call(command("MGET", keys)), Reply::Array(values));
@@ -121,11 +128,15 @@ fn with_large_and_small_values_in_one_reply() {
     }
     assert_eq!(client.call(request), Reply::ok());
     let values = keys.iter().enumerate();
-    let values = values.map(|(n, key)| Reply::Bulk(value(key, 1, length(n)))).collect();
+    let values = values
+        .map(|(n, key)| Reply::Bulk(value(key, 1, length(n))))
+        .collect();
     assert!(client.call(command("MGET", &keys)) == Reply::Array(values));
     // What went out in one piece is on the servers as if it had come by itself.
     let (of_last, last) = (stand.proxy.servers_of("five", &[&keys[59]]), &keys[59]);
-    let place = (0..5).find(|place| Pool::server_name(*place) == of_last[0]).unwrap();
+    let place = (0..5)
+        .find(|place| Pool::server_name(*place) == of_last[0])
+        .unwrap();
     let held = stand.servers[place].client().call(["GET", last]);
     assert!(held == Reply::Bulk(value(last, 1, 1 << 20)));
 }
@@ -138,12 +149,22 @@ fn in_a_pipeline_with_others_each_in_its_place() {
     let mut due = Vec::new();
     for n in 0..500 {
         let (a, b, c) = (format!("a:{n}"), format!("b:{n}"), format!("c:{n}"));
-        requests.push(vec!["MSET".into(), a.clone(), format!("{n}"), b.clone(), format!("-{n}")]);
+        requests.push(vec![
+            "MSET".into(),
+            a.clone(),
+            format!("{n}"),
+            b.clone(),
+            format!("-{n}"),
+        ]);
         due.push(Reply::ok());
         requests.push(vec!["GET".into(), b.clone()]);
         due.push(Reply::bulk(format!("-{n}")));
         requests.push(vec!["MGET".into(), b.clone(), c.clone(), a.clone()]);
-        let values = vec![Reply::bulk(format!("-{n}")), Reply::Null, Reply::bulk(format!("{n}"))];
+        let values = vec![
+            Reply::bulk(format!("-{n}")),
+            Reply::Null,
+            Reply::bulk(format!("{n}")),
+        ];
         due.push(Reply::Array(values));
         requests.push(vec!["ECHO".into(), format!("{n}")]);
         due.push(Reply::bulk(format!("{n}")));
@@ -199,14 +220,20 @@ fn one_failed_part_gives_one_error_and_the_next_reply_is_in_its_place() {
     requests[0].extend(keys.iter().flat_map(|key| [key.clone(), "new".to_owned()]));
     requests.push(vec!["GET".into(), full_key]);
     let replies = client.pipeline(&requests);
-    assert!(replies[0].error().starts_with("OOM command not allowed"), "{replies:?}");
+    assert!(
+        replies[0].error().starts_with("OOM command not allowed"),
+        "{replies:?}"
+    );
     assert_eq!(replies[1], Reply::bulk("next"));
     assert!(matches!(replies[2], Reply::Bulk(_)), "{replies:?}");
 
     stand.servers[2].kill();
     stand.servers[3].kill();
     for name in ["MGET", "DEL", "EXISTS", "TOUCH", "UNLINK"] {
-        let request: Vec<Vec<u8>> = command(name, &keys).iter().map(|arg| arg.to_vec()).collect();
+        let request: Vec<Vec<u8>> = command(name, &keys)
+            .iter()
+            .map(|arg| arg.to_vec())
+            .collect();
         let replies = client.pipeline([request, vec![b"ECHO".to_vec(), name.into()]]);
         let error = replies[0].error();
         let lost = ["ERR Connection refused", "ERR Server closed the connection"];
@@ -216,5 +243,8 @@ fn one_failed_part_gives_one_error_and_the_next_reply_is_in_its_place() {
         );
         assert_eq!(replies[1], Reply::bulk(name));
     }
-    assert_eq!(client.call(command("DEL", &keys)).error(), "ERR Connection refused");
+    assert_eq!(
+        client.call(command("DEL", &keys)).error(),
+        "ERR Connection refused"
+    );
 }

@@ -129,8 +129,15 @@ fn in_a_pipeline_only_the_stalled_servers_requests_fail() {
     let replies = client.pipeline(requests);
     let error = Reply::Error(TIMED_OUT.to_owned());
     let both = Reply::Array(vec![Reply::bulk("1"), Reply::Null]);
-    let due =
-        [Reply::ok(), error.clone(), Reply::bulk("1"), error.clone(), both, error, Reply::bulk("own")];
+    let due = [
+        Reply::ok(),
+        error.clone(),
+        Reply::bulk("1"),
+        error.clone(),
+        both,
+        error,
+        Reply::bulk("own"),
+    ];
     assert_eq!(replies, due);
     stand.wake();
 }
@@ -151,7 +158,10 @@ fn late_replies_are_swallowed_and_mixed_with_nobodys() {
             vec!["APPEND", stalled, "!"],
         ];
         let replies = client.pipeline(requests);
-        assert!(replies.iter().all(|reply| reply.error() == TIMED_OUT), "{replies:?}");
+        assert!(
+            replies.iter().all(|reply| reply.error() == TIMED_OUT),
+            "{replies:?}"
+        );
         stand.wake();
         // What comes from now on is each request's own, on the same connection or on a new one.
         for n in 0..20 {
@@ -199,7 +209,9 @@ fn a_slow_reply_swallowed_leaves_the_connection_to_the_next() {
             conn.send(b"\r\n");
         }
     });
-    let pool = Pool::new("alpha").server(fake.address()).with("timeout", TIMEOUT.as_millis());
+    let pool = Pool::new("alpha")
+        .server(fake.address())
+        .with("timeout", TIMEOUT.as_millis());
     let proxy = Proxy::coremux_with(&["--cores", "1"], &[pool]);
     let mut client = proxy.client("alpha");
     for n in 0..3 {
@@ -223,17 +235,21 @@ fn a_server_that_stays_silent_is_given_up_and_connected_to_again() {
             }
         }
     });
-    let pool = Pool::new("alpha").server(fake.address()).with("timeout", 100);
+    let pool = Pool::new("alpha")
+        .server(fake.address())
+        .with("timeout", 100);
     let proxy = Proxy::coremux_with(&["--cores", "1"], &[pool]);
     let mut client = proxy.client("alpha");
     let mut lost = 0;
-    eventually("a new connection answers", || match client.call(["GET", "own"]) {
-        Reply::Error(text) => {
-            assert_eq!(text, TIMED_OUT);
-            lost += 1;
-            None
+    eventually("a new connection answers", || {
+        match client.call(["GET", "own"]) {
+            Reply::Error(text) => {
+                assert_eq!(text, TIMED_OUT);
+                lost += 1;
+                None
+            }
+            reply => Some(assert_eq!(reply, Reply::bulk("own"))),
         }
-        reply => Some(assert_eq!(reply, Reply::bulk("own"))),
     });
     assert!((1..=5).contains(&lost), "{lost}");
     assert_eq!(fake.connections(), 2);

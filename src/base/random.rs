@@ -23,9 +23,7 @@ impl Random {
 
     /// The upper half of the next number.
     pub fn next_u32(&mut self) -> u32 {
-        #[expect(clippy::cast_possible_truncation, reason = "the shift leaves 32 bits")]
-        let high = (self.next_u64() >> 32) as u32;
-        high
+        (self.next_u64() >> 32) as u32
     }
 
     /// A number in `0..bound`.

@@ -338,7 +338,7 @@ impl Client {
                 let Slot::Gathering(gathering) = std::mem::replace(slot, Slot::Waiting) else {
                     return;
                 };
-                self.gathered(place, gathering, wire);
+                self.gathered(place, *gathering, wire);
             }
             _ => {
                 debug_assert!(false, "a reply for a request that has its reply");
@@ -355,7 +355,7 @@ impl Client {
         self.sending.list(ConnId::Client(self.key), wire);
     }
 
-    fn gathered(&mut self, place: usize, gathering: Box<Gathering>, wire: &mut Wire) {
+    fn gathered(&mut self, place: usize, gathering: Gathering, wire: &mut Wire) {
         self.ready_bytes = self.ready_bytes.saturating_sub(gathering.held_bytes());
         if place == 0 {
             gathering.finish(&mut self.out, &mut wire.spare);

@@ -66,7 +66,7 @@ impl Gathering {
     }
 
     /// The reply to the whole request.
-    pub(super) fn finish(mut self: Box<Self>, out: &mut ByteQueue, spare: &mut Spare) {
+    pub(super) fn finish(mut self, out: &mut ByteQueue, spare: &mut Spare) {
         if self.error.is_none() && self.how == Gather::Concat {
             let mut joined = ByteQueue::default();
             if self.concat(&mut joined, spare).is_some() {
@@ -229,7 +229,7 @@ mod tests {
 
     fn gathered(how: Gather, order: &[u16], replies: &[(u32, &[u8])]) -> Vec<u8> {
         let fragments = u32::try_from(replies.len()).expect("few");
-        let mut gathering = Box::new(Gathering::new(how, fragments, order.to_vec()));
+        let mut gathering = Gathering::new(how, fragments, order.to_vec());
         for (place, (index, reply)) in replies.iter().enumerate() {
             let last = gathering.add(*index, queue(&[reply]));
             assert_eq!(last, place + 1 == replies.len());
@@ -280,10 +280,10 @@ mod tests {
 
     #[test]
     fn a_large_element_is_joined_across_stretches() {
-        let body = vec![b'v'; 10_000];
-        let head = b"*2\r\n$1\r\na\r\n$10000\r\n";
-        let reply = queue(&[head, &body[..5000], &body[5000..], b"\r\n"]);
-        let mut gathering = Box::new(Gathering::new(Gather::Concat, 1, vec![0, 0]));
+        let body = vec![b'v'; 40_000];
+        let head = b"*2\r\n$1\r\na\r\n$40000\r\n";
+        let reply = queue(&[head, &body[..20_000], &body[20_000..], b"\r\n"]);
+        let mut gathering = Gathering::new(Gather::Concat, 1, vec![0, 0]);
         assert!(gathering.add(0, reply));
         let (mut out, mut spare) = (ByteQueue::default(), Spare::default());
         gathering.finish(&mut out, &mut spare);

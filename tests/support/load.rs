@@ -168,7 +168,10 @@ impl Actor {
         match self.random.below(10) {
             0..3 => {
                 let value = self.next_value(&key);
-                (of(&[b"SET", key.as_bytes(), &value]), Due::Exactly(Reply::ok()))
+                (
+                    of(&[b"SET", key.as_bytes(), &value]),
+                    Due::Exactly(Reply::ok()),
+                )
             }
             3..6 => {
                 let request = of(&[b"GET", key.as_bytes()]);
@@ -176,7 +179,8 @@ impl Actor {
                 (request, due.map_or(Due::Value(key), Due::Exactly))
             }
             6 => {
-                let keys: Vec<String> = (0..1 + self.random.below(12)).map(|_| self.key()).collect();
+                let keys: Vec<String> =
+                    (0..1 + self.random.below(12)).map(|_| self.key()).collect();
                 let mut request: Vec<Vec<u8>> = of(&[b"MGET"]);
                 request.extend(keys.iter().map(|key| key.as_bytes().to_vec()));
                 let due: Option<Vec<Reply>> = keys.iter().map(|key| self.value_now(key)).collect();
@@ -229,7 +233,10 @@ impl Actor {
             (Due::Value(key), reply) => self.was_given(&key, reply),
             (Due::Values(keys), Reply::Array(values)) => {
                 keys.len() == values.len()
-                    && keys.iter().zip(values).all(|(key, value)| self.was_given(key, value))
+                    && keys
+                        .iter()
+                        .zip(values)
+                        .all(|(key, value)| self.was_given(key, value))
             }
             (Due::Values(_), _) => false,
             (Due::Integer, reply) => matches!(reply, Reply::Integer(_)),
@@ -252,7 +259,9 @@ impl Actor {
                 let given = self.given.get(key).map_or(&[][..], Vec::as_slice);
                 let is_it = |n: u64, length: &usize| value(key, n, *length) == *bytes;
                 match stamp_of(bytes) {
-                    Some(n @ 1..) => given.get(n as usize - 1).is_some_and(|length| is_it(n, length)),
+                    Some(n @ 1..) => given
+                        .get(n as usize - 1)
+                        .is_some_and(|length| is_it(n, length)),
                     _ => false,
                 }
             }

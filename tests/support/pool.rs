@@ -64,7 +64,10 @@ impl Pool {
             Some(listen) => listen.clone(),
             None => listen.tcp(&self.name).to_string(),
         };
-        let mut yml = format!("{}:\n  listen: {address}\n{}  servers:\n", self.name, self.lines);
+        let mut yml = format!(
+            "{}:\n  listen: {address}\n{}  servers:\n",
+            self.name, self.lines
+        );
         for (place, server) in self.servers.iter().enumerate() {
             yml += &format!("    - {server}:1 {}\n", Pool::server_name(place));
         }

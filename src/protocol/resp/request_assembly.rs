@@ -373,7 +373,7 @@ mod tests {
         #[test]
         fn any_cut_of_the_same_bytes_gives_the_same_result(
             args in vec(vec(any::<u8>(), 0..40), 1..6),
-            large in 0usize..20_000,
+            large in 0usize..60_000,
             cuts in vec(any::<usize>(), 0..12),
         ) {
             let mut args = args;

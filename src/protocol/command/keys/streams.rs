@@ -49,7 +49,7 @@ pub(super) fn find_streams<A: Args + ?Sized>(args: &A) -> Result<KeyIndexes, Key
     if rest == 0 {
         return Err(KeyError::Syntax);
     }
-    if rest % 2 != 0 {
+    if !rest.is_multiple_of(2) {
         return Err(KeyError::Unbalanced);
     }
     Ok(KeyIndexes::run(word + 1, 1, rest / 2))

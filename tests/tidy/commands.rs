@@ -1,0 +1,103 @@
+//! `docs/commands.md`, made from the command table.
+
+use std::collections::BTreeMap;
+
+use coremux::protocol::command::Command;
+use coremux::protocol::command::Flags;
+use coremux::protocol::command::Gather;
+use coremux::protocol::command::Handling;
+use coremux::protocol::command::Place;
+use coremux::protocol::command::commands;
+
+/// The page's head; what it says of errors holds for every row.
+const HEAD: &str = "\
+# Commands
+
+Made from the command table by `tests/tidy.rs`; not to be edited.
+
+- **forwarded**: to the server where its key lives. With *several keys* all of them must live on one
+  server (a `hash_tag` sees to that), else the reply is `-CROSSSLOT`.
+- **split**: one command of the same name to every server that holds some of its keys; the replies
+  are joined. If one part fails, the reply is that part's error, and the other parts are done.
+- **answered**: by the proxy; no server is asked.
+- **refused**: an error reply; the connection stays. So does it after a command that is not here.
+
+";
+
+/// All of the page.
+pub fn page() -> String {
+    let mut groups: BTreeMap<&str, Vec<&Command>> = BTreeMap::new();
+    for command in commands() {
+        groups.entry(group(command)).or_default().push(command);
+    }
+    let mut page = HEAD.to_owned();
+    let counts = ["forwarded", "split", "answered", "refused"].map(|what| {
+        let rows = commands().flat_map(rows);
+        let count = rows.filter(|row| handling(row).starts_with(what)).count();
+        format!("{count} {what}")
+    });
+    page += &format!("In all, subcommands counted: {}.\n", counts.join(", "));
+    for (group, commands) in groups {
+        page += &format!("\n## {group}\n\n| command | | since | |\n|---|---|---|---|\n");
+        let mut rows: Vec<&Command> = commands.into_iter().flat_map(rows).collect();
+        rows.sort_by_key(|row| row.name);
+        for row in rows {
+            page += &format!(
+                "| `{}` | {} | {} | {} |\n",
+                row.name.replace('|', " ").to_uppercase(),
+                handling(row),
+                row.since,
+                row.summary,
+            );
+        }
+    }
+    page
+}
+
+/// As Redis's documentation sorts them, modules by their own names.
+fn group(command: &Command) -> &'static str {
+    match command.name.split_once('.') {
+        Some((module, _)) => module,
+        None => command.group.name(),
+    }
+}
+
+/// A command, or the subcommands of a container, which without one says nothing but its help.
+fn rows(command: &'static Command) -> Vec<&'static Command> {
+    match command.subcommands {
+        [] => vec![command],
+        subcommands if command.name == "command" => {
+            std::iter::once(command).chain(subcommands).collect()
+        }
+        subcommands => subcommands.iter().collect(),
+    }
+}
+
+fn handling(command: &Command) -> String {
+    let no_arguments: [&[u8]; 0] = [];
+    match command.handling(&no_arguments) {
+        Handling::Forward if command.flags.has(Flags::BLOCKING) => {
+            format!("forwarded{}; refused with `BLOCK`", several_keys(command))
+        }
+        Handling::Forward => format!("forwarded{}", several_keys(command)),
+        Handling::ForwardAnywhere => "forwarded, always to the same server".to_owned(),
+        Handling::Split(Gather::Concat) => "split; values in the order of the keys".to_owned(),
+        Handling::Split(Gather::Sum) => "split; the sum".to_owned(),
+        Handling::Split(Gather::AllOk) => "split; `OK` from all".to_owned(),
+        Handling::Local(_) => "answered".to_owned(),
+        Handling::Refuse(refusal) => format!("refused: {refusal}"),
+    }
+}
+
+fn several_keys(command: &Command) -> &'static str {
+    let mut specs = command.keys.specs();
+    let several = |place| match place {
+        Place::Range { last, .. } => last != 0,
+        Place::Counted { .. } | Place::Keyword { .. } | Place::Unknown => true,
+    };
+    match (specs.next(), specs.next()) {
+        (None, _) => "",
+        (Some(only), None) if !several(only.place) => "",
+        _ => ", several keys",
+    }
+}

@@ -1,0 +1,152 @@
+//! What the documents say is what the program does.
+
+use std::env;
+use std::fs;
+
+use coremux::config::KEYS;
+use coremux::process::cli;
+
+use super::commands;
+use super::files::below;
+use super::files::read;
+use super::files::root;
+
+/// Longer, and nobody reads it.
+const ARCHITECTURE_LINES_MAX: usize = 250;
+
+/// What lies between `<!-- name -->` and `<!-- end of name -->` in `path`, with what is around it.
+fn parts(path: &str, name: &str) -> [String; 3] {
+    let text = read(path);
+    let begin = format!("<!-- {name} -->\n");
+    let end = format!("<!-- end of {name} -->");
+    let from = text.find(&begin).map(|at| at + begin.len());
+    let from = from.unwrap_or_else(|| panic!("{path} has no {begin}"));
+    let to = text
+        .find(&end)
+        .unwrap_or_else(|| panic!("{path} has no {end}"));
+    [&text[..from], &text[from..to], &text[to..]].map(str::to_owned)
+}
+
+/// Whether the text of a code block has the same words.
+fn same_words(block: &str, text: &str) -> bool {
+    let block = block
+        .trim()
+        .trim_start_matches("```text")
+        .trim_end_matches("```");
+    block.split_whitespace().eq(text.split_whitespace())
+}
+
+/// Keys that are read and checked, and that nothing heeds so far.
+const NOT_YET: &[&str] = &[
+    "hold_ms",
+    "hold_bytes",
+    "server_queue_bytes",
+    "resolve_interval",
+];
+
+/// Compares that part of `path` with `made`, or writes it there when told to.
+fn check_part(path: &str, name: &str, made: &str) {
+    let [before, _, after] = parts(path, name);
+    check(path, &[&before, "\n", made, "\n", &after].concat());
+}
+
+/// Compares the file at `path` with `made`, or writes it when told to.
+fn check(path: &str, made: &str) {
+    if env::var_os("COREMUX_WRITE_DOCS").is_some() {
+        fs::write(root().join(path), made).unwrap();
+        return;
+    }
+    let found = fs::read_to_string(root().join(path)).unwrap_or_default();
+    let differs = (1..)
+        .zip(found.lines().zip(made.lines()))
+        .find(|(_, (found, made))| found != made);
+    assert!(
+        found == made,
+        "{path} is not what the code says, first at {differs:?}; \
+         COREMUX_WRITE_DOCS=1 cargo test --test tidy writes it anew"
+    );
+}
+
+/// A row of a table; a bar in it would be the next column.
+fn row(cells: &[&str]) -> String {
+    let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
+    format!("| {} |\n", cells.join(" | ")).replace("|  |", "| |")
+}
+
+// One test: they would write the same file at the same time.
+#[test]
+fn the_readme_has_every_key_and_every_flag() {
+    let mut keys = row(&["key", "takes", "default", "meaning"]) + "|---|---|---|---|\n";
+    for key in KEYS {
+        let default = match key.default {
+            "" => String::new(),
+            default => format!("`{default}`"),
+        };
+        let not_yet = match NOT_YET.contains(&key.name) {
+            true => "; **accepted, not yet in effect**",
+            false => "",
+        };
+        let name = match key.twemproxy {
+            true => format!("`{}`", key.name),
+            false => format!("`{}` +", key.name),
+        };
+        keys += &row(&[&name, key.takes, &default, &format!("{}{not_yet}", key.doc)]);
+    }
+    check_part("README.md", "keys", &keys);
+    // Lines break where the terminal ends.
+    let usage = cli::usage();
+    if !same_words(&parts("README.md", "flags")[1], &usage) {
+        check_part(
+            "README.md",
+            "flags",
+            &format!("```text\n{}\n```\n", usage.trim()),
+        );
+    }
+}
+
+#[test]
+fn the_readme_names_every_example_configuration() {
+    let readme = read("README.md");
+    for file in below("conf") {
+        assert!(
+            readme.contains(&file.path),
+            "{} is not in README.md",
+            file.path
+        );
+    }
+}
+
+#[test]
+fn the_commands_page_is_the_table() {
+    check("docs/commands.md", &commands::page());
+}
+
+#[test]
+fn the_architecture_is_short_and_names_every_room() {
+    let text = read("docs/ARCHITECTURE.md");
+    let lines = text.lines().count();
+    assert!(
+        lines <= ARCHITECTURE_LINES_MAX,
+        "docs/ARCHITECTURE.md has {lines} lines, {ARCHITECTURE_LINES_MAX} at most"
+    );
+    for entry in fs::read_dir(root().join("src")).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        let named = text.contains(&format!("`{name}/`"));
+        assert!(
+            named || !entry.path().is_dir(),
+            "docs/ARCHITECTURE.md does not name `{name}/`"
+        );
+    }
+}
+
+#[test]
+fn the_changelog_begins_with_this_version() {
+    let changelog = read("CHANGELOG.md");
+    let first = changelog.lines().find(|line| line.starts_with("## "));
+    let version = env!("CARGO_PKG_VERSION");
+    assert!(
+        first.is_some_and(|line| line.contains(version)),
+        "{first:?} is not {version}"
+    );
+}
