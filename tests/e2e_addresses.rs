@@ -20,10 +20,17 @@ use support::now;
 #[test]
 fn a_unix_socket_has_the_mode_of_the_file_and_serves() {
     let servers = Redis::fleet(2);
-    for (mode, permissions) in [("", None), (" 0600", Some(0o600)), (" 0666", Some(0o666)), (" 0770", Some(0o770))] {
+    for (mode, permissions) in [
+        ("", None),
+        (" 0600", Some(0o600)),
+        (" 0666", Some(0o666)),
+        (" 0770", Some(0o770)),
+    ] {
         let proxy = Proxy::start(Program::Coremux, |listen| {
             let path = listen.unix("alpha");
-            Pool::over("alpha", &servers).listening_on(format!("{path}{mode}")).yml(listen)
+            Pool::over("alpha", &servers)
+                .listening_on(format!("{path}{mode}"))
+                .yml(listen)
         });
         let mut client = proxy.client("alpha");
         assert_eq!(client.call(["SET", "key", mode]), Reply::ok());
@@ -47,14 +54,23 @@ fn ipv6_on_both_sides() {
     let proxy = Proxy::coremux(&[pool]);
     let address: SocketAddr = format!("[::1]:{}", port.number()).parse().unwrap();
     let mut client = eventually("it listens", || {
-        std::net::TcpStream::connect(address).is_ok().then(|| Client::connect(address))
+        std::net::TcpStream::connect(address)
+            .is_ok()
+            .then(|| Client::connect(address))
     });
     assert_eq!(client.call(["SET", "key", "value"]), Reply::ok());
     assert_eq!(client.call(["GET", "key"]), Reply::bulk("value"));
-    let Reply::Bulk(info) = client.call(["CLIENT", "INFO"]) else { panic!("no text") };
+    let Reply::Bulk(info) = client.call(["CLIENT", "INFO"]) else {
+        panic!("no text")
+    };
     assert!(String::from_utf8(info).unwrap().contains("addr=[::1]:"));
-    let Reply::Bulk(list) = redis.client().call(["CLIENT", "LIST"]) else { panic!("no text") };
-    assert!(String::from_utf8(list).unwrap().contains("addr=[::1]:"), "the server, too");
+    let Reply::Bulk(list) = redis.client().call(["CLIENT", "LIST"]) else {
+        panic!("no text")
+    };
+    assert!(
+        String::from_utf8(list).unwrap().contains("addr=[::1]:"),
+        "the server, too"
+    );
     drop(proxy);
 }
 
@@ -72,7 +88,9 @@ fn names_on_both_sides() {
     let mut slowest = std::time::Duration::ZERO;
     let proxy = Proxy::coremux(&pools);
     let mut client = eventually("it listens", || {
-        std::net::TcpStream::connect(port.address()).is_ok().then(|| Client::connect(port.address()))
+        std::net::TcpStream::connect(port.address())
+            .is_ok()
+            .then(|| Client::connect(port.address()))
     });
     for _ in 0..20 {
         assert_eq!(client.call(["SET", "key", "value"]), Reply::ok());
@@ -83,7 +101,10 @@ fn names_on_both_sides() {
         slowest = slowest.max(began.elapsed());
     }
     // Far less than it takes to give a server up.
-    assert!(slowest < std::time::Duration::from_millis(500), "{slowest:?}");
+    assert!(
+        slowest < std::time::Duration::from_millis(500),
+        "{slowest:?}"
+    );
     let mut redis = redis;
     redis.kill();
     assert!(matches!(client.call(["GET", "key"]), Reply::Error(_)));
@@ -99,16 +120,24 @@ fn several_pools_serve_at_once_and_each_its_own() {
     let pools = [
         Pool::over("one", &servers[..1]),
         Pool::over("two", &servers[1..3]),
-        Pool::over("three", &servers[3..]).with("hash", "murmur").with("distribution", "modula"),
+        Pool::over("three", &servers[3..])
+            .with("hash", "murmur")
+            .with("distribution", "modula"),
         // The same servers, other databases.
         Pool::over("four", &servers[..3]).with("redis_db", 4),
-        Pool::new("five").server(servers[0].socket_path().display()).with("redis_db", 5),
-        Pool::over("six", &servers[..2]).with("redis_db", 6).listening_on(socket.display()),
+        Pool::new("five")
+            .server(servers[0].socket_path().display())
+            .with("redis_db", 5),
+        Pool::over("six", &servers[..2])
+            .with("redis_db", 6)
+            .listening_on(socket.display()),
     ];
     let proxy = Proxy::coremux(&pools);
     let tcp = ["one", "two", "three", "four", "five"];
-    let loads: Vec<Load> =
-        (1..).zip(tcp).map(|(seed, pool)| Load::start(proxy.address(pool), 4, seed)).collect();
+    let loads: Vec<Load> = (1..)
+        .zip(tcp)
+        .map(|(seed, pool)| Load::start(proxy.address(pool), 4, seed))
+        .collect();
     let mut clients: Vec<Client> = tcp.iter().map(|pool| proxy.client(pool)).collect();
     clients.push(eventually("the last one listens", || {
         socket.exists().then(|| Client::connect_unix(&socket))
@@ -136,7 +165,10 @@ fn a_server_by_its_unix_socket_comes_back_there() {
     let lost = client.call(["GET", "key"]);
     assert!(matches!(lost, Reply::Error(_)));
     // The file is still there, and nobody listens on it.
-    assert_eq!(client.call(["GET", "key"]).error(), "ERR Connection refused");
+    assert_eq!(
+        client.call(["GET", "key"]).error(),
+        "ERR Connection refused"
+    );
     redis[0].restart();
     assert_eq!(client.call(["SET", "key", "value"]), Reply::ok());
 }

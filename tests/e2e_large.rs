@@ -31,12 +31,21 @@ fn every_length_around_the_sizes_of_buffers() {
     let (servers, proxy) = stand();
     let mut client = proxy.client("alpha");
     let around = |n: usize| n.saturating_sub(20)..n + 20;
-    let lengths = [0, 2048, 4096, 16384, 32768, 65536, 131_072].into_iter().flat_map(around);
+    let lengths = [0, 2048, 4096, 16384, 32768, 65536, 131_072]
+        .into_iter()
+        .flat_map(around);
     for length in lengths {
         let bytes = value("length", length as u64, length);
         let bytes = &bytes[..length];
-        assert_eq!(client.call([&b"SET"[..], b"length", bytes]), Reply::ok(), "{length}");
-        assert!(client.call(["GET", "length"]) == Reply::Bulk(bytes.to_vec()), "{length}");
+        assert_eq!(
+            client.call([&b"SET"[..], b"length", bytes]),
+            Reply::ok(),
+            "{length}"
+        );
+        assert!(
+            client.call(["GET", "length"]) == Reply::Bulk(bytes.to_vec()),
+            "{length}"
+        );
     }
     drop(servers);
 }
@@ -46,7 +55,11 @@ fn values_of_one_and_of_sixty_four_mebibytes() {
     let (servers, proxy) = stand();
     let load = Load::start(proxy.address("alpha"), 4, 1);
     for mebibytes in [1, 64] {
-        let bytes = value("large", mebibytes, usize::try_from(mebibytes << 20).unwrap());
+        let bytes = value(
+            "large",
+            mebibytes,
+            usize::try_from(mebibytes << 20).unwrap(),
+        );
         let mut client = proxy.client("alpha");
         assert_eq!(client.call([&b"SET"[..], b"large", &bytes]), Reply::ok());
         assert!(client.call(["GET", "large"]) == Reply::Bulk(bytes.clone()));
@@ -76,7 +89,10 @@ fn a_large_reply_to_a_lone_client_does_not_stall() {
         })
         .collect();
     // A stall ends with the next timer, after a second or never.
-    let slow = times.iter().filter(|took| **took > Duration::from_millis(900)).count();
+    let slow = times
+        .iter()
+        .filter(|took| **took > Duration::from_millis(900))
+        .count();
     assert!(slow <= 2, "{times:?}");
 }
 
@@ -93,7 +109,9 @@ fn keys_of_a_mebibyte() {
     for (n, key) in keys.iter().enumerate() {
         assert_eq!(client.call([&b"GET"[..], key]), Reply::bulk(n.to_string()));
     }
-    let mget: Vec<&[u8]> = std::iter::once(&b"MGET"[..]).chain(keys.iter().map(Vec::as_slice)).collect();
+    let mget: Vec<&[u8]> = std::iter::once(&b"MGET"[..])
+        .chain(keys.iter().map(Vec::as_slice))
+        .collect();
     let values = (0..6).map(|n| Reply::bulk(n.to_string())).collect();
     assert_eq!(client.call(mget), Reply::Array(values));
     let each: usize = servers
@@ -144,7 +162,10 @@ fn one_byte_more_than_redis_takes_is_refused_before_it_is_sent() {
     let (_servers, proxy) = stand();
     let mut client = proxy.client("alpha");
     client.send_raw(b"*3\r\n$3\r\nSET\r\n$4\r\nhuge\r\n$536870913\r\n");
-    assert_eq!(client.read().error(), "ERR Protocol error: invalid bulk length");
+    assert_eq!(
+        client.read().error(),
+        "ERR Protocol error: invalid bulk length"
+    );
     assert_eq!(client.read_to_end().unwrap(), b"");
 }
 
