@@ -147,7 +147,7 @@ fn what_a_command_writes_is_where_its_key_lives() {
                 .map(|word| if word == "K" { key } else { word });
             let reply = client.call(request);
             assert!(!matches!(reply, Reply::Error(_)), "{line}: {reply:?}");
-            assert_eq!(stand.holders(key), [home.clone()], "{line}");
+            assert_eq!(stand.holders(key), std::slice::from_ref(home), "{line}");
             let refcount = client.call(["OBJECT", "REFCOUNT", key]);
             assert!(
                 matches!(refcount, Reply::Integer(_)),

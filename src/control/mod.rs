@@ -277,6 +277,11 @@ impl Control {
                 self.supervisor.stopped(worker, error)
             }
             FromWorker::Resolve { pool, server } => {
+                // Who waits for a name that has just been found unknown need not wait for the next
+                // lookup, which may not follow at once.
+                if self.names.is_unknown(pool, server) {
+                    self.tell_addresses(pool, server);
+                }
                 if let Some(delay) = self.names.wanted(pool, server) {
                     self.events.after(delay, Event::LookUp(pool, server));
                 }

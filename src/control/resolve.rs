@@ -174,6 +174,13 @@ impl Names {
         Some(GAP.saturating_sub(since))
     }
 
+    /// Whether a name was looked up and has no address, by the last answer and by all before it.
+    pub(super) fn is_unknown(&self, pool: PoolIdx, server: ServerIdx) -> bool {
+        let name = &self.names[pool.index()][server.index()];
+        name.as_ref()
+            .is_some_and(|name| name.failing && name.addresses.is_empty())
+    }
+
     /// Looks a server's name up.
     pub(super) fn ask(&mut self, pool: PoolIdx, server: ServerIdx) {
         let Some(name) = self.names[pool.index()][server.index()].as_mut() else {

@@ -110,15 +110,14 @@ impl Proxy {
             pending.bytes as usize,
             &mut self.wire,
         );
+        let suspect = &mut self.pools[pool.index()].servers[server.index()].suspect;
         if transient {
+            *suspect = true;
             self.wire
                 .put(Output::Report(Report::ServerFailed { pool, server }));
-        } else {
-            let server_of_pool = &mut self.pools[pool.index()].servers[server.index()];
-            if std::mem::take(&mut server_of_pool.suspect) {
-                self.wire
-                    .put(Output::Report(Report::ServerAnswered { pool, server }));
-            }
+        } else if std::mem::take(suspect) {
+            self.wire
+                .put(Output::Report(Report::ServerAnswered { pool, server }));
         }
         Ok(())
     }

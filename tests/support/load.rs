@@ -260,7 +260,7 @@ impl Actor {
                 let is_it = |n: u64, length: &usize| value(key, n, *length) == *bytes;
                 match stamp_of(bytes) {
                     Some(n @ 1..) => given
-                        .get(n as usize - 1)
+                        .get(usize::try_from(n).unwrap() - 1)
                         .is_some_and(|length| is_it(n, length)),
                     _ => false,
                 }
