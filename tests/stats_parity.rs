@@ -47,11 +47,14 @@ impl Nutcracker {
         Nutcracker { child, stats_port }
     }
 
+    // Its own sockets are counted from its first aggregation on.
     fn stats_line(&self) -> String {
         let started = now();
         loop {
             match read_line(self.stats_port) {
-                Ok(line) if !line.is_empty() => return line,
+                Ok(line) if !line.is_empty() && number(&line, "total_connections") > 0 => {
+                    return line;
+                }
                 other => assert!(now() - started < DEADLINE, "no statistics: {other:?}"),
             }
             std::thread::yield_now();
