@@ -6,9 +6,10 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-/// From this size on a piece is shared, below it is copied: for a few hundred bytes a copy is
-/// cheaper than a reference count, and a shared piece pins the whole receive buffer it lies in.
-pub const SHARE_BYTES_MIN: usize = 4096;
+/// From this size on a piece is shared, below it is copied. A shared piece pins the whole receive
+/// buffer that it lies in: with a quarter of a buffer as the least, what is held never takes more
+/// than four times its size.
+pub const SHARE_BYTES_MIN: usize = 16 << 10;
 
 /// A receive buffer's content as it is handed up: to be read in place, or to be kept.
 pub trait Chunk {
@@ -16,6 +17,15 @@ pub trait Chunk {
     fn bytes(&self) -> &[u8];
     /// The same bytes, to be kept: a reference to the buffer, not a copy of it.
     fn share(&self) -> Bytes;
+    /// The bytes from `at` on, to be kept: a reference or, if they are few, a copy.
+    fn keep_from(&self, at: usize) -> Bytes {
+        let rest = &self.bytes()[at..];
+        if rest.len() < SHARE_BYTES_MIN {
+            Bytes::copy_from_slice(rest)
+        } else {
+            self.share().slice(at..)
+        }
+    }
 }
 
 impl Chunk for Bytes {

@@ -75,8 +75,7 @@ impl Proxy {
         self.stats.curr_connections.add(1);
         self.server_stats(pool, server).server_connections.add(1);
         let connect_timeout = self.pools[pool.index()].config.connect_timeout;
-        self.servers[key].timed = true;
-        self.timers.set(now + connect_timeout, ConnId::Server(key));
+        self.look_again(key, now + connect_timeout);
         if self.pools[pool.index()].servers[server.index()]
             .addresses
             .is_empty()
@@ -179,9 +178,10 @@ impl Proxy {
         }
         let pool = &self.pools[conn.pool.index()];
         if let Some(timeout) = pool.config.timeout {
-            if !conn.timed {
-                conn.timed = true;
-                self.timers.set(now + timeout, ConnId::Server(key));
+            let due = now + timeout;
+            if conn.due.is_none_or(|earlier| due < earlier) {
+                conn.due = Some(due);
+                self.timers.set(due, ConnId::Server(key));
             }
         }
         let stats = &self.stats.pools[conn.pool.index()].servers[conn.server.index()];
@@ -326,9 +326,13 @@ impl Proxy {
         let fifo = std::mem::take(&mut conn.fifo);
         let queue = std::mem::take(&mut conn.queue);
         let unsent = std::mem::take(&mut conn.unsent);
-        let next = self.open(pool, server, place, now);
-        let next = &mut self.servers[next];
+        let oldest = fifo.front().map_or(now, |pending| pending.since);
+        let key = self.open(pool, server, place, now);
+        let next = &mut self.servers[key];
         (next.fifo, next.queue, next.unsent) = (fifo, queue, unsent);
+        if let Some(timeout) = self.pools[pool.index()].config.timeout {
+            self.look_again(key, oldest + timeout);
+        }
     }
 
     fn answer_all(&mut self, key: Key, failed: &[Pending], reply: &[u8]) {
@@ -344,12 +348,24 @@ impl Proxy {
         }
     }
 
-    /// Looks at a server connection's deadlines.
-    pub(super) fn server_due(&mut self, key: Key, now: Time) {
+    /// Looks at a server connection's deadlines at `due`, if not before.
+    fn look_again(&mut self, key: Key, due: Time) {
+        let conn = &mut self.servers[key];
+        if conn.due.is_none_or(|earlier| due < earlier) {
+            conn.due = Some(due);
+            self.timers.set(due, ConnId::Server(key));
+        }
+    }
+
+    /// Looks at a server connection's deadlines, of which the nearest was thought to be `due`.
+    pub(super) fn server_due(&mut self, key: Key, due: Time, now: Time) {
         let Some(conn) = self.servers.find_mut(key) else {
             return;
         };
-        conn.timed = false;
+        if conn.due != Some(due) {
+            return;
+        }
+        conn.due = None;
         let config = &self.pools[conn.pool.index()].config;
         let timeout = config.timeout;
         if was_connecting(conn.phase) {
@@ -358,10 +374,9 @@ impl Proxy {
                 self.fail_server_conn(key, &Failure::TimedOut, now);
                 return;
             }
-            conn.timed = true;
-            self.timers.set(due, ConnId::Server(key));
-            return;
+            self.look_again(key, due);
         }
+        // A request's time includes that of connecting.
         if let Some(timeout) = timeout {
             self.expire_requests(key, timeout, now);
             self.time_next(key, timeout, now);
@@ -419,9 +434,8 @@ impl Proxy {
             .fifo
             .get(conn.tombstones)
             .map(|pending| pending.since + timeout);
-        conn.timed = true;
         let due = next.map_or(silent_until, |next| next.min(silent_until));
-        self.timers.set(due, ConnId::Server(key));
+        self.look_again(key, due);
     }
 
     pub(super) fn server_stats(&self, pool: PoolIdx, server: ServerIdx) -> &ServerCounters {

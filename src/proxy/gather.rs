@@ -280,9 +280,9 @@ mod tests {
 
     #[test]
     fn a_large_element_is_joined_across_stretches() {
-        let body = vec![b'v'; 10_000];
-        let head = b"*2\r\n$1\r\na\r\n$10000\r\n";
-        let reply = queue(&[head, &body[..5000], &body[5000..], b"\r\n"]);
+        let body = vec![b'v'; 40_000];
+        let head = b"*2\r\n$1\r\na\r\n$40000\r\n";
+        let reply = queue(&[head, &body[..20_000], &body[20_000..], b"\r\n"]);
         let mut gathering = Gathering::new(Gather::Concat, 1, vec![0, 0]);
         assert!(gathering.add(0, reply));
         let (mut out, mut spare) = (ByteQueue::default(), Spare::default());

@@ -325,10 +325,10 @@ impl Proxy {
 
     /// Does what time has made due.
     pub fn handle_timeout(&mut self, now: Time) {
-        while let Some(conn) = self.timers.pop_due(now) {
+        while let Some((due, conn)) = self.timers.pop_due(now) {
             match conn {
                 ConnId::Client(key) => self.client_due(key, now),
-                ConnId::Server(key) => self.server_due(key, now),
+                ConnId::Server(key) => self.server_due(key, due, now),
             }
         }
         self.check_invariants();

@@ -39,7 +39,7 @@ impl Proxy {
             return;
         }
         if client.paused {
-            client.held.push_back(chunk.share());
+            client.held.push_back(chunk.keep_from(0));
             return;
         }
         self.read_requests(key, chunk, now);
@@ -181,7 +181,7 @@ impl Proxy {
                 break;
             }
             if !client.has_room(self.pools[client.pool.index()].limits) {
-                client.held.push_front(chunk.share().slice(at..));
+                client.held.push_front(chunk.keep_from(at));
                 client.paused = true;
                 self.wire.put(Output::Pause(ConnId::Client(key)));
                 break;

@@ -1,5 +1,5 @@
-//! Deadlines, coarse: a connection has at most one entry, and looks at its real deadlines when it
-//! comes up.
+//! Deadlines, coarse: a connection has one entry that counts, and looks at its real deadlines when
+//! it comes up.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -24,11 +24,11 @@ impl Timers {
         self.heap.peek().map(|Reverse((time, _))| *time)
     }
 
-    /// A connection whose deadline is not after `now`.
-    pub(super) fn pop_due(&mut self, now: Time) -> Option<ConnId> {
+    /// A connection whose deadline is not after `now`, and that deadline.
+    pub(super) fn pop_due(&mut self, now: Time) -> Option<(Time, ConnId)> {
         if self.next()? > now {
             return None;
         }
-        self.heap.pop().map(|Reverse((_, conn))| conn)
+        self.heap.pop().map(|Reverse(entry)| entry)
     }
 }

@@ -12,8 +12,10 @@ use crate::base::Time;
 const BUSY_CONNECTIONS: u32 = 16;
 /// Log2 of the window in microseconds: about a millisecond.
 const WINDOW_BITS: u32 = 10;
-/// The longest that a completion waits for company.
-const GATHER: Duration = Duration::from_micros(50);
+/// The longest that a completion waits for company. Measured with 50 clients on two busy cores:
+/// with 50 µs the time is up after 5 requests, with 100 µs after 8 to 10, for a quarter less of the
+/// proxy's CPU on each and the same median latency.
+const GATHER: Duration = Duration::from_micros(100);
 
 /// Counts active connections, and says how to wait.
 #[derive(Debug, Default)]

@@ -94,6 +94,14 @@ const SILENT_BYTES_MAX: usize = 64 << 10;
 /// megabytes yet to read by then.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
+/// A server that vanishes without a word is found out in half a minute, also without `timeout`: by
+/// probes while nothing is sent, and by what it does not acknowledge otherwise.
+const PROBES: socket2::TcpKeepalive = socket2::TcpKeepalive::new()
+    .with_time(Duration::from_secs(15))
+    .with_interval(Duration::from_secs(5))
+    .with_retries(3);
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(30);
+
 struct Listener {
     pool: PoolIdx,
     // None once it is closed, by a drain.
@@ -717,7 +725,10 @@ fn open_socket(
     let socket = socket2::Socket::new(domain, kind, None)?;
     if domain != socket2::Domain::UNIX {
         socket.set_tcp_nodelay(true)?;
-        socket.set_keepalive(keepalive)?;
+        if keepalive {
+            socket.set_tcp_keepalive(&PROBES)?;
+            socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX))?;
+        }
     }
     Ok((socket.into(), address))
 }

@@ -1,6 +1,7 @@
 //! A blocking Redis client, small enough to trust.
 
 use std::io;
+use std::io::BufRead;
 use std::io::BufReader;
 use std::io::Read;
 use std::io::Write;
@@ -112,6 +113,67 @@ impl Client {
             other => _ = other.unwrap(),
         }
         bytes
+    }
+
+    /// Reads to the peer's end, which must be an end and not a reset.
+    ///
+    /// # Errors
+    ///
+    /// Those of the socket.
+    pub fn read_to_end(&mut self) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.stream.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Reads as much as one read gives; nothing at the peer's end.
+    ///
+    /// # Errors
+    ///
+    /// Those of the socket; `WouldBlock` when the read timed out.
+    pub fn read_some(&mut self) -> io::Result<Vec<u8>> {
+        let bytes = self.stream.fill_buf()?.to_vec();
+        self.stream.consume(bytes.len());
+        Ok(bytes)
+    }
+
+    /// Sends bytes and an end, over TCP in one segment if they fit.
+    pub fn send_and_end(&mut self, bytes: &[u8]) {
+        if let Stream::Tcp(stream) = self.stream.get_ref() {
+            socket2::SockRef::from(stream).set_tcp_cork(true).unwrap();
+        }
+        self.send_raw(bytes);
+        self.shutdown_write();
+    }
+
+    /// Sends bytes for as long as the peer takes them.
+    ///
+    /// # Errors
+    ///
+    /// Those of the socket; `WouldBlock` when it took none for [`PATIENCE`].
+    pub fn try_send_raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.get_mut().write_all(bytes)
+    }
+
+    /// A second handle on the same connection, which writes.
+    pub fn writer(&self) -> impl Write + Send + use<> {
+        self.stream.get_ref().try_clone()
+    }
+
+    /// The port that it has on this host.
+    pub fn local_port(&self) -> u16 {
+        match self.stream.get_ref() {
+            Stream::Tcp(stream) => stream.local_addr().unwrap().port(),
+            Stream::Unix(_) => panic!("a unix socket has no port"),
+        }
+    }
+
+    /// Closes with a reset in place of an end.
+    pub fn reset(self) {
+        if let Stream::Tcp(stream) = self.stream.get_ref() {
+            let socket = socket2::SockRef::from(stream);
+            socket.set_linger(Some(Duration::ZERO)).unwrap();
+        }
     }
 
     /// Sends all `commands`, while reading, and gives their replies in order.

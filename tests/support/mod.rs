@@ -31,16 +31,28 @@
 )]
 
 mod client;
+mod fake;
+mod load;
+mod memory;
+mod pool;
 mod port;
 mod process;
 mod proxy;
 mod redis;
 mod reply;
+mod stats;
+mod value;
 
 use std::time::Duration;
 use std::time::Instant;
 
 pub use client::Client;
+pub use client::encode;
+pub use fake::FakeConn;
+pub use fake::FakeServer;
+pub use load::Load;
+pub use memory::resident_bytes;
+pub use pool::Pool;
 pub use port::Port;
 pub use process::Process;
 pub use proxy::Listen;
@@ -48,17 +60,28 @@ pub use proxy::Program;
 pub use proxy::Proxy;
 pub use redis::Redis;
 pub use reply::Reply;
+pub use stats::Stats;
+pub use value::value;
 
 /// How long anything may take before the test fails: far longer than it takes on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The time on the real clock.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a test waits for real processes by the real clock"
+)]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
+/// A command line's words: `"SET key value"`.
+pub fn words(line: &str) -> Vec<&str> {
+    line.split_whitespace().collect()
+}
+
 /// Polls until there is an answer, and fails with `what` when [`PATIENCE`] is over.
 pub fn eventually<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "a test waits for real processes by the real clock"
-    )]
-    let now = Instant::now;
     let deadline = now() + PATIENCE;
     loop {
         if let Some(answer) = poll() {

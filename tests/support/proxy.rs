@@ -13,8 +13,10 @@ use tempfile::TempDir;
 
 use super::Client;
 use super::PATIENCE;
+use super::Pool;
 use super::Port;
 use super::Process;
+use super::Stats;
 use super::eventually;
 
 /// Which proxy; both take the same configuration file and arguments.
@@ -133,6 +135,23 @@ impl Proxy {
             && paths.all(|path| listens_at(path))
     }
 
+    /// Starts Coremux with `pools`.
+    pub fn coremux(pools: &[Pool]) -> Proxy {
+        Proxy::coremux_with(&[], pools)
+    }
+
+    /// The same with further arguments.
+    pub fn coremux_with(arguments: &[&str], pools: &[Pool]) -> Proxy {
+        Proxy::of(Program::Coremux, arguments, pools)
+    }
+
+    /// Either program with `pools`.
+    pub fn of(program: Program, arguments: &[&str], pools: &[Pool]) -> Proxy {
+        Proxy::start_with(program, arguments, |listen| {
+            pools.iter().map(|pool| pool.yml(listen)).collect()
+        })
+    }
+
     /// A connection to `pool`.
     pub fn client(&self, pool: &str) -> Client {
         match self.listen.unix.get(pool) {
@@ -158,6 +177,44 @@ impl Proxy {
         let mut json = String::new();
         stream.read_to_string(&mut json).unwrap();
         json
+    }
+
+    /// The statistics, taken apart.
+    pub fn numbers(&self) -> Stats {
+        Stats::parse(&self.stats())
+    }
+
+    /// The name of the server on which each of `keys` lives, as `coremux route` says.
+    pub fn servers_of(&self, pool: &str, keys: &[&str]) -> Vec<String> {
+        let out = Command::new(env!("CARGO_BIN_EXE_coremux"))
+            .args(["route", "-c"])
+            .arg(self.config_path())
+            .arg("--")
+            .args(keys)
+            .output()
+            .unwrap();
+        let table = String::from_utf8(out.stdout).unwrap();
+        let servers: Vec<String> = table
+            .lines()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>())
+            .filter(|row| row.first() == Some(&pool))
+            .map(|row| row[3].to_owned())
+            .collect();
+        assert_eq!(servers.len(), keys.len(), "{table}");
+        servers
+    }
+
+    /// A key, beginning with `prefix`, that lives on the server named `server`.
+    pub fn key_on(&self, pool: &str, server: &str, prefix: &str) -> String {
+        // Far apart: twemproxy's default hash puts keys that differ in a digit close together.
+        let mut random = coremux::base::Random::new(1);
+        let keys: Vec<String> = (0..200)
+            .map(|_| format!("{prefix}{:x}", random.next_u64()))
+            .collect();
+        let names: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let servers = self.servers_of(pool, &names);
+        let place = servers.iter().position(|name| name == server);
+        keys[place.expect("one key in 200 lives there")].clone()
     }
 
     /// Writes another configuration file over the one it was started with.

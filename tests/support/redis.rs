@@ -47,6 +47,11 @@ impl Redis {
         }
     }
 
+    /// Starts `count` of them.
+    pub fn fleet(count: usize) -> Vec<Redis> {
+        (0..count).map(|_| Redis::start()).collect()
+    }
+
     /// 127.0.0.1 and its port, which stays the same over [`Redis::kill`] and [`Redis::restart`].
     pub fn address(&self) -> SocketAddr {
         self.port.address()

@@ -231,7 +231,7 @@ mod tests {
             3 if random.below(2) == 0 => out.extend_from_slice(b"$-1\r\n"),
             3 => out.extend_from_slice(b"*-1\r\n"),
             4 => {
-                let len = random.below(9000) * random.below(2);
+                let len = random.below(40_000) * random.below(2);
                 out.extend_from_slice(format!("${len}\r\n").as_bytes());
                 (0..len).for_each(|_| out.push(b'v'));
                 out.extend_from_slice(b"\r\n");

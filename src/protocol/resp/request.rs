@@ -41,6 +41,10 @@ pub enum ProtocolError {
     /// An inline command without a line end.
     #[error("too big inline request")]
     InlineTooBig,
+    /// A browser was made to talk to us: Redis, too, hangs up at these words (redis:
+    /// src/networking.c, securityWarningCommand), before the lines behind them are obeyed.
+    #[error("HTTP is not spoken here")]
+    Http,
     /// An inline command's quotes do not close.
     #[error("unbalanced quotes in request")]
     UnbalancedQuotes,

@@ -1,0 +1,76 @@
+//! A pool of the configuration file, written with as few words as a test needs.
+
+use std::fmt::Display;
+
+use super::Listen;
+use super::Redis;
+
+/// A pool whose servers are named `s1`, `s2` and so on: their keys do not depend on ports.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    name: String,
+    listen: Option<String>,
+    lines: String,
+    servers: Vec<String>,
+}
+
+impl Pool {
+    /// A pool of Redis servers.
+    pub fn new(name: &str) -> Pool {
+        Pool {
+            name: name.to_owned(),
+            listen: None,
+            lines: "  redis: true\n".to_owned(),
+            servers: Vec::new(),
+        }
+    }
+
+    /// The same over `servers`.
+    pub fn over(name: &str, servers: &[Redis]) -> Pool {
+        servers
+            .iter()
+            .fold(Pool::new(name), |pool, redis| pool.server(redis.address()))
+    }
+
+    /// Adds a key of the pool.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: impl Display) -> Pool {
+        self.lines += &format!("  {key}: {value}\n");
+        self
+    }
+
+    /// Listens where it says in place of a fresh TCP port.
+    #[must_use]
+    pub fn listening_on(mut self, listen: impl Display) -> Pool {
+        self.listen = Some(listen.to_string());
+        self
+    }
+
+    /// Adds a server: `host:port`, or a path.
+    #[must_use]
+    pub fn server(mut self, address: impl Display) -> Pool {
+        self.servers.push(address.to_string());
+        self
+    }
+
+    /// The name of the server that was added as the `place`th, from 0.
+    pub fn server_name(place: usize) -> String {
+        format!("s{}", place + 1)
+    }
+
+    /// Its lines of the file.
+    pub fn yml(&self, listen: &mut Listen) -> String {
+        let address = match &self.listen {
+            Some(listen) => listen.clone(),
+            None => listen.tcp(&self.name).to_string(),
+        };
+        let mut yml = format!(
+            "{}:\n  listen: {address}\n{}  servers:\n",
+            self.name, self.lines
+        );
+        for (place, server) in self.servers.iter().enumerate() {
+            yml += &format!("    - {server}:1 {}\n", Pool::server_name(place));
+        }
+        yml
+    }
+}
