@@ -47,11 +47,14 @@ impl Nutcracker {
         Nutcracker { child, stats_port }
     }
 
-    fn stats_line(&self) -> String {
+    // It answers before it has opened and counted the listening sockets, one for each pool.
+    fn stats_line(&self, pools: u64) -> String {
         let started = now();
         loop {
             match read_line(self.stats_port) {
-                Ok(line) if !line.is_empty() => return line,
+                Ok(line) if !line.is_empty() && number(&line, "total_connections") == pools => {
+                    return line;
+                }
                 other => assert!(now() - started < DEADLINE, "no statistics: {other:?}"),
             }
             std::thread::yield_now();
@@ -116,7 +119,7 @@ fn the_line_of_an_idle_process_is_nutcrackers_byte_for_byte() {
     };
 
     let nutcracker = Nutcracker::start(dir.path(), &config);
-    let theirs = nutcracker.stats_line();
+    let theirs = nutcracker.stats_line(2);
     let head = Head {
         source: field(&theirs, "source").trim_matches('"'),
         version: field(&theirs, "version").trim_matches('"'),
