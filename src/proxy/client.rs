@@ -218,7 +218,8 @@ impl Client {
     /// Whether so much has gone out that a stopped client is worth going on with.
     pub(super) fn has_much_room(&self, limits: ClientLimits) -> bool {
         let half = ClientLimits {
-            bytes: limits.bytes / 2,
+            // Half of the smallest limit must not be none: nothing would ever go on.
+            bytes: limits.bytes.div_ceil(2),
             requests: limits.requests / 2 + 1,
         };
         self.has_room(half)
