@@ -9,6 +9,8 @@ use support::Client;
 use support::FakeServer;
 use support::Load;
 use support::Pool;
+use support::Port;
+use support::Process;
 use support::Proxy;
 use support::Redis;
 use support::Reply;
@@ -65,6 +67,86 @@ fn one_client_too_many_is_told_so_and_closed_and_the_others_go_on() {
         });
         assert_eq!(proxy.client("alpha").call(["PING"]).error(), TOO_MANY);
         assert_eq!(next.call(["GET", "key"]), Reply::bulk("value"));
+    }
+}
+
+#[test]
+fn clients_leave_descriptors_for_the_servers_however_many_they_are() {
+    let servers = Redis::fleet(3);
+    let directory = tempfile::TempDir::new().unwrap();
+    let (port, stats) = (Port::reserve(), Port::reserve());
+    let list: String = servers
+        .iter()
+        .map(|redis| format!("    - {}:1\n", redis.address()))
+        .collect();
+    let yml = directory.path().join("proxy.yml");
+    let text = format!(
+        "alpha:\n  listen: {}\n  redis: true\n  servers:\n{list}",
+        port.address()
+    );
+    std::fs::write(&yml, text).unwrap();
+    let mut proxy = Process::start(
+        Command::new("prlimit")
+            .args(["--nofile=256:256", env!("CARGO_BIN_EXE_coremux")])
+            .args(["-a", "127.0.0.1", "-s", &stats.number().to_string()])
+            .args(["--cores", "2", "-c"])
+            .arg(&yml),
+        &directory.path().join("log"),
+    );
+    eventually("it listens", || {
+        proxy.listens_on(port.number()).then_some(())
+    });
+    for _ in 0..2 {
+        let mut clients: Vec<Client> = (0..300).map(|_| Client::connect(port.address())).collect();
+        let mut served = 0;
+        for client in &mut clients {
+            // Who is turned away is closed at once.
+            if client.try_send_raw(b"PING\r\n").is_err() {
+                continue;
+            }
+            if let Ok(reply) = client.try_read() {
+                assert_eq!(reply, Reply::Simple("PONG".to_owned()));
+                served += 1;
+                // Servers are connected to only now.
+                let keys = ["a", "b", "c", "d", "e", "f"];
+                let mset = std::iter::once("MSET").chain(keys.into_iter().flat_map(|k| [k, k]));
+                assert_eq!(client.call(mset), Reply::ok());
+            }
+        }
+        assert!((100..256).contains(&served), "{served}");
+        drop(clients);
+        eventually("they are forgotten", || {
+            let mut client = Client::connect(port.address());
+            client.try_send_raw(b"PING\r\n").ok()?;
+            client.try_read().ok()
+        });
+    }
+    let log = proxy.log();
+    assert_eq!(proxy.ended(), None, "{log}");
+    assert!(log.contains("few open files"), "{log}");
+    assert!(log.contains("clients are turned away"), "{log}");
+    assert!(log.lines().count() < 20, "{log}");
+}
+
+#[test]
+fn the_smallest_limits_slow_clients_down_and_stop_none() {
+    let servers = Redis::fleet(2);
+    let pools = [
+        Pool::over("alpha", &servers).with("client_requests_in_flight", 1),
+        Pool::over("beta", &servers).with("client_output_limit", 1),
+        Pool::over("gamma", &servers)
+            .with("client_output_limit", 3000)
+            .with("client_requests_in_flight", 3),
+    ];
+    let names = ["alpha", "beta", "gamma"];
+    let proxy = Proxy::coremux(&pools);
+    let loads: Vec<Load> = (1..)
+        .zip(names)
+        .map(|(seed, pool)| Load::start(proxy.address(pool), 6, seed))
+        .collect();
+    for load in loads {
+        load.goes_on(1_000);
+        load.end();
     }
 }
 
@@ -143,7 +225,7 @@ fn a_clients_requests_do_not_overtake_each_other_whatever_the_number_of_connecti
 #[test]
 fn connections_are_made_before_the_first_request_if_the_pool_says_so() {
     let servers = Redis::fleet(3);
-    let gone = support::Port::reserve();
+    let gone = Port::reserve();
     let pools = [
         Pool::over("eager", &servers[..2])
             .server(gone.address())

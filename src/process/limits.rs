@@ -79,16 +79,22 @@ pub(super) struct TooFewFiles {
 /// A thousand clients are few for a proxy without `client_connections`.
 const CLIENTS_FEW: u64 = 1000;
 
-/// Whether `open_files` are enough for `config` on so many workers.
+/// How many clients `open_files` leave room for, when every server connection is open.
 #[must_use]
-pub(super) fn check_files(config: &Config, workers: usize, open_files: u64) -> Option<TooFewFiles> {
+pub(super) fn clients_left(config: &Config, workers: usize, open_files: u64) -> u64 {
     let workers = workers as u64;
     let per_worker = |pool: &crate::config::PoolConfig| {
         1 + pool.servers.len() as u64 * u64::from(pool.server_connections.get())
     };
     let servers: u64 = config.pools.iter().map(per_worker).sum::<u64>() * workers;
     let kept = servers + DESCRIPTORS_OF_PROCESS + DESCRIPTORS_OF_WORKER * workers;
-    let clients = open_files.saturating_sub(kept);
+    open_files.saturating_sub(kept)
+}
+
+/// Whether `open_files` are enough for `config` on so many workers.
+#[must_use]
+pub(super) fn check_files(config: &Config, workers: usize, open_files: u64) -> Option<TooFewFiles> {
+    let clients = clients_left(config, workers, open_files);
     let wanted = config
         .pools
         .iter()

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::num::TryFromIntError;
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
@@ -168,7 +169,15 @@ fn run(options: &Options, config: Config, log: &Log) -> Result<Ending, StartErro
     names.wait(NAMES_WITHIN);
     let config = Arc::new(config);
     let shape = shape_of(&config);
-    let (crew, inbox) = Crew::start(&config, &cores, &shape, sockets.of_workers, &names)?;
+    let admission = Admission::new(&config, clients_max(&config, cores.len(), open_files));
+    let (crew, inbox) = Crew::start(
+        &config,
+        &cores,
+        &shape,
+        sockets.of_workers,
+        &names,
+        admission,
+    )?;
     let setup = control::Setup {
         stats: StatsSource {
             shape,
@@ -204,6 +213,14 @@ fn refuse_memcached(config: &Config) -> Result<(), StartError> {
         Some(pool) => Err(StartError::Memcached(Arc::clone(&pool.name))),
         None => Ok(()),
     }
+}
+
+/// With fewer than one nobody could be told why.
+fn clients_max(config: &Config, workers: usize, open_files: Option<u64>) -> Option<NonZeroU32> {
+    let left = limits::clients_left(config, workers, open_files?);
+    Some(u32::try_from(left).map_or(NonZeroU32::MAX, |left| {
+        NonZeroU32::new(left).unwrap_or(NonZeroU32::MIN)
+    }))
 }
 
 fn warn_of_few_files(config: &Config, workers: usize, open_files: Option<u64>) {
@@ -297,10 +314,11 @@ impl Crew {
         shape: &Shape,
         sockets: Vec<Vec<(PoolIdx, OwnedFd)>>,
         names: &Names,
+        admission: Admission,
     ) -> Result<(Crew, Receiver<FromWorker>), StartError> {
         let count = u16::try_from(cores.len())
             .map_err(|_: TryFromIntError| StartError::Workers(cores.len()))?;
-        let admission = Arc::new(Admission::new(config));
+        let admission = Arc::new(admission);
         let (outbox, inbox) = mailbox().map_err(system("socket pair"))?;
         let known: Vec<_> = names.changes().into_iter().map(Arc::new).collect();
         let mut crew = Crew {

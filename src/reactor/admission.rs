@@ -1,4 +1,4 @@
-//! How many clients each pool has in the whole process.
+//! How many clients each pool, and all pools together, have in the whole process.
 
 use std::num::NonZeroU32;
 use std::sync::atomic::AtomicU32;
@@ -7,43 +7,110 @@ use std::sync::atomic::Ordering;
 use crate::base::PoolIdx;
 use crate::config::Config;
 
-/// Counts clients of every pool over all workers, and keeps to `client_connections`.
+/// Counts clients of every pool over all workers, and keeps to `client_connections` and to what
+/// the limit of open files leaves: descriptors that clients take are missing for servers.
 #[derive(Debug)]
 pub struct Admission {
-    pools: Vec<PoolAdmission>,
+    pools: Vec<Count>,
+    all: Count,
+}
+
+/// What becomes of a client that has connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// There is room.
+    Admitted,
+    /// The pool has as many as it may: the client is told.
+    PoolFull,
+    /// Its descriptor is needed for others, so there is no time to tell it.
+    NoFile,
 }
 
 #[derive(Debug)]
-struct PoolAdmission {
+struct Count {
     clients: AtomicU32,
     limit: Option<NonZeroU32>,
 }
 
-impl Admission {
-    /// No client yet.
-    #[must_use]
-    pub fn new(config: &Config) -> Admission {
-        let pools = config.pools.iter().map(|pool| PoolAdmission {
+impl Count {
+    fn up_to(limit: Option<NonZeroU32>) -> Count {
+        Count {
             clients: AtomicU32::new(0),
-            limit: pool.client_connections,
-        });
-        Admission {
-            pools: pools.collect(),
+            limit,
         }
     }
 
-    /// One client more; whether there is room for it. It counts either way, until it leaves.
+    fn enter(&self) -> bool {
+        let before = self.clients.fetch_add(1, Ordering::Relaxed);
+        self.limit.is_none_or(|limit| before < limit.get())
+    }
+
+    fn leave(&self) {
+        self.clients.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Admission {
+    /// No client yet; there will be at most `clients_max`.
     #[must_use]
-    pub fn enter(&self, pool: PoolIdx) -> bool {
-        let pool = &self.pools[pool.index()];
-        let before = pool.clients.fetch_add(1, Ordering::Relaxed);
-        pool.limit.is_none_or(|limit| before < limit.get())
+    pub fn new(config: &Config, clients_max: Option<NonZeroU32>) -> Admission {
+        let pools = config.pools.iter();
+        Admission {
+            pools: pools
+                .map(|pool| Count::up_to(pool.client_connections))
+                .collect(),
+            all: Count::up_to(clients_max),
+        }
+    }
+
+    /// One client more. But for [`Entry::NoFile`] it counts, until it leaves.
+    #[must_use]
+    pub fn enter(&self, pool: PoolIdx) -> Entry {
+        if !self.all.enter() {
+            self.all.leave();
+            return Entry::NoFile;
+        }
+        match self.pools[pool.index()].enter() {
+            true => Entry::Admitted,
+            false => Entry::PoolFull,
+        }
     }
 
     /// One client fewer.
     pub fn leave(&self, pool: PoolIdx) {
-        self.pools[pool.index()]
-            .clients
-            .fetch_sub(1, Ordering::Relaxed);
+        self.pools[pool.index()].leave();
+        self.all.leave();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: PoolIdx = PoolIdx(0);
+    const B: PoolIdx = PoolIdx(1);
+
+    #[test]
+    fn a_pool_has_its_limit_and_all_pools_together_have_theirs() {
+        let pool = |name: &str, port: u16, limit: &str| {
+            format!(
+                "{name}:\n  listen: 127.0.0.1:{port}\n  redis: true\n{limit}  servers:\n  - h:1:1\n"
+            )
+        };
+        let text = pool("a", 1, "  client_connections: 1\n") + &pool("b", 2, "");
+        let config = Config::parse(&text, "test.yml").expect("a good configuration");
+        let admission = Admission::new(&config, NonZeroU32::new(3));
+        assert_eq!(admission.enter(A), Entry::Admitted);
+        assert_eq!(admission.enter(A), Entry::PoolFull);
+        assert_eq!(admission.enter(B), Entry::Admitted);
+        // Who is being told that the pool is full has a descriptor, too.
+        assert_eq!(admission.enter(B), Entry::NoFile);
+        admission.leave(A);
+        assert_eq!(admission.enter(A), Entry::PoolFull, "two had entered");
+        admission.leave(A);
+        admission.leave(A);
+        assert_eq!(admission.enter(A), Entry::Admitted);
+        assert_eq!(admission.enter(B), Entry::Admitted);
+        assert_eq!(admission.enter(B), Entry::NoFile);
     }
 }

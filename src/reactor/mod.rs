@@ -17,6 +17,7 @@ mod wait;
 mod worker;
 
 pub use admission::Admission;
+pub use admission::Entry;
 pub use clock::Clock;
 pub use mailbox::Receiver;
 pub use mailbox::Sender;
