@@ -4,10 +4,10 @@
 //! clock, a thread. Time is an argument, randomness is a seed: one seed gives one run.
 //! Lives on: every worker, one each.
 //!
-//! A request's way: [`requests`] cuts it and asks the command table what it is, [`fragment`]
-//! splits it if it must, the pool's router says where its keys live, [`server`] queues it and
-//! remembers who waits. The reply comes back through [`replies`], which pairs it, [`gather`],
-//! which joins fragments, and [`client`], which keeps the order.
+//! A request's way: `requests` cuts it and asks the command table what it is, `fragment`
+//! splits it if it must, the pool's router says where its keys live, `server` queues it and
+//! remembers who waits. The reply comes back through `replies`, which pairs it, `gather`,
+//! which joins fragments, and `client`, which keeps the order.
 //!
 //! Its owner calls, after every event or batch of events, [`Proxy::poll_output`] and
 //! [`Proxy::poll_transmit`] until they give nothing.
