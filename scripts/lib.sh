@@ -36,7 +36,13 @@ install_missing() {
         case $pair in
         /*) [ ! -e "${pair%%=*}" ] || continue ;;
         esac
-        has "${pair%%=*}" || packages="$packages $(printf '%s' "${pair#*=}" | tr ',' ' ')"
+        ! has "${pair%%=*}" || continue
+        for package in $(printf '%s' "${pair#*=}" | tr ',' ' '); do
+            case "$packages " in
+            *" $package "*) ;;
+            *) packages="$packages $package" ;;
+            esac
+        done
     done
     [ -n "$packages" ] || return 0
     command="apt-get install -y --no-install-recommends$packages"
