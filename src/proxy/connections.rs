@@ -75,8 +75,7 @@ impl Proxy {
         self.stats.curr_connections.add(1);
         self.server_stats(pool, server).server_connections.add(1);
         let connect_timeout = self.pools[pool.index()].config.connect_timeout;
-        self.servers[key].timed = true;
-        self.timers.set(now + connect_timeout, ConnId::Server(key));
+        self.watch(key, now + connect_timeout);
         if self.pools[pool.index()].servers[server.index()]
             .addresses
             .is_empty()
@@ -179,11 +178,9 @@ impl Proxy {
         }
         let pool = &self.pools[conn.pool.index()];
         if let Some(timeout) = pool.config.timeout {
-            if !conn.timed {
-                conn.timed = true;
-                self.timers.set(now + timeout, ConnId::Server(key));
-            }
+            self.watch(key, now + timeout);
         }
+        let conn = &self.servers[key];
         let stats = &self.stats.pools[conn.pool.index()].servers[conn.server.index()];
         stats.requests.add(1);
         stats.request_bytes.add(bytes);
@@ -326,9 +323,24 @@ impl Proxy {
         let fifo = std::mem::take(&mut conn.fifo);
         let queue = std::mem::take(&mut conn.queue);
         let unsent = std::mem::take(&mut conn.unsent);
-        let next = self.open(pool, server, place, now);
-        let next = &mut self.servers[next];
+        let oldest = fifo.front().map(|pending| pending.since);
+        let next_key = self.open(pool, server, place, now);
+        let next = &mut self.servers[next_key];
         (next.fifo, next.queue, next.unsent) = (fifo, queue, unsent);
+        let timeout = self.pools[pool.index()].config.timeout;
+        if let Some((oldest, timeout)) = oldest.zip(timeout) {
+            self.watch(next_key, oldest + timeout);
+        }
+    }
+
+    /// Sees that the connection is looked at when `due` comes, or before.
+    #[inline]
+    fn watch(&mut self, key: Key, due: Time) {
+        let conn = &mut self.servers[key];
+        if conn.due.is_none_or(|other| due < other) {
+            conn.due = Some(due);
+            self.timers.set(due, ConnId::Server(key));
+        }
     }
 
     fn answer_all(&mut self, key: Key, failed: &[Pending], reply: &[u8]) {
@@ -349,7 +361,10 @@ impl Proxy {
         let Some(conn) = self.servers.find_mut(key) else {
             return;
         };
-        conn.timed = false;
+        if conn.due.is_some_and(|due| due > now) {
+            return;
+        }
+        conn.due = None;
         let config = &self.pools[conn.pool.index()].config;
         let timeout = config.timeout;
         if was_connecting(conn.phase) {
@@ -358,9 +373,7 @@ impl Proxy {
                 self.fail_server_conn(key, &Failure::TimedOut, now);
                 return;
             }
-            conn.timed = true;
-            self.timers.set(due, ConnId::Server(key));
-            return;
+            self.watch(key, due);
         }
         if let Some(timeout) = timeout {
             self.expire_requests(key, timeout, now);
@@ -419,9 +432,8 @@ impl Proxy {
             .fifo
             .get(conn.tombstones)
             .map(|pending| pending.since + timeout);
-        conn.timed = true;
         let due = next.map_or(silent_until, |next| next.min(silent_until));
-        self.timers.set(due, ConnId::Server(key));
+        self.watch(key, due);
     }
 
     pub(super) fn server_stats(&self, pool: PoolIdx, server: ServerIdx) -> &ServerCounters {

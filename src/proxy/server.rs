@@ -63,8 +63,8 @@ pub(super) struct ServerConn {
     /// How many at the front of the FIFO have been answered with a time-out already.
     pub(super) tombstones: usize,
     pub(super) last_heard: Time,
-    /// Whether the timer knows this connection.
-    pub(super) timed: bool,
+    /// When the timer is to look at this connection; what it says at other times is out of date.
+    pub(super) due: Option<Time>,
     /// Which of the server's addresses it connects to.
     pub(super) attempt: usize,
 }
@@ -84,7 +84,7 @@ impl ServerConn {
             unsent: 0,
             tombstones: 0,
             last_heard: now,
-            timed: false,
+            due: None,
             attempt: 0,
         }
     }
