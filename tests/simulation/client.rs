@@ -347,6 +347,7 @@ impl World {
             if client.asked >= after {
                 if waits > 0 {
                     self.tally.count(Happening::ClientReset);
+                    self.somebody_else_comes(number);
                 }
                 trace!(self.now, "client {number} resets");
                 let wire = &mut self.links[id.0].to_proxy;

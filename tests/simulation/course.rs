@@ -18,6 +18,9 @@ use crate::world::World;
 /// more that was under way when the proxy said stop.
 const UNREAD_BYTES_MAX: usize = 2 << 20;
 
+/// In one run.
+const CLIENTS_MAX: usize = 25;
+
 /// Replies that the proxy makes itself are shorter than this.
 const OWN_REPLY_BYTES_MAX: usize = 128 << 10;
 
@@ -65,6 +68,23 @@ impl World {
         );
         self.schedule(client.plan.start, Event::ClientActs(number));
         self.clients.push(client);
+    }
+
+    /// A client has left while replies are due to it; the next one takes its place soon, maybe
+    /// before they come.
+    pub fn somebody_else_comes(&mut self, number: usize) {
+        if self.clients.len() >= CLIENTS_MAX || self.dice.percent(20) {
+            return;
+        }
+        let (pool, worker) = (self.clients[number].pool, self.clients[number].worker);
+        let mut dice = self.dice.fork();
+        let mut plan = Plan::new(&self.scenario.pools[pool], &mut dice);
+        plan.start = self.now + dice.micros(50, 600);
+        let mut asker = self.asker(self.clients.len(), pool);
+        let first = asker.authenticate(&mut dice);
+        let mut client = Client::new(pool, worker, plan, asker, dice);
+        client.prepare(first);
+        self.comes(client);
     }
 
     fn all_gone(&self) -> bool {
