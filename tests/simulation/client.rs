@@ -12,6 +12,7 @@ use crate::oracle::Answer;
 use crate::plan::BROKEN;
 use crate::plan::Ending;
 use crate::plan::Plan;
+use crate::plan::Taste;
 use crate::request::Expect;
 use crate::request::Request;
 use crate::tally::Happening;
@@ -22,6 +23,9 @@ use crate::workload::Asker;
 use crate::world::Event;
 use crate::world::LinkId;
 use crate::world::World;
+
+/// Requests that a client makes before it has written them.
+const UNWRITTEN_MAX: usize = 50;
 
 /// How far a client has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +62,8 @@ pub struct Client {
     burst_at: Time,
     reads_again_at: Time,
     rests_left: usize,
+    /// It stopped asking only because so much is not written yet.
+    goes_on: bool,
     last_word: bool,
     refused: bool,
 }
@@ -81,6 +87,7 @@ impl Client {
             burst_at: Time::ZERO,
             reads_again_at: Time::ZERO,
             rests_left: plan.rests,
+            goes_on: false,
             last_word: false,
             refused: false,
             plan,
@@ -220,19 +227,24 @@ impl World {
             if !client.refused && self.oracle.unanswered(number) >= client.plan.depth {
                 break;
             }
-            if client.written < client.stream && client.outgoing.len() > 50 {
+            if client.outgoing.len() > UNWRITTEN_MAX {
+                client.goes_on = true;
                 break;
             }
             let prepared = client.prepared.pop_front();
             let request = match prepared {
                 Some(request) => request,
-                None if client.plan.greedy => client.asker.crave(client.asked),
-                None => client.asker.ask(client.asked, &mut client.dice),
+                None => match client.plan.taste {
+                    Taste::Mixed => client.asker.ask(client.asked, &mut client.dice),
+                    Taste::Greedy => client.asker.crave(client.asked),
+                    Taste::Generous => client.asker.give(client.asked, &mut client.dice),
+                },
             };
             client.asked += 1;
             asked += 1;
             self.say(number, request);
-            if self.clients[number].plan.greedy && self.clients[number].rests_left > 0 {
+            let plan = &self.clients[number].plan;
+            if plan.taste == Taste::Greedy && self.clients[number].rests_left > 0 {
                 self.rest(number);
             }
         }
@@ -251,19 +263,24 @@ impl World {
     fn say(&mut self, number: usize, mut request: Request) {
         let client = &mut self.clients[number];
         let sent = Bytes::from(std::mem::take(&mut request.sent));
+        // What is broken is answered as soon as that is certain, maybe at its first byte.
+        let first_byte = client.stream + 1;
         client.stream += sent.len() as u64;
         client.outgoing.push_back(sent);
+        let end = match request.expect {
+            Expect::Broken(_) => first_byte,
+            _ => client.stream,
+        };
         if !client.refused {
             trace!(
                 self.now,
-                "client {number} asks {}: {}",
-                client.asked - 1,
+                "client {number} asks {}",
                 head(&request.args.join(&b' '))
             );
             if request.expect == Expect::Exact(crate::workload::NOAUTH.to_vec()) {
                 self.tally.count(Happening::ClientWithoutPassword);
             }
-            self.oracle.sent(number, request, client.stream);
+            self.oracle.sent(number, request, end);
         }
     }
 
@@ -284,7 +301,7 @@ impl World {
                 let reply = format!("-ERR Protocol error: {told}\r\n").into_bytes();
                 let request = Request {
                     sent: bytes.to_vec(),
-                    ..Request::local(&[b"broken"], Expect::Exact(reply))
+                    ..Request::local(&[b"broken"], Expect::Broken(reply))
                 };
                 self.say(number, request);
             }
@@ -329,6 +346,10 @@ impl World {
                 break;
             }
         }
+        let client = &mut self.clients[number];
+        if client.outgoing.is_empty() && std::mem::take(&mut client.goes_on) {
+            self.schedule(self.now, Event::ClientActs(number));
+        }
         self.land_at(id, true, arrivals);
     }
 
@@ -344,7 +365,7 @@ impl World {
         }
         let waits = self.oracle.unanswered(number);
         if let Ending::Reset(after) = client.plan.ending {
-            if client.asked >= after {
+            if client.asked >= after.min(client.plan.requests) {
                 if waits > 0 {
                     self.tally.count(Happening::ClientReset);
                     self.somebody_else_comes(number);

@@ -80,6 +80,8 @@ pub struct Link {
     pub touches: Vec<usize>,
     /// When bytes were last received, before the proxy said that it sends no more.
     pub last_received: Option<Time>,
+    /// A request was executed on it, so the proxy takes it for ready.
+    pub has_served: bool,
     /// It has brought what no server may send: the proxy is to close it at once.
     pub must_close: bool,
     /// The client is owed more than its limit, with so many requests on their way.
@@ -93,7 +95,7 @@ impl Link {
         // Servers are near, and slow only by a fault; clients may be anywhere.
         let (far, narrow) = match peer {
             Peer::Client(_) => (dice.percent(10), dice.below(10)),
-            Peer::Server { .. } => (false, 9),
+            Peer::Server { .. } => (false, dice.between(4, 9)),
         };
         let pace = Pace {
             delay: if far { (500, 5000) } else { (10, 150) },
@@ -101,7 +103,7 @@ impl Link {
         };
         let capacity = match narrow {
             0 => 200,
-            1..4 => 4096,
+            1..7 => 4096,
             _ => 64 << 10,
         };
         Link {
@@ -120,6 +122,7 @@ impl Link {
             was_parked: false,
             touches: Vec::new(),
             last_received: None,
+            has_served: false,
             must_close: false,
             over_limit: None,
             most_owed: 0,

@@ -23,6 +23,17 @@ pub enum Ending {
     Idle,
 }
 
+/// What a client asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taste {
+    /// A bit of everything.
+    Mixed,
+    /// The same large value again and again, without reading.
+    Greedy,
+    /// To take one large value after the other.
+    Generous,
+}
+
 /// One client's ways.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -38,8 +49,7 @@ pub struct Plan {
     /// It takes a few bytes at a time.
     pub sips: bool,
     pub byte_by_byte: bool,
-    /// It asks for a large value again and again, without reading.
-    pub greedy: bool,
+    pub taste: Taste,
     /// It closes so long after the proxy has.
     pub closes_late: bool,
 }
@@ -60,26 +70,26 @@ impl Plan {
             _ if pool.idle_timeout.is_some() && dice.percent(50) => Ending::Idle,
             _ => Ending::Reset(dice.between(0, requests)),
         };
-        let greedy = dice.percent(8);
-        let restful = greedy || dice.percent(15);
+        let taste = match dice.below(100) {
+            0..8 => Taste::Greedy,
+            8..20 => Taste::Generous,
+            _ => Taste::Mixed,
+        };
+        let restful = taste == Taste::Greedy || dice.percent(15);
+        let (requests, depth) = match taste {
+            Taste::Mixed => (requests, *dice.pick(&[1, 1, 2, 5, 20, 1000])),
+            _ => (dice.between(40, 120), 1000),
+        };
         Plan {
             start: Time::ZERO + dice.micros(0, ARRIVALS_END),
-            requests: if greedy {
-                dice.between(40, 120)
-            } else {
-                requests
-            },
-            depth: if greedy {
-                1000
-            } else {
-                *dice.pick(&[1, 1, 2, 5, 20, 1000])
-            },
+            requests,
+            depth,
             pause: *dice.pick(&[(0, 0), (0, 1000), (1000, 20_000), (1000, 200_000)]),
             ending,
             rests: if restful { dice.between(1, 2) } else { 0 },
             sips: dice.percent(10),
             byte_by_byte: dice.percent(6),
-            greedy,
+            taste,
             closes_late: dice.percent(10),
         }
     }
@@ -95,7 +105,7 @@ impl Plan {
             rests: 0,
             sips: false,
             byte_by_byte: false,
-            greedy: false,
+            taste: Taste::Mixed,
             closes_late: false,
         }
     }

@@ -11,6 +11,8 @@ pub enum Expect {
     Forwarded,
     /// These bytes.
     Exact(Vec<u8>),
+    /// It is none: these bytes, then the end.
+    Broken(Vec<u8>),
     /// The client's id: a number that is always the same, and nobody else's.
     ClientId,
     /// The time of day: an array of two.

@@ -30,6 +30,8 @@ pub struct Server {
     pub faults: Vec<Happening>,
     /// What will go wrong with the next request.
     pub armed: Vec<Happening>,
+    /// The fault by which it hangs when it has something to do.
+    pub hangs_next: Option<usize>,
 }
 
 impl Server {
@@ -84,14 +86,11 @@ impl World {
         let Some((pool, server)) = self.server_of(link) else {
             return;
         };
-        let state = &self.servers[pool][server];
-        let Some(conn) = state.conns.get(&link) else {
-            return;
-        };
-        if state.has(Happening::Stalled) || conn.ending.is_some() {
+        let conn = self.servers[pool][server].conns.get(&link);
+        if conn.is_none_or(|conn| conn.ending.is_some()) || self.hangs(pool, server) {
             return;
         }
-        let most = match state.has(Happening::SlowReads) {
+        let most = match self.servers[pool][server].has(Happening::SlowReads) {
             true => self.dice.between(1, 40),
             false => 64 << 10,
         };
@@ -182,6 +181,7 @@ impl World {
         let reply = Bytes::from(reply);
         execution.reply = reply.clone();
         self.oracle.executed(execution);
+        self.links[link.0].has_served = true;
         let Some(fault) = fault else {
             self.reply(link, reply);
             return true;

@@ -58,6 +58,10 @@ impl World {
                 // Until somebody asks for the name again, which a healthy connection never does.
                 self.oracle.touch(pool, server, fault, self.now);
             }
+            // It hangs over its work.
+            Happening::Stalled if self.dice.percent(70) => {
+                self.servers[pool][server].hangs_next = Some(number);
+            }
             Happening::Stalled
             | Happening::SlowReplies
             | Happening::SlowReads
@@ -73,6 +77,15 @@ impl World {
                 }
             }
         }
+    }
+
+    /// Whether a server, which is about to read a request, hangs instead.
+    pub fn hangs(&mut self, pool: usize, server: usize) -> bool {
+        if let Some(number) = self.servers[pool][server].hangs_next.take() {
+            self.tally.count(Happening::Stalled);
+            self.lasts(number, Happening::Stalled);
+        }
+        self.servers[pool][server].has(Happening::Stalled)
     }
 
     fn lasts(&mut self, number: usize, fault: Happening) {
@@ -101,6 +114,11 @@ impl World {
             _ => AFTERMATH,
         };
         self.oracle.end_touch(touch, self.now + aftermath);
+        if fault == Happening::Stalled && self.dice.percent(50) {
+            // It was dying.
+            self.tally.count(Happening::Killed);
+            self.close_all(pool, server, Happening::Killed);
+        }
         let faults = &mut self.servers[pool][server].faults;
         if let Some(at) = faults.iter().position(|other| *other == fault) {
             faults.remove(at);
@@ -120,9 +138,39 @@ impl World {
             let state = &mut self.servers[pool][server];
             state.faults.clear();
             state.armed.clear();
+            state.hangs_next = None;
             self.wake_server(pool, server);
             self.look_up_anyway(pool, server);
         }
+    }
+
+    /// A connection on which more is to be sent than there is room for may break just then, while
+    /// the rest is still unsent.
+    pub fn maybe_break(&mut self, link: LinkId) {
+        let Some((pool, server)) = self.server_of(link) else {
+            return;
+        };
+        let stalled = self.servers[pool][server].has(Happening::Stalled);
+        let (chance, most) = if stalled { (50, 100_000) } else { (1, 300) };
+        if !self.scenario.faults.is_empty() && self.dice.percent(chance) {
+            let end = self.now + self.dice.micros(0, most);
+            self.schedule(end, Event::Break(link));
+        }
+    }
+
+    pub fn break_link(&mut self, link: LinkId) {
+        let Some((pool, server)) = self.server_of(link) else {
+            return;
+        };
+        if self.servers[pool][server].conns.contains_key(&link) && self.faults_may_happen() {
+            self.tally.count(Happening::Reset);
+            self.touch_link(link, Happening::Reset);
+            self.server_closes(link, End::Reset);
+        }
+    }
+
+    fn faults_may_happen(&self) -> bool {
+        self.now < Time::ZERO + FAULTS_END
     }
 
     fn links_of(&self, pool: usize, server: usize) -> Vec<LinkId> {

@@ -164,11 +164,42 @@ impl World {
         socket.under_way -= 1;
         trace!(self.now, "{id:?} {:?} ends by {end:?}", link.peer);
         match end {
-            End::Fin => self.workers[worker].proxy.received_end(conn, self.now),
-            End::Reset => self.workers[worker]
-                .proxy
-                .failed(conn, libc::ECONNRESET, self.now),
+            End::Fin => self.ends(id, None),
+            End::Reset => self.ends(id, Some(libc::ECONNRESET)),
         }
+    }
+
+    /// The proxy hears of a connection's end.
+    fn ends(&mut self, id: LinkId, errno: Option<i32>) {
+        let (worker, conn) = (self.links[id.0].worker, self.links[id.0].conn);
+        let unsent = self.unsent(id);
+        let proxy = &mut self.workers[worker].proxy;
+        match errno {
+            None => proxy.received_end(conn, self.now),
+            Some(errno) => proxy.failed(conn, errno, self.now),
+        }
+        if unsent > 0 {
+            assert_eq!(
+                self.unsent(id),
+                unsent,
+                "requests that were not sent are lost"
+            );
+            self.tally.count(Happening::SentAgain);
+        }
+    }
+
+    /// How many requests wait to be sent on the only connection to a server that serves.
+    fn unsent(&self, id: LinkId) -> u64 {
+        let link = &self.links[id.0];
+        let Some((pool, server)) = self.server_of(id) else {
+            return 0;
+        };
+        let config = &self.config.pools[pool];
+        if config.server_connections.get() > 1 || !link.has_served {
+            return 0;
+        }
+        let stats = &self.workers[link.worker].stats.pools[pool].servers[server];
+        stats.in_queue.value()
     }
 
     fn receive_again(&mut self, id: LinkId) {
@@ -234,6 +265,7 @@ impl World {
         if step == 0 {
             outgoing.parked = true;
             link.was_parked = true;
+            self.maybe_break(id);
             return;
         }
         let arrivals = link
@@ -262,10 +294,10 @@ impl World {
         socket.under_way -= 1;
         // There may be room for more requests now.
         link.over_limit = None;
-        let proxy = &mut self.workers[worker].proxy;
-        if let Some(errno) = errno {
-            proxy.failed(conn, errno, self.now);
+        if errno.is_some() {
+            self.ends(id, errno);
         }
+        let proxy = &mut self.workers[worker].proxy;
         proxy.sent(conn, outgoing.batch, self.now);
         self.close_if_idle(id);
     }
@@ -419,7 +451,6 @@ impl World {
             self.workers[worker].proxy.closed(conn);
             return;
         };
-        self.look_for_unsent(worker, id);
         let link = &mut self.links[id.0];
         link.ended_by_proxy.get_or_insert(self.now);
         if let Some(socket) = &mut link.socket {
@@ -432,25 +463,6 @@ impl World {
             }
         }
         self.close_if_idle(id);
-    }
-
-    /// A connection that ends with unsent requests hands them to the next one.
-    fn look_for_unsent(&mut self, worker: usize, id: LinkId) {
-        let Some((pool, server)) = self.server_of(id) else {
-            return;
-        };
-        // With several connections, the others have unsent requests too.
-        let only = self.config.pools[pool].server_connections.get() == 1;
-        let unsent = self.workers[worker].stats.pools[pool].servers[server]
-            .in_queue
-            .value();
-        let was_open = self.links[id.0]
-            .socket
-            .as_ref()
-            .is_some_and(|socket| !socket.connecting);
-        if only && unsent > 0 && was_open {
-            self.tally.count(Happening::SentAgain);
-        }
     }
 
     /// The operations on a socket that is being closed complete, one after the other.

@@ -87,10 +87,7 @@ impl Asker {
                 .sent
                 .splice(0..0, dice.pick(&nothing).iter().copied());
         }
-        if !self.authenticated {
-            request = self.refused(request);
-        }
-        request
+        self.or_refused(request)
     }
 
     /// What a client says first when there is a password: the right one, a wrong one, or nothing.
@@ -121,7 +118,7 @@ impl Asker {
             number,
         };
         let key = own(self.client, 2);
-        let request = match number % 1000 {
+        let request = match number {
             0 | 1 => {
                 let mut value = mark.text();
                 value.resize(30_000, b'v');
@@ -134,6 +131,23 @@ impl Asker {
                 mark.decimal(),
             ]),
         };
+        self.or_refused(request)
+    }
+
+    /// One large value after the other.
+    pub fn give(&mut self, number: usize, dice: &mut Dice) -> Request {
+        let mark = Mark {
+            client: self.client,
+            number,
+        };
+        let mut value = mark.text();
+        value.resize(dice.between(500, 12_000), b'g');
+        let key = own(self.client, 2 + dice.below(3));
+        let request = self.put(vec![b"SET".to_vec(), key, value]);
+        self.or_refused(request)
+    }
+
+    fn or_refused(&self, request: Request) -> Request {
         if self.authenticated {
             request
         } else {

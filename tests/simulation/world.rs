@@ -69,6 +69,8 @@ pub enum Event {
     Fault(usize),
     /// It ends.
     Heal(usize),
+    /// A connection to a server breaks.
+    Break(LinkId),
     /// No fault from now on.
     AllHealed,
     /// Everything must be as if nothing had happened.
@@ -253,6 +255,7 @@ impl World {
             Event::LookedUp(pool, server) => self.looked_up(pool, server),
             Event::Fault(fault) => self.fault_begins(fault),
             Event::Heal(fault) => self.fault_ends(fault),
+            Event::Break(link) => self.break_link(link),
             Event::AllHealed => self.all_healed(),
             Event::Verify => self.verify(),
             Event::Drain => self.drain(),
