@@ -45,6 +45,7 @@ use crate::protocol::resp::Arg;
 use crate::stats::WorkerStats;
 
 pub use change::Change;
+pub use client::ClientLoad;
 pub use failure::Failure;
 pub use failure::RequestError;
 pub use fate::Fates;
@@ -376,6 +377,15 @@ impl Proxy {
     #[must_use]
     pub fn client_count(&self) -> usize {
         self.clients.slab.len()
+    }
+
+    /// What a client costs in memory now; `None` once it has gone.
+    #[must_use]
+    pub fn client_load(&self, conn: ConnId) -> Option<ClientLoad> {
+        match conn {
+            ConnId::Client(key) => self.clients.slab.find(key).map(Client::load),
+            ConnId::Server(_) => None,
+        }
     }
 
     /// Our own mistakes panic, in builds that can afford to look for them.
