@@ -9,6 +9,7 @@ use coremux::proxy::ConnId;
 use coremux::proxy::Output;
 use coremux::proxy::Proxy;
 use coremux::proxy::SocketAddress;
+use coremux::reactor::Entry;
 use coremux::stats::WorkerStats;
 
 use crate::link::Link;
@@ -318,7 +319,7 @@ impl World {
     /// A client has connected; whether it was admitted.
     pub fn accept(&mut self, worker: usize, pool: usize, client: usize) -> (LinkId, bool) {
         let pool = PoolIdx(u16::try_from(pool).expect("few pools"));
-        let admitted = self.admission.enter(pool);
+        let admitted = self.admission.enter(pool) == Entry::Admitted;
         let port = 10_000 + u16::try_from(client).expect("few clients");
         let peer = Some(std::net::SocketAddr::from(([127, 0, 0, 1], port)));
         let conn = self.workers[worker]

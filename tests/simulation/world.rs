@@ -163,7 +163,7 @@ impl World {
             servers: pools
                 .map(|pool| pool.servers.iter().map(|_| Server::default()).collect())
                 .collect(),
-            admission: Admission::new(&config),
+            admission: Admission::new(&config, None),
             control: Control::new(&config, workers.len()),
             oracle: Oracle::new(&config, workers.len()),
             workers,
