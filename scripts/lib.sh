@@ -9,6 +9,9 @@ EXIT_FAILED=1  # something was tried and was not as it should be
 EXIT_USAGE=2   # wrong arguments
 EXIT_MISSING=3 # cannot even begin: a program or a port cannot be had
 
+# Where cargo looks for who may be trusted.
+CERTIFICATES=/etc/ssl/certs/ca-certificates.crt
+
 # say TEXT: to the user, on stderr, so that stdout has only results.
 say() {
     printf '%s: %s\n' "$name" "$1" >&2
@@ -26,11 +29,20 @@ has() {
 }
 
 # install_missing PROGRAM=PACKAGE[,PACKAGE]...: installs the packages of those programs that are
-# not in PATH, with apt-get, through sudo when not root.
+# not in PATH (or, with a slash, not there), with apt-get, through sudo when not root.
 install_missing() {
     packages=
     for pair in "$@"; do
-        has "${pair%%=*}" || packages="$packages $(printf '%s' "${pair#*=}" | tr ',' ' ')"
+        case $pair in
+        /*) [ ! -e "${pair%%=*}" ] || continue ;;
+        esac
+        ! has "${pair%%=*}" || continue
+        for package in $(printf '%s' "${pair#*=}" | tr ',' ' '); do
+            case "$packages " in
+            *" $package "*) ;;
+            *) packages="$packages $package" ;;
+            esac
+        done
     done
     [ -n "$packages" ] || return 0
     command="apt-get install -y --no-install-recommends$packages"

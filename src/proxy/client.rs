@@ -170,6 +170,17 @@ pub(super) struct ClientLimits {
     pub(super) requests: usize,
 }
 
+/// What one client costs in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientLoad {
+    /// Bytes of replies that it has not taken yet.
+    pub owed_bytes: usize,
+    /// Bytes that were received from it and are no whole request yet, or one that must wait.
+    pub unread_bytes: usize,
+    /// Requests that await their replies.
+    pub requests_in_flight: usize,
+}
+
 /// What a reply is taken to have before the first has come: with it, 256 requests of a new client
 /// are on their way at once under a limit of 16 MiB.
 const FIRST_REPLY_BYTES: usize = 64 << 10;
@@ -207,7 +218,7 @@ impl Client {
     pub(super) fn has_room(&self, limits: ClientLimits) -> bool {
         let in_flight = self.pending.len();
         if in_flight == 0 {
-            return self.out.len() < limits.bytes;
+            return self.owed_bytes() < limits.bytes;
         }
         in_flight < limits.requests
             && in_flight.saturating_mul(self.reply_bytes) < limits.bytes
@@ -228,6 +239,17 @@ impl Client {
     /// Bytes of replies that it has not taken yet.
     pub(super) fn owed_bytes(&self) -> usize {
         self.out.len() + self.sending.bytes + self.ready_bytes
+    }
+
+    /// What it costs in memory.
+    pub(super) fn load(&self) -> ClientLoad {
+        let assembly = self.assembly.as_ref().map_or(0, |a| a.held_bytes());
+        let held: usize = self.held.iter().map(Bytes::len).sum();
+        ClientLoad {
+            owed_bytes: self.owed_bytes(),
+            unread_bytes: assembly + held,
+            requests_in_flight: self.requests_in_flight(),
+        }
     }
 
     /// Nothing is due to it any more.

@@ -4,10 +4,10 @@
 //! clock, a thread. Time is an argument, randomness is a seed: one seed gives one run.
 //! Lives on: every worker, one each.
 //!
-//! A request's way: [`requests`] cuts it and asks the command table what it is, [`fragment`]
-//! splits it if it must, the pool's router says where its keys live, [`server`] queues it and
-//! remembers who waits. The reply comes back through [`replies`], which pairs it, [`gather`],
-//! which joins fragments, and [`client`], which keeps the order.
+//! A request's way: `requests` cuts it and asks the command table what it is, `fragment`
+//! splits it if it must, the pool's router says where its keys live, `server` queues it and
+//! remembers who waits. The reply comes back through `replies`, which pairs it, `gather`,
+//! which joins fragments, and `client`, which keeps the order.
 //!
 //! Its owner calls, after every event or batch of events, [`Proxy::poll_output`] and
 //! [`Proxy::poll_transmit`] until they give nothing.
@@ -45,6 +45,7 @@ use crate::protocol::resp::Arg;
 use crate::stats::WorkerStats;
 
 pub use change::Change;
+pub use client::ClientLoad;
 pub use failure::Failure;
 pub use failure::RequestError;
 pub use fate::Fates;
@@ -376,6 +377,15 @@ impl Proxy {
     #[must_use]
     pub fn client_count(&self) -> usize {
         self.clients.slab.len()
+    }
+
+    /// What a client costs in memory now; `None` once it has gone.
+    #[must_use]
+    pub fn client_load(&self, conn: ConnId) -> Option<ClientLoad> {
+        match conn {
+            ConnId::Client(key) => self.clients.slab.find(key).map(Client::load),
+            ConnId::Server(_) => None,
+        }
     }
 
     /// Our own mistakes panic, in builds that can afford to look for them.

@@ -23,7 +23,7 @@ pub struct RouterSpec<'a> {
     pub tag: Option<HashTag>,
     /// How the 32 bits choose a server.
     pub distribution: Distribution,
-    /// Every configured server, live or not, in twemproxy's order ([`super::order`]); a
+    /// Every configured server, live or not, in twemproxy's order ([`super::order()`]); a
     /// [`ServerIdx`] counts in it. At most 65,535.
     pub servers: &'a [RouterServer<'a>],
 }

@@ -1,0 +1,197 @@
+//! The control plane: hears reports, decides fates, looks names up, and tells every worker.
+
+use coremux::base::PoolIdx;
+use coremux::base::ServerIdx;
+use coremux::base::Time;
+use coremux::config::Config;
+use coremux::config::HostPort;
+use coremux::config::ServerAddress;
+use coremux::proxy::Change;
+use coremux::proxy::Fates;
+use coremux::proxy::Report;
+use coremux::proxy::SocketAddress;
+
+use crate::tally::Happening;
+use crate::trace::trace;
+use crate::worker::DEAD_HOME;
+use crate::world::Event;
+use crate::world::World;
+
+/// As in the real one: not sooner after an answer is a name looked up again.
+const GAP: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// What is known of a name.
+#[derive(Debug, Default)]
+struct Name {
+    asked: bool,
+    answered_at: Option<Time>,
+    known: Vec<SocketAddress>,
+}
+
+/// What the process knows and its workers do not.
+#[derive(Debug)]
+pub struct Control {
+    fates: Fates,
+    /// By pool and server; `None` where the address needs no lookup.
+    names: Vec<Vec<Option<Name>>>,
+    /// Each worker reads its mail in order: when it has read the last.
+    mail: Vec<Time>,
+}
+
+impl Control {
+    pub fn new(config: &Config, workers: usize) -> Control {
+        let name = |address: &ServerAddress| match address {
+            ServerAddress::Tcp(HostPort::Name { .. }) => Some(Name::default()),
+            _ => None,
+        };
+        let pools = config.pools.iter();
+        Control {
+            fates: Fates::new(config),
+            names: pools
+                .map(|pool| pool.servers.iter().map(|s| name(&s.address)).collect())
+                .collect(),
+            mail: vec![Time::ZERO; workers],
+        }
+    }
+
+    pub fn has_name(&self, pool: usize, server: usize) -> bool {
+        self.names[pool][server].is_some()
+    }
+}
+
+fn ids(pool: usize, server: usize) -> (PoolIdx, ServerIdx) {
+    let narrow = |index: usize| u16::try_from(index).expect("few pools and servers");
+    (PoolIdx(narrow(pool)), ServerIdx(narrow(server)))
+}
+
+impl World {
+    fn tell_all(&mut self, change: &Change) {
+        for worker in 0..self.workers.len() {
+            let arrival = (self.now + self.dice.micros(5, 800)).max(self.control.mail[worker]);
+            self.control.mail[worker] = arrival;
+            self.schedule(arrival, Event::Mail(worker, change.clone()));
+        }
+    }
+
+    pub fn read_mail(&mut self, worker: usize, change: &Change) {
+        trace!(self.now, "worker {worker} hears {change:?}");
+        let routes = &mut self.oracle.routes[worker];
+        match change {
+            Change::Eject { pool, server } => {
+                routes[pool.index()].set_live(server.index(), false, self.now);
+            }
+            Change::Readmit { pool, server } => {
+                routes[pool.index()].set_live(server.index(), true, self.now);
+            }
+            _ => {}
+        }
+        self.workers[worker].proxy.apply(change, self.now);
+    }
+
+    pub fn hear(&mut self, report: Report) {
+        trace!(self.now, "control hears {report:?}");
+        let verdict = self.control.fates.hear(report);
+        let (Report::ServerFailed { pool, server } | Report::ServerAnswered { pool, server }) =
+            report;
+        if let Some(delay) = verdict.retry_after {
+            self.tally.count(Happening::Ejected);
+            self.schedule(self.now + delay, Event::Readmit(pool, server));
+        }
+        if let Some(change) = verdict.change {
+            self.tell_all(&change);
+        }
+    }
+
+    pub fn readmit(&mut self, pool: PoolIdx, server: ServerIdx) {
+        if let Some(change) = self.control.fates.readmit(pool, server) {
+            self.tally.count(Happening::Readmitted);
+            self.tell_all(&change);
+        }
+    }
+
+    // --- names ---
+
+    /// What is known before the first client comes.
+    pub fn look_up_first(&mut self) {
+        for (pool, server) in self.all_servers() {
+            if !self.control.has_name(pool, server) {
+                continue;
+            }
+            if self.dice.percent(70) {
+                self.looked_up(pool, server);
+            } else {
+                self.look_up_anyway(pool, server);
+            }
+        }
+    }
+
+    pub fn look_up_anyway(&mut self, pool: usize, server: usize) {
+        if let Some(name) = &mut self.control.names[pool][server] {
+            if !std::mem::replace(&mut name.asked, true) {
+                self.look_up(pool, server);
+            }
+        }
+    }
+
+    /// A worker wants an address.
+    pub fn name_wanted(&mut self, pool: usize, server: usize) {
+        let Some(name) = &mut self.control.names[pool][server] else {
+            return;
+        };
+        if std::mem::replace(&mut name.asked, true) {
+            return;
+        }
+        let since = name.answered_at.map_or(GAP, |at| self.now.since(at));
+        let begin = self.now + GAP.saturating_sub(since) + self.dice.micros(5, 300);
+        self.schedule(begin, Event::LookUp(pool, server));
+    }
+
+    pub fn look_up(&mut self, pool: usize, server: usize) {
+        let takes = match self.servers[pool][server].has(Happening::NameSlow) {
+            true => {
+                self.tally.count(Happening::NameSlow);
+                self.dice.millis(200, 900)
+            }
+            false => self.dice.micros(100, 3000),
+        };
+        self.schedule(self.now + takes, Event::LookedUp(pool, server));
+    }
+
+    pub fn looked_up(&mut self, pool: usize, server: usize) {
+        let state = &self.servers[pool][server];
+        let (home, unknown) = (state.home, state.has(Happening::NameUnknown));
+        let has_dead = state.has(Happening::DeadAddress);
+        let address = |home: u8| {
+            let narrow = |index: usize| u8::try_from(index).expect("few pools and servers");
+            SocketAddress::Tcp(([10, narrow(pool), narrow(server), home], 6379).into())
+        };
+        let Some(name) = &mut self.control.names[pool][server] else {
+            return;
+        };
+        name.asked = false;
+        name.answered_at = Some(self.now);
+        if unknown {
+            self.tally.count(Happening::NameUnknown);
+        } else {
+            name.known = match has_dead {
+                true => vec![address(DEAD_HOME), address(home)],
+                false => vec![address(home)],
+            };
+        }
+        let addresses = name.known.clone();
+        let (pool, server) = ids(pool, server);
+        self.tell_all(&Change::Addresses {
+            pool,
+            server,
+            addresses,
+        });
+    }
+
+    /// Every server, as pool and place.
+    pub fn all_servers(&self) -> Vec<(usize, usize)> {
+        let pools = self.servers.iter().enumerate();
+        pools
+            .flat_map(|(pool, servers)| (0..servers.len()).map(move |s| (pool, s)))
+            .collect()
+    }
+}

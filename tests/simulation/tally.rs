@@ -1,0 +1,172 @@
+//! What has happened, and how often: a kind of trouble that never came up has proved nothing.
+
+use std::fmt;
+
+macro_rules! happenings {
+    ($($(#[$doc:meta])* $name:ident,)+) => {
+        /// Everything that a run may bring about and that must have come up in some run.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Happening {
+            $($(#[$doc])* $name,)+
+        }
+
+        /// All of them, in the order of the report.
+        pub const ALL: &[Happening] = &[$(Happening::$name,)+];
+    };
+}
+
+happenings! {
+    // Faults of servers.
+    /// A connection is refused.
+    ConnectRefused,
+    /// The first of a name's addresses refuses, the next one serves.
+    DeadAddress,
+    /// Nobody answers a connection attempt.
+    ConnectSilent,
+    /// A router says that there is no way.
+    ConnectUnreachable,
+    /// The proxy's own system refuses a socket, before anything is sent.
+    ConnectFailsAtOnce,
+    /// The server dies, and its connections with it.
+    Killed,
+    /// It accepts, and neither reads nor answers for a while.
+    Stalled,
+    /// It answers late.
+    SlowReplies,
+    /// It reads a few bytes at a time.
+    SlowReads,
+    /// It closes within a reply.
+    ClosedMidReply,
+    /// It executes a request and closes without a reply.
+    ClosedBeforeReply,
+    /// It closes a connection on which nothing is asked.
+    ClosedIdle,
+    /// A connection is reset.
+    Reset,
+    /// It sends what is no reply.
+    Garbage,
+    /// It sends a reply that nobody asked for.
+    Unasked,
+    /// It says that it cannot serve now.
+    Transient,
+    /// It answers a part of a split request with a reply of the wrong kind.
+    BadFragment,
+    /// It does not take the password.
+    AuthRefused,
+    /// It does not have the database.
+    SelectRefused,
+    /// The network carries nothing for a while, neither way.
+    WireFrozen,
+    /// A server's name is not known.
+    NameUnknown,
+    /// The name server takes its time.
+    NameSlow,
+    /// A server is at another address from now on.
+    Moved,
+    // What clients do.
+    /// A client resets its connection while replies are due.
+    ClientReset,
+    /// It closes its sending half while replies are due.
+    ClientHalfClose,
+    /// It does not read for a while.
+    ClientStopsReading,
+    /// It sends byte by byte.
+    ClientByteByByte,
+    /// It sends a broken frame.
+    ClientBroken,
+    /// It says QUIT.
+    ClientQuit,
+    /// It gives a wrong password, or none.
+    ClientWithoutPassword,
+    /// There are too many already.
+    ClientRefused,
+    /// It says nothing for longer than it may.
+    ClientIdle,
+    /// All clients are told to go while replies are due.
+    Drained,
+    // What must have followed now and then.
+    /// A client was stopped, and went on.
+    ClientPaused,
+    /// A client had more bytes waiting than its limit.
+    OverLimit,
+    /// A request was split and joined again.
+    Gathered,
+    /// A request with keys on several servers was refused.
+    CrossServer,
+    /// A request was answered by the clock.
+    TimedOut,
+    /// A request was executed after its client had an error for it, or had gone.
+    LateReply,
+    /// A server was ejected.
+    Ejected,
+    /// It was readmitted.
+    Readmitted,
+    /// All servers of a pool were ejected at once, and a request was told so.
+    NoServer,
+    /// A request that had not been sent when its connection ended was sent on the next one.
+    SentAgain,
+    /// A send was taken in parts.
+    PartialSend,
+    /// A reply larger than 256 KiB reached its client.
+    LargeReply,
+}
+
+/// Counts of each.
+#[derive(Clone, Debug)]
+pub struct Tally {
+    counts: Vec<u64>,
+    /// Requests that got a reply.
+    pub replies: u64,
+    /// Error replies among them, made by the proxy because of a fault.
+    pub errors: u64,
+}
+
+impl Default for Tally {
+    fn default() -> Tally {
+        Tally {
+            counts: vec![0; ALL.len()],
+            replies: 0,
+            errors: 0,
+        }
+    }
+}
+
+impl Tally {
+    pub fn count(&mut self, what: Happening) {
+        self.counts[what as usize] += 1;
+    }
+
+    pub fn of(&self, what: Happening) -> u64 {
+        self.counts[what as usize]
+    }
+
+    pub fn add(&mut self, other: &Tally) {
+        for (sum, count) in self.counts.iter_mut().zip(&other.counts) {
+            *sum += count;
+        }
+        self.replies += other.replies;
+        self.errors += other.errors;
+    }
+
+    /// What has never happened.
+    pub fn missing(&self) -> Vec<Happening> {
+        ALL.iter()
+            .copied()
+            .filter(|what| self.of(*what) == 0)
+            .collect()
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{} replies, {} of them errors",
+            self.replies, self.errors
+        )?;
+        for what in ALL {
+            writeln!(f, "{:>9} {what:?}", self.of(*what))?;
+        }
+        Ok(())
+    }
+}

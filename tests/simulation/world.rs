@@ -1,0 +1,397 @@
+//! The world: virtual time, what happens next, and everybody in it.
+//!
+//! Owns: the queue of events. One pass takes all that is due at one time, hands it to whom it
+//! concerns, and lets every worker act, as a turn of the reactor's loop does.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use coremux::base::PoolIdx;
+use coremux::base::ServerIdx;
+use coremux::base::Time;
+use coremux::base::WorkerIdx;
+use coremux::config::Config;
+use coremux::proxy::Change;
+use coremux::proxy::ConnId;
+use coremux::proxy::Proxy;
+use coremux::proxy::ProxySetup;
+use coremux::proxy::Report;
+use coremux::proxy::SocketAddress;
+use coremux::reactor::Admission;
+use coremux::stats::PoolShape;
+use coremux::stats::Shape;
+use coremux::stats::WorkerStats;
+
+use crate::client::Client;
+use crate::control::Control;
+use crate::dice::Dice;
+use crate::link::Link;
+use crate::link::Peer;
+use crate::oracle::Oracle;
+use crate::scenario::Scenario;
+use crate::server::Server;
+use crate::tally::Happening;
+use crate::tally::Tally;
+use crate::trace::trace;
+use crate::wire::End;
+use crate::worker::Worker;
+
+/// A link's place among all that there ever were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LinkId(pub usize);
+
+/// What may happen next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Something arrives at one end of a wire.
+    Land {
+        link: LinkId,
+        at_proxy: bool,
+    },
+    Receive(LinkId),
+    ReceiveCancelled(LinkId),
+    Send(LinkId),
+    Connected(LinkId, i32),
+    AllCancelled(LinkId),
+    ClientActs(usize),
+    ServerReads(LinkId),
+    ServerWrites(LinkId),
+    /// The control plane hears a worker's report.
+    Hear(Report),
+    /// A worker reads what the control plane tells it.
+    Mail(usize, Change),
+    Readmit(PoolIdx, ServerIdx),
+    LookUp(usize, usize),
+    LookedUp(usize, usize),
+    /// A fault of the scenario begins.
+    Fault(usize),
+    /// It ends.
+    Heal(usize),
+    /// A connection to a server breaks.
+    Break(LinkId),
+    /// No fault from now on.
+    AllHealed,
+    /// Everything must be as if nothing had happened.
+    Verify,
+    Drain,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Scheduled {
+    time: Time,
+    number: u64,
+    event: Event,
+}
+
+impl Ord for Scheduled {
+    fn cmp(&self, other: &Scheduled) -> std::cmp::Ordering {
+        (self.time, self.number).cmp(&(other.time, other.number))
+    }
+}
+
+impl PartialOrd for Scheduled {
+    fn partial_cmp(&self, other: &Scheduled) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Everything.
+#[derive(Debug)]
+pub struct World {
+    pub now: Time,
+    pub dice: Dice,
+    pub config: Arc<Config>,
+    pub scenario: Scenario,
+    pub workers: Vec<Worker>,
+    pub admission: Admission,
+    pub links: Vec<Link>,
+    pub clients: Vec<Client>,
+    /// By pool.
+    pub servers: Vec<Vec<Server>>,
+    pub control: Control,
+    pub oracle: Oracle,
+    pub tally: Tally,
+    pub verifying: bool,
+    /// Faults that last: their number, what they do, and the touch.
+    pub lasting: Vec<(usize, Happening, usize)>,
+    queue: BinaryHeap<Reverse<Scheduled>>,
+    scheduled: u64,
+}
+
+/// More passes than this at one time is a loop that goes nowhere.
+const PASSES_MAX: usize = 20_000;
+
+impl World {
+    pub fn new(seed: u64) -> World {
+        let mut dice = Dice::new(seed);
+        let scenario = Scenario::new(&mut dice);
+        let parsed = Config::parse(&scenario.config, "simulation.yml");
+        let config = Arc::new(parsed.unwrap_or_else(|error| panic!("{error}")));
+        let shape = Shape {
+            pools: config
+                .pools
+                .iter()
+                .map(|pool| PoolShape {
+                    name: Arc::clone(&pool.name),
+                    servers: pool.servers.iter().map(|s| Arc::clone(&s.name)).collect(),
+                })
+                .collect(),
+        };
+        let workers = (0..scenario.workers).map(|worker| {
+            let stats = Arc::new(WorkerStats::new(&shape));
+            Worker {
+                proxy: Proxy::new(ProxySetup {
+                    config: Arc::clone(&config),
+                    stats: Arc::clone(&stats),
+                    worker: WorkerIdx(worker),
+                    workers: scenario.workers,
+                    seed: dice.seed(),
+                    epoch: Duration::from_secs(1_700_000_000),
+                    process: 1,
+                }),
+                stats,
+                sockets: std::collections::BTreeMap::new(),
+                drained_at: None,
+            }
+        });
+        let workers: Vec<Worker> = workers.collect();
+        let pools = config.pools.iter();
+        World {
+            now: Time::ZERO,
+            servers: pools
+                .map(|pool| pool.servers.iter().map(|_| Server::default()).collect())
+                .collect(),
+            admission: Admission::new(&config, None),
+            control: Control::new(&config, workers.len()),
+            oracle: Oracle::new(&config, workers.len()),
+            workers,
+            config,
+            scenario,
+            dice,
+            links: Vec::new(),
+            clients: Vec::new(),
+            tally: Tally::default(),
+            verifying: false,
+            lasting: Vec::new(),
+            queue: BinaryHeap::new(),
+            scheduled: 0,
+        }
+    }
+
+    /// Lives through the whole scenario.
+    ///
+    /// # Panics
+    /// When anything is not as it must be.
+    pub fn run(mut self) -> Tally {
+        trace!(self.now, "{}", self.scenario.config);
+        self.begin();
+        for worker in 0..self.workers.len() {
+            self.workers[worker].proxy.start(self.now);
+            self.act_and_transmit(worker);
+        }
+        let mut passes = 0;
+        while let Some(next) = self.next_time() {
+            passes = if next > self.now { 0 } else { passes + 1 };
+            assert!(passes < PASSES_MAX, "the loop turns and time stands still");
+            self.now = self.now.max(next);
+            assert!(
+                self.now < self.scenario.deadline(),
+                "the run does not end: {}",
+                self.stuck()
+            );
+            self.pass();
+        }
+        self.check_the_end();
+        self.tally
+    }
+
+    fn next_time(&self) -> Option<Time> {
+        let event = self.queue.peek().map(|Reverse(scheduled)| scheduled.time);
+        let timeouts = self
+            .workers
+            .iter()
+            .filter_map(|worker| worker.proxy.next_timeout());
+        event.into_iter().chain(timeouts).min()
+    }
+
+    fn pass(&mut self) {
+        let last = self.scheduled;
+        while let Some(Reverse(next)) = self.queue.peek() {
+            // What follows from this pass is for the next one.
+            if next.time > self.now || next.number > last {
+                break;
+            }
+            if let Some(Reverse(next)) = self.queue.pop() {
+                self.handle(next.event);
+            }
+        }
+        for worker in 0..self.workers.len() {
+            let proxy = &mut self.workers[worker].proxy;
+            if proxy.next_timeout().is_some_and(|next| next <= self.now) {
+                proxy.handle_timeout(self.now);
+            }
+            self.act_and_transmit(worker);
+        }
+        self.check_limits();
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Land { link, at_proxy } => self.land(link, at_proxy),
+            Event::Receive(link) => self.receive(link),
+            Event::ReceiveCancelled(link) => self.receive_cancelled(link),
+            Event::Send(link) => self.send(link),
+            Event::Connected(link, errno) => self.connected(link, errno),
+            Event::AllCancelled(link) => self.all_cancelled(link),
+            Event::ClientActs(client) => self.client_acts(client),
+            Event::ServerReads(link) => self.server_reads(link),
+            Event::ServerWrites(link) => self.server_writes(link),
+            Event::Hear(report) => self.hear(report),
+            Event::Mail(worker, change) => self.read_mail(worker, &change),
+            Event::Readmit(pool, server) => self.readmit(pool, server),
+            Event::LookUp(pool, server) => self.look_up(pool, server),
+            Event::LookedUp(pool, server) => self.looked_up(pool, server),
+            Event::Fault(fault) => self.fault_begins(fault),
+            Event::Heal(fault) => self.fault_ends(fault),
+            Event::Break(link) => self.break_link(link),
+            Event::AllHealed => self.all_healed(),
+            Event::Verify => self.verify(),
+            Event::Drain => self.drain(),
+        }
+    }
+
+    pub fn schedule(&mut self, time: Time, event: Event) {
+        self.scheduled += 1;
+        self.queue.push(Reverse(Scheduled {
+            time,
+            number: self.scheduled,
+            event,
+        }));
+    }
+
+    // --- wires ---
+
+    /// Schedules arrivals at one end of a link.
+    pub fn land_at(&mut self, link: LinkId, at_proxy: bool, times: impl IntoIterator<Item = Time>) {
+        for time in times {
+            self.schedule(time, Event::Land { link, at_proxy });
+        }
+    }
+
+    fn land(&mut self, id: LinkId, at_proxy: bool) {
+        let link = &mut self.links[id.0];
+        let gone = if at_proxy {
+            link.socket.is_none()
+        } else {
+            link.peer_gone
+        };
+        let wire = if at_proxy {
+            &mut link.to_proxy
+        } else {
+            &mut link.to_peer
+        };
+        if !wire.land(self.now, &mut self.dice) {
+            return;
+        }
+        if gone {
+            // Nobody reads this any more: the kernel answers with a reset.
+            let bytes = !wire.read(usize::MAX).is_empty();
+            let back = if at_proxy {
+                &mut link.to_peer
+            } else {
+                &mut link.to_proxy
+            };
+            if bytes && back.end != Some(End::Reset) {
+                let arrival = back.finish(End::Reset, self.now, &mut self.dice);
+                self.land_at(id, !at_proxy, arrival);
+            }
+            return;
+        }
+        match (at_proxy, link.peer) {
+            (true, _) => {
+                if link.to_proxy.end == Some(End::Reset) {
+                    self.proxy_has_room(id);
+                }
+                self.receive(id);
+            }
+            (false, Peer::Client(client)) => self.client_acts(client),
+            (false, Peer::Server { .. }) => self.server_reads(id),
+        }
+    }
+
+    /// The proxy has read: its peer may write on.
+    pub fn peer_has_room(&mut self, link: LinkId) {
+        let next = match self.links[link.0].peer {
+            Peer::Client(client) => Event::ClientActs(client),
+            Peer::Server { .. } => Event::ServerWrites(link),
+        };
+        self.schedule(self.now, next);
+    }
+
+    pub fn server_of(&self, link: LinkId) -> Option<(usize, usize)> {
+        match self.links[link.0].peer {
+            Peer::Server { pool, server } => Some((pool, server)),
+            Peer::Client(_) => None,
+        }
+    }
+
+    /// Whose address it is: pool, server, and which of the server's homes.
+    pub fn locate(&self, address: &SocketAddress) -> (usize, usize, u8) {
+        let SocketAddress::Tcp(std::net::SocketAddr::V4(address)) = address else {
+            panic!("a server is looked for at {address:?}");
+        };
+        let [_, pool, server, home] = address.ip().octets();
+        (usize::from(pool), usize::from(server), home)
+    }
+
+    /// A fault touches a server for as long as the proxy keeps this connection.
+    pub fn touch_link(&mut self, link: LinkId, fault: Happening) {
+        if let Some((pool, server)) = self.server_of(link) {
+            trace!(self.now, "fault {fault:?} at {pool}.{server} on {link:?}");
+            let touch = self.oracle.touch(pool, server, fault, self.now);
+            if self.links[link.0].socket.is_some() {
+                self.links[link.0].touches.push(touch);
+            } else {
+                self.oracle.end_touch(touch, self.now);
+            }
+        }
+    }
+
+    pub fn end_link_touches(&mut self, link: LinkId) {
+        for touch in std::mem::take(&mut self.links[link.0].touches) {
+            self.oracle.end_touch(touch, self.now);
+        }
+    }
+
+    /// Whether a fault was prepared for the next connection to this server; it is used up.
+    pub fn take_fault(&mut self, pool: usize, server: usize, fault: Happening) -> bool {
+        let faults = &mut self.servers[pool][server].faults;
+        let found = faults.iter().position(|other| *other == fault);
+        if let Some(found) = found {
+            faults.remove(found);
+            self.tally.count(fault);
+        }
+        found.is_some()
+    }
+
+    /// Which of a worker's connections are clients', with their limit.
+    pub fn client_links(&self) -> Vec<(LinkId, usize)> {
+        let open = self
+            .workers
+            .iter()
+            .flat_map(|worker| worker.sockets.values());
+        open.filter_map(|link| match self.links[link.0].conn {
+            ConnId::Client(_) => match self.links[link.0].peer {
+                Peer::Client(client) => {
+                    let pool = self.clients[client].pool;
+                    Some((*link, self.config.pools[pool].client_output_limit))
+                }
+                Peer::Server { .. } => None,
+            },
+            ConnId::Server(_) => None,
+        })
+        .collect()
+    }
+}
