@@ -273,6 +273,34 @@ fn a_server_that_closes_or_resets_in_a_reply_is_connected_to_again() {
 }
 
 #[test]
+fn a_server_that_closes_whatever_connects_costs_errors_and_no_storm() {
+    let fake = FakeServer::start(drop);
+    let pools = [
+        Pool::new("plain").server(fake.address()),
+        // It closes before it has answered the greeting.
+        Pool::new("greeted")
+            .server(fake.address())
+            .with("redis_db", 1),
+    ];
+    let proxy = Proxy::coremux_with(&["--cores", "1"], &pools);
+    for pool in ["plain", "greeted"] {
+        let before = fake.connections();
+        let mut client = proxy.client(pool);
+        let requests = (0..500).map(|n| ["GET".to_owned(), n.to_string()]);
+        for reply in client.pipeline(requests) {
+            assert!(matches!(reply, Reply::Error(_)), "{reply:?}");
+        }
+        for _ in 0..50 {
+            let reply = client.call(["GET", "key"]);
+            assert!(matches!(reply, Reply::Error(_)), "{reply:?}");
+        }
+        // One for each request that found none, not one for each of a pipeline.
+        let made = fake.connections() - before;
+        assert!(made <= 70, "{pool}: {made} connections");
+    }
+}
+
+#[test]
 fn a_reply_in_the_smallest_pieces_is_whole_in_the_end() {
     let stand = Stand::start(4, |mut conn| {
         while let Some(request) = conn.request() {

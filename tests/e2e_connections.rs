@@ -15,6 +15,7 @@ use support::Proxy;
 use support::Redis;
 use support::Reply;
 use support::eventually;
+use support::resident_bytes;
 use support::value;
 
 const TOO_MANY: &str = "ERR max number of clients reached";
@@ -245,6 +246,45 @@ fn connections_are_made_before_the_first_request_if_the_pool_says_so() {
         Reply::ok()
     );
     assert_eq!(clients_of(&servers[0]), 2);
+}
+
+#[test]
+fn thousands_of_clients_cost_a_few_kilobytes_each_also_with_half_a_request() {
+    let servers = Redis::fleet(2);
+    let mut proxy = Proxy::coremux(&[Pool::over("alpha", &servers)]);
+    let before = resident_bytes(proxy.process());
+    let mut clients: Vec<Client> = (0..3_000).map(|_| proxy.client("alpha")).collect();
+    for client in &mut clients {
+        client.send(["SET", "key", "value"]);
+    }
+    for client in &mut clients {
+        assert_eq!(client.read(), Reply::ok());
+    }
+    let each = |proxy: &mut Proxy| resident_bytes(proxy.process()).saturating_sub(before) / 3_000;
+    assert!(
+        each(&mut proxy) < 8 << 10,
+        "{} bytes for an idle client",
+        each(&mut proxy)
+    );
+    for client in &mut clients {
+        client.send_raw(b"*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$2000\r\nhalf of a value");
+    }
+    let mut other = proxy.client("alpha");
+    for _ in 0..200 {
+        assert_eq!(other.call(["GET", "key"]), Reply::bulk("value"));
+    }
+    assert!(
+        each(&mut proxy) < 12 << 10,
+        "{} bytes for half a request",
+        each(&mut proxy)
+    );
+    for client in &mut clients {
+        client.send_raw(&[b'x'; 1985]);
+        client.send_raw(b"\r\n");
+    }
+    for client in &mut clients {
+        assert_eq!(client.read(), Reply::ok());
+    }
 }
 
 /// The timers that `ss` shows for the connections of a process from or to a port.

@@ -135,6 +135,37 @@ fn a_large_reply_reaches_a_client_that_has_ended() {
 }
 
 #[test]
+fn a_client_that_was_stopped_and_has_ended_gets_every_reply() {
+    let servers = Redis::fleet(2);
+    let pool = Pool::over("alpha", &servers).with("client_output_limit", 100_000);
+    let proxy = Proxy::coremux(&[pool]);
+    let large = value("large", 1, 2_000);
+    let mut client = proxy.client("alpha");
+    assert_eq!(client.call([&b"SET"[..], b"large", &large]), Reply::ok());
+    let own = |n: u64| value("own", n, 500);
+    let mut bytes = Vec::new();
+    for n in 0..20_000 {
+        encode(&mut bytes, ["GET", "large"]);
+        encode(&mut bytes, [b"ECHO".to_vec(), own(n)]);
+    }
+    let mut writer = client.writer();
+    std::thread::scope(|scope| {
+        // All of it, and the end, before a reply is read; what does not fit waits.
+        let sending = scope.spawn(|| {
+            std::io::Write::write_all(&mut writer, &bytes).unwrap();
+            writer.end();
+        });
+        let mut client = client;
+        for n in 0..20_000 {
+            assert!(client.read() == Reply::Bulk(large.clone()));
+            assert!(client.read() == Reply::Bulk(own(n)), "reply {n}");
+        }
+        sending.join().unwrap();
+        assert_eq!(client.read_to_end().unwrap(), b"");
+    });
+}
+
+#[test]
 fn a_shell_pipe_into_netcat_prints_the_replies() {
     let (_servers, proxy) = stand();
     let address = proxy.address("alpha");

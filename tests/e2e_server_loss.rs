@@ -241,6 +241,32 @@ fn a_server_that_fails_is_ejected_and_its_keys_move_and_come_back() {
 }
 
 #[test]
+fn ejection_and_return_under_load_mix_nothing() {
+    let mut stand = Stand::start(|pool| {
+        pool.with("auto_eject_hosts", true)
+            .with("server_retry_timeout", 300)
+            .with("timeout", 200)
+            .with("server_connections", 2)
+    });
+    let load = Load::start_with_errors(stand.proxy.address("alpha"), 16, 3);
+    for round in 0..10 {
+        let server = &mut stand.servers[round % 3];
+        load.goes_on(300);
+        if round % 2 == 0 {
+            server.kill();
+            load.goes_on(300);
+            server.restart();
+        } else {
+            server.process().signal("STOP");
+            load.goes_on(300);
+            server.process().signal("CONT");
+        }
+    }
+    load.end();
+    assert!(stand.proxy.numbers().pool("alpha", "server_ejects") > 0);
+}
+
+#[test]
 fn with_every_server_ejected_there_is_an_error_and_afterwards_service() {
     let mut stand = Stand::start(|pool| {
         pool.with("auto_eject_hosts", true)

@@ -224,6 +224,10 @@ fn numbers_read_under_load_only_grow_and_are_exact_at_the_end() {
         (sum(&stats, "in_queue") + sum(&stats, "out_queue") == 0).then_some(stats)
     });
     assert_eq!(sum(&end, "requests"), sum(&end, "responses"));
+    assert!(
+        end.pool("alpha", "fragments") > 0,
+        "the load has requests that are split"
+    );
     let at_servers: i64 = servers[..2].iter().map(executed).sum();
     assert_eq!(
         sum(&end, "requests"),

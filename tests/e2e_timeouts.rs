@@ -4,7 +4,12 @@
 
 mod support;
 
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
+
+use coremux::base::Random;
 
 use support::Client;
 use support::FakeServer;
@@ -15,6 +20,7 @@ use support::Redis;
 use support::Reply;
 use support::eventually;
 use support::now;
+use support::value;
 
 const TIMED_OUT: &str = "ERR Connection timed out";
 
@@ -195,6 +201,78 @@ fn a_stall_under_load_mixes_nothing() {
     }
     load.goes_on(2_000);
     load.end();
+}
+
+/// Tells other threads to end when it is dropped.
+struct EndsWithThis<'a>(&'a AtomicBool);
+
+impl Drop for EndsWithThis<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Large values: a stall finds them half sent, and half received.
+#[test]
+fn stalls_in_the_middle_of_large_values_mix_nothing() {
+    let stand = Stand::start();
+    let length = |n: u64| [10, 3_000, 200_000, 2_000_000][usize::try_from(n).unwrap() % 4];
+    let ended = AtomicBool::new(false);
+    let good = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for number in 0..6 {
+            let (stand, ended, good) = (&stand, &ended, &good);
+            scope.spawn(move || {
+                let mut client = stand.client();
+                let keys = stand.keys.each_ref().map(|key| format!("{key}:{number}"));
+                let mut random = Random::new(number);
+                let mut last = 0;
+                while !ended.load(Ordering::Relaxed) {
+                    let mut requests: Vec<Vec<Vec<u8>>> = Vec::new();
+                    for key in &keys {
+                        last += 1 + random.below(4);
+                        let value = value(key, last, length(last));
+                        requests.push(vec![b"SET".to_vec(), key.clone().into_bytes(), value]);
+                        requests.push(vec![b"GET".to_vec(), key.clone().into_bytes()]);
+                    }
+                    let mget = ["MGET", &keys[0], &keys[1], &keys[2]];
+                    requests.push(mget.iter().map(|arg| arg.as_bytes().to_vec()).collect());
+                    let replies = client.pipeline(&requests);
+                    let is_one_of = |key: &str, reply: &Reply| match reply {
+                        Reply::Error(_) | Reply::Null => true,
+                        Reply::Bulk(bytes) => (1..=last).rev().any(|n| {
+                            bytes.starts_with(format!("{key}={n};").as_bytes())
+                                && *bytes == value(key, n, length(n))
+                        }),
+                        _ => false,
+                    };
+                    for (key, pair) in keys.iter().zip(replies.chunks(2)) {
+                        assert!(pair[0] == Reply::ok() || matches!(pair[0], Reply::Error(_)));
+                        assert!(is_one_of(key, &pair[1]), "{key}");
+                    }
+                    if let Reply::Array(values) = &replies[6] {
+                        let all = keys.iter().zip(values);
+                        assert!(all.into_iter().all(|(key, value)| is_one_of(key, value)));
+                        good.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+        // Also when this fails: or the others would go on for ever.
+        let _end = EndsWithThis(&ended);
+        let mut random = Random::new(100);
+        for _ in 0..8 {
+            let until = good.load(Ordering::Relaxed) + 3;
+            eventually("clients are answered", || {
+                (good.load(Ordering::Relaxed) >= until).then_some(())
+            });
+            let place = usize::try_from(random.below(3)).unwrap();
+            stand.servers[place].process().signal("STOP");
+            // Shorter and longer than the timeout, and than what a connection is given up after.
+            std::thread::sleep(Duration::from_millis(100 + random.below(1100)));
+            stand.servers[place].process().signal("CONT");
+        }
+    });
 }
 
 #[test]

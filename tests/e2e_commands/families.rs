@@ -444,5 +444,45 @@ const MISTAKES: &str = r#"
     GEOADD {m}g 1
     SETBIT {m}string x 1
     LPOP {m}list notanumber
+    XREAD STREAMS
+    XREAD STREAMS {m}k
+    XREAD STREAMS {m}a {m}b 0
+    XREAD COUNT x STREAMS {m}k 0
+    XREAD {m}k 0
+    XREADGROUP GROUP g
+    XREADGROUP STREAMS {m}k 0
+    XREADGROUP GROUP g c STREAMS
+    SORT {m}list STORE
+    SORT {m}list BY
+    GEORADIUS {m}k 1 1 1 m STORE
+    MSET {m}a b c
+    MSETNX {m}a b c
+    BITOP NOT
+    BITOP NOT {m}d
+    BITOP NOT {m}d {m}s {m}s
+    OBJECT ENCODING
+    OBJECT ENCODING {m}a b
+    COPY {m}a
+    COPY {m}a {m}b DB x
+    LMPOP 1 {m}k
+    LMPOP 1 {m}k UP
+    LMPOP 01 {m}k LEFT
+    LMPOP +1 {m}k LEFT
+    ZUNION 4294967297 {m}k
+    ZUNION 18446744073709551617 {m}k
+    ZINTERCARD -1 {m}k
+    SINTERCARD 1.0 {m}k
+    EVAL "return 1" 4294967297 {m}k
+    EVAL "return 1" 01 {m}k
+    GETEX {m}k EX
+    LCS {m}a {m}b c
+    XGROUP CREATE {m}k
+    XGROUP NONSENSE {m}k
+    XINFO STREAM
+    MEMORY USAGE {m}k SAMPLES
+    MEMORY NONSENSE
+    PFMERGE
+    SUNIONSTORE {m}d
+    georadiuXbymember {m}k m 1 m
     GET {m}string
 "#;

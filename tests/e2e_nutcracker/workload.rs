@@ -215,7 +215,8 @@ impl Workload {
                 self.below(5),
                 ["a", "b"][usize::from(self.below(2) == 0)]
             ),
-            _ => format!("{kind}{}", self.below(8)),
+            // Far apart, so that they live on several servers.
+            _ => format!("{kind}{:x}", Random::new(self.below(8)).next_u64()),
         }
     }
 

@@ -21,6 +21,27 @@ pub struct Client {
     stream: BufReader<Stream>,
 }
 
+/// A second handle on a connection, for another thread that writes while one reads.
+#[derive(Debug)]
+pub struct Writer(Stream);
+
+impl Writer {
+    /// Says that nothing more will be sent.
+    pub fn end(self) {
+        self.0.shutdown_write();
+    }
+}
+
+impl Write for Writer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
 #[derive(Debug)]
 enum Stream {
     Tcp(TcpStream),
@@ -156,8 +177,8 @@ impl Client {
     }
 
     /// A second handle on the same connection, which writes.
-    pub fn writer(&self) -> impl Write + Send + use<> {
-        self.stream.get_ref().try_clone()
+    pub fn writer(&self) -> Writer {
+        Writer(self.stream.get_ref().try_clone())
     }
 
     /// The port that it has on this host.
@@ -197,11 +218,7 @@ impl Client {
 
     /// Says that nothing more will be sent; replies can still be read.
     pub fn shutdown_write(&self) {
-        match self.stream.get_ref() {
-            Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
-            Stream::Unix(stream) => stream.shutdown(Shutdown::Write),
-        }
-        .unwrap();
+        self.stream.get_ref().shutdown_write();
     }
 }
 
@@ -218,6 +235,14 @@ pub fn encode<A: AsRef<[u8]>>(bytes: &mut Vec<u8>, command: impl IntoIterator<It
 }
 
 impl Stream {
+    fn shutdown_write(&self) {
+        match self {
+            Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Stream::Unix(stream) => stream.shutdown(Shutdown::Write),
+        }
+        .unwrap();
+    }
+
     fn try_clone(&self) -> Stream {
         match self {
             Stream::Tcp(stream) => Stream::Tcp(stream.try_clone().unwrap()),

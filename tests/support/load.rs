@@ -147,7 +147,10 @@ impl Actor {
     }
 
     fn key(&mut self) -> String {
-        format!("{}:{}", self.name, self.random.below(self.plan.keys))
+        // Far apart: keys that differ in a digit would live on one server, and never be split.
+        let number = self.random.below(self.plan.keys);
+        let spread = Random::new(number).next_u64();
+        format!("{}:{spread:x}", self.name)
     }
 
     fn next_value(&mut self, key: &str) -> Vec<u8> {
