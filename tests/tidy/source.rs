@@ -22,7 +22,7 @@ const LINES_MAX: usize = 600;
 /// Files that are longer, how long they may be, and why.
 const LONG: &[(&str, usize, &str)] = &[(
     "src/reactor/worker.rs",
-    750,
+    800,
     "one pass of the loop: each kind of completion is a few lines that need all of the worker",
 )];
 
