@@ -80,6 +80,8 @@ pub struct Link {
     pub touches: Vec<usize>,
     /// When bytes were last received, before the proxy said that it sends no more.
     pub last_received: Option<Time>,
+    /// It has brought, or will bring, what ends it by right: no reply, or a refused greeting.
+    pub is_bad: bool,
     /// A request was executed on it, so the proxy takes it for ready.
     pub has_served: bool,
     /// It has brought what no server may send: the proxy is to close it at once.
@@ -122,6 +124,7 @@ impl Link {
             was_parked: false,
             touches: Vec::new(),
             last_received: None,
+            is_bad: false,
             has_served: false,
             must_close: false,
             over_limit: None,

@@ -89,6 +89,8 @@ pub struct Oracle {
     pub routes: Vec<Vec<Route>>,
     touches: Vec<Touch>,
     timeouts: Vec<Option<std::time::Duration>>,
+    /// Connections that the proxy has given up: to which server, if it ever knew, and when.
+    given_up: Vec<(Option<(usize, usize)>, Time)>,
     /// By pool: whether a key stays where it is whatever fails.
     stable: Vec<bool>,
     beliefs: BTreeMap<(usize, Vec<u8>), Belief>,
@@ -108,6 +110,7 @@ impl Oracle {
             books: Vec::new(),
             routes: (0..workers).map(|_| routes()).collect(),
             touches: Vec::new(),
+            given_up: Vec::new(),
             timeouts: config.pools.iter().map(|pool| pool.timeout).collect(),
             stable: stable.collect(),
             beliefs: BTreeMap::new(),
@@ -167,6 +170,11 @@ impl Oracle {
 
     pub fn end_touch(&mut self, touch: usize, until: Time) {
         self.touches[touch].until.get_or_insert(until);
+    }
+
+    /// The proxy has closed a connection of its own accord.
+    pub fn given_up(&mut self, server: Option<(usize, usize)>, now: Time) {
+        self.given_up.push((server, now));
     }
 
     /// Nothing is wrong with any server after this.
@@ -397,11 +405,21 @@ impl Oracle {
                 && touch.overlaps(from, answer.emitted)
                 && touch.explains(reply)
         });
-        if explained {
-            Ok(false)
-        } else {
-            Err("got an error that no fault explains")
+        if !explained {
+            return Err("got an error that no fault explains");
         }
+        // A request is failed by its own time, or with a connection that is given up: never by a
+        // neighbour's time.
+        let took = answer.emitted.since(from);
+        let own_time = self.timeouts[book.pool].is_some_and(|timeout| took >= timeout);
+        let given_up = self.given_up.iter().any(|(server, at)| {
+            let here = server.is_none_or(|(pool, s)| pool == book.pool && servers.contains(&s));
+            here && from <= *at && *at <= answer.emitted
+        });
+        if reply == TIMED_OUT && !own_time && !given_up {
+            return Err("was failed before its time");
+        }
+        Ok(false)
     }
 
     /// Where a request's keys may have been looked for until `to`.

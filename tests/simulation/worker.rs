@@ -2,9 +2,11 @@
 //! has completed, then does what the proxy asks, then sends what it has to send.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use coremux::base::PoolIdx;
+use coremux::base::Time;
 use coremux::proxy::ConnId;
 use coremux::proxy::Output;
 use coremux::proxy::Proxy;
@@ -31,8 +33,10 @@ pub struct Worker {
     pub stats: Arc<WorkerStats>,
     /// By the place that the reactor would give it: the generation is not looked at.
     pub sockets: BTreeMap<(bool, u32), LinkId>,
+    /// Connections that could not be made, until the proxy closes them.
+    pub refused: BTreeSet<ConnId>,
     /// Its clients were told to go.
-    pub drained_at: Option<coremux::base::Time>,
+    pub drained_at: Option<Time>,
 }
 
 fn place(conn: ConnId) -> (bool, u32) {
@@ -347,11 +351,14 @@ impl World {
                 .oracle
                 .touch(pool, server, Happening::ConnectFailsAtOnce, self.now);
             self.oracle.end_touch(touch, self.now);
+            self.workers[worker].refused.insert(conn);
             self.workers[worker]
                 .proxy
                 .failed(conn, libc::EMFILE, self.now);
             return;
         }
+        // The next address of the same server.
+        self.workers[worker].refused.remove(&conn);
         let mut link = Link::new(worker, conn, Peer::Server { pool, server }, &mut self.dice);
         link.peer_gone = true;
         link.socket = Some(Socket {
@@ -419,6 +426,7 @@ impl World {
                 self.touch_link(id, Happening::ConnectRefused);
             }
             self.workers[worker].sockets.remove(&place(conn));
+            self.workers[worker].refused.insert(conn);
             self.workers[worker].proxy.failed(conn, errno, self.now);
             self.end_link_touches(id);
             return;
@@ -449,9 +457,14 @@ impl World {
 
     fn close(&mut self, worker: usize, conn: ConnId) {
         let Some(id) = self.link_of(worker, conn) else {
+            // It could not connect, or it was not yet known where to.
+            if !self.workers[worker].refused.remove(&conn) {
+                self.oracle.given_up(None, self.now);
+            }
             self.workers[worker].proxy.closed(conn);
             return;
         };
+        self.check_close(id);
         let link = &mut self.links[id.0];
         link.ended_by_proxy.get_or_insert(self.now);
         if let Some(socket) = &mut link.socket {
@@ -464,6 +477,28 @@ impl World {
             }
         }
         self.close_if_idle(id);
+    }
+
+    /// A connection to a server is shared: it is closed only when it is of no use any more.
+    fn check_close(&mut self, id: LinkId) {
+        let link = &self.links[id.0];
+        let (Peer::Server { pool, server }, Some(socket)) = (link.peer, &link.socket) else {
+            return;
+        };
+        if socket.ended || link.to_proxy.end.is_some() || link.is_bad {
+            return;
+        }
+        // It could not be made, or the server has been silent for three times as long as a request
+        // may take.
+        if link.has_served {
+            let silent = self.now.since(link.last_received.unwrap_or(Time::ZERO));
+            let timeout = self.config.pools[pool].timeout;
+            assert!(
+                timeout.is_some_and(|timeout| silent >= timeout * 3),
+                "the connection to server {pool}.{server} is closed without a reason"
+            );
+        }
+        self.oracle.given_up(Some((pool, server)), self.now);
     }
 
     /// The operations on a socket that is being closed complete, one after the other.

@@ -153,6 +153,7 @@ impl World {
                 }),
                 stats,
                 sockets: std::collections::BTreeMap::new(),
+                refused: std::collections::BTreeSet::new(),
                 drained_at: None,
             }
         });
@@ -350,6 +351,13 @@ impl World {
     pub fn touch_link(&mut self, link: LinkId, fault: Happening) {
         if let Some((pool, server)) = self.server_of(link) {
             trace!(self.now, "fault {fault:?} at {pool}.{server} on {link:?}");
+            let bad = [
+                Happening::Garbage,
+                Happening::Unasked,
+                Happening::AuthRefused,
+                Happening::SelectRefused,
+            ];
+            self.links[link.0].is_bad |= bad.contains(&fault);
             let touch = self.oracle.touch(pool, server, fault, self.now);
             if self.links[link.0].socket.is_some() {
                 self.links[link.0].touches.push(touch);
