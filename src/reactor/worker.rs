@@ -28,6 +28,7 @@ use crate::reactor::Receiver;
 use crate::reactor::Sender;
 use crate::reactor::admission::Admission;
 use crate::reactor::admission::Entry;
+use crate::reactor::admission::TurnedAway;
 use crate::reactor::block::Filled;
 use crate::reactor::clock::Clock;
 use crate::reactor::message::Farewell;
@@ -85,9 +86,6 @@ pub fn spawn(setup: WorkerSetup) -> std::io::Result<thread::JoinHandle<()>> {
 /// How long accepting rests when the process has no descriptor left.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 
-/// A flood of clients must not become a flood of log lines.
-const NO_FILE_LOG_PERIOD: Duration = Duration::from_secs(10);
-
 /// How often surplus memory is given back.
 const TRIM_PERIOD: Duration = Duration::from_secs(1);
 
@@ -132,8 +130,7 @@ struct Worker {
     timer: Option<Time>,
     trim_at: Option<Time>,
     accept_again_at: Option<Time>,
-    // When the log may say again that there are too few descriptors.
-    no_file_again_at: Option<Time>,
+    turned_away: TurnedAway,
     // Sends are under way whose completions end no wait, see `Patience`.
     sent_silently: bool,
     look_again_at: Option<Time>,
@@ -190,7 +187,7 @@ impl Worker {
             timer: None,
             trim_at: None,
             accept_again_at: None,
-            no_file_again_at: None,
+            turned_away: TurnedAway::default(),
             sent_silently: false,
             look_again_at: None,
             drain_until: None,
@@ -442,7 +439,7 @@ impl Worker {
             .and_then(|peer| peer.as_socket());
         let entry = self.admission.enter(pool);
         if entry == Entry::NoFile {
-            self.log_no_file(now);
+            self.turned_away.say(self.idx, now);
         } else {
             let admitted = entry == Entry::Admitted;
             let conn = self.proxy.client_accepted(pool, peer, admitted, now);
@@ -451,16 +448,6 @@ impl Worker {
         }
         if !completion.more {
             self.accept_all();
-        }
-    }
-
-    fn log_no_file(&mut self, now: Time) {
-        if self.no_file_again_at.is_none_or(|at| at <= now) {
-            tracing::warn!(
-                worker = self.idx.0,
-                "clients are turned away: the open files that are left are for servers"
-            );
-            self.no_file_again_at = Some(now + NO_FILE_LOG_PERIOD);
         }
     }
 
