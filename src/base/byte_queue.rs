@@ -11,6 +11,10 @@ use bytes::Bytes;
 /// than four times its size.
 pub const SHARE_BYTES_MIN: usize = 16 << 10;
 
+/// A tail is not grown beyond this: its buffer would have to be copied as it grows, and be mapped
+/// afresh each time, where one that stays smaller is used again.
+const TAIL_BYTES_MAX: usize = 48 << 10;
+
 /// A receive buffer's content as it is handed up: to be read in place, or to be kept.
 pub trait Chunk {
     /// What was received.
@@ -195,6 +199,9 @@ impl ByteQueue {
     /// The tail, to be appended to and not to be shortened.
     #[inline]
     pub fn writer(&mut self, spare: &mut Spare) -> &mut Vec<u8> {
+        if self.tail.len() >= TAIL_BYTES_MAX {
+            self.seal_tail();
+        }
         if self.tail.capacity() == 0 {
             self.tail = spare.take();
         }
@@ -449,6 +456,17 @@ mod tests {
         assert_eq!(queue.len(), SHARE_BYTES_MIN + 3);
         queue.drop_front(1 + SHARE_BYTES_MIN);
         assert_eq!(queue.to_vec(), b"cd");
+    }
+
+    #[test]
+    fn a_long_tail_is_made_of_buffers_that_are_used_again() {
+        let (mut queue, mut spare) = (ByteQueue::default(), Spare::default());
+        let piece: Vec<u8> = (0..=255).collect();
+        (0..1000).for_each(|_| queue.push_copy(&piece, &mut spare));
+        assert_eq!(queue.len(), 256_000);
+        assert_eq!(queue.to_vec(), piece.repeat(1000));
+        spare.give_batch(queue.take());
+        assert!(spare.buffers.len() >= 5, "{}", spare.buffers.len());
     }
 
     #[test]
