@@ -55,7 +55,10 @@ pub(super) enum Phase {
         linger: bool,
     },
     /// Everything is delivered and the sending half is closed; what still comes is thrown away.
-    Lingering,
+    Lingering {
+        /// Then it is closed; the timer may come up before, for the idle client that it was.
+        until: Time,
+    },
     /// The socket is being closed.
     Closed,
 }

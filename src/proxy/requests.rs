@@ -57,7 +57,7 @@ impl Proxy {
             Phase::Open if !client.held.is_empty() => {}
             Phase::Open => self.end_client(key, false, now),
             Phase::Ending { .. } => self.settle_client(key, now),
-            Phase::Lingering => self.close_client(key),
+            Phase::Lingering { .. } => self.close_client(key),
             Phase::Closed => {}
         }
     }
@@ -98,13 +98,14 @@ impl Proxy {
         }
         // A close with unread bytes would reset the connection, and destroy the last replies on
         // their way.
-        client.phase = Phase::Lingering;
+        let until = now + super::LINGER;
+        client.phase = Phase::Lingering { until };
         let conn = client.conn();
         self.wire.put(Output::ShutdownWrite(conn));
         if std::mem::take(&mut client.paused) {
             self.wire.put(Output::Resume(conn));
         }
-        self.timers.set(now + super::LINGER, conn);
+        self.timers.set(until, conn);
     }
 
     pub(super) fn client_due(&mut self, key: Key, now: Time) {
@@ -113,7 +114,7 @@ impl Proxy {
         };
         let idle_timeout = self.pools[client.pool.index()].config.client_idle_timeout;
         match (client.phase, idle_timeout) {
-            (Phase::Lingering, _) => self.close_client(key),
+            (Phase::Lingering { until }, _) if until <= now => self.close_client(key),
             (Phase::Open, Some(timeout)) => {
                 let busy = client.requests_in_flight() > 0 || client.owed_bytes() > 0;
                 let due = if busy {

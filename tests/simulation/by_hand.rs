@@ -200,3 +200,18 @@ fn a_request_that_is_sent_again_keeps_its_time() {
     bench.passes(1);
     assert_eq!(bench.sends(client), TIMED_OUT);
 }
+
+#[test]
+fn a_client_has_its_time_to_read_the_last_word_also_where_idle_ones_are_closed() {
+    let mut bench = Bench::new("  client_idle_timeout: 100\n");
+    let client = bench.client();
+    bench.passes(99);
+    bench.receives(client, b"*1\r\n$4\r\nQUIT\r\n");
+    bench.sent(client);
+    assert_eq!(bench.outputs, [Output::ShutdownWrite(client)]);
+    // A close would destroy the reply if the client was still sending.
+    bench.passes(999);
+    assert_eq!(bench.outputs, [Output::ShutdownWrite(client)]);
+    bench.passes(1);
+    assert_eq!(bench.outputs[1..], [Output::Close(client)]);
+}
