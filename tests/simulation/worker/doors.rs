@@ -190,7 +190,8 @@ impl World {
         let (Peer::Server { pool, server }, Some(socket)) = (link.peer, &link.socket) else {
             return;
         };
-        if socket.ended || link.to_proxy.end.is_some() || link.is_bad {
+        let is_bad = link.is_bad && link.has_served;
+        if socket.ended || link.to_proxy.end.is_some() || is_bad {
             return;
         }
         // It could not be made, or the server has been silent for three times as long as a request
