@@ -1,6 +1,8 @@
 //! A model client: asks, reads, and goes, each in its own manner, and shows every reply to the
 //! oracle.
 
+mod farewell;
+
 use std::collections::VecDeque;
 
 use bytes::Bytes;
@@ -18,7 +20,6 @@ use crate::request::Request;
 use crate::tally::Happening;
 use crate::trace::head;
 use crate::trace::trace;
-use crate::wire::End;
 use crate::workload::Asker;
 use crate::world::Event;
 use crate::world::LinkId;
@@ -169,7 +170,7 @@ impl World {
     }
 
     fn take_replies(&mut self, number: usize, id: LinkId) {
-        let incoming = std::mem::take(&mut self.clients[number].incoming);
+        let mut incoming = std::mem::take(&mut self.clients[number].incoming);
         let mut at = 0;
         loop {
             let reply = match parse_reply(&incoming[at..]) {
@@ -196,7 +197,8 @@ impl World {
                 break;
             }
         }
-        self.clients[number].incoming = incoming[at..].to_vec();
+        incoming.drain(..at);
+        self.clients[number].incoming = incoming;
     }
 
     /// A client does not read for a while.
@@ -310,7 +312,7 @@ impl World {
         // What comes behind is not looked at.
         let client = &mut self.clients[number];
         if client.dice.percent(50) {
-            let junk = vec![b'j'; client.dice.between(1, 100_000)];
+            let junk = b"j".repeat(client.dice.between(1, 100_000));
             client.stream += junk.len() as u64;
             client.outgoing.push_back(Bytes::from(junk));
         }
@@ -351,116 +353,5 @@ impl World {
             self.schedule(self.now, Event::ClientActs(number));
         }
         self.land_at(id, true, arrivals);
-    }
-
-    // --- ending ---
-
-    fn client_ends(&mut self, number: usize) {
-        let client = &self.clients[number];
-        let Some(id) = client.link else {
-            return;
-        };
-        if client.state != State::Connected {
-            return;
-        }
-        let waits = self.oracle.unanswered(number);
-        if let Ending::Reset(after) = client.plan.ending {
-            if client.asked >= after.min(client.plan.requests) {
-                if waits > 0 {
-                    self.tally.count(Happening::ClientReset);
-                    self.somebody_else_comes(number);
-                }
-                trace!(self.now, "client {number} resets");
-                let wire = &mut self.links[id.0].to_proxy;
-                let arrival = wire.finish(End::Reset, self.now, &mut self.dice);
-                self.land_at(id, true, arrival);
-                self.client_is_gone(number, id);
-                return;
-            }
-        }
-        let silent = client.last_word && client.outgoing.is_empty();
-        let closes = match client.plan.ending {
-            Ending::HalfClose => silent,
-            Ending::Close => silent && waits == 0,
-            _ => false,
-        };
-        if closes {
-            if waits > 0 {
-                self.tally.count(Happening::ClientHalfClose);
-            }
-            trace!(self.now, "client {number} closes its sending half");
-            self.clients[number].state = State::Finished;
-            let wire = &mut self.links[id.0].to_proxy;
-            let arrival = wire.finish(End::Fin, self.now, &mut self.dice);
-            self.land_at(id, true, arrival);
-        }
-    }
-
-    /// The proxy has closed, or reset, the connection, and everything before that was read.
-    fn client_sees_the_end(&mut self, number: usize, id: LinkId) {
-        let client = &self.clients[number];
-        let link = &self.links[id.0];
-        trace!(
-            self.now,
-            "client {number} sees the end: {:?}", link.to_peer.end
-        );
-        assert!(
-            client.incoming.is_empty(),
-            "client {number} got a part of a reply: {}",
-            head(&client.incoming)
-        );
-        let ended = link
-            .ended_by_proxy
-            .expect("only the proxy ends a client's connection");
-        let idle_timeout = self.scenario.pools[client.pool].idle_timeout;
-        let was_idle = idle_timeout.is_some_and(|timeout| {
-            let last = link.last_received.unwrap_or(client.plan.start);
-            ended.since(last) >= timeout
-        });
-        let drained = self.workers[client.worker].drained_at;
-        let asked_for_it = client.state == State::Finished
-            || client.refused
-            || (client.last_word && matches!(client.plan.ending, Ending::Quit | Ending::Broken));
-        let may_leave_out = if let Some(drained) = drained {
-            // What the proxy had put aside because of the client's limits it never reads.
-            link.was_paused || self.oracle.answered_all_before(number, drained)
-        } else if was_idle {
-            self.tally.count(Happening::ClientIdle);
-            self.oracle.answered_all_before(number, ended)
-        } else {
-            assert!(asked_for_it, "client {number} was closed without a reason");
-            false
-        };
-        let waits = self.oracle.unanswered(number);
-        assert!(
-            waits == 0 || may_leave_out,
-            "client {number} was closed ({:?}) with {waits} replies due, the first of them {}",
-            link.to_peer.end,
-            self.oracle.first_unanswered(number)
-        );
-        if self.clients[number].plan.closes_late && self.clients[number].state != State::Finished {
-            // It comes again when it has closed.
-            self.clients[number].state = State::Finished;
-            self.clients[number].plan.closes_late = false;
-            let late = self.now + self.dice.millis(1, 1500);
-            self.clients[number].reads_again_at = late;
-            self.schedule(late, Event::ClientActs(number));
-            return;
-        }
-        let wire = &mut self.links[id.0].to_proxy;
-        if wire.end.is_none() {
-            let arrival = wire.finish(End::Fin, self.now, &mut self.dice);
-            self.land_at(id, true, arrival);
-        }
-        self.client_is_gone(number, id);
-    }
-
-    fn client_is_gone(&mut self, number: usize, id: LinkId) {
-        self.clients[number].state = State::Gone;
-        self.clients[number].outgoing.clear();
-        self.links[id.0].peer_gone = true;
-        self.oracle.gone(number);
-        // A proxy that waits for room hears of the end when it sends on.
-        self.proxy_has_room(id);
     }
 }

@@ -1,5 +1,7 @@
 //! The control plane: hears reports, decides fates, looks names up, and tells every worker.
 
+use std::collections::BTreeMap;
+
 use coremux::base::PoolIdx;
 use coremux::base::ServerIdx;
 use coremux::base::Time;
@@ -34,6 +36,8 @@ pub struct Control {
     fates: Fates,
     /// By pool and server; `None` where the address needs no lookup.
     names: Vec<Vec<Option<Name>>>,
+    /// How many failures were reported of each server.
+    pub failures: BTreeMap<(usize, usize), u64>,
     /// Each worker reads its mail in order: when it has read the last.
     mail: Vec<Time>,
 }
@@ -50,6 +54,7 @@ impl Control {
             names: pools
                 .map(|pool| pool.servers.iter().map(|s| name(&s.address)).collect())
                 .collect(),
+            failures: BTreeMap::new(),
             mail: vec![Time::ZERO; workers],
         }
     }
@@ -75,6 +80,7 @@ impl World {
 
     pub fn read_mail(&mut self, worker: usize, change: &Change) {
         trace!(self.now, "worker {worker} hears {change:?}");
+        self.wake(worker);
         let routes = &mut self.oracle.routes[worker];
         match change {
             Change::Eject { pool, server } => {
@@ -90,6 +96,10 @@ impl World {
 
     pub fn hear(&mut self, report: Report) {
         trace!(self.now, "control hears {report:?}");
+        if let Report::ServerFailed { pool, server } = report {
+            let failures = self.control.failures.entry((pool.index(), server.index()));
+            *failures.or_default() += 1;
+        }
         let verdict = self.control.fates.hear(report);
         let (Report::ServerFailed { pool, server } | Report::ServerAnswered { pool, server }) =
             report;

@@ -26,6 +26,14 @@ const OWN_REPLY_BYTES_MAX: usize = 128 << 10;
 
 impl World {
     pub fn begin(&mut self) {
+        let (at_once, later): (Vec<usize>, Vec<usize>) = (0..self.scenario.faults.len())
+            .partition(|fault| self.scenario.faults[*fault].at == Time::ZERO);
+        for fault in at_once {
+            self.fault_begins(fault);
+        }
+        for fault in later {
+            self.schedule(self.scenario.faults[fault].at, Event::Fault(fault));
+        }
         self.look_up_first();
         for number in 0..self.scenario.clients {
             let pool = self.dice.below(self.scenario.pools.len());
@@ -37,9 +45,6 @@ impl World {
             let mut client = Client::new(pool, worker, plan, asker, dice);
             client.prepare(first);
             self.comes(client);
-        }
-        for fault in 0..self.scenario.faults.len() {
-            self.schedule(self.scenario.faults[fault].at, Event::Fault(fault));
         }
         self.schedule(Time::ZERO + FAULTS_END, Event::AllHealed);
         match self.scenario.drain_at {
@@ -125,7 +130,9 @@ impl World {
         if waiting {
             self.tally.count(Happening::Drained);
         }
-        for worker in &mut self.workers {
+        for worker in 0..self.workers.len() {
+            self.wake(worker);
+            let worker = &mut self.workers[worker];
             worker.drained_at = Some(self.now);
             worker.proxy.drain(self.now);
         }
@@ -134,17 +141,16 @@ impl World {
     /// What the proxy holds for a client stays within its limits, but for what was on its way when
     /// the client reached them.
     pub fn check_limits(&mut self) {
-        for worker in &self.workers {
-            for link in worker.sockets.values() {
-                let link = &self.links[link.0];
-                let closing = link.socket.as_ref().is_none_or(|socket| socket.closing);
-                assert!(
-                    closing || !link.must_close,
-                    "a connection that is out of step stays open"
-                );
-            }
+        for link in self.out_of_step.drain(..) {
+            let closing = self.links[link.0]
+                .socket
+                .as_ref()
+                .is_none_or(|socket| socket.closing);
+            assert!(closing, "a connection that is out of step stays open");
         }
-        for (id, limit) in self.client_links() {
+        self.open_clients
+            .retain(|link| self.links[link.0].socket.is_some());
+        for id in &self.open_clients {
             let link = &mut self.links[id.0];
             let load = self.workers[link.worker].proxy.client_load(link.conn);
             let load = load.expect("an open socket is a connection of the proxy's");
@@ -152,6 +158,7 @@ impl World {
                 continue;
             };
             let pool = &self.config.pools[self.clients[client].pool];
+            let limit = pool.client_output_limit;
             let requests = pool.client_requests_in_flight.get() as usize;
             assert!(
                 load.requests_in_flight <= requests,
@@ -195,6 +202,13 @@ impl World {
     pub fn check_the_end(&self) {
         assert!(self.all_gone(), "the world stands still: {}", self.stuck());
         assert!(self.verifying || self.scenario.drain_at.is_some());
+        for (server, transients) in &self.oracle.transients {
+            let reported = self.control.failures.get(server).copied().unwrap_or(0);
+            assert!(
+                reported >= *transients,
+                "failures of {server:?} are kept secret"
+            );
+        }
         for (number, worker) in self.workers.iter().enumerate() {
             assert_eq!(
                 worker.proxy.client_count(),

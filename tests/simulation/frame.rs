@@ -20,14 +20,14 @@ pub fn write_bulk(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Where a request's arguments lie, and how many bytes it has.
-pub type Frame = (Vec<Range<usize>>, usize);
+/// Where a request's arguments lie, and how many bytes it has in all.
+pub type Cut = (Vec<Range<usize>>, usize);
 
 /// One request and how many bytes it has; `None` while more bytes are to come.
 ///
 /// # Errors
 /// Anything that is not a canonical frame with at least one argument.
-pub fn parse_request(buf: &[u8]) -> Result<Option<Frame>, String> {
+pub fn parse_request(buf: &[u8]) -> Result<Option<Cut>, String> {
     let Some((count, mut at)) = header(buf, 0, b'*')? else {
         return Ok(None);
     };

@@ -34,8 +34,12 @@ pub struct Socket {
 pub struct Outgoing {
     pub batch: Batch,
     pub rest: Bytes,
+    /// The second attempt is under way.
+    pub until_all_is_sent: bool,
     /// The kernel has no room; the send goes on when there is some.
     pub parked: bool,
+    /// The attempt has failed.
+    pub errno: Option<i32>,
 }
 
 impl Outgoing {
@@ -47,7 +51,9 @@ impl Outgoing {
         Outgoing {
             batch,
             rest,
+            until_all_is_sent: false,
             parked: false,
+            errno: None,
         }
     }
 }
@@ -70,6 +76,8 @@ pub struct Link {
     pub received: u64,
     /// Where the proxy's batches end in its stream, and when it gave them.
     pub emitted: Vec<(u64, Time)>,
+    /// Bytes of the batch that was sent last.
+    pub last_send_bytes: usize,
     /// When the proxy said that it sends no more.
     pub ended_by_proxy: Option<Time>,
     /// The proxy has stopped reading at some time.
@@ -84,8 +92,6 @@ pub struct Link {
     pub is_bad: bool,
     /// A request was executed on it, so the proxy takes it for ready.
     pub has_served: bool,
-    /// It has brought what no server may send: the proxy is to close it at once.
-    pub must_close: bool,
     /// The client is owed more than its limit, with so many requests on their way.
     pub over_limit: Option<usize>,
     /// As much as requests that were on their way may have brought.
@@ -119,6 +125,7 @@ impl Link {
             byte_by_byte: dice.percent(5),
             received: 0,
             emitted: Vec::new(),
+            last_send_bytes: 0,
             ended_by_proxy: None,
             was_paused: false,
             was_parked: false,
@@ -126,7 +133,6 @@ impl Link {
             last_received: None,
             is_bad: false,
             has_served: false,
-            must_close: false,
             over_limit: None,
             most_owed: 0,
         }

@@ -20,6 +20,7 @@
     reason = "all of this is tests: what fails, fails the test"
 )]
 
+mod by_hand;
 mod client;
 mod control;
 mod course;

@@ -4,6 +4,9 @@
 //! faults touched which server when. A reply is right if it is the one that the servers gave to
 //! just this request; an error of the proxy's own is right only if a fault explains it.
 
+mod beliefs;
+mod verdict;
+
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
@@ -12,26 +15,17 @@ use coremux::base::Time;
 use coremux::config::Config;
 
 use crate::fault::Touch;
-use crate::frame::elements;
-use crate::frame::write_bulk;
 use crate::gathered::Execution;
-use crate::gathered::gathered;
 use crate::mark::Mark;
-use crate::request::Expect;
 use crate::request::Request;
 use crate::routes::Placement;
 use crate::routes::Route;
 use crate::tally::Happening;
 use crate::tally::Tally;
 use crate::trace::head;
-use crate::trace::trace;
 use crate::world::LinkId;
 
-const CROSS_SERVER: &[u8] = b"-CROSSSLOT Keys in request don't hash to the same server\r\n";
-const NO_SERVER: &[u8] = b"-ERR Connection refused\r\n";
-const TIMED_OUT: &[u8] = b"-ERR Connection timed out\r\n";
-/// A reply waits for the end of the send before it.
-const TIMER_SLACK_MICROS: u64 = 1000;
+use beliefs::Belief;
 
 /// One request and what has become of it.
 #[derive(Debug)]
@@ -63,14 +57,6 @@ struct Book {
     succeeded: BTreeMap<usize, u64>,
 }
 
-/// What a key holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Belief {
-    Known(Option<Bytes>),
-    /// A write has failed, or may still be executed.
-    Unknown,
-}
-
 /// A reply and its times.
 #[derive(Clone, Copy, Debug)]
 pub struct Answer<'a> {
@@ -96,6 +82,8 @@ pub struct Oracle {
     beliefs: BTreeMap<(usize, Vec<u8>), Belief>,
     ids: BTreeSet<i64>,
     executions: u64,
+    /// By pool and server: replies that said that it cannot serve now.
+    pub transients: BTreeMap<(usize, usize), u64>,
     /// The largest reply so far.
     pub largest_reply: usize,
 }
@@ -116,6 +104,7 @@ impl Oracle {
             beliefs: BTreeMap::new(),
             ids: BTreeSet::new(),
             executions: 0,
+            transients: BTreeMap::new(),
             largest_reply: 0,
         }
     }
@@ -260,273 +249,6 @@ impl Oracle {
     pub fn is_fragment(&self, execution: &Execution) -> bool {
         let Mark { client, number } = execution.mark;
         self.books[client].entries[number].request.keys.len() > execution.keys.len()
-    }
-
-    // --- replies ---
-
-    /// The next reply has reached a client.
-    pub fn replied(&mut self, client: usize, answer: Answer<'_>, now: Time, tally: &mut Tally) {
-        let number = self.books[client].answered;
-        let reply = answer.bytes;
-        assert!(
-            number < self.books[client].arrived,
-            "client {client} got a reply too many: {}",
-            head(reply)
-        );
-        trace!(now, "client {client} reply {number}: {}", head(reply));
-        tally.replies += 1;
-        if reply.len() > 256 << 10 {
-            tally.count(Happening::LargeReply);
-        }
-        let verdict = self.verdict(client, number, answer, tally);
-        let succeeded = verdict.unwrap_or_else(|why| {
-            panic!(
-                "client {client} {why}: {}",
-                self.describe(client, number, answer)
-            )
-        });
-        self.check_timeout(client, number, answer);
-        if succeeded {
-            self.learn(client, number, reply);
-        } else {
-            self.forget(client, number);
-        }
-        let book = &mut self.books[client];
-        book.entries[number].answered = true;
-        book.entries[number].failed = !succeeded;
-        book.answered += 1;
-    }
-
-    fn describe(&self, client: usize, number: usize, answer: Answer<'_>) -> String {
-        let entry = &self.books[client].entries[number];
-        format!(
-            "request {number} {}, received at {}, got {}, sent at {}; executed: {:?}",
-            head(&entry.request.args.join(&b' ')),
-            entry.arrived.unwrap_or(Time::ZERO).as_micros(),
-            head(answer.bytes),
-            answer.emitted.as_micros(),
-            entry.executions
-        )
-    }
-
-    /// Whether a request has succeeded, or why the reply is wrong.
-    fn verdict(
-        &mut self,
-        client: usize,
-        number: usize,
-        answer: Answer<'_>,
-        tally: &mut Tally,
-    ) -> Result<bool, &'static str> {
-        let reply = answer.bytes;
-        match &self.books[client].entries[number].request.expect {
-            Expect::Exact(expected) | Expect::Broken(expected) if reply == expected => Ok(true),
-            Expect::Exact(_) | Expect::Broken(_) => Err("got a wrong reply"),
-            Expect::ClientId => {
-                let id = crate::frame::integer(reply).ok_or("got no id")?;
-                self.check_id(client, id);
-                Ok(true)
-            }
-            Expect::Time if elements(reply).is_some_and(|time| time.len() == 2) => Ok(true),
-            Expect::Time => Err("got no time"),
-            Expect::Forwarded => self.judge(client, number, answer, tally),
-        }
-    }
-
-    /// Whether a forwarded request has succeeded, or why the reply is wrong.
-    fn judge(
-        &mut self,
-        client: usize,
-        number: usize,
-        answer: Answer<'_>,
-        tally: &mut Tally,
-    ) -> Result<bool, &'static str> {
-        let book = &self.books[client];
-        let entry = &book.entries[number];
-        let reply = answer.bytes;
-        let from = entry.arrived.unwrap_or(Time::ZERO);
-        let placements = self.placements(client, number, answer.emitted);
-        let crosses = |placement: &Placement| {
-            entry.request.split.is_none() && placement.iter().any(|place| *place != placement[0])
-        };
-        if reply == CROSS_SERVER {
-            let right = placements.iter().any(crosses) && entry.executions.is_empty();
-            tally.count(Happening::CrossServer);
-            return if right {
-                Ok(false)
-            } else {
-                Err("got CROSSSLOT without a reason")
-            };
-        }
-        if placements.iter().all(crosses) {
-            return Err("has keys on several servers and was not refused");
-        }
-        if gathered(&entry.request, &entry.executions).as_deref() == Some(reply) {
-            if entry.executions.len() > 1 {
-                tally.count(Happening::Gathered);
-            }
-            let orders: Vec<(usize, u64)> = entry
-                .executions
-                .iter()
-                .map(|e| (e.server, e.order))
-                .collect();
-            for (server, order) in orders {
-                let before = self.books[client].succeeded.insert(server, order);
-                if before.is_some_and(|before| before > order) {
-                    return Err("was executed before an earlier one");
-                }
-            }
-            return Ok(true);
-        }
-        if !reply.starts_with(b"-") {
-            return Err("got a reply that is not its own");
-        }
-        if entry
-            .executions
-            .iter()
-            .any(|e| e.keys.len() < entry.request.keys.len() && e.reply == reply)
-        {
-            return Ok(false);
-        }
-        if book.strict {
-            return Err("got an error though no fault is left");
-        }
-        tally.errors += 1;
-        if reply == TIMED_OUT {
-            tally.count(Happening::TimedOut);
-        }
-        if reply == NO_SERVER && placements.iter().any(|p| p.contains(&None)) {
-            tally.count(Happening::NoServer);
-            return Ok(false);
-        }
-        let servers: BTreeSet<usize> = placements.iter().flatten().flatten().copied().collect();
-        let explained = self.touches.iter().any(|touch| {
-            touch.pool == book.pool
-                && servers.contains(&touch.server)
-                && touch.overlaps(from, answer.emitted)
-                && touch.explains(reply)
-        });
-        if !explained {
-            return Err("got an error that no fault explains");
-        }
-        // A request is failed by its own time, or with a connection that is given up: never by a
-        // neighbour's time.
-        let took = answer.emitted.since(from);
-        let own_time = self.timeouts[book.pool].is_some_and(|timeout| took >= timeout);
-        let given_up = self.given_up.iter().any(|(server, at)| {
-            let here = server.is_none_or(|(pool, s)| pool == book.pool && servers.contains(&s));
-            here && from <= *at && *at <= answer.emitted
-        });
-        if reply == TIMED_OUT && !own_time && !given_up {
-            return Err("was failed before its time");
-        }
-        Ok(false)
-    }
-
-    /// Where a request's keys may have been looked for until `to`.
-    fn placements(&self, client: usize, number: usize, to: Time) -> Vec<Placement> {
-        let book = &self.books[client];
-        let entry = &book.entries[number];
-        let request = &entry.request;
-        let keys: Vec<&[u8]> = match request.keys.is_empty() {
-            true => vec![b"placeholder"],
-            false => (0..request.keys.len())
-                .map(|key| request.key(key))
-                .collect(),
-        };
-        let from = entry.arrived.unwrap_or(Time::ZERO);
-        self.routes[book.worker][book.pool].placements(&keys, from, to)
-    }
-
-    fn check_id(&mut self, client: usize, id: i64) {
-        match self.books[client].id {
-            Some(known) => assert_eq!(known, id, "client {client} has another id"),
-            None => {
-                assert!(
-                    self.ids.insert(id),
-                    "client {client} has another client's id {id}"
-                );
-                self.books[client].id = Some(id);
-            }
-        }
-    }
-
-    /// `timeout` is how long a request may take, queueing and connecting included.
-    fn check_timeout(&self, client: usize, number: usize, answer: Answer<'_>) {
-        let book = &self.books[client];
-        let (Some(timeout), true) = (self.timeouts[book.pool], answer.unhindered) else {
-            return;
-        };
-        let arrived = book.entries[number].arrived.unwrap_or(answer.emitted);
-        let took = answer.emitted.since(arrived);
-        let most = timeout + std::time::Duration::from_micros(TIMER_SLACK_MICROS);
-        assert!(
-            took <= most,
-            "client {client} waited {took:?} for reply {number}, the timeout is {timeout:?}"
-        );
-    }
-
-    // --- what keys hold ---
-
-    fn learn(&mut self, client: usize, number: usize, reply: &[u8]) {
-        let book = &self.books[client];
-        if !self.stable[book.pool] {
-            return;
-        }
-        let request = &book.entries[number].request;
-        if !request.reads.is_empty() && !reply.starts_with(b"-") {
-            let shown = match request.split {
-                None => vec![reply],
-                Some(_) => elements(reply).unwrap_or_default(),
-            };
-            for (key, shown) in request.reads.iter().zip(shown) {
-                let Some(Belief::Known(value)) = self.beliefs.get(&(book.pool, key.clone())) else {
-                    continue;
-                };
-                let mut expected = Vec::new();
-                match value {
-                    Some(value) => write_bulk(value, &mut expected),
-                    None if request.args[0].eq_ignore_ascii_case(b"getrange") => {
-                        expected.extend_from_slice(b"$0\r\n\r\n");
-                    }
-                    None => expected.extend_from_slice(b"$-1\r\n"),
-                }
-                assert!(
-                    shown == expected,
-                    "client {client} request {number} finds {} in {}, there must be {}",
-                    head(shown),
-                    head(key),
-                    head(&expected)
-                );
-            }
-        }
-        if reply.starts_with(b"-") {
-            return;
-        }
-        for (key, value) in &request.puts {
-            let belief = self.beliefs.entry((book.pool, key.clone()));
-            let belief = belief.or_insert(Belief::Known(None));
-            if *belief != Belief::Unknown {
-                *belief = Belief::Known(value.clone());
-            }
-        }
-    }
-
-    /// Nobody can say whether this request has changed, or will change, its keys.
-    fn forget(&mut self, client: usize, number: usize) {
-        let book = &self.books[client];
-        for (key, _) in &book.entries[number].request.puts {
-            self.beliefs
-                .insert((book.pool, key.clone()), Belief::Unknown);
-        }
-    }
-
-    /// Keys of a pool whose value is certain.
-    pub fn known_keys(&self, pool: usize) -> Vec<Vec<u8>> {
-        let known = self
-            .beliefs
-            .iter()
-            .filter(|((of, _), belief)| *of == pool && **belief != Belief::Unknown);
-        known.map(|((_, key), _)| key.clone()).collect()
     }
 
     // --- ends ---

@@ -79,6 +79,9 @@ impl Scenario {
             dice.between(1, 14)
         };
         let mut plans: Vec<FaultPlan> = (0..faults).map(|_| fault(&pools, dice)).collect();
+        if faults > 0 {
+            plans.extend(names_unknown_at_first(&pools, dice));
+        }
         plans.sort_by_key(|plan| plan.at);
         Scenario {
             config,
@@ -187,6 +190,25 @@ fn say_times(section: &mut Section, dice: &mut Dice) {
         section.put("server_failure_limit", dice.between(1, 4));
         section.put("server_retry_timeout", dice.between(100, 1000));
     }
+}
+
+/// A process may start before its name server knows anything.
+fn names_unknown_at_first(pools: &[PoolPlan], dice: &mut Dice) -> Vec<FaultPlan> {
+    let mut plans = Vec::new();
+    for (pool, plan) in pools.iter().enumerate().filter(|(_, plan)| plan.named) {
+        for server in 0..plan.servers {
+            if dice.percent(25) {
+                plans.push(FaultPlan {
+                    at: Time::ZERO,
+                    pool,
+                    server,
+                    fault: Happening::NameUnknown,
+                    lasts: dice.millis(200, 2000),
+                });
+            }
+        }
+    }
+    plans
 }
 
 fn fault(pools: &[PoolPlan], dice: &mut Dice) -> FaultPlan {

@@ -95,6 +95,8 @@ happenings! {
     CrossServer,
     /// A request was answered by the clock.
     TimedOut,
+    /// A request was answered because nobody knows its server's name.
+    HostIsDown,
     /// A request was executed after its client had an error for it, or had gone.
     LateReply,
     /// A server was ejected.

@@ -218,8 +218,9 @@ impl World {
         let reply = *self
             .dice
             .pick(&[&b"+OK\r\n"[..], b"$5\r\nhello\r\n", b"-ERR what\r\n"]);
-        self.links[link.0].must_close = true;
+        self.out_of_step.push(link);
         let (worker, conn) = (self.links[link.0].worker, self.links[link.0].conn);
+        self.wake(worker);
         let proxy = &mut self.workers[worker].proxy;
         proxy.received(conn, &Bytes::from_static(reply), self.now);
     }

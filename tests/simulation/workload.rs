@@ -1,13 +1,14 @@
 //! What model clients ask: a mix of everything that a client library or a person may send.
 
+mod forwarded;
+mod local;
+
 use bytes::Bytes;
 
 use crate::dice::Dice;
-use crate::frame::write_bulk;
 use crate::mark::Mark;
 use crate::request::Expect;
 use crate::request::Request;
-use crate::request::Split;
 
 /// What a client knows of its pool.
 #[derive(Clone, Debug)]
@@ -121,7 +122,7 @@ impl Asker {
         let request = match number {
             0 | 1 => {
                 let mut value = mark.text();
-                value.resize(30_000, b'v');
+                value.extend(b"v".repeat(30_000));
                 self.put(vec![b"SET".to_vec(), key, value])
             }
             _ => self.read(vec![
@@ -141,7 +142,7 @@ impl Asker {
             number,
         };
         let mut value = mark.text();
-        value.resize(dice.between(500, 12_000), b'g');
+        value.extend(b"g".repeat(dice.between(500, 12_000)));
         let key = own(self.client, 2 + dice.below(3));
         let request = self.put(vec![b"SET".to_vec(), key, value]);
         self.or_refused(request)
@@ -214,8 +215,8 @@ impl Asker {
         let opening: [&[u8]; 4] = [b"", b"\r\n$-1\r\n", b"\0\xff", b"*1\r\n"];
         let opening = *dice.pick(&opening);
         value.extend_from_slice(opening);
-        let filler = *dice.pick(b"abcdefgh\n");
-        value.resize(value.len() + len, filler);
+        let filler = [*dice.pick(b"abcdefgh\n")];
+        value.extend(filler.repeat(len));
         value
     }
 
@@ -228,258 +229,6 @@ impl Asker {
             puts,
             ..Request::forwarded(args, vec![1])
         }
-    }
-
-    fn set(&mut self, mark: Mark, dice: &mut Dice) -> Request {
-        let key = if dice.percent(2) {
-            Vec::new()
-        } else {
-            self.key(mark, dice)
-        };
-        let value = self.value(mark, dice);
-        let name = *dice.pick(&[&b"SET"[..], b"set", b"SeT"]);
-        self.put(vec![name.to_vec(), key, value])
-    }
-
-    fn get(&mut self, mark: Mark, dice: &mut Dice) -> Request {
-        let args = match dice.below(10) {
-            0..6 => vec![b"GET".to_vec(), self.marked(mark, dice)],
-            6..9 => {
-                let key = self.key(mark, dice);
-                vec![
-                    b"getrange".to_vec(),
-                    base(&key),
-                    b"0".to_vec(),
-                    mark.decimal(),
-                ]
-            }
-            _ => vec![
-                b"GETRANGE".to_vec(),
-                Vec::new(),
-                b"0".to_vec(),
-                mark.decimal(),
-            ],
-        };
-        self.read(args)
-    }
-
-    fn read(&self, args: Vec<Vec<u8>>) -> Request {
-        let reads = match self.is_followed(&args[1]) {
-            true => vec![base(&args[1])],
-            false => Vec::new(),
-        };
-        Request {
-            reads,
-            ..Request::forwarded(args, vec![1])
-        }
-    }
-
-    fn mget(&mut self, mark: Mark, dice: &mut Dice) -> Request {
-        let name = *dice.pick(&[&b"MGET"[..], b"mget"]);
-        let mut args = vec![name.to_vec()];
-        for _ in 0..dice.between(1, 12) {
-            args.push(self.marked(mark, dice));
-        }
-        let keys = args[1..].iter();
-        // An element that is not followed is read all the same; it is not compared.
-        let reads = keys
-            .map(|key| {
-                if self.is_followed(key) {
-                    base(key)
-                } else {
-                    Vec::new()
-                }
-            })
-            .collect();
-        Request {
-            reads,
-            ..Request::split(args, 1, Split::Elements)
-        }
-    }
-
-    fn mset(&mut self, mark: Mark, dice: &mut Dice) -> Request {
-        let mut args = vec![b"MSET".to_vec()];
-        let mut puts = Vec::new();
-        for _ in 0..dice.between(1, 8) {
-            let (key, value) = (self.marked(mark, dice), self.value(mark, dice));
-            if self.is_followed(&key) {
-                puts.push((base(&key), Some(Bytes::copy_from_slice(&value))));
-            }
-            args.extend([key, value]);
-        }
-        Request {
-            puts,
-            ..Request::split(args, 2, Split::AllOk)
-        }
-    }
-
-    fn count_keys(&mut self, mark: Mark, dice: &mut Dice) -> Request {
-        let name = *dice.pick(&["DEL", "UNLINK", "EXISTS", "TOUCH", "exists"]);
-        let mut args = vec![name.as_bytes().to_vec()];
-        for _ in 0..dice.between(1, 8) {
-            args.push(self.marked(mark, dice));
-        }
-        let removes = matches!(name, "DEL" | "UNLINK");
-        let followed = args[1..]
-            .iter()
-            .filter(|key| removes && self.is_followed(key));
-        let puts = followed.map(|key| (base(key), None)).collect();
-        Request {
-            puts,
-            ..Request::split(args, 1, Split::Sum)
-        }
-    }
-
-    fn change(&mut self, mark: Mark, dice: &mut Dice) -> Request {
-        let client = self.client;
-        match dice.below(4) {
-            0 | 1 => {
-                let key = match dice.percent(70) {
-                    true => format!("{{n{client}.{}}}", dice.below(3)),
-                    false => "{n}".to_owned(),
-                };
-                let args = vec![b"INCRBY".to_vec(), key.into_bytes(), mark.decimal()];
-                Request::forwarded(args, vec![1])
-            }
-            2 => {
-                let key = format!("{{a{client}.{}}}", dice.below(3)).into_bytes();
-                let args = vec![b"append".to_vec(), key, mark.text()];
-                Request::forwarded(args, vec![1])
-            }
-            _ => {
-                let (key, value) = (self.key(mark, dice), self.value(mark, dice));
-                self.put(vec![b"GETSET".to_vec(), key, value])
-            }
-        }
-    }
-
-    fn set_of_members(&mut self, mark: Mark, dice: &mut Dice) -> Request {
-        // One tag for all sets of a client, so that a pool with tags keeps them together; and
-        // another now and then, which is refused there too.
-        let client = self.client;
-        let members = |dice: &mut Dice| {
-            let tag = if dice.percent(10) {
-                "elsewhere"
-            } else {
-                "members"
-            };
-            format!("{{{tag}{client}}}{}", dice.below(4)).into_bytes()
-        };
-        if dice.percent(50) {
-            let key = if dice.percent(10) {
-                self.key(mark, dice)
-            } else {
-                members(dice)
-            };
-            let args = vec![
-                b"SADD".to_vec(),
-                key,
-                mark.text(),
-                dice.below(5).to_string().into(),
-            ];
-            return Request::forwarded(args, vec![1]);
-        }
-        let mut args = vec![b"SINTERSTORE".to_vec()];
-        args.push([mark.text(), members(dice)].concat());
-        for _ in 0..dice.between(1, 3) {
-            args.push(members(dice));
-        }
-        let keys = (1..args.len()).collect();
-        Request::forwarded(args, keys)
-    }
-
-    fn script(&mut self, mark: Mark, dice: &mut Dice) -> Request {
-        let (key, script) = (self.key(mark, dice), *dice.pick(&["set", "nest", "fail"]));
-        let argument = match script {
-            "fail" => mark.text(),
-            _ => self.value(mark, dice),
-        };
-        let mut puts = Vec::new();
-        if script == "set" && self.is_followed(&key) {
-            puts.push((base(&key), Some(Bytes::copy_from_slice(&argument))));
-        }
-        let args = vec![
-            b"EVAL".to_vec(),
-            script.into(),
-            b"1".to_vec(),
-            key,
-            argument,
-        ];
-        Request {
-            puts,
-            ..Request::forwarded(args, vec![3])
-        }
-    }
-
-    fn local(&mut self, mark: Mark, dice: &mut Dice) -> Request {
-        let text = mark.text();
-        let exact = |reply: &str| Expect::Exact(reply.as_bytes().to_vec());
-        let bulk = |bytes: &[u8]| {
-            let mut reply = Vec::new();
-            write_bulk(bytes, &mut reply);
-            Expect::Exact(reply)
-        };
-        let database = self.facts.database.to_string();
-        match dice.below(17) {
-            0 => Request::local(&[b"PING"], exact("+PONG\r\n")),
-            1 => Request::local(&[b"ping"], exact("+PONG\r\n")).typed(),
-            2 => Request::local(&[b"PING", &text], bulk(&text)),
-            3 => Request::local(&[b"ECHO", &text], bulk(&text)),
-            4 => Request::local(&[b"SELECT", database.as_bytes()], exact("+OK\r\n")),
-            5 => {
-                let reply =
-                    format!("-ERR this pool serves database {database} only (redis_db)\r\n");
-                Request::local(&[b"SELECT", b"13"], exact(&reply))
-            }
-            6 => Request::local(&[b"CLIENT", b"ID"], Expect::ClientId),
-            7 => {
-                // A client without the password has no name.
-                if self.authenticated {
-                    self.name.clone_from(&text);
-                }
-                Request::local(&[b"CLIENT", b"SETNAME", &text], exact("+OK\r\n"))
-            }
-            8 if self.name.is_empty() => Request::local(&[b"CLIENT", b"GETNAME"], exact("$-1\r\n")),
-            8 => Request::local(&[b"CLIENT", b"GETNAME"], bulk(&self.name)),
-            9 => Request::local(&[b"TIME"], Expect::Time),
-            10 => self.unknown(mark),
-            11 => Request::local(
-                &[b"MULTI"],
-                exact("-ERR 'multi' is refused: transactions are not offered here\r\n"),
-            ),
-            12 => Request::local(
-                &[b"SUBSCRIBE", &text],
-                exact("-ERR 'subscribe' is refused: messages are not passed on here\r\n"),
-            ),
-            13 => Request::local(
-                &[b"GET"],
-                exact("-ERR wrong number of arguments for 'get' command\r\n"),
-            ),
-            14 => Request::local(
-                &[b"MSET", &text, b"1", &text],
-                exact("-ERR wrong number of arguments for 'mset' command\r\n"),
-            ),
-            15 => Request::local(
-                &[b"KEYS", b"*"],
-                exact("-ERR 'keys' is refused: it concerns the keys of every server\r\n"),
-            ),
-            _ => Request::local(
-                &[b"OBJECT", b"WRONG\r\nWRONG", &text],
-                exact("-ERR unknown subcommand 'WRONG  WRONG'. Try OBJECT HELP.\r\n"),
-            ),
-        }
-    }
-
-    fn unknown(&self, mark: Mark) -> Request {
-        let text = mark.text();
-        if self.facts.forwards_unknown {
-            return Request::forwarded(vec![b"FROB".to_vec(), text], vec![1]);
-        }
-        let reply = format!(
-            "-ERR unknown command 'FROB', with args beginning with: '{}' \r\n",
-            String::from_utf8_lossy(&text)
-        );
-        Request::local(&[b"FROB", &text], Expect::Exact(reply.into_bytes()))
     }
 }
 

@@ -3,6 +3,8 @@
 //! Owns: the queue of events. One pass takes all that is due at one time, hands it to whom it
 //! concerns, and lets every worker act, as a turn of the reactor's loop does.
 
+mod network;
+
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
@@ -14,11 +16,9 @@ use coremux::base::Time;
 use coremux::base::WorkerIdx;
 use coremux::config::Config;
 use coremux::proxy::Change;
-use coremux::proxy::ConnId;
 use coremux::proxy::Proxy;
 use coremux::proxy::ProxySetup;
 use coremux::proxy::Report;
-use coremux::proxy::SocketAddress;
 use coremux::reactor::Admission;
 use coremux::stats::PoolShape;
 use coremux::stats::Shape;
@@ -28,14 +28,12 @@ use crate::client::Client;
 use crate::control::Control;
 use crate::dice::Dice;
 use crate::link::Link;
-use crate::link::Peer;
 use crate::oracle::Oracle;
 use crate::scenario::Scenario;
 use crate::server::Server;
 use crate::tally::Happening;
 use crate::tally::Tally;
 use crate::trace::trace;
-use crate::wire::End;
 use crate::worker::Worker;
 
 /// A link's place among all that there ever were.
@@ -52,7 +50,9 @@ pub enum Event {
     },
     Receive(LinkId),
     ReceiveCancelled(LinkId),
-    Send(LinkId),
+    SendCompletes(LinkId),
+    GoOnSending(LinkId),
+    LookAgain(usize),
     Connected(LinkId, i32),
     AllCancelled(LinkId),
     ClientActs(usize),
@@ -114,6 +114,10 @@ pub struct World {
     pub oracle: Oracle,
     pub tally: Tally,
     pub verifying: bool,
+    /// Clients' connections that the proxy has not closed.
+    pub open_clients: Vec<LinkId>,
+    /// Connections that the proxy must close in this pass.
+    pub out_of_step: Vec<LinkId>,
     /// Faults that last: their number, what they do, and the touch.
     pub lasting: Vec<(usize, Happening, usize)>,
     queue: BinaryHeap<Reverse<Scheduled>>,
@@ -154,6 +158,9 @@ impl World {
                 stats,
                 sockets: std::collections::BTreeMap::new(),
                 refused: std::collections::BTreeSet::new(),
+                awake: true,
+                silent: Vec::new(),
+                looks_again: false,
                 drained_at: None,
             }
         });
@@ -175,6 +182,8 @@ impl World {
             clients: Vec::new(),
             tally: Tally::default(),
             verifying: false,
+            open_clients: Vec::new(),
+            out_of_step: Vec::new(),
             lasting: Vec::new(),
             queue: BinaryHeap::new(),
             scheduled: 0,
@@ -229,11 +238,15 @@ impl World {
             }
         }
         for worker in 0..self.workers.len() {
-            let proxy = &mut self.workers[worker].proxy;
-            if proxy.next_timeout().is_some_and(|next| next <= self.now) {
-                proxy.handle_timeout(self.now);
+            let next = self.workers[worker].proxy.next_timeout();
+            let due = next.is_some_and(|next| next <= self.now);
+            if due {
+                self.wake(worker);
+                self.workers[worker].proxy.handle_timeout(self.now);
             }
-            self.act_and_transmit(worker);
+            if std::mem::take(&mut self.workers[worker].awake) {
+                self.act_and_transmit(worker);
+            }
         }
         self.check_limits();
     }
@@ -243,7 +256,9 @@ impl World {
             Event::Land { link, at_proxy } => self.land(link, at_proxy),
             Event::Receive(link) => self.receive(link),
             Event::ReceiveCancelled(link) => self.receive_cancelled(link),
-            Event::Send(link) => self.send(link),
+            Event::SendCompletes(link) => self.send_completes(link),
+            Event::GoOnSending(link) => self.go_on_sending(link),
+            Event::LookAgain(worker) => self.looks_again(worker),
             Event::Connected(link, errno) => self.connected(link, errno),
             Event::AllCancelled(link) => self.all_cancelled(link),
             Event::ClientActs(client) => self.client_acts(client),
@@ -270,136 +285,5 @@ impl World {
             number: self.scheduled,
             event,
         }));
-    }
-
-    // --- wires ---
-
-    /// Schedules arrivals at one end of a link.
-    pub fn land_at(&mut self, link: LinkId, at_proxy: bool, times: impl IntoIterator<Item = Time>) {
-        for time in times {
-            self.schedule(time, Event::Land { link, at_proxy });
-        }
-    }
-
-    fn land(&mut self, id: LinkId, at_proxy: bool) {
-        let link = &mut self.links[id.0];
-        let gone = if at_proxy {
-            link.socket.is_none()
-        } else {
-            link.peer_gone
-        };
-        let wire = if at_proxy {
-            &mut link.to_proxy
-        } else {
-            &mut link.to_peer
-        };
-        if !wire.land(self.now, &mut self.dice) {
-            return;
-        }
-        if gone {
-            // Nobody reads this any more: the kernel answers with a reset.
-            let bytes = !wire.read(usize::MAX).is_empty();
-            let back = if at_proxy {
-                &mut link.to_peer
-            } else {
-                &mut link.to_proxy
-            };
-            if bytes && back.end != Some(End::Reset) {
-                let arrival = back.finish(End::Reset, self.now, &mut self.dice);
-                self.land_at(id, !at_proxy, arrival);
-            }
-            return;
-        }
-        match (at_proxy, link.peer) {
-            (true, _) => {
-                if link.to_proxy.end == Some(End::Reset) {
-                    self.proxy_has_room(id);
-                }
-                self.receive(id);
-            }
-            (false, Peer::Client(client)) => self.client_acts(client),
-            (false, Peer::Server { .. }) => self.server_reads(id),
-        }
-    }
-
-    /// The proxy has read: its peer may write on.
-    pub fn peer_has_room(&mut self, link: LinkId) {
-        let next = match self.links[link.0].peer {
-            Peer::Client(client) => Event::ClientActs(client),
-            Peer::Server { .. } => Event::ServerWrites(link),
-        };
-        self.schedule(self.now, next);
-    }
-
-    pub fn server_of(&self, link: LinkId) -> Option<(usize, usize)> {
-        match self.links[link.0].peer {
-            Peer::Server { pool, server } => Some((pool, server)),
-            Peer::Client(_) => None,
-        }
-    }
-
-    /// Whose address it is: pool, server, and which of the server's homes.
-    pub fn locate(&self, address: &SocketAddress) -> (usize, usize, u8) {
-        let SocketAddress::Tcp(std::net::SocketAddr::V4(address)) = address else {
-            panic!("a server is looked for at {address:?}");
-        };
-        let [_, pool, server, home] = address.ip().octets();
-        (usize::from(pool), usize::from(server), home)
-    }
-
-    /// A fault touches a server for as long as the proxy keeps this connection.
-    pub fn touch_link(&mut self, link: LinkId, fault: Happening) {
-        if let Some((pool, server)) = self.server_of(link) {
-            trace!(self.now, "fault {fault:?} at {pool}.{server} on {link:?}");
-            let bad = [
-                Happening::Garbage,
-                Happening::Unasked,
-                Happening::AuthRefused,
-                Happening::SelectRefused,
-            ];
-            self.links[link.0].is_bad |= bad.contains(&fault);
-            let touch = self.oracle.touch(pool, server, fault, self.now);
-            if self.links[link.0].socket.is_some() {
-                self.links[link.0].touches.push(touch);
-            } else {
-                self.oracle.end_touch(touch, self.now);
-            }
-        }
-    }
-
-    pub fn end_link_touches(&mut self, link: LinkId) {
-        for touch in std::mem::take(&mut self.links[link.0].touches) {
-            self.oracle.end_touch(touch, self.now);
-        }
-    }
-
-    /// Whether a fault was prepared for the next connection to this server; it is used up.
-    pub fn take_fault(&mut self, pool: usize, server: usize, fault: Happening) -> bool {
-        let faults = &mut self.servers[pool][server].faults;
-        let found = faults.iter().position(|other| *other == fault);
-        if let Some(found) = found {
-            faults.remove(found);
-            self.tally.count(fault);
-        }
-        found.is_some()
-    }
-
-    /// Which of a worker's connections are clients', with their limit.
-    pub fn client_links(&self) -> Vec<(LinkId, usize)> {
-        let open = self
-            .workers
-            .iter()
-            .flat_map(|worker| worker.sockets.values());
-        open.filter_map(|link| match self.links[link.0].conn {
-            ConnId::Client(_) => match self.links[link.0].peer {
-                Peer::Client(client) => {
-                    let pool = self.clients[client].pool;
-                    Some((*link, self.config.pools[pool].client_output_limit))
-                }
-                Peer::Server { .. } => None,
-            },
-            ConnId::Server(_) => None,
-        })
-        .collect()
     }
 }

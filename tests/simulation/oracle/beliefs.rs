@@ -1,0 +1,80 @@
+//! What keys must hold: what was written, as long as nobody can doubt it.
+
+use bytes::Bytes;
+
+use crate::frame::elements;
+use crate::frame::write_bulk;
+use crate::oracle::Oracle;
+use crate::trace::head;
+
+/// What a key holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Belief {
+    Known(Option<Bytes>),
+    /// A write has failed, or may still be executed.
+    Unknown,
+}
+
+impl Oracle {
+    pub(super) fn learn(&mut self, client: usize, number: usize, reply: &[u8]) {
+        let book = &self.books[client];
+        if !self.stable[book.pool] {
+            return;
+        }
+        let request = &book.entries[number].request;
+        if !request.reads.is_empty() && !reply.starts_with(b"-") {
+            let shown = match request.split {
+                None => vec![reply],
+                Some(_) => elements(reply).unwrap_or_default(),
+            };
+            for (key, shown) in request.reads.iter().zip(shown) {
+                let Some(Belief::Known(value)) = self.beliefs.get(&(book.pool, key.clone())) else {
+                    continue;
+                };
+                let mut expected = Vec::new();
+                match value {
+                    Some(value) => write_bulk(value, &mut expected),
+                    None if request.args[0].eq_ignore_ascii_case(b"getrange") => {
+                        expected.extend_from_slice(b"$0\r\n\r\n");
+                    }
+                    None => expected.extend_from_slice(b"$-1\r\n"),
+                }
+                assert!(
+                    shown == expected,
+                    "client {client} request {number} finds {} in {}, there must be {}",
+                    head(shown),
+                    head(key),
+                    head(&expected)
+                );
+            }
+        }
+        if reply.starts_with(b"-") {
+            return;
+        }
+        for (key, value) in &request.puts {
+            let belief = self.beliefs.entry((book.pool, key.clone()));
+            let belief = belief.or_insert(Belief::Known(None));
+            if *belief != Belief::Unknown {
+                *belief = Belief::Known(value.clone());
+            }
+        }
+    }
+
+    /// Nobody can say whether this request has changed, or will change, its keys.
+    pub(super) fn forget(&mut self, client: usize, number: usize) {
+        let book = &self.books[client];
+        for (key, _) in &book.entries[number].request.puts {
+            self.beliefs
+                .insert((book.pool, key.clone()), Belief::Unknown);
+        }
+    }
+
+    /// Keys of a pool whose value is certain.
+    pub fn known_keys(&self, pool: usize) -> Vec<Vec<u8>> {
+        let known = self
+            .beliefs
+            .iter()
+            .filter(|((of, _), belief)| *of == pool && **belief != Belief::Unknown);
+        known.map(|((_, key), _)| key.clone()).collect()
+    }
+}

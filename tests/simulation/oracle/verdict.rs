@@ -1,0 +1,241 @@
+//! Whether a reply is the right one: its request's own, or an error that a fault explains.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use coremux::base::Time;
+
+use crate::frame::elements;
+use crate::gathered::gathered;
+use crate::oracle::Answer;
+use crate::oracle::Oracle;
+use crate::request::Expect;
+use crate::routes::Placement;
+use crate::tally::Happening;
+use crate::tally::Tally;
+use crate::trace::head;
+use crate::trace::trace;
+
+const CROSS_SERVER: &[u8] = b"-CROSSSLOT Keys in request don't hash to the same server\r\n";
+const NO_SERVER: &[u8] = b"-ERR Connection refused\r\n";
+const TIMED_OUT: &[u8] = b"-ERR Connection timed out\r\n";
+const NO_NAME: &[u8] = b"-ERR Host is down\r\n";
+/// A reply waits for the end of the send before it, which its worker may hear of so late.
+const TIMER_SLACK: Duration = Duration::from_millis(11);
+
+impl Oracle {
+    /// The next reply has reached a client.
+    pub fn replied(&mut self, client: usize, answer: Answer<'_>, now: Time, tally: &mut Tally) {
+        let number = self.books[client].answered;
+        let reply = answer.bytes;
+        assert!(
+            number < self.books[client].arrived,
+            "client {client} got a reply too many: {}",
+            head(reply)
+        );
+        trace!(now, "client {client} reply {number}: {}", head(reply));
+        tally.replies += 1;
+        if reply.len() > 256 << 10 {
+            tally.count(Happening::LargeReply);
+        }
+        let verdict = self.verdict(client, number, answer, tally);
+        let succeeded = verdict.unwrap_or_else(|why| {
+            panic!(
+                "client {client} {why}: {}",
+                self.describe(client, number, answer)
+            )
+        });
+        self.check_timeout(client, number, answer);
+        if succeeded {
+            self.learn(client, number, reply);
+        } else {
+            self.forget(client, number);
+        }
+        let book = &mut self.books[client];
+        book.entries[number].answered = true;
+        book.entries[number].failed = !succeeded;
+        book.answered += 1;
+    }
+
+    fn describe(&self, client: usize, number: usize, answer: Answer<'_>) -> String {
+        let entry = &self.books[client].entries[number];
+        format!(
+            "request {number} {}, received at {}, got {}, sent at {}; executed: {:?}",
+            head(&entry.request.args.join(&b' ')),
+            entry.arrived.unwrap_or(Time::ZERO).as_micros(),
+            head(answer.bytes),
+            answer.emitted.as_micros(),
+            entry.executions
+        )
+    }
+
+    /// Whether a request has succeeded, or why the reply is wrong.
+    fn verdict(
+        &mut self,
+        client: usize,
+        number: usize,
+        answer: Answer<'_>,
+        tally: &mut Tally,
+    ) -> Result<bool, &'static str> {
+        let reply = answer.bytes;
+        match &self.books[client].entries[number].request.expect {
+            Expect::Exact(expected) | Expect::Broken(expected) if reply == expected => Ok(true),
+            Expect::Exact(_) | Expect::Broken(_) => Err("got a wrong reply"),
+            Expect::ClientId => {
+                let id = crate::frame::integer(reply).ok_or("got no id")?;
+                self.check_id(client, id);
+                Ok(true)
+            }
+            Expect::Time if elements(reply).is_some_and(|time| time.len() == 2) => Ok(true),
+            Expect::Time => Err("got no time"),
+            Expect::Forwarded => self.judge(client, number, answer, tally),
+        }
+    }
+
+    /// Whether a forwarded request has succeeded, or why the reply is wrong.
+    fn judge(
+        &mut self,
+        client: usize,
+        number: usize,
+        answer: Answer<'_>,
+        tally: &mut Tally,
+    ) -> Result<bool, &'static str> {
+        let book = &self.books[client];
+        let entry = &book.entries[number];
+        let reply = answer.bytes;
+        let from = entry.arrived.unwrap_or(Time::ZERO);
+        let placements = self.placements(client, number, answer.emitted);
+        let crosses = |placement: &Placement| {
+            entry.request.split.is_none() && placement.iter().any(|place| *place != placement[0])
+        };
+        if reply == CROSS_SERVER {
+            let right = placements.iter().any(crosses) && entry.executions.is_empty();
+            tally.count(Happening::CrossServer);
+            return if right {
+                Ok(false)
+            } else {
+                Err("got CROSSSLOT without a reason")
+            };
+        }
+        if placements.iter().all(crosses) {
+            return Err("has keys on several servers and was not refused");
+        }
+        if gathered(&entry.request, &entry.executions).as_deref() == Some(reply) {
+            if entry.executions.len() > 1 {
+                tally.count(Happening::Gathered);
+            }
+            let pool = book.pool;
+            if let ([only], true) = (entry.executions.as_slice(), is_transient(reply)) {
+                *self.transients.entry((pool, only.server)).or_default() += 1;
+            }
+            let book = &self.books[client];
+            let entry = &book.entries[number];
+            let orders: Vec<(usize, u64)> = entry
+                .executions
+                .iter()
+                .map(|e| (e.server, e.order))
+                .collect();
+            for (server, order) in orders {
+                let before = self.books[client].succeeded.insert(server, order);
+                if before.is_some_and(|before| before > order) {
+                    return Err("was executed before an earlier one");
+                }
+            }
+            return Ok(true);
+        }
+        if !reply.starts_with(b"-") {
+            return Err("got a reply that is not its own");
+        }
+        if entry
+            .executions
+            .iter()
+            .any(|e| e.keys.len() < entry.request.keys.len() && e.reply == reply)
+        {
+            return Ok(false);
+        }
+        if book.strict {
+            return Err("got an error though no fault is left");
+        }
+        tally.errors += 1;
+        match reply {
+            TIMED_OUT => tally.count(Happening::TimedOut),
+            NO_NAME => tally.count(Happening::HostIsDown),
+            _ => {}
+        }
+        if reply == NO_SERVER && placements.iter().any(|p| p.contains(&None)) {
+            tally.count(Happening::NoServer);
+            return Ok(false);
+        }
+        let servers: BTreeSet<usize> = placements.iter().flatten().flatten().copied().collect();
+        let explained = self.touches.iter().any(|touch| {
+            touch.pool == book.pool
+                && servers.contains(&touch.server)
+                && touch.overlaps(from, answer.emitted)
+                && touch.explains(reply)
+        });
+        if !explained {
+            return Err("got an error that no fault explains");
+        }
+        // A request is failed by its own time, or with a connection that is given up: never by a
+        // neighbour's time.
+        let took = answer.emitted.since(from);
+        let own_time = self.timeouts[book.pool].is_some_and(|timeout| took >= timeout);
+        let given_up = self.given_up.iter().any(|(server, at)| {
+            let here = server.is_none_or(|(pool, s)| pool == book.pool && servers.contains(&s));
+            here && from <= *at && *at <= answer.emitted
+        });
+        if reply == TIMED_OUT && !own_time && !given_up {
+            return Err("was failed before its time");
+        }
+        Ok(false)
+    }
+
+    /// Where a request's keys may have been looked for until `to`.
+    fn placements(&self, client: usize, number: usize, to: Time) -> Vec<Placement> {
+        let book = &self.books[client];
+        let entry = &book.entries[number];
+        let request = &entry.request;
+        let keys: Vec<&[u8]> = match request.keys.is_empty() {
+            true => vec![b"placeholder"],
+            false => (0..request.keys.len())
+                .map(|key| request.key(key))
+                .collect(),
+        };
+        let from = entry.arrived.unwrap_or(Time::ZERO);
+        self.routes[book.worker][book.pool].placements(&keys, from, to)
+    }
+
+    fn check_id(&mut self, client: usize, id: i64) {
+        match self.books[client].id {
+            Some(known) => assert_eq!(known, id, "client {client} has another id"),
+            None => {
+                assert!(
+                    self.ids.insert(id),
+                    "client {client} has another client's id {id}"
+                );
+                self.books[client].id = Some(id);
+            }
+        }
+    }
+
+    /// `timeout` is how long a request may take, queueing and connecting included.
+    fn check_timeout(&self, client: usize, number: usize, answer: Answer<'_>) {
+        let book = &self.books[client];
+        let (Some(timeout), true) = (self.timeouts[book.pool], answer.unhindered) else {
+            return;
+        };
+        let arrived = book.entries[number].arrived.unwrap_or(answer.emitted);
+        let took = answer.emitted.since(arrived);
+        let most = timeout + TIMER_SLACK;
+        assert!(
+            took <= most,
+            "client {client} waited {took:?} for reply {number}, the timeout is {timeout:?}"
+        );
+    }
+}
+
+/// What a server says when it cannot serve now: a failure, for the process to hear of.
+fn is_transient(reply: &[u8]) -> bool {
+    let texts = [&b"-LOADING "[..], b"-OOM ", b"-BUSY "];
+    texts.iter().any(|text| reply.starts_with(text))
+}

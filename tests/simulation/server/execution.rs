@@ -1,0 +1,184 @@
+//! What a server does with a request: it executes it, or fails in its own way.
+
+use bytes::Bytes;
+
+use crate::fault::NO_SUCH_DATABASE;
+use crate::fault::WRONG_PASSWORD;
+use crate::frame::parse_request;
+use crate::tally::Happening;
+use crate::trace::head;
+use crate::trace::trace;
+use crate::wire::End;
+use crate::world::LinkId;
+use crate::world::World;
+
+/// What a server says when it cannot serve now.
+const TRANSIENT: [&[u8]; 3] = [
+    b"-LOADING Redis is loading the dataset in memory\r\n",
+    b"-OOM command not allowed when used memory > 'maxmemory'.\r\n",
+    b"-BUSY Redis is busy running a script.\r\n",
+];
+
+const GARBAGE: [&[u8]; 7] = [
+    b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    b"$-2\r\n",
+    b":12a\r\n",
+    b"$3\r\nabcdef\r\n",
+    b"+fine\n",
+    b"*1\r\n%1\r\n",
+    b"\0\0\0\0",
+];
+
+impl World {
+    pub(super) fn execute_received(&mut self, pool: usize, server: usize, link: LinkId) {
+        let Some(conn) = self.servers[pool][server].conns.get_mut(&link) else {
+            return;
+        };
+        let mut received = std::mem::take(&mut conn.received);
+        let mut at = 0;
+        loop {
+            match parse_request(&received[at..]) {
+                Ok(Some((args, end))) => {
+                    let args: Vec<&[u8]> =
+                        args.into_iter().map(|arg| &received[at..][arg]).collect();
+                    let goes_on = self.take_request(pool, server, link, &args);
+                    at += end;
+                    if !goes_on {
+                        return;
+                    }
+                }
+                Ok(None) => break,
+                Err(why) => panic!(
+                    "what reached server {server} of pool {pool} is no frame: {why}: {}",
+                    head(&received[at..])
+                ),
+            }
+        }
+        if let Some(conn) = self.servers[pool][server].conns.get_mut(&link) {
+            received.drain(..at);
+            conn.received = received;
+        }
+    }
+
+    /// Executes one request and sees that its reply is sent; whether the connection goes on.
+    fn take_request(&mut self, pool: usize, server: usize, link: LinkId, args: &[&[u8]]) -> bool {
+        if args[0] == b"AUTH" || args[0] == b"SELECT" {
+            let reply = self.greet(pool, server, link, args);
+            self.reply(link, reply);
+            return true;
+        }
+        let config = &self.config.pools[pool];
+        let Some(conn) = self.servers[pool][server].conns.get(&link) else {
+            return false;
+        };
+        assert!(
+            conn.authenticated || config.redis_auth.is_none(),
+            "a request came before the server had the password"
+        );
+        assert_eq!(
+            conn.database, config.redis_db,
+            "a request is for another database"
+        );
+        trace!(
+            self.now,
+            "server {pool}.{server} executes {}",
+            head(&args.join(&b' '))
+        );
+        let mut execution =
+            self.oracle
+                .executing((pool, server), link, args, self.now, &mut self.tally);
+        let fault = self.armed_fault(pool, server, self.oracle.is_fragment(&execution));
+        let reply = match fault {
+            Some(Happening::Transient) => self.dice.pick(&TRANSIENT).to_vec(),
+            Some(Happening::BadFragment) => self
+                .dice
+                .pick(&[&b"*0\r\n"[..], b"$1\r\nx\r\n", b"*1\r\n*0\r\n"])
+                .to_vec(),
+            _ => self.servers[pool][server].store.execute(args),
+        };
+        let reply = Bytes::from(reply);
+        execution.reply = reply.clone();
+        self.oracle.executed(execution);
+        self.links[link.0].has_served = true;
+        let Some(fault) = fault else {
+            self.reply(link, reply);
+            return true;
+        };
+        self.tally.count(fault);
+        self.touch_link(link, fault);
+        match fault {
+            Happening::ClosedBeforeReply => {
+                let end = *self.dice.pick(&[End::Fin, End::Reset]);
+                self.server_closes(link, end);
+                false
+            }
+            Happening::ClosedMidReply => {
+                let cut = self.dice.between(1, reply.len() - 1);
+                self.reply(link, reply.slice(..cut));
+                let end = *self.dice.pick(&[End::Fin, End::Reset]);
+                if let Some(conn) = self.servers[pool][server].conns.get_mut(&link) {
+                    conn.ending = Some(end);
+                }
+                false
+            }
+            Happening::Garbage => {
+                let garbage = *self.dice.pick(&GARBAGE);
+                self.reply(link, Bytes::from_static(garbage));
+                true
+            }
+            _ => {
+                self.reply(link, reply);
+                true
+            }
+        }
+    }
+
+    fn armed_fault(&mut self, pool: usize, server: usize, fragment: bool) -> Option<Happening> {
+        let state = &mut self.servers[pool][server];
+        if state.has(Happening::Transient) {
+            return Some(Happening::Transient);
+        }
+        let fits = |fault: &Happening| fragment || *fault != Happening::BadFragment;
+        let at = state.armed.iter().position(fits)?;
+        Some(state.armed.remove(at))
+    }
+
+    fn greet(&mut self, pool: usize, server: usize, link: LinkId, args: &[&[u8]]) -> Bytes {
+        let config = &self.config.pools[pool];
+        let state = &mut self.servers[pool][server];
+        let (refuses_auth, refuses_select) = (
+            state.has(Happening::AuthRefused),
+            state.has(Happening::SelectRefused),
+        );
+        let Some(conn) = state.conns.get_mut(&link) else {
+            return Bytes::new();
+        };
+        let password = config.redis_auth.as_ref().map(|secret| secret.expose());
+        assert!(
+            conn.replies.len() < 2 && args.len() == 2 && conn.database == 0,
+            "an odd greeting: {}",
+            head(&args.join(&b' '))
+        );
+        if args[0] == b"AUTH" {
+            assert_eq!(Some(args[1]), password, "the server got another password");
+            if refuses_auth {
+                self.tally.count(Happening::AuthRefused);
+                self.touch_link(link, Happening::AuthRefused);
+                return Bytes::from([b"-", WRONG_PASSWORD, b"\r\n"].concat());
+            }
+            conn.authenticated = true;
+            return Bytes::from_static(b"+OK\r\n");
+        }
+        if password.is_some() && !conn.authenticated {
+            assert!(refuses_auth, "SELECT came before AUTH");
+            return Bytes::from_static(b"-NOAUTH Authentication required.\r\n");
+        }
+        if refuses_select {
+            self.tally.count(Happening::SelectRefused);
+            self.touch_link(link, Happening::SelectRefused);
+            return Bytes::from([b"-", NO_SUCH_DATABASE, b"\r\n"].concat());
+        }
+        conn.database = config.redis_db;
+        Bytes::from_static(b"+OK\r\n")
+    }
+}

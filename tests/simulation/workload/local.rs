@@ -1,0 +1,81 @@
+//! Requests that the proxy answers by itself, and what it must say.
+
+use crate::dice::Dice;
+use crate::frame::write_bulk;
+use crate::mark::Mark;
+use crate::request::Expect;
+use crate::request::Request;
+use crate::workload::Asker;
+
+impl Asker {
+    pub(super) fn local(&mut self, mark: Mark, dice: &mut Dice) -> Request {
+        let text = mark.text();
+        let exact = |reply: &str| Expect::Exact(reply.as_bytes().to_vec());
+        let bulk = |bytes: &[u8]| {
+            let mut reply = Vec::new();
+            write_bulk(bytes, &mut reply);
+            Expect::Exact(reply)
+        };
+        let database = self.facts.database.to_string();
+        match dice.below(17) {
+            0 => Request::local(&[b"PING"], exact("+PONG\r\n")),
+            1 => Request::local(&[b"ping"], exact("+PONG\r\n")).typed(),
+            2 => Request::local(&[b"PING", &text], bulk(&text)),
+            3 => Request::local(&[b"ECHO", &text], bulk(&text)),
+            4 => Request::local(&[b"SELECT", database.as_bytes()], exact("+OK\r\n")),
+            5 => {
+                let reply =
+                    format!("-ERR this pool serves database {database} only (redis_db)\r\n");
+                Request::local(&[b"SELECT", b"13"], exact(&reply))
+            }
+            6 => Request::local(&[b"CLIENT", b"ID"], Expect::ClientId),
+            7 => {
+                // A client without the password has no name.
+                if self.authenticated {
+                    self.name.clone_from(&text);
+                }
+                Request::local(&[b"CLIENT", b"SETNAME", &text], exact("+OK\r\n"))
+            }
+            8 if self.name.is_empty() => Request::local(&[b"CLIENT", b"GETNAME"], exact("$-1\r\n")),
+            8 => Request::local(&[b"CLIENT", b"GETNAME"], bulk(&self.name)),
+            9 => Request::local(&[b"TIME"], Expect::Time),
+            10 => self.unknown(mark),
+            11 => Request::local(
+                &[b"MULTI"],
+                exact("-ERR 'multi' is refused: transactions are not offered here\r\n"),
+            ),
+            12 => Request::local(
+                &[b"SUBSCRIBE", &text],
+                exact("-ERR 'subscribe' is refused: messages are not passed on here\r\n"),
+            ),
+            13 => Request::local(
+                &[b"GET"],
+                exact("-ERR wrong number of arguments for 'get' command\r\n"),
+            ),
+            14 => Request::local(
+                &[b"MSET", &text, b"1", &text],
+                exact("-ERR wrong number of arguments for 'mset' command\r\n"),
+            ),
+            15 => Request::local(
+                &[b"KEYS", b"*"],
+                exact("-ERR 'keys' is refused: it concerns the keys of every server\r\n"),
+            ),
+            _ => Request::local(
+                &[b"OBJECT", b"WRONG\r\nWRONG", &text],
+                exact("-ERR unknown subcommand 'WRONG  WRONG'. Try OBJECT HELP.\r\n"),
+            ),
+        }
+    }
+
+    fn unknown(&self, mark: Mark) -> Request {
+        let text = mark.text();
+        if self.facts.forwards_unknown {
+            return Request::forwarded(vec![b"FROB".to_vec(), text], vec![1]);
+        }
+        let reply = format!(
+            "-ERR unknown command 'FROB', with args beginning with: '{}' \r\n",
+            String::from_utf8_lossy(&text)
+        );
+        Request::local(&[b"FROB", &text], Expect::Exact(reply.into_bytes()))
+    }
+}
