@@ -278,6 +278,33 @@ impl ByteQueue {
         }
     }
 
+    /// Throws away the last `count` bytes.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    pub fn drop_back(&mut self, mut count: usize) {
+        let of_tail = self.tail.len().min(count);
+        self.tail.truncate(self.tail.len() - of_tail);
+        count -= of_tail;
+        while count > 0 {
+            let Some(segment) = self.segments.back_mut() else {
+                panic!("the queue is shorter than what is to be dropped")
+            };
+            let len = segment.as_slice().len();
+            let step = len.min(count);
+            if step == len {
+                self.segments.pop_back();
+            } else {
+                match segment {
+                    Segment::Copied(bytes) => bytes.truncate(len - step),
+                    Segment::Shared(bytes) => bytes.truncate(len - step),
+                }
+            }
+            self.segment_bytes -= step;
+            count -= step;
+        }
+    }
+
     /// Everything in order as pieces that can be kept, copying nothing.
     #[must_use]
     pub fn into_pieces(mut self) -> Vec<Bytes> {
@@ -356,6 +383,18 @@ impl Cursor {
     /// Moves on by `count` bytes, at most to the end of what lies contiguous.
     pub fn skip(&mut self, count: usize) {
         self.offset += count;
+    }
+
+    /// Moves on by `count` bytes, across stretches.
+    pub fn pass(&mut self, queue: &ByteQueue, mut count: usize) {
+        while count > 0 {
+            let step = self.ahead(queue).len().min(count);
+            if step == 0 {
+                return;
+            }
+            self.offset += step;
+            count -= step;
+        }
     }
 
     /// Appends the next `count` bytes to `to`, large stretches without copying, and moves on.
@@ -456,6 +495,18 @@ mod tests {
         assert_eq!(queue.len(), SHARE_BYTES_MIN + 3);
         queue.drop_front(1 + SHARE_BYTES_MIN);
         assert_eq!(queue.to_vec(), b"cd");
+    }
+
+    #[test]
+    fn bytes_are_dropped_from_the_back_across_stretches() {
+        let (mut queue, mut spare) = (ByteQueue::default(), Spare::default());
+        queue.push_copy(b"ab", &mut spare);
+        queue.push(large(b'x'), &mut spare);
+        queue.push_copy(b"cd", &mut spare);
+        queue.drop_back(1);
+        assert_eq!(queue.len(), SHARE_BYTES_MIN + 3);
+        queue.drop_back(1 + SHARE_BYTES_MIN);
+        assert_eq!((queue.len(), queue.to_vec()), (2, b"ab".to_vec()));
     }
 
     #[test]

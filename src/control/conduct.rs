@@ -15,8 +15,9 @@ use tracing::warn;
 
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
+use crate::proxy::Change;
 use crate::proxy::Fates;
-use crate::proxy::Report;
+use crate::proxy::Probe;
 use crate::reactor::FromWorker;
 use crate::reactor::Receiver;
 use crate::reactor::Sender;
@@ -26,6 +27,7 @@ use crate::stats::Shape;
 use super::Ending;
 use super::Log;
 use super::Names;
+use super::Probes;
 use super::Setup;
 use super::adopt;
 use super::event;
@@ -64,6 +66,7 @@ pub(super) async fn conduct(
         inbox: setup.inbox,
         names: setup.names,
         fates: setup.fates,
+        probes: setup.probes,
         labels: Labels(shape),
         log: setup.log,
         ready: Some(setup.ready),
@@ -78,6 +81,7 @@ struct Control {
     inbox: Receiver<FromWorker>,
     names: Names,
     fates: Fates,
+    probes: Probes,
     labels: Labels,
     log: Box<dyn Log>,
     ready: Option<Box<dyn FnOnce()>>,
@@ -119,10 +123,20 @@ impl Control {
                 }
                 Vec::new()
             }
-            Event::Readmit(pool, server) => {
-                if let Some(change) = self.fates.readmit(pool, server) {
-                    let (pool_name, name) = self.labels.of(pool, server);
-                    info!(pool = pool_name, server = name, "server readmitted");
+            Event::ProbeDue(probe) => {
+                if let Some(next) = self.fates.probe_due(probe) {
+                    self.events.after(next.after, Event::ProbeDue(next));
+                    self.probe(probe);
+                }
+                Vec::new()
+            }
+            Event::ProbeAnswered(probe) => {
+                if let Some(change) = self.fates.probe_answered(probe) {
+                    let (pool, server) = self.labels.of(probe.pool, probe.server);
+                    match change {
+                        Change::Readmit { .. } => info!(pool, server, "server readmitted"),
+                        _ => info!(pool, server, "server answers again"),
+                    }
                     self.tell_all(&ToWorker::Change(Arc::new(change)));
                 }
                 Vec::new()
@@ -168,13 +182,13 @@ impl Control {
             }
             FromWorker::Report(report) => {
                 let verdict = self.fates.hear(report);
-                let (Report::ServerFailed { pool, server }
-                | Report::ServerAnswered { pool, server }) = report;
-                if let Some(delay) = verdict.retry_after {
-                    let (pool_name, name) = self.labels.of(pool, server);
-                    let retry_ms = delay.as_millis();
-                    warn!(pool = pool_name, server = name, retry_ms, "server ejected");
-                    self.events.after(delay, Event::Readmit(pool, server));
+                if let Some(probe) = verdict.probe {
+                    self.events.after(probe.after, Event::ProbeDue(probe));
+                    if let Some(Change::Eject { pool, server }) = verdict.change {
+                        let (pool, server) = self.labels.of(pool, server);
+                        let retry_ms = probe.after.as_millis();
+                        warn!(pool, server, retry_ms, "server ejected");
+                    }
                 }
                 if let Some(change) = verdict.change {
                     self.tell_all(&ToWorker::Change(Arc::new(change)));
@@ -208,6 +222,19 @@ impl Control {
             Step::End(ending) => return Some(ending),
         }
         None
+    }
+
+    /// Asks a server whether it serves again; the answer is an event.
+    fn probe(&self, probe: Probe) {
+        let looked_up = self.names.known(probe.pool, probe.server);
+        let asking = self.probes.ask(probe.pool, probe.server, &looked_up);
+        let events = self.events.clone();
+        let task = async move {
+            if asking.await {
+                events.tell(Event::ProbeAnswered(probe));
+            }
+        };
+        glommio::spawn_local(task).detach();
     }
 
     fn tell_addresses(&self, pool: PoolIdx, server: ServerIdx) {

@@ -14,6 +14,7 @@ use glommio::channels::local_channel::LocalSender;
 
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
+use crate::proxy::Probe;
 
 use super::adopt;
 use super::signals::Signal;
@@ -29,8 +30,10 @@ pub(super) enum Event {
     Names,
     /// The time to look up this server's name has come.
     LookUp(PoolIdx, ServerIdx),
-    /// The time to try this ejected server again has come.
-    Readmit(PoolIdx, ServerIdx),
+    /// The time to ask this server whether it serves again has come.
+    ProbeDue(Probe),
+    /// It does.
+    ProbeAnswered(Probe),
     /// The time that this phase was given is over.
     Overdue(Phase),
 }

@@ -7,6 +7,7 @@
 mod adopt;
 mod conduct;
 mod event;
+mod probe;
 mod resolve;
 mod signals;
 mod stats_port;
@@ -25,6 +26,7 @@ use crate::reactor::Receiver;
 use crate::reactor::Sender;
 use crate::reactor::ToWorker;
 
+pub use probe::Probes;
 pub use resolve::Lookup;
 pub use resolve::Names;
 pub use resolve::system_lookup;
@@ -54,6 +56,8 @@ pub struct Setup {
     pub names: Names,
     /// Which servers are good.
     pub fates: Fates,
+    /// How servers that have failed are asked whether they serve again.
+    pub probes: Probes,
     /// Registered before the workers started.
     pub signals: Signals,
     /// Turned by signals.

@@ -31,6 +31,7 @@ use crate::control;
 use crate::control::ControlError;
 use crate::control::Ending;
 use crate::control::Names;
+use crate::control::Probes;
 use crate::control::Signals;
 use crate::control::StatsSource;
 use crate::process::cli::NAME;
@@ -48,6 +49,7 @@ use crate::process::pid_file::PidFileError;
 use crate::proxy::Fates;
 use crate::reactor;
 use crate::reactor::Admission;
+use crate::reactor::Clock;
 use crate::reactor::FromWorker;
 use crate::reactor::Receiver;
 use crate::reactor::RingError;
@@ -190,6 +192,7 @@ fn run(options: &Options, config: Config, log: &Log) -> Result<Ending, StartErro
         inbox,
         names,
         fates: Fates::new(&config),
+        probes: Probes::new(&config),
         signals,
         log: Box::new(log.clone()),
         ready: Box::new(move || {
@@ -316,6 +319,7 @@ impl Crew {
         names: &Names,
         admission: Admission,
     ) -> Result<(Crew, Receiver<FromWorker>), StartError> {
+        let clock = Clock::start();
         let count = u16::try_from(cores.len())
             .map_err(|_: TryFromIntError| StartError::Workers(cores.len()))?;
         let admission = Arc::new(admission);
@@ -342,6 +346,7 @@ impl Crew {
                 inbox: receiver,
                 outbox: outbox.clone(),
                 seed: seed()?,
+                clock,
             });
             if let Err(error) = spawned {
                 crew.stop();

@@ -94,7 +94,7 @@ impl Proxy {
         if let ServerPhase::Greeting { left } = conn.phase {
             return self.greeting_reply(key, left, &reply.head(GREETING_BYTES_MAX), now);
         }
-        let Some(pending) = conn.pair() else {
+        let Some(pending) = conn.pair(&mut self.wire.spare) else {
             return Err(Failure::Unasked);
         };
         let (pool, server) = (conn.pool, conn.server);
@@ -113,8 +113,13 @@ impl Proxy {
         let suspect = &mut self.pools[pool.index()].servers[server.index()].suspect;
         if transient {
             *suspect = true;
-            self.wire
-                .put(Output::Report(Report::ServerFailed { pool, server }));
+            self.wire.put(Output::Report(Report::ServerFailed {
+                pool,
+                server,
+                since: pending.since,
+                at: now,
+                answers: true,
+            }));
         } else if std::mem::take(suspect) {
             self.wire
                 .put(Output::Report(Report::ServerAnswered { pool, server }));
