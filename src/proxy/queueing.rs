@@ -43,15 +43,15 @@ impl Proxy {
 
     /// Whether the request that was queued last may wait for a connection; else it has its error.
     fn may_wait(&mut self, key: Key, now: Time) -> bool {
+        let mut finds_out = false;
         if let ServerPhase::Down { since, retry_at } = &mut self.servers[key].phase {
             // Somebody asks: the next attempt comes sooner. If the last one was a while ago nobody
             // knows what the server would say now, and who asks first finds out.
             let soon = *since + reconnect::ASKED;
             if soon <= now {
+                finds_out = true;
                 self.attempt(key, now);
-                return true;
-            }
-            if soon < *retry_at {
+            } else if soon < *retry_at {
                 *retry_at = soon;
                 self.look_again(key, soon);
             }
@@ -65,6 +65,7 @@ impl Proxy {
         let reply = match config.on_server_failure {
             OnServerFailure::Hold if held <= config.hold_bytes => return true,
             OnServerFailure::Hold => RequestError::TooManyHeld.reply(),
+            _ if finds_out => return true,
             _ => self.cause_of(key).reply(),
         };
         self.fail_last(key, &reply);
