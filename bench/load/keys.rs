@@ -36,6 +36,7 @@ pub(crate) fn groups(options: &Options) -> io::Result<Vec<Group>> {
     let missing = options
         .only
         .iter()
+        .chain(&options.apart)
         .find(|name| !groups.iter().any(|group| group.name == **name));
     if let Some(name) = missing {
         return Err(invalid(format!("no key lives on {name}")));

@@ -37,6 +37,9 @@ pub(crate) struct Options {
     /// Only keys of these servers, by name
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     pub only: Vec<String>,
+    /// Servers whose figures are left out of `all`, by name
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    pub apart: Vec<String>,
     /// Percentage of requests that are SET, the others are GET
     #[arg(long, value_name = "PERCENT", default_value_t = 50,
         value_parser = clap::value_parser!(u8).range(0..=100))]

@@ -26,7 +26,18 @@ pub(crate) fn write(options: &Options, outcome: &Outcome) -> io::Result<()> {
     if let Some(path) = &options.ledger {
         write_ledger(BufWriter::new(File::create(path)?), outcome)?;
     }
-    write_table(&mut io::stdout().lock(), outcome)
+    write_table(&mut io::stdout().lock(), options, outcome)
+}
+
+/// All servers together, but for those that are kept apart.
+fn all(options: &Options, outcome: &Outcome) -> Tally {
+    let mut all = Tally::new("all");
+    for tally in &outcome.tallies {
+        if !options.apart.contains(&tally.group) {
+            all.add(tally);
+        }
+    }
+    all
 }
 
 fn json_of(options: &Options, outcome: &Outcome) -> Value {
@@ -38,6 +49,7 @@ fn json_of(options: &Options, outcome: &Outcome) -> Value {
         "lag_p99_ms": quantile_ms(&outcome.lag, 0.99),
         "lag_max_ms": max_ms(&outcome.lag),
         "mixed": u8::from(outcome.wrong.is_some()),
+        "all": group_json(&all(options, outcome)),
         "groups": groups,
     })
 }
@@ -56,14 +68,16 @@ fn group_json(tally: &Tally) -> Value {
     })
 }
 
-fn write_table(out: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
+fn write_table(out: &mut impl Write, options: &Options, outcome: &Outcome) -> io::Result<()> {
     writeln!(
         out,
         "{:<12} {:>10} {:>10} {:>9} {:>9} {:>9} {:>9} {:>8}",
         "server", "good", "good/s", "p50 ms", "p99 ms", "p99.9 ms", "max ms", "errors"
     )?;
     let seconds = outcome.counted.as_secs_f64();
-    for tally in &outcome.tallies {
+    let all = all(options, outcome);
+    let one_group = outcome.tallies.len() == 1;
+    for tally in outcome.tallies.iter().chain((!one_group).then_some(&all)) {
         let latency = &tally.latency;
         let cells = [0.5, 0.99, 0.999].map(|quantile| quantile_ms(latency, quantile));
         let good: Value = latency.len().into();

@@ -44,6 +44,17 @@ impl Tally {
         }
     }
 
+    /// Everything of `other`, too.
+    pub(crate) fn add(&mut self, other: &Tally) {
+        let added = self.latency.add(&other.latency);
+        added.expect("all histograms have the same limits");
+        for (text, count) in &other.errors {
+            *self.errors.entry(text.clone()).or_default() += count;
+        }
+        self.connections_lost += other.connections_lost;
+        self.lost_writes_seen += other.lost_writes_seen;
+    }
+
     pub(crate) fn errors_in_all(&self) -> u64 {
         self.errors.values().sum()
     }
@@ -58,4 +69,26 @@ pub(crate) fn histogram() -> Histogram<u64> {
 pub(crate) fn record(histogram: &mut Histogram<u64>, time: Duration) {
     let nanos = u64::try_from(time.as_nanos()).unwrap_or(LATENCY_MAX_NS);
     histogram.saturating_record(nanos.max(1));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_servers_together_have_the_latencies_and_errors_of_both() {
+        let [mut one, mut other] = ["one", "other"].map(Tally::new);
+        for _ in 0..99 {
+            one.good(Duration::from_millis(1));
+        }
+        one.error("ERR a");
+        other.good(Duration::from_millis(50));
+        other.error("ERR a");
+        other.error("ERR b");
+        one.add(&other);
+        assert_eq!((one.latency.len(), one.errors_in_all()), (100, 3));
+        assert_eq!(one.errors["ERR a"], 2);
+        assert!(one.latency.value_at_quantile(0.98) < 1_100_000);
+        assert!(one.latency.value_at_quantile(0.999) > 49_000_000);
+    }
 }
