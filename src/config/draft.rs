@@ -11,6 +11,7 @@ use crate::config::types::ListenAddress;
 use crate::config::types::OnServerFailure;
 use crate::config::types::PoolConfig;
 use crate::config::types::Protocol;
+use crate::config::types::ReadyServers;
 use crate::config::types::Secret;
 use crate::config::types::ServerConfig;
 use crate::config::types::UnknownCommands;
@@ -77,6 +78,7 @@ pub(super) struct Draft {
     pub(super) client_idle_timeout: Option<Duration>,
     pub(super) connect_timeout: Duration,
     pub(super) resolve_interval: Option<Duration>,
+    pub(super) ready_servers: ReadyServers,
     /// What is odd about the key read last.
     pub(super) odd: Option<WarningKind>,
 }
@@ -112,6 +114,7 @@ impl Draft {
             client_idle_timeout: None,
             connect_timeout: CONNECT_TIMEOUT,
             resolve_interval: Some(RESOLVE_INTERVAL),
+            ready_servers: ReadyServers::default(),
             odd: None,
         }
     }
@@ -163,6 +166,7 @@ impl Draft {
             client_idle_timeout: self.client_idle_timeout,
             connect_timeout: self.connect_timeout,
             resolve_interval: self.resolve_interval,
+            ready_servers: self.ready_servers,
             servers,
         }
     }
