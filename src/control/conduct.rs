@@ -31,6 +31,7 @@ use super::adopt;
 use super::event;
 use super::event::Event;
 use super::event::Events;
+use super::sentinel::Watching;
 use super::signals::Signal;
 use super::stats_port;
 use super::supervisor::Phase;
@@ -58,11 +59,14 @@ pub(super) async fn conduct(
     let listener = adopt::listener(setup.stats_listener);
     let shape = setup.stats.shape.clone();
     glommio::spawn_local(stats_port::serve(listener, Rc::new(setup.stats))).detach();
+    let tell = events_of.clone();
+    let sentinels = setup.sentinels.watch(move |c| tell.tell(Event::Change(c)));
     let control = Control {
         supervisor: Supervisor::new(setup.workers.len(), setup.drain_within),
         workers: setup.workers,
         inbox: setup.inbox,
         names: setup.names,
+        sentinels,
         fates: setup.fates,
         labels: Labels(shape),
         log: setup.log,
@@ -77,6 +81,7 @@ struct Control {
     workers: Vec<Sender<ToWorker>>,
     inbox: Receiver<FromWorker>,
     names: Names,
+    sentinels: Watching,
     fates: Fates,
     labels: Labels,
     log: Box<dyn Log>,
@@ -127,6 +132,10 @@ impl Control {
                 }
                 Vec::new()
             }
+            Event::Change(change) => {
+                self.tell_all(&ToWorker::Change(Arc::new(change)));
+                Vec::new()
+            }
             Event::LookUp(pool, server) => {
                 self.names.ask(pool, server);
                 Vec::new()
@@ -170,6 +179,9 @@ impl Control {
                 let verdict = self.fates.hear(report);
                 let (Report::ServerFailed { pool, server }
                 | Report::ServerAnswered { pool, server }) = report;
+                if let Report::ServerFailed { .. } = report {
+                    self.sentinels.hint(pool, server);
+                }
                 if let Some(delay) = verdict.retry_after {
                     let (pool_name, name) = self.labels.of(pool, server);
                     let retry_ms = delay.as_millis();

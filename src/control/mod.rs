@@ -8,6 +8,7 @@ mod adopt;
 mod conduct;
 mod event;
 mod resolve;
+mod sentinel;
 mod signals;
 mod stats_port;
 mod supervisor;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use glommio::LocalExecutorBuilder;
 use glommio::Placement;
+use glommio::PoolPlacement;
 use thiserror::Error;
 
 use crate::proxy::Fates;
@@ -28,6 +30,7 @@ use crate::reactor::ToWorker;
 pub use resolve::Lookup;
 pub use resolve::Names;
 pub use resolve::system_lookup;
+pub use sentinel::Sentinels;
 pub use signals::Signals;
 pub use stats_port::StatsSource;
 pub use supervisor::Ending;
@@ -52,6 +55,8 @@ pub struct Setup {
     pub inbox: Receiver<FromWorker>,
     /// The servers' names.
     pub names: Names,
+    /// Who says where servers are.
+    pub sentinels: Sentinels,
     /// Which servers are good.
     pub fates: Fates,
     /// Registered before the workers started.
@@ -87,6 +92,9 @@ const IO_MEMORY_BYTES: usize = 64 << 10;
 /// A few dozen sockets at most.
 const RING_DEPTH: usize = 64;
 
+/// For the names of Sentinels and masters: a lookup that hangs leaves the others free.
+const LOOKUP_THREADS: usize = 4;
+
 /// Runs the control plane on this thread until the process should end.
 ///
 /// # Errors
@@ -99,6 +107,7 @@ pub fn run(setup: Setup) -> Result<Ending, ControlError> {
         .name("control")
         .io_memory(IO_MEMORY_BYTES)
         .ring_depth(RING_DEPTH)
+        .blocking_thread_pool_placement(PoolPlacement::Unbound(LOOKUP_THREADS))
         .make()
         .map_err(|e| ControlError::Executor(e.to_string()))?;
     Ok(executor.run(conduct::conduct(setup, inbox_wake, names_wake)))

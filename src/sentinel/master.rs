@@ -9,6 +9,7 @@
 //! Sentinels name another that is. Without it a failover that was given up half-way, or Sentinels
 //! that were set up anew and count epochs from zero, would never be followed again.
 
+use std::cmp::Reverse;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -160,7 +161,7 @@ impl Master {
         if self.candidates.len() < CANDIDATES_MAX {
             self.candidates
                 .push(Candidate::new(address, rank, source, now));
-            self.candidates.sort_by(|a, b| b.rank.cmp(&a.rank));
+            self.candidates.sort_by_key(|c| Reverse(c.rank));
         }
     }
 
