@@ -12,6 +12,7 @@ use support::Group;
 use support::Pool;
 use support::Proxy;
 use support::Reply;
+use support::encode;
 use support::eventually;
 use support::now;
 
@@ -59,16 +60,17 @@ fn write_until_good(client: &mut Client, key: &str) -> (Instant, usize) {
 /// Writes until the server at `address` replicates another; as long as it takes itself for a master
 /// nothing is written there.
 fn stays_empty_until_it_is_a_replica(group: &Group, address: SocketAddr, mut write: impl FnMut()) {
-    let mut back = group.server_at(0, address).client();
     eventually("the old master is a replica", || {
         write();
-        // Promotion and demotion cut connections.
-        let replies = ["MULTI", "ROLE", "DBSIZE", "EXEC"].map(|word| {
-            back.send([word]);
-            back.try_read().ok()
-        });
-        let Some(Reply::Array(both)) = &replies[3] else {
-            back = group.server_at(0, address).client();
+        let mut both = Vec::new();
+        for word in ["MULTI", "ROLE", "DBSIZE", "EXEC"] {
+            encode(&mut both, [word]);
+        }
+        let mut back = group.server_at(0, address).client();
+        // Its demotion cuts connections.
+        back.try_send_raw(&both).ok()?;
+        let replies: Vec<Reply> = (0..4).map_while(|_| back.try_read().ok()).collect();
+        let Some(Reply::Array(both)) = replies.get(3) else {
             return None;
         };
         let Reply::Array(role) = &both[0] else {
