@@ -27,6 +27,7 @@ use coremux::control::AdminSetup;
 use coremux::control::Ending;
 use coremux::control::Lookup;
 use coremux::control::Names;
+use coremux::control::Sentinels;
 use coremux::control::Setup;
 use coremux::control::Signals;
 use coremux::control::StatsSource;
@@ -199,6 +200,7 @@ fn run(drains: Drains, lookup: Lookup, act: impl FnOnce(Handles) + Send + 'stati
         required_servers: vec![1],
         workers: senders,
         inbox,
+        sentinels: Sentinels::new(&config, &lookup, 1),
         names,
         fates: Fates::new(&config),
         signals,

@@ -16,6 +16,7 @@ use tracing::warn;
 
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
+use crate::proxy::Change;
 use crate::proxy::Fates;
 use crate::proxy::Report;
 use crate::reactor::FromWorker;
@@ -37,6 +38,7 @@ use super::event::Events;
 use super::health;
 use super::health::Bar;
 use super::health::Health;
+use super::sentinel::Watching;
 use super::signals::Signal;
 use super::signs::Signs;
 use super::stats_port;
@@ -78,11 +80,19 @@ pub(super) async fn conduct(
     }
     let api = |door| Api::new(door, &health, &stats, clock, &events_of);
     let signs = Signs::open(setup.admin, api);
+    for change in setup.sentinels.changes() {
+        if let Change::Fence { pool, fenced } = change {
+            health.borrow_mut().set_fenced(pool, fenced, clock.now());
+        }
+    }
+    let tell = events_of.clone();
+    let sentinels = setup.sentinels.watch(move |c| tell.tell(Event::Change(c)));
     let control = Control {
         supervisor: Supervisor::new(setup.workers.len(), setup.drain_within),
         workers: setup.workers,
         inbox: setup.inbox,
         names: setup.names,
+        sentinels,
         fates: setup.fates,
         log: setup.log,
         stats,
@@ -101,6 +111,7 @@ pub(super) struct Control {
     workers: Vec<Sender<ToWorker>>,
     inbox: Receiver<FromWorker>,
     names: Names,
+    sentinels: Watching,
     fates: Fates,
     pub(super) log: Box<dyn Log>,
     pub(super) stats: Rc<StatsSource>,
@@ -157,6 +168,15 @@ impl Control {
                 }
                 Vec::new()
             }
+            Event::Change(change) => {
+                if let Change::Fence { pool, fenced } = change {
+                    let now = self.clock.now();
+                    self.health.borrow_mut().set_fenced(pool, fenced, now);
+                    self.show_health();
+                }
+                self.tell_all(&ToWorker::Change(Arc::new(change)));
+                Vec::new()
+            }
             Event::LookUp(pool, server) => {
                 self.names.ask(pool, server);
                 Vec::new()
@@ -208,6 +228,9 @@ impl Control {
                 let verdict = self.fates.hear(report);
                 let (Report::ServerFailed { pool, server }
                 | Report::ServerAnswered { pool, server }) = report;
+                if let Report::ServerFailed { .. } = report {
+                    self.sentinels.hint(pool, server);
+                }
                 if let Some(delay) = verdict.retry_after {
                     let (pool_name, name) = self.labels(pool, server);
                     let retry_ms = delay.as_millis();

@@ -14,6 +14,7 @@ use glommio::channels::local_channel::LocalSender;
 
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
+use crate::proxy::Change;
 
 use super::adopt;
 use super::ctl::Asked;
@@ -32,6 +33,8 @@ pub(super) enum Event {
     LookUp(PoolIdx, ServerIdx),
     /// The time to try this ejected server again has come.
     Readmit(PoolIdx, ServerIdx),
+    /// The Sentinels have told of something that every worker must know.
+    Change(Change),
     /// The time that this phase was given is over.
     Overdue(Phase),
     /// The time to look at the workers has come.

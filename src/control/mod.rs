@@ -12,6 +12,7 @@ pub mod ctl;
 mod event;
 mod health;
 mod resolve;
+mod sentinel;
 mod signals;
 mod signs;
 mod stats_port;
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 use glommio::LocalExecutorBuilder;
 use glommio::Placement;
+use glommio::PoolPlacement;
 use thiserror::Error;
 
 use crate::proxy::Fates;
@@ -34,6 +36,7 @@ pub use health::HealthFile;
 pub use resolve::Lookup;
 pub use resolve::Names;
 pub use resolve::system_lookup;
+pub use sentinel::Sentinels;
 pub use signals::Signals;
 pub use stats_port::StatsSource;
 pub use supervisor::Ending;
@@ -85,6 +88,8 @@ pub struct Setup {
     pub inbox: Receiver<FromWorker>,
     /// The servers' names.
     pub names: Names,
+    /// Who says where servers are.
+    pub sentinels: Sentinels,
     /// Which servers are good.
     pub fates: Fates,
     /// Registered before the workers started.
@@ -120,6 +125,9 @@ const IO_MEMORY_BYTES: usize = 64 << 10;
 /// Some two hundred sockets at most; what does not fit at once is submitted in turn.
 const RING_DEPTH: usize = 64;
 
+/// For the names of Sentinels and masters: a lookup that hangs leaves the others free.
+const LOOKUP_THREADS: usize = 4;
+
 /// Runs the control plane on this thread until the process should end.
 ///
 /// # Errors
@@ -132,6 +140,7 @@ pub fn run(setup: Setup) -> Result<Ending, ControlError> {
         .name("control")
         .io_memory(IO_MEMORY_BYTES)
         .ring_depth(RING_DEPTH)
+        .blocking_thread_pool_placement(PoolPlacement::Unbound(LOOKUP_THREADS))
         .make()
         .map_err(|e| ControlError::Executor(e.to_string()))?;
     Ok(executor.run(conduct::conduct(setup, inbox_wake, names_wake)))

@@ -41,6 +41,7 @@ mod process;
 mod proxy;
 mod redis;
 mod reply;
+mod sentinel;
 mod stats;
 mod value;
 
@@ -65,6 +66,8 @@ pub use proxy::Program;
 pub use proxy::Proxy;
 pub use redis::Redis;
 pub use reply::Reply;
+pub use sentinel::Group;
+pub use sentinel::Sentinel;
 pub use stats::Stats;
 pub use value::value;
 

@@ -51,6 +51,9 @@ pub(super) enum Bar {
     Draining,
     /// It is about to end.
     Ending,
+    /// A pool that requires a majority of its Sentinels does not hear one, or does not know yet what
+    /// they agree on: the other host's proxy may know better.
+    Fenced,
     /// A worker does not turn.
     WorkerStuck,
 }
@@ -62,6 +65,7 @@ impl Bar {
             Bar::Starting => "starting",
             Bar::Draining => "draining",
             Bar::Ending => "ending",
+            Bar::Fenced => "fenced",
             Bar::WorkerStuck => "worker stuck",
         }
     }
@@ -71,6 +75,7 @@ impl Bar {
 #[derive(Debug)]
 pub(super) struct Health {
     bars: BTreeSet<Bar>,
+    fenced: BTreeSet<PoolIdx>,
     well: Steady,
     since: Micros,
     sampled_at: Micros,
@@ -90,6 +95,7 @@ impl Health {
         let pools = shape.pools.iter().zip(required);
         Health {
             bars: BTreeSet::from([Bar::Starting]),
+            fenced: BTreeSet::new(),
             // Down at once: whoever sets a bar knows why.
             well: Steady::new(false, RISE, 1),
             since: now,
@@ -186,6 +192,18 @@ impl Health {
     /// How long ago each worker's last pass was seen.
     pub(super) fn heartbeat_ages(&self, now: Micros) -> impl Iterator<Item = Micros> {
         self.pulses.iter().map(move |pulse| pulse.age(now))
+    }
+
+    /// A pool's writes are refused for want of Sentinels, or no longer.
+    pub(super) fn set_fenced(&mut self, pool: PoolIdx, fenced: bool, now: Micros) {
+        match fenced {
+            true => self.fenced.insert(pool),
+            false => self.fenced.remove(&pool),
+        };
+        match self.fenced.is_empty() {
+            true => self.lift(Bar::Fenced),
+            false => self.bar(Bar::Fenced, now),
+        }
     }
 
     /// A server was ejected, or readmitted.

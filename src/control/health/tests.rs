@@ -92,6 +92,21 @@ fn a_stuck_worker_is_asked_and_then_makes_it_unhealthy_until_it_turns() {
 }
 
 #[test]
+fn a_fence_of_any_pool_keeps_it_unhealthy() {
+    let mut world = World::new();
+    let (a, b) = (PoolIdx(0), PoolIdx(1));
+    world.health.set_fenced(a, true, 0);
+    world.health.set_fenced(b, true, 0);
+    world.health.started(0);
+    assert!(!world.health.is_healthy(), "nothing is confirmed yet");
+    world.health.set_fenced(b, false, 0);
+    assert_eq!(world.health.bars().collect::<Vec<_>>(), ["fenced"]);
+    world.health.set_fenced(a, false, 0);
+    (0..RISE).for_each(|_| _ = world.sample(&[0, 1]));
+    assert!(world.health.is_healthy());
+}
+
+#[test]
 fn a_process_that_ends_asks_nobody_and_stays_unhealthy() {
     let mut world = World::started();
     world.sample(&[0, 1]);
