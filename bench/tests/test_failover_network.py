@@ -14,6 +14,7 @@ from bench.failover_lib.host import CannotStart
 from bench.failover_lib.host import Host
 from bench.failover_lib.network import PREFIX
 from bench.failover_lib.network import Network
+from bench.failover_lib.network import check_allowed
 from bench.failover_lib.network import clean
 from bench.tests.support import REPOSITORY
 from bench.tests.support import is_running
@@ -33,6 +34,11 @@ with Network(1) as network:
     print(running.pid, flush=True)
     time.sleep(1000)
 """
+
+
+def setUpModule() -> None:
+    """Says that root is needed, if it is, once."""
+    check_allowed()
 
 
 def namespaces(pid: int) -> list[str]:
