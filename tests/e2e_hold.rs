@@ -212,7 +212,7 @@ fn reads_are_asked_again_when_a_connection_breaks_and_writes_are_not() {
 
 #[test]
 fn a_full_queue_stops_those_who_fill_it_and_nobody_else() {
-    let mut stand = Stand::start(None, &[("server_queue_bytes", 100_000)]);
+    let stand = Stand::start(None, &[("server_queue_bytes", 100_000)]);
     let [own, other] = stand.keys.clone();
     let mut client = stand.client();
     assert_eq!(client.call(["SET", &own, "before"]), Reply::ok());

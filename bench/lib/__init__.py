@@ -1,11 +1,14 @@
-"""What `bench/compare`, `bench/memory` and `bench/plot` are made of.
+"""What the programs of `bench/` are made of.
 
 Names point down only:
 
-    compare, memory                                        the two programs
-    cli, measure, gate, memory_gate, report, plot          their parts
-    contender, coremux_binary, load, crowd, burst          what is measured, and what loads it
+    compare, memory, tail, faults                                     the programs
+    cli, measure, fault_stage, report, plot                           their parts
+    gate, memory_gate, tail_gate, fault_gate, trace                   figures become verdicts
+    homes, open_load, load, crowd, burst                              what loads
+    relay, namespace                                                  what hurts
+    contender, coremux_binary                                         what is measured
     servers, verdict
-    summary, cpu, machine, process, resp, rss              readings and processes; figures
+    summary, cpu, machine, process, resp, rss                         readings and processes; figures
     point, keyspace, errors
 """

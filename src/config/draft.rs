@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::order::twemproxy_order;
+use crate::config::types::HostPort;
 use crate::config::types::ListenAddress;
 use crate::config::types::OnServerFailure;
 use crate::config::types::PoolConfig;
 use crate::config::types::Protocol;
+use crate::config::types::ReadyServers;
 use crate::config::types::Secret;
 use crate::config::types::ServerConfig;
 use crate::config::types::UnknownCommands;
@@ -77,6 +79,11 @@ pub(super) struct Draft {
     pub(super) client_idle_timeout: Option<Duration>,
     pub(super) connect_timeout: Duration,
     pub(super) resolve_interval: Option<Duration>,
+    pub(super) sentinels: Vec<HostPort>,
+    pub(super) sentinel_user: Option<Arc<str>>,
+    pub(super) sentinel_password: Option<Secret>,
+    pub(super) require_sentinel_quorum: bool,
+    pub(super) ready_servers: ReadyServers,
     /// What is odd about the key read last.
     pub(super) odd: Option<WarningKind>,
 }
@@ -112,16 +119,23 @@ impl Draft {
             client_idle_timeout: None,
             connect_timeout: CONNECT_TIMEOUT,
             resolve_interval: Some(RESOLVE_INTERVAL),
+            sentinels: Vec::new(),
+            sentinel_user: None,
+            sentinel_password: None,
+            require_sentinel_quorum: false,
+            ready_servers: ReadyServers::default(),
             odd: None,
         }
     }
 
-    /// What becomes of requests for a failed server: as said, or as `auto_eject_hosts` implies.
+    /// What becomes of requests for a failed server: as said, or as `auto_eject_hosts` implies. Where
+    /// Sentinels will name another master it is worth waiting for it.
     pub(super) fn failure_policy(&self) -> OnServerFailure {
         match (self.on_server_failure, self.auto_eject_hosts) {
             (Some(said), _) => said,
             (None, Some(true)) => OnServerFailure::Rehash,
-            (None, Some(false) | None) => OnServerFailure::Fail,
+            (None, Some(false) | None) if self.sentinels.is_empty() => OnServerFailure::Fail,
+            (None, Some(false) | None) => OnServerFailure::Hold,
         }
     }
 
@@ -163,6 +177,11 @@ impl Draft {
             client_idle_timeout: self.client_idle_timeout,
             connect_timeout: self.connect_timeout,
             resolve_interval: self.resolve_interval,
+            sentinels: self.sentinels,
+            sentinel_user: self.sentinel_user,
+            sentinel_password: self.sentinel_password,
+            require_sentinel_quorum: self.require_sentinel_quorum,
+            ready_servers: self.ready_servers,
             servers,
         }
     }

@@ -110,6 +110,18 @@ pub struct PoolConfig {
     /// `resolve_interval`: how often a server's host name is resolved again; `None` (0) is only
     /// when connecting.
     pub resolve_interval: Option<Duration>,
+    /// `sentinels`: who says where the servers' masters are; empty when nobody does. If not, every
+    /// server is named.
+    pub sentinels: Vec<HostPort>,
+    /// `sentinel_user`: the user to log in as at the Sentinels; never without a password.
+    pub sentinel_user: Option<Arc<str>>,
+    /// `sentinel_password`: given to the Sentinels.
+    pub sentinel_password: Option<Secret>,
+    /// `require_sentinel_quorum`: refuse writes while no majority of the Sentinels is heard; only
+    /// where there are Sentinels.
+    pub require_sentinel_quorum: bool,
+    /// `ready_servers`: how many servers must be usable for the pool to be ready.
+    pub ready_servers: ReadyServers,
     /// At least one, in twemproxy's order (shorter name first, then bytes).
     pub servers: Vec<ServerConfig>,
 }
@@ -220,6 +232,34 @@ pub enum UnknownCommands {
     Refuse,
     /// Its first argument is taken for a key.
     Forward,
+}
+
+/// How many of its servers a pool needs to be called ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadyServers {
+    /// Every one.
+    All,
+    /// So many, or all if there are fewer.
+    AtLeast(NonZeroU32),
+}
+
+impl ReadyServers {
+    /// How many that is of `servers`.
+    #[must_use]
+    pub fn of(self, servers: usize) -> usize {
+        match self {
+            ReadyServers::All => servers,
+            ReadyServers::AtLeast(number) => servers.min(number.get() as usize),
+        }
+    }
+}
+
+impl Default for ReadyServers {
+    /// One: a pool that serves a part of its keys serves. Every proxy sees the same servers, so
+    /// sending the clients to another one would take away that part, too.
+    fn default() -> ReadyServers {
+        ReadyServers::AtLeast(NonZeroU32::MIN)
+    }
 }
 
 /// What becomes of the requests for a server that does not serve.

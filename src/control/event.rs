@@ -14,9 +14,11 @@ use glommio::channels::local_channel::LocalSender;
 
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
+use crate::proxy::Change;
 use crate::proxy::Probe;
 
 use super::adopt;
+use super::ctl::Asked;
 use super::signals::Signal;
 use super::supervisor::Phase;
 
@@ -34,8 +36,14 @@ pub(super) enum Event {
     ProbeDue(Probe),
     /// It does.
     ProbeAnswered(Probe),
+    /// The Sentinels have told of something that every worker must know.
+    Change(Change),
     /// The time that this phase was given is over.
     Overdue(Phase),
+    /// The time to look at the workers has come.
+    Sample,
+    /// Somebody has sent a command.
+    Ctl(Asked),
 }
 
 /// A new queue: where to put events, and where the loop takes them out.
@@ -62,6 +70,18 @@ impl Events {
             let mut wake = adopt::stream(wake);
             let mut bytes = [0; 16];
             while let Ok(1..) = wake.read(&mut bytes).await {
+                events.tell(event());
+            }
+        };
+        glommio::spawn_local(task).detach();
+    }
+
+    /// Tells of `event` again and again, with at least that time between.
+    pub(super) fn every(&self, period: Duration, event: fn() -> Event) {
+        let events = self.clone();
+        let task = async move {
+            loop {
+                glommio::timer::sleep(period).await;
                 events.tell(event());
             }
         };

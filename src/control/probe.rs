@@ -59,8 +59,13 @@ impl Probes {
         }
     }
 
-    /// Asks one server once, at the first of the addresses that its name has `looked_up`; whether
-    /// it can serve. The answer takes `connect_timeout` at most.
+    /// A server is elsewhere from now on.
+    pub(super) fn moved(&mut self, pool: PoolIdx, server: ServerIdx, to: &[SocketAddress]) {
+        self.pools[pool.index()].servers[server.index()] = to.to_vec();
+    }
+
+    /// Asks one server once, at the first of the addresses that are known or that its name has
+    /// `looked_up`; whether it can serve. The answer takes `connect_timeout` at most.
     pub(super) fn ask(
         &self,
         pool: PoolIdx,
@@ -69,7 +74,7 @@ impl Probes {
     ) -> impl Future<Output = bool> + use<> {
         let pool = &self.pools[pool.index()];
         let known = &pool.servers[server.index()];
-        let address = looked_up.first().or(known.first()).cloned();
+        let address = known.first().or(looked_up.first()).cloned();
         let (question, within) = (pool.question.clone(), pool.within);
         async move {
             let Some(address) = address else { return false };

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::num::TryFromIntError;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,10 +29,13 @@ use crate::config::Config;
 use crate::config::HostPort;
 use crate::config::Protocol;
 use crate::control;
+use crate::control::AdminSetup;
 use crate::control::ControlError;
 use crate::control::Ending;
+use crate::control::HealthFile;
 use crate::control::Names;
 use crate::control::Probes;
+use crate::control::Sentinels;
 use crate::control::Signals;
 use crate::control::StatsSource;
 use crate::process::cli::NAME;
@@ -46,6 +50,7 @@ use crate::process::log;
 use crate::process::log::Log;
 use crate::process::pid_file::PidFile;
 use crate::process::pid_file::PidFileError;
+use crate::proxy::Change;
 use crate::proxy::Fates;
 use crate::reactor;
 use crate::reactor::Admission;
@@ -97,6 +102,8 @@ enum StartError {
         what: &'static str,
         source: io::Error,
     },
+    #[error("cannot write the health file {}: {source}", .path.display())]
+    HealthFile { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Control(#[from] ControlError),
 }
@@ -154,6 +161,7 @@ fn run(options: &Options, config: Config, log: &Log) -> Result<Ending, StartErro
     let sockets = Sockets::bind(&config, cores.len())?;
     let stats_address = address_of(&options.stats_addr, options.stats_port);
     let stats_listener = listener::bind_one("statistics", &stats_address)?;
+    let (admin, ctl_file) = open_admin(options)?;
 
     let daemon = match options.daemonize {
         true => Some(daemon::daemonize()?),
@@ -167,7 +175,9 @@ fn run(options: &Options, config: Config, log: &Log) -> Result<Ending, StartErro
         "starting"
     );
     let signals = Signals::register().map_err(system("signals"))?;
-    let mut names = Names::start(&config, &control::system_lookup()).map_err(system("resolver"))?;
+    let lookup = control::system_lookup();
+    let mut names = Names::start(&config, &lookup).map_err(system("resolver"))?;
+    let sentinels = Sentinels::new(&config, &lookup, seed()?);
     names.wait(NAMES_WITHIN);
     let config = Arc::new(config);
     let shape = shape_of(&config);
@@ -177,7 +187,7 @@ fn run(options: &Options, config: Config, log: &Log) -> Result<Ending, StartErro
         &cores,
         &shape,
         sockets.of_workers,
-        &names,
+        &[names.changes(), sentinels.changes()].concat(),
         admission,
     )?;
     let setup = control::Setup {
@@ -188,9 +198,16 @@ fn run(options: &Options, config: Config, log: &Log) -> Result<Ending, StartErro
             started,
         },
         stats_listener,
+        admin,
+        required_servers: config
+            .pools
+            .iter()
+            .map(|pool| pool.ready_servers.of(pool.servers.len()))
+            .collect(),
         workers: crew.workers.clone(),
         inbox,
         names,
+        sentinels,
         fates: Fates::new(&config),
         probes: Probes::new(&config),
         signals,
@@ -206,8 +223,34 @@ fn run(options: &Options, config: Config, log: &Log) -> Result<Ending, StartErro
     if ending.is_err() {
         crew.stop();
     }
-    drop((sockets.files, pid_file));
+    drop((sockets.files, ctl_file, pid_file));
     Ok(ending?)
+}
+
+/// What of the admin side was asked for, and the control socket's file, to be removed at the end.
+fn open_admin(options: &Options) -> Result<(AdminSetup, Option<SocketFile>), StartError> {
+    let mut admin = AdminSetup::default();
+    if let Some(address) = &options.admin {
+        admin.http = Some(listener::bind_one("--admin", address)?);
+        info!(%address, "admin side listens");
+    }
+    if let Some(address) = &options.health {
+        admin.health_port = Some(listener::bind_silent("--health", address)?);
+    }
+    let mut file = None;
+    if let Some(path) = &options.ctl {
+        let (listener, socket_file) = listener::bind_private("--ctl", path)?;
+        (admin.ctl, file) = (Some(listener), Some(socket_file));
+    }
+    // Last: as long as it is here and we are not, it says so.
+    if let Some(path) = &options.health_file {
+        let failed = |source| StartError::HealthFile {
+            path: path.clone(),
+            source,
+        };
+        admin.health_file = Some(HealthFile::create(path).map_err(failed)?);
+    }
+    Ok((admin, file))
 }
 
 fn refuse_memcached(config: &Config) -> Result<(), StartError> {
@@ -316,7 +359,7 @@ impl Crew {
         cores: &[CoreId],
         shape: &Shape,
         sockets: Vec<Vec<(PoolIdx, OwnedFd)>>,
-        names: &Names,
+        known: &[Change],
         admission: Admission,
     ) -> Result<(Crew, Receiver<FromWorker>), StartError> {
         let clock = Clock::start();
@@ -324,7 +367,7 @@ impl Crew {
             .map_err(|_: TryFromIntError| StartError::Workers(cores.len()))?;
         let admission = Arc::new(admission);
         let (outbox, inbox) = mailbox().map_err(system("socket pair"))?;
-        let known: Vec<_> = names.changes().into_iter().map(Arc::new).collect();
+        let known: Vec<_> = known.iter().cloned().map(Arc::new).collect();
         let mut crew = Crew {
             workers: Vec::new(),
             stats: Vec::new(),

@@ -133,7 +133,7 @@ impl Proxy {
     ) {
         let known = &mut self.pools[pool.index()].servers[server.index()];
         // An answer without addresses is the resolver's trouble: the last known ones may serve.
-        if !addresses.is_empty() {
+        if !addresses.is_empty() && !known.moved {
             known.addresses = addresses.to_vec();
         }
         for key in self.conns_of(pool, server) {
@@ -166,7 +166,7 @@ impl Proxy {
         }
     }
 
-    fn conns_of(&self, pool: PoolIdx, server: ServerIdx) -> Vec<Key> {
+    pub(super) fn conns_of(&self, pool: PoolIdx, server: ServerIdx) -> Vec<Key> {
         let conns = &self.pools[pool.index()].servers[server.index()].conns;
         let open = conns.iter().copied().filter(|key| *key != Key::NONE);
         open.collect()
@@ -210,6 +210,9 @@ impl Proxy {
         }
         self.time_held(key, now);
         let conn = &self.servers[key];
+        self.standing(conn.pool, conn.server)
+            .ready_connections
+            .add(1);
         let pool = &self.pools[conn.pool.index()];
         let (pool, server) = (&pool.config.name, &pool.servers[conn.server.index()].name);
         if was_down {
@@ -245,6 +248,9 @@ impl Proxy {
         let (idle, asked) = (conn.fifo.is_empty(), conn.asked);
         self.wire.put(Output::Close(ConnId::Server(key)));
         self.log_failure(key, failure, idle);
+        if phase == ServerPhase::Ready {
+            self.standing(pool, server).ready_connections.sub(1);
+        }
         let stats = self.server_stats(pool, server);
         match failure {
             Failure::ClosedByServer => stats.server_eof.add(1),
@@ -256,9 +262,11 @@ impl Proxy {
         if server_of_pool.has_name {
             self.wire.put(Output::Resolve { pool, server });
         }
-        // A server that closes a connection on which nothing is asked has done nothing wrong, and
-        // an attempt that nobody waited for has cost nobody anything.
+        // A server that closes a connection on which nothing is asked has done nothing wrong, one
+        // that was replaced is known to everybody, and an attempt that nobody waited for has cost
+        // nobody anything.
         let harmless = match phase {
+            _ if *failure == Failure::Moved => true,
             ServerPhase::Ready => idle && *failure == Failure::ClosedByServer,
             _ => !asked,
         };
@@ -281,6 +289,7 @@ impl Proxy {
         since: Time,
         now: Time,
     ) {
+        self.publish_failure(pool, server, now);
         self.wire.put(Output::Report(Report::ServerFailed {
             pool,
             server,
@@ -299,6 +308,7 @@ impl Proxy {
             failure if conn.attempts > 0 && conn.cause.as_ref() == Some(failure) => {
                 tracing::debug!(%pool, %server, %failure, "server connection failed again");
             }
+            Failure::Moved => {}
             Failure::Refused(_) => {
                 tracing::error!(%pool, %server, %failure, "server refused the greeting");
             }
@@ -356,7 +366,7 @@ impl Proxy {
     }
 
     /// Leaves an attempt that is under way, and begins another.
-    fn attempt_anew(&mut self, key: Key, now: Time) {
+    pub(super) fn attempt_anew(&mut self, key: Key, now: Time) {
         self.servers[key].phase = ServerPhase::Closed;
         self.wire.put(Output::Close(ConnId::Server(key)));
         let Some(place) = self.forget(key) else {

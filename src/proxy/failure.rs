@@ -29,6 +29,12 @@ pub enum Failure {
     /// The server refused `AUTH` or `SELECT`; its own words.
     #[error("{0}")]
     Refused(String),
+    /// The server is elsewhere: its master has been replaced.
+    #[error("Server was replaced")]
+    Moved,
+    /// The server says that it is no master, and a master is what is wanted.
+    #[error("Server is not a master")]
+    NotMaster,
     /// The server is no longer used.
     #[error("Server was removed")]
     Removed,
@@ -67,7 +73,12 @@ impl Failure {
     pub(super) fn allows_retry(&self) -> bool {
         matches!(
             self,
-            Failure::System(_) | Failure::ClosedByServer | Failure::TimedOut | Failure::Removed
+            Failure::System(_)
+                | Failure::ClosedByServer
+                | Failure::TimedOut
+                | Failure::Moved
+                | Failure::NotMaster
+                | Failure::Removed
         )
     }
 }
@@ -87,6 +98,9 @@ pub enum RequestError {
     /// No reply within the pool's `timeout`. The text is twemproxy's.
     #[error("ERR Connection timed out")]
     TimedOut,
+    /// Too few Sentinels are heard to know who is master.
+    #[error("ERR Writes are refused: no majority of the Sentinels is heard")]
+    Fenced,
     /// The pool has a password and the client has not given it. The text, without a full stop, is
     /// twemproxy's.
     #[error("NOAUTH Authentication required")]

@@ -97,6 +97,9 @@ impl Proxy {
                 self.stats.pools[pool.index()].counters.forward_error.add(1);
                 self.reply(key, &RequestError::NoServer.reply());
             }
+            _ if incoming.retry == Retry::Never && pool_of_client.fenced => {
+                self.reply(key, &RequestError::Fenced.reply());
+            }
             [only] => self.forward(key, pool, Some(only.server), incoming, now),
             _ => self.send_fragments(key, command, gather, keys, request, &mut split, now),
         }

@@ -22,6 +22,7 @@ mod fragment;
 mod gather;
 mod identity;
 mod local;
+mod moved;
 mod output;
 mod pool;
 mod queueing;
@@ -31,6 +32,7 @@ mod requests;
 mod salvage;
 mod sent;
 mod server;
+mod standing;
 mod timer;
 
 use std::net::SocketAddr;
@@ -285,16 +287,20 @@ impl Proxy {
             } => {
                 self.server_resolved(*pool, *server, addresses, now);
             }
+            Change::Moved {
+                pool,
+                server,
+                addresses,
+            } => self.server_moved(*pool, *server, addresses, now),
+            Change::Fence { pool, fenced } => self.pools[pool.index()].fenced = *fenced,
             Change::Suspect { pool, server } => {
                 self.pools[pool.index()].servers[server.index()].suspect = true;
             }
             Change::Eject { pool, server } => {
                 if self.pools[pool.index()].set_ejected(*server, true) {
-                    let ejected_at = self.epoch + now.since(Time::ZERO);
-                    let micros = u64::try_from(ejected_at.as_micros()).unwrap_or(u64::MAX);
                     self.server_stats(*pool, *server)
                         .server_ejected_at
-                        .set(micros);
+                        .set(self.epoch_micros(now));
                     // Every worker hears of it, one counts it.
                     let ejects = usize::from(self.is_first_worker);
                     self.stats.pools[pool.index()]

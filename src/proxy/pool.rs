@@ -26,6 +26,8 @@ pub(super) struct Server {
     pub(super) addresses: Vec<SocketAddress>,
     /// Whether its addresses come from a name, which may change its meaning.
     pub(super) has_name: bool,
+    /// Its address has been told by its Sentinels; that of the file counts no longer.
+    pub(super) moved: bool,
     pub(super) ejected: bool,
     /// It has failed somewhere since its last good reply.
     pub(super) suspect: bool,
@@ -38,6 +40,10 @@ pub(super) struct Pool {
     pub(super) router: Router,
     pub(super) servers: Vec<Server>,
     pub(super) limits: ClientLimits,
+    /// Writes are to be refused.
+    pub(super) fenced: bool,
+    /// Its servers are masters that Sentinels name: each says so itself on each connection.
+    pub(super) follows_sentinels: bool,
     greeting: Greeting,
     proving_greeting: Greeting,
 }
@@ -75,13 +81,20 @@ impl Pool {
                 conns: vec![Key::NONE; config.server_connections.get() as usize],
                 addresses: known_addresses(&server.address),
                 has_name: matches!(server.address, ServerAddress::Tcp(HostPort::Name { .. })),
+                moved: false,
                 ejected: false,
                 suspect: false,
             })
             .collect();
-        let greeting = greeting(&config);
+        let mut greeting = greeting(&config);
         let mut proving_greeting = greeting.clone();
-        proving_greeting.ask(&[b"PING"]);
+        let follows_sentinels = !config.sentinels.is_empty();
+        if follows_sentinels {
+            greeting.ask(&[b"ROLE"]);
+            proving_greeting.ask(&[b"ROLE"]);
+        } else {
+            proving_greeting.ask(&[b"PING"]);
+        }
         let limits = ClientLimits {
             bytes: config.client_output_limit,
             requests: config.client_requests_in_flight.get() as usize,
@@ -93,6 +106,8 @@ impl Pool {
             limits,
             greeting,
             proving_greeting,
+            fenced: false,
+            follows_sentinels,
         }
     }
 

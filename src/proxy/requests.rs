@@ -391,6 +391,10 @@ impl Proxy {
             self.reply(key, &RequestError::NoServer.reply());
             return;
         };
+        if incoming.retry == Retry::Never && self.pools[pool.index()].fenced {
+            self.reply(key, &RequestError::Fenced.reply());
+            return;
+        }
         let conn = self.server_conn(pool, server, key, now);
         let server_conn = &mut self.servers[conn];
         let client = &mut self.clients.slab[key];

@@ -30,6 +30,7 @@
     reason = "all of this is tests: what fails, fails the test"
 )]
 
+mod admin;
 mod client;
 mod fake;
 mod load;
@@ -40,12 +41,17 @@ mod process;
 mod proxy;
 mod redis;
 mod reply;
+mod sentinel;
 mod stats;
 mod value;
 
 use std::time::Duration;
 use std::time::Instant;
 
+pub use admin::Admin;
+pub use admin::HttpReply;
+pub use admin::http;
+pub use admin::read_reply;
 pub use client::Client;
 pub use client::encode;
 pub use fake::FakeConn;
@@ -60,6 +66,8 @@ pub use proxy::Program;
 pub use proxy::Proxy;
 pub use redis::Redis;
 pub use reply::Reply;
+pub use sentinel::Group;
+pub use sentinel::Sentinel;
 pub use stats::Stats;
 pub use value::value;
 
