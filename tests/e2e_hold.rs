@@ -1,5 +1,9 @@
 //! What requests get while their server is down is the pool's choice: an error at once, or time.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on says where, and measures real time"
+)]
 
 mod support;
 
