@@ -20,6 +20,7 @@ use clap::error::ErrorKind;
 use thiserror::Error;
 
 pub use crate::process::cores::Cores;
+pub use crate::process::memory_limit::MemoryLimit;
 
 /// The program's name in every message.
 pub const NAME: &str = "coremux";
@@ -45,6 +46,8 @@ pub struct Options {
     pub pid_file: Option<PathBuf>,
     /// `--cores`.
     pub cores: Cores,
+    /// `--memory-limit`.
+    pub memory_limit: MemoryLimit,
 }
 
 /// What the arguments ask for.
@@ -192,6 +195,16 @@ struct Cli {
     )]
     cores: Cores,
 
+    /// Memory for all that clients and servers have under way: 512MiB, 2GiB, auto (three quarters
+    /// of the machine's) or none
+    #[arg(
+        long,
+        value_name = "BYTES",
+        default_value = "auto",
+        allow_hyphen_values = true
+    )]
+    memory_limit: MemoryLimit,
+
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -262,6 +275,7 @@ impl Cli {
                 stats_interval: self.stats_interval,
                 pid_file: self.pid_file,
                 cores: self.cores,
+                memory_limit: self.memory_limit,
             },
         }
     }
@@ -346,6 +360,7 @@ fn wants(argument: &str) -> String {
         Some(short @ ('o' | 'c' | 'p')) => format!("option -{short} requires a file name"),
         Some(short @ 'a') => format!("option -{short} requires a string"),
         Some(short) => format!("option -{short} requires a number"),
+        None if name == "--memory-limit" => format!("option {name} requires bytes, auto or none"),
         None => format!("option {name} requires a count, a list or auto"),
     }
 }
@@ -360,6 +375,7 @@ fn first_line(error: &clap::Error) -> String {
 mod tests {
     use super::Action;
     use super::Cores;
+    use super::MemoryLimit;
     use super::Options;
     use super::parse;
     use super::usage;
@@ -393,13 +409,15 @@ mod tests {
             stats_interval: Duration::from_secs(30),
             pid_file: None,
             cores: Cores::Auto,
+            memory_limit: MemoryLimit::Auto,
         };
         assert_eq!(options(""), defaults);
     }
 
     #[test]
     fn every_flag_says_what_it_says() {
-        let said = "-d -v 7 -o log -c conf -s 1 -a ::1 -i 10 -p pid --cores 0-1,4";
+        let said = "-d -v 7 -o log -c conf -s 1 -a ::1 -i 10 -p pid --cores 0-1,4 \
+                    --memory-limit 2GiB";
         let expected = Options {
             conf_file: PathBuf::from("conf"),
             daemonize: true,
@@ -410,13 +428,15 @@ mod tests {
             stats_interval: Duration::from_millis(10),
             pid_file: Some(PathBuf::from("pid")),
             cores: Cores::List(vec![0, 1, 4]),
+            memory_limit: "2GiB".parse().unwrap(),
         };
         assert_eq!(options(said), expected);
         let long = "--daemonize --verbose=7 --output=log --conf-file conf --stats-port 1 \
-                    --stats-addr ::1 --stats-interval 10 --pid-file pid --cores=0-1,4";
+                    --stats-addr ::1 --stats-interval 10 --pid-file pid --cores=0-1,4 \
+                    --memory-limit=2GiB";
         assert_eq!(options(long), expected);
         let short = "--daem --verb 7 --out log --conf conf --stats-p 1 --stats-a ::1 --stats-i 10 \
-                     --pid pid --cor 0-1,4";
+                     --pid pid --cor 0-1,4 --mem 2GiB";
         assert_eq!(options(short), expected);
     }
 
@@ -505,6 +525,7 @@ mod tests {
         }
         for word in [
             "--cores",
+            "--memory-limit",
             "route",
             "ring",
             "conf/nutcracker.yml",

@@ -11,6 +11,7 @@ pub mod cores;
 mod daemon;
 mod limits;
 mod log;
+pub mod memory_limit;
 mod pid_file;
 pub mod route_command;
 pub mod serve;

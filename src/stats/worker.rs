@@ -32,6 +32,8 @@ pub struct WorkerStats {
     pub total_connections: Counter,
     /// Those open now.
     pub curr_connections: Counter,
+    /// Clients that were closed because the process is at its limit of memory.
+    pub clients_shed: Counter,
     /// As `PoolIdx` counts them.
     pub pools: Vec<PoolStats>,
 }
