@@ -7,7 +7,7 @@
 //! F5  process   command line, daemon, signals, log file
 //! F4  control   glommio: statistics port, mailboxes   |  reactor   io_uring: ring, buffers, worker loop
 //! --  below: no socket, no clock, no thread, no unsafe
-//! F3  proxy     one worker's data plane
+//! F3  proxy     one worker's data plane  |  sentinel  what the Sentinels say -> where masters are
 //! F2  protocol  bytes <-> messages, command table  |  route  key -> server  |  config  file -> pools  |  stats
 //! F1  base      ids and slabs, byte queues, time, seeded random numbers
 //! ```
@@ -20,4 +20,5 @@ pub mod protocol;
 pub mod proxy;
 pub mod reactor;
 pub mod route;
+pub mod sentinel;
 pub mod stats;

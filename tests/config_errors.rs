@@ -225,6 +225,55 @@ fn a_file_of_thousands_of_problems_is_reported_in_no_time() {
     assert!(start.elapsed() < Duration::from_secs(10));
 }
 
+/// A pool with these lines, and servers with and without a name.
+fn followed(lines: &str) -> String {
+    format!("a:\n  listen: /a\n{lines}  servers:\n   - b:1:1 one\n   - c:1:2\n")
+}
+
+#[test]
+fn with_sentinels_every_server_has_the_name_of_its_master() {
+    let text = followed("  redis: true\n  sentinels: [h:26379, 'h:26379:1 x', i, '::1:26379']\n");
+    let expected = "\
+a.yml:4:24: a.sentinels[1]: a second Sentinel h:26379, the first is on line 4
+a.yml:4:39: a.sentinels[2]: `i`: no port; right are `host:port`, `[ip6]:port`, `host:port:weight [name]`
+a.yml:4:42: a.sentinels[3]: `::1:26379`: an IPv6 address needs brackets here; right are `host:port`, `[ip6]:port`, `host:port:weight [name]`
+a.yml:7:6: a.servers[1]: no name, and with `sentinels:` a server's name is that of its master at the Sentinels (`sentinel monitor NAME …`); as in `- c:1:2 NAME`";
+    assert_eq!(report(&text), expected);
+}
+
+#[test]
+fn keys_about_sentinels_need_sentinels_and_sentinels_need_redis() {
+    let text = followed("  redis: true\n  sentinel_user: u\n  require_sentinel_quorum: true\n");
+    let expected = "\
+a.yml:4:3: a.sentinel_user: needs `sentinels:`, and this pool has none
+a.yml:4:3: a.sentinel_user: needs `sentinel_password:`; a user without a password cannot log in
+a.yml:5:3: a.require_sentinel_quorum: needs `sentinels:`, and this pool has none";
+    assert_eq!(report(&text), expected);
+    let text = "a:\n  listen: /a\n  sentinels: []\n  servers: b:1:1 one\n";
+    let expected = "\
+a.yml:3:3: a.sentinels: no Sentinels; below it, one a line, `- host:port`; leave the key out if none is meant
+a.yml:3:3: a.sentinels: only valid for a redis pool; add `redis: true`";
+    assert_eq!(report(text), expected);
+}
+
+#[test]
+fn few_sentinels_and_ejection_beside_sentinels_are_probably_not_meant() {
+    let text = "\
+a:
+  listen: /a
+  redis: true
+  timeout: 400
+  on_server_failure: rehash
+  sentinels: [h:26379, i:26379]
+  require_sentinel_quorum: true
+  servers: b:1:1 one
+";
+    let expected = "\
+a.yml:6:3: a.sentinels: a server that fails is ejected before the Sentinels have replaced it: its keys move away and back, and what was written meanwhile is lost to readers; with `sentinels:` say `on_server_failure: hold` or `fail`
+a.yml:7:3: a.require_sentinel_quorum: with 2 in `sentinels:` the loss of one can stop all writes; list three or more, on machines that do not fail together";
+    assert_eq!(warnings(text), expected);
+}
+
 const VALID: &str = "\
 alpha: &alpha
   listen: 127.0.0.1:22121

@@ -56,6 +56,7 @@ const COVERED: &[(&str, fn())] = &[
     ("quickstart.yml", quickstart_yml),
     ("cache.yml", cache_yml),
     ("data.yml", data_yml),
+    ("sentinel.yml", sentinel_yml),
     ("unix-sockets.yml", unix_sockets_yml),
     ("multi-pool.yml", multi_pool_yml),
 ];
@@ -154,6 +155,24 @@ fn data_yml() {
     assert!(pool.servers.iter().all(|server| server.named));
 }
 
+fn sentinel_yml() {
+    let pool = the_pool("sentinel.yml");
+    let sentinels: Vec<String> = pool.sentinels.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        sentinels,
+        ["10.0.0.21:26379", "10.0.0.22:26379", "10.0.0.23:26379"]
+    );
+    let password = pool
+        .sentinel_password
+        .as_ref()
+        .map(|secret| secret.expose());
+    assert_eq!(password, Some(b"change-me-too".as_slice()));
+    assert_eq!(pool.sentinel_user, None);
+    assert!(!pool.require_sentinel_quorum);
+    assert!(pool.servers.iter().all(|server| server.named));
+    assert_eq!(pool.on_server_failure, OnServerFailure::Hold);
+}
+
 fn unix_sockets_yml() {
     let pool = the_pool("unix-sockets.yml");
     assert_eq!(pool.listen.to_string(), "/run/coremux/local.sock");
@@ -250,6 +269,8 @@ fn a_pool_with_nothing_but_what_it_must_have_gets_twemproxys_defaults() {
     assert_eq!(pool.server_failure_limit, 2);
     assert_eq!(pool.unknown_commands, UnknownCommands::Refuse);
     assert_eq!(pool.on_server_failure, OnServerFailure::Fail);
+    assert_eq!(pool.sentinels, []);
+    assert_eq!(pool.sentinel_password, None);
     // And so does one that comes from no file.
     let made = PoolConfig::new("a", pool.listen.clone(), pool.servers.clone());
     assert_eq!(made, *pool);

@@ -26,6 +26,7 @@ use coremux::control;
 use coremux::control::Ending;
 use coremux::control::Lookup;
 use coremux::control::Names;
+use coremux::control::Sentinels;
 use coremux::control::Setup;
 use coremux::control::Signals;
 use coremux::control::StatsSource;
@@ -190,6 +191,7 @@ fn run(drains: Drains, lookup: Lookup, act: impl FnOnce(Handles) + Send + 'stati
         stats_listener,
         workers: senders,
         inbox,
+        sentinels: Sentinels::new(&config, &lookup, 1),
         names,
         fates: Fates::new(&config),
         signals,

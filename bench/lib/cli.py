@@ -1,4 +1,4 @@
-"""What the command lines of `compare` and `memory` share: contenders, output folder, exit codes."""
+"""What the command lines of the programs share: contenders, output folder, exit codes."""
 
 import argparse
 import os
@@ -28,8 +28,8 @@ EXIT_INTERRUPTED = 130
 _PROGRAMS = {"redis-server": "redis-server", "redis-benchmark": "redis-tools", "setpriv": "util-linux"}
 
 
-def parser(description: str, rounds: int) -> argparse.ArgumentParser:
-    """A parser with the options that both programs have."""
+def parser(description: str, rounds: int, other_proxies: bool = True) -> argparse.ArgumentParser:
+    """A parser with the options that all programs have; `--proxy` where other proxies can be measured."""
     made = argparse.ArgumentParser(
         description=description,
         epilog="Exit codes: 0 done (with --gate: all targets reached), 1 a target was not reached or a measurement "
@@ -39,11 +39,19 @@ def parser(description: str, rounds: int) -> argparse.ArgumentParser:
     made.add_argument("--coremux", type=Path, metavar="PATH", help=f"binary ({default})")
     made.add_argument("--cores", type=positive, default=1, metavar="N", help="Coremux's workers (default: 1)")
     extra = [name for name in contender.PROXIES if name not in (contender.NUTCRACKER, contender.COREMUX)]
-    made.add_argument("--proxy", action="append", default=[], choices=extra, help="measure this proxy, too")
+    made.set_defaults(proxy=[])
+    if other_proxies:
+        made.add_argument("--proxy", action="append", choices=extra, help="measure this proxy, too")
     made.add_argument("--rounds", type=positive, metavar="N", help=f"rounds (default: {rounds})")
     made.add_argument("--gate", action="store_true", help="judge the project's targets")
     made.add_argument("--out", type=Path, metavar="DIR", help="output folder (default: one by date in target/bench)")
     return made
+
+
+def add_load(to: argparse.ArgumentParser) -> None:
+    """The load generator, for programs that use it."""
+    default = "default: target/release/examples/load, built if missing"
+    to.add_argument("--load", type=Path, metavar="PATH", help=f"the load generator ({default})")
 
 
 def positive(text: str) -> int:

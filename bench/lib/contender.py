@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from bench.lib import keyspace
@@ -67,10 +69,11 @@ class Proxy:
     argv: Callable[[Launch], list[str]]
 
 
-def nutcracker_yml(pools: Sequence[Pool]) -> str:
+def nutcracker_yml(pools: Sequence[Pool], keys: Sequence[str] = ()) -> str:
     """twemproxy's file, for twemproxy and Coremux alike: keys spread by fnv1a_64 over ketama.
 
-    Without `timeout:`, which would make the slowest points (200 clients x 1 MiB) fail instead of slow.
+    Without `timeout:`, which would make the slowest points (200 clients x 1 MiB) fail instead of slow, unless
+    `keys` (further lines of each pool, such as `timeout: 400`) has it.
     """
     return "".join(
         f"servers{len(pool.servers)}:\n"
@@ -79,7 +82,8 @@ def nutcracker_yml(pools: Sequence[Pool]) -> str:
         "  distribution: ketama\n"
         "  redis: true\n"
         "  backlog: 1024\n"
-        "  servers:\n"
+        + "".join(f"  {line}\n" for line in keys)
+        + "  servers:\n"
         # A name each, so that the ring, and with it a key's server, is the same in every run.
         + "".join(f"   - 127.0.0.1:{server.port}:1 s{index}\n" for index, server in enumerate(pool.servers))
         for pool in pools
@@ -131,6 +135,16 @@ PROXIES: Mapping[str, Proxy] = {
         ),
     )
 }
+
+
+def with_keys(proxy: Proxy, *keys: str) -> Proxy:
+    """The same proxy with further keys in its pools; for those that are given twemproxy's file."""
+    return replace(proxy, config=partial(nutcracker_yml, keys=keys))
+
+
+def with_flags(proxy: Proxy, *flags: str) -> Proxy:
+    """The same proxy with further flags."""
+    return replace(proxy, argv=lambda launch: [*proxy.argv(launch), *flags])
 
 
 @dataclass

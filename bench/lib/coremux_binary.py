@@ -1,4 +1,4 @@
-"""Finds the Coremux to measure; builds it when nobody has."""
+"""Finds the Coremux to measure, and the load generator; builds them when nobody has."""
 
 import os
 import subprocess
@@ -11,15 +11,24 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 def coremux_binary(given: Path | None, repository: Path = REPOSITORY) -> Path:
     """The binary named on the command line, or the repository's release build, built if it is missing."""
+    return _given_or_built(given, "coremux", "--bin", repository)
+
+
+def load_binary(given: Path | None, repository: Path = REPOSITORY) -> Path:
+    """The same of the load generator, an example of the package."""
+    return _given_or_built(given, "load", "--example", repository)
+
+
+def _given_or_built(given: Path | None, name: str, kind: str, repository: Path) -> Path:
     if given is not None:
         if not os.access(given, os.X_OK) or given.is_dir():
-            raise CannotRun(f"--coremux {given}: no such executable")
+            raise CannotRun(f"--{name} {given}: no such executable")
         return given.resolve()
-    built = repository / "target/release/coremux"
+    built = repository / "target/release" / ("examples" if kind == "--example" else "") / name
     if not built.exists():
-        argv = ["cargo", "build", "--release", "--bin", "coremux", "--target-dir", str(repository / "target")]
+        argv = ["cargo", "build", "--release", kind, name, "--target-dir", str(repository / "target")]
         if subprocess.run(argv, cwd=repository, check=False).returncode != 0 or not built.exists():
-            raise CannotRun("coremux does not build; give a binary by --coremux PATH")
+            raise CannotRun(f"{name} does not build; give a binary by --{name} PATH")
     return built
 
 

@@ -3,6 +3,7 @@
 Owns: the list of what was started. Never: ends a process that it did not start, or picks a port by number.
 """
 
+import os
 import signal
 import socket
 import subprocess
@@ -71,6 +72,14 @@ class Children:
         )
         self._running.append(process)
         return process
+
+
+def send_signal(pid: int, number: signal.Signals) -> None:
+    """Sends a signal to a process that the run has started; one that has ended is no error."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
 
 
 def free_ports(count: int) -> list[int]:

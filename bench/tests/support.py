@@ -1,5 +1,7 @@
 """What several tests need: a Coremux to measure before there is one, and waiting for a condition."""
 
+import os
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -46,3 +48,11 @@ def is_running(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+def built_load() -> Path:
+    """The load generator, in the build that `cargo test` has made, or makes now."""
+    target = Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target"))
+    argv = ["cargo", "build", "--quiet", "--example", "load", "--target-dir", str(target)]
+    subprocess.run(argv, cwd=REPOSITORY, check=True)
+    return target / "debug/examples/load"

@@ -8,6 +8,7 @@ from unittest import mock
 
 from bench.lib.coremux_binary import coremux_binary
 from bench.lib.coremux_binary import is_older_than_sources
+from bench.lib.coremux_binary import load_binary
 from bench.lib.errors import CannotRun
 from bench.tests.support import write_script
 
@@ -39,6 +40,10 @@ class Binary(unittest.TestCase):
         calls = (self.repository / "cargo.calls").read_text(encoding="utf-8").splitlines()
         self.assertEqual(len(calls), 1)
         self.assertIn("build --release", calls[0])
+
+    def test_the_load_generator_is_an_example(self) -> None:
+        self.with_cargo("#!/bin/sh\nmkdir -p target/release/examples && touch target/release/examples/load\n")
+        self.assertEqual(load_binary(None, self.repository), self.repository / "target/release/examples/load")
 
     def test_a_build_that_fails_is_an_error(self) -> None:
         self.with_cargo("#!/bin/sh\nexit 101\n")

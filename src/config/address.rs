@@ -128,6 +128,37 @@ pub(super) fn server(text: &str) -> Result<Odd<ServerConfig>, ConfigErrorKind> {
     Ok((server, warning))
 }
 
+/// `host:port`, `[ip6]:port`, or as twemproxy's forks write it, like a server. The weight and the
+/// name are of no use here.
+pub(super) fn sentinel(text: &str) -> Result<HostPort, ConfigErrorKind> {
+    let refused = |why| ConfigErrorKind::NotASentinel {
+        found: text.to_owned(),
+        why,
+    };
+    let place = text.split_once(' ').map_or(text, |(place, _name)| place);
+    // `::1:26379:1` can be read in two ways; in brackets it cannot.
+    let colons = match place.rsplit_once(']') {
+        Some((_, rest)) => rest.matches(':').count(),
+        None => place.matches(':').count(),
+    };
+    let address = match colons {
+        0 => return Err(refused("no port")),
+        1 => place,
+        2 => {
+            let (address, weight) = place.rsplit_once(':').ok_or_else(|| refused("no port"))?;
+            parse_weight(weight).ok_or_else(|| refused("the weight is not 1 to 2147483647"))?;
+            address
+        }
+        _ => return Err(refused("an IPv6 address needs brackets here")),
+    };
+    let (host, port) = address.rsplit_once(':').ok_or_else(|| refused("no port"))?;
+    let port = parse_port(port).ok_or_else(|| refused("the port is not 1 to 65535"))?;
+    if !could_be_a_host(host) {
+        return Err(refused("no such host can be"));
+    }
+    Ok(host_port(host, port))
+}
+
 /// twemproxy takes these; none can work as it is meant.
 fn odd_server(address: &ServerAddress, name: Option<&str>) -> Option<WarningKind> {
     match address {
@@ -185,6 +216,7 @@ fn parse_weight(text: &str) -> Option<NonZeroU32> {
 #[cfg(test)]
 mod tests {
     use super::listen;
+    use super::sentinel;
     use super::server;
     use crate::config::types::HostPort;
     use crate::config::types::ListenAddress;
@@ -240,6 +272,34 @@ mod tests {
         assert_eq!(address("[127.0.0.1]:1:1"), "name [127.0.0.1] 1");
         assert_eq!(address("127.1:1:1"), "name 127.1 1");
         assert_eq!(address("/run/redis.sock:3"), "path /run/redis.sock");
+    }
+
+    #[test]
+    fn a_sentinel_is_an_address_with_or_without_what_the_forks_append() {
+        let address = |text| sentinel(text).map(|address| address.to_string()).ok();
+        for (text, read) in [
+            ("10.0.0.1:26379", "10.0.0.1:26379"),
+            ("10.0.0.1:26379:1", "10.0.0.1:26379"),
+            ("10.0.0.1:26379:1 sentinel1", "10.0.0.1:26379"),
+            ("[::1]:26379", "[::1]:26379"),
+            ("[::1]:26379:1 x", "[::1]:26379"),
+            ("one.example:26379:1", "one.example:26379"),
+        ] {
+            assert_eq!(address(text), Some(read.to_owned()), "{text}");
+        }
+        for text in [
+            "10.0.0.1",
+            "10.0.0.1:0",
+            "10.0.0.1:26379:0",
+            ":26379",
+            "::1:26379",
+            "::1:26379:1",
+            "/run/sentinel.sock",
+            "[::1]",
+            "",
+        ] {
+            assert_eq!(address(text), None, "{text}");
+        }
     }
 
     #[test]

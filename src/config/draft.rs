@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::order::twemproxy_order;
+use crate::config::types::HostPort;
 use crate::config::types::ListenAddress;
 use crate::config::types::OnServerFailure;
 use crate::config::types::PoolConfig;
@@ -77,6 +78,10 @@ pub(super) struct Draft {
     pub(super) client_idle_timeout: Option<Duration>,
     pub(super) connect_timeout: Duration,
     pub(super) resolve_interval: Option<Duration>,
+    pub(super) sentinels: Vec<HostPort>,
+    pub(super) sentinel_user: Option<Arc<str>>,
+    pub(super) sentinel_password: Option<Secret>,
+    pub(super) require_sentinel_quorum: bool,
     /// What is odd about the key read last.
     pub(super) odd: Option<WarningKind>,
 }
@@ -112,6 +117,10 @@ impl Draft {
             client_idle_timeout: None,
             connect_timeout: CONNECT_TIMEOUT,
             resolve_interval: Some(RESOLVE_INTERVAL),
+            sentinels: Vec::new(),
+            sentinel_user: None,
+            sentinel_password: None,
+            require_sentinel_quorum: false,
             odd: None,
         }
     }
@@ -163,6 +172,10 @@ impl Draft {
             client_idle_timeout: self.client_idle_timeout,
             connect_timeout: self.connect_timeout,
             resolve_interval: self.resolve_interval,
+            sentinels: self.sentinels,
+            sentinel_user: self.sentinel_user,
+            sentinel_password: self.sentinel_password,
+            require_sentinel_quorum: self.require_sentinel_quorum,
             servers,
         }
     }

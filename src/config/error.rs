@@ -262,6 +262,45 @@ pub enum ConfigErrorKind {
         /// Where it says so.
         line: u32,
     },
+    /// Not a Sentinel's address.
+    #[error("`{}`: {why}; right are `host:port`, `[ip6]:port`, `host:port:weight [name]`", clip(.found))]
+    NotASentinel {
+        /// What the file says.
+        found: String,
+        /// Which part is wrong.
+        why: &'static str,
+    },
+    /// `sentinels` is empty.
+    #[error(
+        "no Sentinels; below it, one a line, `- host:port`; leave the key out if none is meant"
+    )]
+    NoSentinels,
+    /// A Sentinel given twice.
+    #[error("a second Sentinel {}, the first is on line {first_line}", clip(.address))]
+    SentinelTwice {
+        /// The address.
+        address: String,
+        /// Where the first is.
+        first_line: u32,
+    },
+    /// A server without a name in a pool with Sentinels.
+    #[error(
+        "no name, and with `sentinels:` a server's name is that of its master at the Sentinels \
+         (`sentinel monitor NAME …`); as in `- {} NAME`", clip(.server)
+    )]
+    UnnamedWithSentinels {
+        /// The server, without a name.
+        server: String,
+    },
+    /// Sentinels in a memcached pool.
+    #[error("only valid for a redis pool; add `redis: true`")]
+    SentinelsWithoutRedis,
+    /// A key about Sentinels in a pool that has none.
+    #[error("needs `sentinels:`, and this pool has none")]
+    NeedsSentinels,
+    /// `sentinel_user` alone.
+    #[error("needs `sentinel_password:`; a user without a password cannot log in")]
+    UserWithoutPassword,
     /// More pools, or servers in a pool, than there are indices.
     #[error("{count} {what}; the limit is {limit}")]
     TooMany {

@@ -33,6 +33,8 @@ pub(super) enum Set {
     Text(fn(&mut Draft, &str) -> Result<(), ConfigErrorKind>),
     /// It is the list of servers.
     Servers,
+    /// It is the list of Sentinels.
+    Sentinels,
 }
 
 /// Every key, twemproxy's in the order of its documents, then ours.
@@ -312,6 +314,43 @@ pub const KEYS: &[Key] = &[
         doc: "how often a server's host name is resolved again; 0 is only when connecting",
         set: Set::Text(|draft, text| {
             put(&mut draft.resolve_interval, scalar::millis_or_none(text))
+        }),
+    },
+    Key {
+        name: "sentinels",
+        takes: "list of \"host:port\" or \"host:port:weight [name]\"",
+        default: "",
+        twemproxy: false,
+        doc: "Redis Sentinels that say where each server's master is; its name there is the \
+              server's name, the address in `servers` a first guess",
+        set: Set::Sentinels,
+    },
+    Key {
+        name: "sentinel_user",
+        takes: "a user's name",
+        default: "",
+        twemproxy: false,
+        doc: "the user to log in as at the Sentinels; without it, their default user",
+        set: Set::Text(|draft, text| put(&mut draft.sentinel_user, Ok(Some(text.into())))),
+    },
+    Key {
+        name: "sentinel_password",
+        takes: "a password",
+        default: "",
+        twemproxy: false,
+        doc: "given to the Sentinels",
+        set: Set::Text(|draft, text| {
+            put(&mut draft.sentinel_password, Ok(Some(scalar::secret(text))))
+        }),
+    },
+    Key {
+        name: "require_sentinel_quorum",
+        takes: "true or false",
+        default: "false",
+        twemproxy: false,
+        doc: "refuse writes while no majority of the Sentinels is heard; with three or more",
+        set: Set::Text(|draft, text| {
+            put(&mut draft.require_sentinel_quorum, scalar::boolean(text))
         }),
     },
 ];

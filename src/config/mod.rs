@@ -21,6 +21,7 @@ mod pool;
 mod position;
 mod raw;
 mod scalar;
+mod sentinels;
 mod types;
 mod validate;
 mod warning;

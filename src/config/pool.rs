@@ -18,6 +18,7 @@ use crate::config::keys::Set;
 use crate::config::position::Place;
 use crate::config::raw::Node;
 use crate::config::raw::Value;
+use crate::config::sentinels;
 use crate::config::types::ListenAddress;
 use crate::config::types::OnServerFailure;
 use crate::config::types::PoolConfig;
@@ -35,6 +36,8 @@ pub(super) struct PoolRead<'a> {
     /// Where each key stands that the pool has, also one whose value is wrong.
     keys: BTreeMap<&'static str, Place>,
     servers: Vec<ServerConfig>,
+    /// Where each of the servers stands.
+    server_places: Vec<Place>,
 }
 
 /// Reads the pool `name`, whose keys are in `value`.
@@ -50,6 +53,7 @@ pub(super) fn read<'a>(
         draft: Draft::new(),
         keys: BTreeMap::new(),
         servers: Vec::new(),
+        server_places: Vec::new(),
     };
     let Value::Map(entries) = &value.value else {
         let found = what_is(&value.value);
@@ -99,7 +103,13 @@ impl PoolRead<'_> {
         }
         self.keys.insert(row.name, key.at);
         match row.set {
-            Set::Servers => self.servers = servers(&path, key.at, value, findings),
+            Set::Servers => {
+                let read = servers(&path, key.at, value, findings);
+                (self.server_places, self.servers) = read.into_iter().unzip();
+            }
+            Set::Sentinels => {
+                self.draft.sentinels = sentinels::read(&path, key.at, value, findings);
+            }
             Set::Text(set) => {
                 let Some((text, at)) = findings.one_text(&path, value) else {
                     return;
@@ -150,6 +160,41 @@ impl PoolRead<'_> {
                 findings.error(*at, &self.path("on_server_failure"), kind);
             }
         }
+        self.check_sentinels(findings);
+    }
+
+    fn check_sentinels(&self, findings: &mut Findings) {
+        let draft = &self.draft;
+        let place = |key: &str| self.keys.get(key).copied();
+        if let Some(at) = place("sentinels") {
+            let unread = draft.protocol.is_none() && self.keys.contains_key("redis");
+            if draft.protocol != Some(Protocol::Redis) && !unread {
+                let kind = ConfigErrorKind::SentinelsWithoutRedis;
+                findings.error(at, &self.path("sentinels"), kind);
+            }
+            let all = self.servers.iter().zip(&self.server_places).enumerate();
+            for (index, (server, at)) in all.filter(|(_, (server, _))| !server.named) {
+                let server = format!("{}:{}", server.address, server.weight);
+                let kind = ConfigErrorKind::UnnamedWithSentinels { server };
+                findings.error(*at, &format!("{}[{index}]", self.path("servers")), kind);
+            }
+        } else {
+            let wanted = draft
+                .require_sentinel_quorum
+                .then_some("require_sentinel_quorum");
+            for key in ["sentinel_user", "sentinel_password"]
+                .into_iter()
+                .chain(wanted)
+            {
+                if let Some(at) = place(key) {
+                    findings.error(at, &self.path(key), ConfigErrorKind::NeedsSentinels);
+                }
+            }
+        }
+        if let (Some(at), None) = (place("sentinel_user"), place("sentinel_password")) {
+            let kind = ConfigErrorKind::UserWithoutPassword;
+            findings.error(at, &self.path("sentinel_user"), kind);
+        }
     }
 
     fn look_for_oddities(&self, findings: &mut Findings) {
@@ -172,6 +217,23 @@ impl PoolRead<'_> {
                 findings.warning(at, &self.path(key), WarningKind::EjectsWithoutTimeout);
             }
         }
+        let sentinels = self.draft.sentinels.len();
+        if let (true, Some(&at)) = (
+            policy == OnServerFailure::Rehash,
+            self.keys.get("sentinels"),
+        ) {
+            findings.warning(
+                at,
+                &self.path("sentinels"),
+                WarningKind::EjectsWithSentinels,
+            );
+        }
+        if self.draft.require_sentinel_quorum && (1..3).contains(&sentinels) {
+            let key = "require_sentinel_quorum";
+            let at = *self.keys.get(key).unwrap_or(&self.at);
+            let kind = WarningKind::FewSentinels { count: sentinels };
+            findings.warning(at, &self.path(key), kind);
+        }
         if policy != OnServerFailure::Hold {
             for key in ["hold_ms", "hold_bytes"] {
                 if let Some(&at) = self.keys.get(key) {
@@ -182,8 +244,13 @@ impl PoolRead<'_> {
     }
 }
 
-/// The servers in the file's order; `at` is where their key stands.
-fn servers(path: &str, at: Place, value: &Node, findings: &mut Findings) -> Vec<ServerConfig> {
+/// The servers in the file's order and where each stands; `at` is where their key stands.
+fn servers(
+    path: &str,
+    at: Place,
+    value: &Node,
+    findings: &mut Findings,
+) -> Vec<(Place, ServerConfig)> {
     let items = match &value.value {
         Value::List(items) => items.as_slice(),
         // One server needs no list.
@@ -235,7 +302,7 @@ fn servers(path: &str, at: Place, value: &Node, findings: &mut Findings) -> Vec<
                 findings.error(item.at, &path, kind);
             }
         }
-        servers.push(server);
+        servers.push((item.at, server));
     }
     servers
 }

@@ -110,6 +110,16 @@ pub struct PoolConfig {
     /// `resolve_interval`: how often a server's host name is resolved again; `None` (0) is only
     /// when connecting.
     pub resolve_interval: Option<Duration>,
+    /// `sentinels`: who says where the servers' masters are; empty when nobody does. If not, every
+    /// server is named.
+    pub sentinels: Vec<HostPort>,
+    /// `sentinel_user`: the user to log in as at the Sentinels; never without a password.
+    pub sentinel_user: Option<Arc<str>>,
+    /// `sentinel_password`: given to the Sentinels.
+    pub sentinel_password: Option<Secret>,
+    /// `require_sentinel_quorum`: refuse writes while no majority of the Sentinels is heard; only
+    /// where there are Sentinels.
+    pub require_sentinel_quorum: bool,
     /// At least one, in twemproxy's order (shorter name first, then bytes).
     pub servers: Vec<ServerConfig>,
 }

@@ -50,6 +50,13 @@ pub enum WarningKind {
     ReuseportAlwaysOn,
     /// `hold_ms` or `hold_bytes` in a pool that does not hold.
     HoldsNothing,
+    /// `require_sentinel_quorum` with one or two Sentinels.
+    FewSentinels {
+        /// How many there are.
+        count: usize,
+    },
+    /// Ejection in a pool whose servers are followed by Sentinels.
+    EjectsWithSentinels,
     /// `listen: *:port`.
     ListensOnStar,
     /// A unix socket's permissions that are not an octal number.
@@ -92,6 +99,16 @@ impl fmt::Display for WarningKind {
             WarningKind::HoldsNothing => {
                 f.write_str("of no effect without `on_server_failure: hold`")
             }
+            WarningKind::FewSentinels { count } => write!(
+                f,
+                "with {count} in `sentinels:` the loss of one can stop all writes; list three or \
+                 more, on machines that do not fail together"
+            ),
+            WarningKind::EjectsWithSentinels => f.write_str(
+                "a server that fails is ejected before the Sentinels have replaced it: its keys \
+                 move away and back, and what was written meanwhile is lost to readers; with \
+                 `sentinels:` say `on_server_failure: hold` or `fail`",
+            ),
             WarningKind::ListensOnStar => f.write_str(
                 "to the resolver `*` is the loopback address, not every address; that is 0.0.0.0",
             ),

@@ -32,6 +32,7 @@ use crate::control;
 use crate::control::ControlError;
 use crate::control::Ending;
 use crate::control::Names;
+use crate::control::Sentinels;
 use crate::control::Signals;
 use crate::control::StatsSource;
 use crate::process::cli::NAME;
@@ -48,6 +49,7 @@ use crate::process::memory_limit;
 use crate::process::memory_limit::MemoryLimitError;
 use crate::process::pid_file::PidFile;
 use crate::process::pid_file::PidFileError;
+use crate::proxy::Change;
 use crate::proxy::Fates;
 use crate::reactor;
 use crate::reactor::Admission;
@@ -173,7 +175,9 @@ fn run(options: &Options, config: Config, log: &Log) -> Result<Ending, StartErro
         "starting"
     );
     let signals = Signals::register().map_err(system("signals"))?;
-    let mut names = Names::start(&config, &control::system_lookup()).map_err(system("resolver"))?;
+    let lookup = control::system_lookup();
+    let mut names = Names::start(&config, &lookup).map_err(system("resolver"))?;
+    let sentinels = Sentinels::new(&config, &lookup, seed()?);
     names.wait(NAMES_WITHIN);
     let config = Arc::new(config);
     let shape = shape_of(&config);
@@ -183,7 +187,7 @@ fn run(options: &Options, config: Config, log: &Log) -> Result<Ending, StartErro
         &cores,
         &shape,
         sockets.of_workers,
-        &names,
+        &[names.changes(), sentinels.changes()].concat(),
         (admission, Memory::new(memory_limit, cores.len())),
     )?;
     let setup = control::Setup {
@@ -197,6 +201,7 @@ fn run(options: &Options, config: Config, log: &Log) -> Result<Ending, StartErro
         workers: crew.workers.clone(),
         inbox,
         names,
+        sentinels,
         fates: Fates::new(&config),
         signals,
         log: Box::new(log.clone()),
@@ -321,14 +326,14 @@ impl Crew {
         cores: &[CoreId],
         shape: &Shape,
         sockets: Vec<Vec<(PoolIdx, OwnedFd)>>,
-        names: &Names,
+        known: &[Change],
         (admission, memory): (Admission, Memory),
     ) -> Result<(Crew, Receiver<FromWorker>), StartError> {
         let count = u16::try_from(cores.len())
             .map_err(|_: TryFromIntError| StartError::Workers(cores.len()))?;
         let (admission, memory) = (Arc::new(admission), Arc::new(memory));
         let (outbox, inbox) = mailbox().map_err(system("socket pair"))?;
-        let known: Vec<_> = names.changes().into_iter().map(Arc::new).collect();
+        let known: Vec<_> = known.iter().cloned().map(Arc::new).collect();
         let mut crew = Crew {
             workers: Vec::new(),
             stats: Vec::new(),

@@ -16,6 +16,23 @@ pub enum Change {
         /// Where it is.
         addresses: Vec<SocketAddress>,
     },
+    /// A server is elsewhere from now on: its master has been replaced. These addresses are used and
+    /// no other, also none that its name is found to have.
+    Moved {
+        /// The server's pool.
+        pool: PoolIdx,
+        /// The server.
+        server: ServerIdx,
+        /// Where it is.
+        addresses: Vec<SocketAddress>,
+    },
+    /// Writes are to be refused, or are no longer: whether a majority of the Sentinels is heard.
+    Fence {
+        /// Which pool's.
+        pool: PoolIdx,
+        /// Whether they are refused.
+        fenced: bool,
+    },
     /// A server has failed somewhere: the next good reply is worth a report.
     Suspect {
         /// The server's pool.

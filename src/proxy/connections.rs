@@ -108,7 +108,7 @@ impl Proxy {
     ) {
         let known = &mut self.pools[pool.index()].servers[server.index()];
         // An answer without addresses is the resolver's trouble: the last known ones may serve.
-        if !addresses.is_empty() {
+        if !addresses.is_empty() && !known.moved {
             known.addresses = addresses.to_vec();
         }
         let waiting: Vec<Key> = known
@@ -243,7 +243,7 @@ impl Proxy {
         self.log_failure(pool, server, failure, idle);
         let place = self.forget(key);
         self.fail_sent(key, failure);
-        if was_connecting(phase) {
+        if was_connecting(phase) && *failure != Failure::Moved {
             self.fail_unsent(key, failure);
         } else if let Some(place) = place {
             self.send_again(key, place, now);
@@ -259,8 +259,14 @@ impl Proxy {
         if server_of_pool.has_name {
             self.wire.put(Output::Resolve { pool, server });
         }
-        // A server that closes a connection on which nothing is asked has done nothing wrong.
-        if !(idle && *failure == Failure::ClosedByServer) {
+        // A server that closes a connection on which nothing is asked has done nothing wrong, and
+        // that one has been replaced is known to everybody.
+        let is_news = match failure {
+            Failure::ClosedByServer => !idle,
+            Failure::Moved => false,
+            _ => true,
+        };
+        if is_news {
             self.wire
                 .put(Output::Report(Report::ServerFailed { pool, server }));
         }
@@ -276,6 +282,7 @@ impl Proxy {
             Failure::ClosedByServer if idle => {
                 tracing::info!(%pool, %server, "server closed an idle connection");
             }
+            Failure::Moved => {}
             failure => tracing::warn!(%pool, %server, %failure, "server connection failed"),
         }
     }

@@ -29,6 +29,9 @@ pub enum Failure {
     /// The server refused `AUTH` or `SELECT`; its own words.
     #[error("{0}")]
     Refused(String),
+    /// The server is elsewhere: its master has been replaced.
+    #[error("Server was replaced")]
+    Moved,
     /// The server is no longer used.
     #[error("Server was removed")]
     Removed,

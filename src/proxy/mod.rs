@@ -21,6 +21,7 @@ mod fragment;
 mod gather;
 mod identity;
 mod local;
+mod moved;
 mod output;
 mod pool;
 mod relief;
@@ -285,6 +286,12 @@ impl Proxy {
             } => {
                 self.server_resolved(*pool, *server, addresses, now);
             }
+            Change::Moved {
+                pool,
+                server,
+                addresses,
+            } => self.server_moved(*pool, *server, addresses, now),
+            Change::Fence { pool, fenced } => self.pools[pool.index()].fenced = *fenced,
             Change::Suspect { pool, server } => {
                 self.pools[pool.index()].servers[server.index()].suspect = true;
             }

@@ -26,6 +26,8 @@ pub(super) struct Server {
     pub(super) addresses: Vec<SocketAddress>,
     /// Whether its addresses come from a name, which may change its meaning.
     pub(super) has_name: bool,
+    /// Its address has been told by its Sentinels; that of the file counts no longer.
+    pub(super) moved: bool,
     pub(super) ejected: bool,
     /// It has failed somewhere since its last good reply.
     pub(super) suspect: bool,
@@ -41,6 +43,8 @@ pub(super) struct Pool {
     /// Sent first on every server connection, and how many replies that brings.
     pub(super) greeting: Vec<u8>,
     pub(super) greeting_replies: u8,
+    /// Writes are to be refused.
+    pub(super) fenced: bool,
 }
 
 impl Pool {
@@ -54,6 +58,7 @@ impl Pool {
                 conns: vec![Key::NONE; config.server_connections.get() as usize],
                 addresses: known_addresses(&server.address),
                 has_name: matches!(server.address, ServerAddress::Tcp(HostPort::Name { .. })),
+                moved: false,
                 ejected: false,
                 suspect: false,
             })
@@ -70,6 +75,7 @@ impl Pool {
             limits,
             greeting,
             greeting_replies,
+            fenced: false,
         }
     }
 

@@ -40,6 +40,7 @@ mod process;
 mod proxy;
 mod redis;
 mod reply;
+mod sentinel;
 mod stats;
 mod value;
 
@@ -60,6 +61,8 @@ pub use proxy::Program;
 pub use proxy::Proxy;
 pub use redis::Redis;
 pub use reply::Reply;
+pub use sentinel::Group;
+pub use sentinel::Sentinel;
 pub use stats::Stats;
 pub use value::value;
 

@@ -42,6 +42,7 @@ const NOT_YET: &[&str] = &[
     "hold_bytes",
     "server_queue_bytes",
     "resolve_interval",
+    "require_sentinel_quorum",
 ];
 
 /// Compares that part of `path` with `made`, or writes it there when told to.

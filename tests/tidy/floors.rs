@@ -13,6 +13,7 @@ const ROOMS: &[(&str, u8)] = &[
     ("control", 4),
     ("reactor", 4),
     ("proxy", 3),
+    ("sentinel", 3),
     ("protocol", 2),
     ("route", 2),
     ("config", 2),

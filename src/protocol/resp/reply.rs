@@ -39,19 +39,33 @@ pub enum ReplyError {
 #[inline]
 pub fn cut_reply(buf: &[u8]) -> Result<Option<usize>, ReplyError> {
     let mut values_left: u64 = 1;
-    let mut at = 0;
-    while values_left > 0 {
+    let at = cut_values(buf, 0, &mut values_left)?;
+    Ok((values_left == 0).then_some(at))
+}
+
+/// Steps over the values at `buf[at..]` that lie whole in `buf`, of `values_left` that are to
+/// come: where it got to.
+///
+/// # Errors
+/// What makes the bytes no reply, as soon as it is certain.
+#[inline]
+pub(super) fn cut_values(
+    buf: &[u8],
+    mut at: usize,
+    values_left: &mut u64,
+) -> Result<usize, ReplyError> {
+    while *values_left > 0 {
         let Some(&mark) = buf.get(at) else {
-            return Ok(None);
+            break;
         };
-        values_left -= 1;
+        let mut left = *values_left - 1;
         let end = match mark {
             b'$' => cut_bulk(buf, at)?,
             b'+' | b'-' => cut_line(buf, at)?,
             b':' => cut_integer(buf, at)?,
             b'*' => match read_header(buf, at) {
                 Header::Number { value, end } if value <= ELEMENTS_MAX => {
-                    values_left = add_values(values_left, value)?;
+                    left = add_values(left, value)?;
                     Some(end)
                 }
                 Header::Null { end } => Some(end),
@@ -60,12 +74,11 @@ pub fn cut_reply(buf: &[u8]) -> Result<Option<usize>, ReplyError> {
             },
             got => return Err(ReplyError::UnknownType { got }),
         };
-        match end {
-            Some(end) => at = end,
-            None => return Ok(None),
-        }
+        let Some(end) = end else { break };
+        at = end;
+        *values_left = left;
     }
-    Ok(Some(at))
+    Ok(at)
 }
 
 /// How many values are to come when one of `left` turns out to hold `more`.

@@ -11,6 +11,7 @@ use crate::protocol::resp::header::read_header;
 use crate::protocol::resp::reply::ELEMENTS_MAX;
 use crate::protocol::resp::reply::ReplyError;
 use crate::protocol::resp::reply::add_values;
+use crate::protocol::resp::reply::cut_values;
 
 /// One unfinished reply. Its large stretches stay in the buffers where they were received.
 #[derive(Debug)]
@@ -119,7 +120,11 @@ impl ReplyAssembly {
         let mut at = 0;
         while at < buf.len() && !self.is_complete() {
             at = match self.state {
-                State::Mark => self.begin_value(buf[at], at)?,
+                State::Mark => match cut_values(buf, at, &mut self.values_left)? {
+                    // Only the value that does not lie whole in `buf` is looked at in steps.
+                    end if end > at => end,
+                    _ => self.begin_value(buf[at], at)?,
+                },
                 State::Number { line, len } => self.step_number(buf[at], at, line, len)?,
                 State::Line { len, cr } => self.step_line(&buf[at..], at, len, cr)?,
                 State::Bytes { left } => {

@@ -1,0 +1,117 @@
+"""The load generator sends at its rate whatever the replies do, notices every wrong one, and its figures are read."""
+
+import json
+import signal
+import tempfile
+import time
+import unittest
+from dataclasses import replace
+from pathlib import Path
+
+from bench.lib import open_load
+from bench.lib.contender import Contender
+from bench.lib.errors import Failed
+from bench.lib.homes import keys_by_server
+from bench.lib.homes import route_table
+from bench.lib.open_load import LoadPlan
+from bench.lib.process import Children
+from bench.lib.process import send_signal
+from bench.lib.resp import Client
+from bench.lib.servers import start_servers
+from bench.tests.support import built_load
+
+GROUP = {"good": 5, "errors": {"ERR a": 2, "ERR b": 1}, "connections_lost": 1, "lost_writes_seen": 0}
+GROUP |= {"p50_ms": 0.1, "p99_ms": 0.2, "p999_ms": 0.3, "max_ms": 0.4}
+JSON = {"schema": open_load.SCHEMA, "counted_s": 2.5, "lag_p99_ms": 0.1, "mixed": 0, "all": GROUP}
+JSON["groups"] = [GROUP | {"name": "s0"}]
+
+
+class Reading(unittest.TestCase):
+    def test_figures_are_read(self) -> None:
+        seen = open_load.parse(json.dumps(JSON))
+        self.assertEqual((seen.good_per_s, seen.mixed), (2.0, False))
+        self.assertEqual(seen.groups["s0"].errors_in_all, 3)
+
+    def test_what_cannot_be_read_is_a_failure(self) -> None:
+        for text in ("", json.dumps(JSON | {"schema": "another"})):
+            with self.assertRaises(Failed):
+                open_load.parse(text)
+
+
+class Running(unittest.TestCase):
+    binary: Path
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.binary = built_load()
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.children = Children()
+        self.addCleanup(self.children.__exit__, None, None, None)
+        (self.server,) = start_servers(self.children, 1, self.folder)
+        proxy = Contender("direct", {1: self.server.port})
+        keys = self.folder / "keys.txt"
+        keys.write_text(route_table(keys_by_server(proxy, [self.server], 100)), encoding="utf-8")
+        self.plan = LoadPlan(port=self.server.port, rate=500, seconds=1, keys=keys, connections=10)
+
+    def test_it_sends_at_its_rate_and_leaves_the_ledger_of_what_was_written(self) -> None:
+        running = open_load.start(self.children, self.binary, self.plan, self.folder / "load")
+        seen = running.finish(at_once=False)
+        self.assertEqual((seen.groups["s0"].good, seen.together.errors), (500, {}))
+        self.assertEqual(len(running.trace.read_text(encoding="utf-8").splitlines()), 500)
+        with Client(self.server.port) as client:
+            for line in running.ledger.read_text(encoding="utf-8").splitlines():
+                server, key, run, acked, given = line.split()
+                self.assertEqual((server, acked), ("s0", given))
+                value = client.call("GET", key)
+                assert isinstance(value, bytes)
+                self.assertTrue(value.startswith(f"{key}={run}:{acked};".encode()), value)
+
+    def test_a_stall_is_in_the_latencies_of_all_that_was_due_in_it(self) -> None:
+        # A client that waits for each reply has one request late; from when they were due, half of them are.
+        running = open_load.start(self.children, self.binary, replace(self.plan, seconds=2), self.folder / "load")
+        time.sleep(0.3)
+        send_signal(self.server.pid, signal.SIGSTOP)
+        time.sleep(1)
+        send_signal(self.server.pid, signal.SIGCONT)
+        seen = running.finish(at_once=False).together
+        self.assertEqual((seen.good, seen.errors), (1000, {}))
+        self.assertGreater(seen.p50_ms, 1)
+        self.assertGreater(seen.max_ms, 900)
+
+    def test_it_ends_in_order_when_told_to(self) -> None:
+        running = open_load.start(self.children, self.binary, replace(self.plan, seconds=60), self.folder / "load")
+        time.sleep(0.5)
+        seen = running.finish(at_once=True)
+        self.assertLess(seen.counted_s, 20)
+        self.assertEqual((seen.together.errors, seen.mixed), ({}, False))
+
+    def test_another_keys_value_is_a_mixed_reply(self) -> None:
+        running = open_load.start(self.children, self.binary, replace(self.plan, sets=0, seconds=60), self.folder)
+        key = self.plan.keys.read_text(encoding="utf-8").splitlines()[1].split()[1]
+        with Client(self.server.port) as client:
+            client.call("SET", key, "another=1:1;")
+        seen = running.finish(at_once=False)
+        self.assertTrue(seen.mixed)
+        self.assertIn(key, seen.complaint)
+
+    def test_a_write_that_is_undone_is_a_lost_write(self) -> None:
+        running = open_load.start(self.children, self.binary, replace(self.plan, seconds=60), self.folder)
+        time.sleep(0.5)
+        with Client(self.server.port) as client:
+            client.call("FLUSHALL")
+        time.sleep(0.5)
+        seen = running.finish(at_once=True)
+        self.assertGreater(seen.together.lost_writes_seen, 0)
+        self.assertFalse(seen.mixed)
+
+    def test_nobody_who_listens_is_a_failure_in_words(self) -> None:
+        with self.assertRaisesRegex(Failed, "refused"):
+            open_load.run(self.children, self.binary, replace(self.plan, port=1), self.folder / "load")
+
+
+if __name__ == "__main__":
+    unittest.main()

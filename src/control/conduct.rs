@@ -1,0 +1,249 @@
+//! Conducts the process: hears what happens, and does what follows from it.
+//!
+//! Owns: the one loop of the control plane, and the state that it changes. Never: decides what the
+//! life of the process (`supervisor`), a failure (`Fates`) or a name (`resolve`) means.
+
+use std::os::unix::net::UnixStream;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use glommio::channels::local_channel::LocalReceiver;
+use tracing::error;
+use tracing::info;
+use tracing::warn;
+
+use crate::base::PoolIdx;
+use crate::base::ServerIdx;
+use crate::proxy::Fates;
+use crate::proxy::Report;
+use crate::reactor::FromWorker;
+use crate::reactor::Receiver;
+use crate::reactor::Sender;
+use crate::reactor::ToWorker;
+use crate::stats::Shape;
+
+use super::Ending;
+use super::Log;
+use super::Names;
+use super::Setup;
+use super::adopt;
+use super::event;
+use super::event::Event;
+use super::event::Events;
+use super::sentinel::Watching;
+use super::signals::Signal;
+use super::stats_port;
+use super::supervisor::Phase;
+use super::supervisor::Step;
+use super::supervisor::Supervisor;
+
+/// Longer than a worker needs to close its sockets; what hangs longer is left to the kernel.
+const STOP_WITHIN: Duration = Duration::from_secs(2);
+
+/// Workers are told the deadline itself; ours only catches a worker that does not keep it.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// Runs until the process should end.
+pub(super) async fn conduct(
+    setup: Setup,
+    inbox_wake: UnixStream,
+    names_wake: UnixStream,
+) -> Ending {
+    let (events_of, events) = event::queue();
+    let tell = events_of.clone();
+    let signals = setup.signals;
+    glommio::spawn_local(signals.forward(move |s| tell.tell(Event::Signal(s)))).detach();
+    events_of.when_woken(inbox_wake, || Event::Inbox);
+    events_of.when_woken(names_wake, || Event::Names);
+    let listener = adopt::listener(setup.stats_listener);
+    let shape = setup.stats.shape.clone();
+    glommio::spawn_local(stats_port::serve(listener, Rc::new(setup.stats))).detach();
+    let tell = events_of.clone();
+    let sentinels = setup.sentinels.watch(move |c| tell.tell(Event::Change(c)));
+    let control = Control {
+        supervisor: Supervisor::new(setup.workers.len(), setup.drain_within),
+        workers: setup.workers,
+        inbox: setup.inbox,
+        names: setup.names,
+        sentinels,
+        fates: setup.fates,
+        labels: Labels(shape),
+        log: setup.log,
+        ready: Some(setup.ready),
+        events: events_of,
+    };
+    control.run(events).await
+}
+
+struct Control {
+    supervisor: Supervisor,
+    workers: Vec<Sender<ToWorker>>,
+    inbox: Receiver<FromWorker>,
+    names: Names,
+    sentinels: Watching,
+    fates: Fates,
+    labels: Labels,
+    log: Box<dyn Log>,
+    ready: Option<Box<dyn FnOnce()>>,
+    events: Events,
+}
+
+impl Control {
+    async fn run(mut self, events: LocalReceiver<Event>) -> Ending {
+        while let Some(event) = events.recv().await {
+            for step in self.handle(event) {
+                if let Some(ending) = self.take(step) {
+                    return ending;
+                }
+            }
+        }
+        unreachable!("we hold a sender of our own events")
+    }
+
+    fn handle(&mut self, event: Event) -> Vec<Step> {
+        match event {
+            Event::Signal(signal) => vec![self.signal(signal)],
+            Event::Overdue(phase) => {
+                if phase == Phase::Draining && self.supervisor.phase() == phase {
+                    let workers = self.supervisor.unfinished();
+                    warn!(workers, "drain took too long");
+                }
+                vec![self.supervisor.overdue(phase)]
+            }
+            Event::Inbox => {
+                let mut messages = Vec::new();
+                self.inbox.take(&mut messages);
+                messages.into_iter().map(|m| self.hear(m)).collect()
+            }
+            Event::Names => {
+                for answer in self.names.take() {
+                    let (pool, server) = (answer.pool, answer.server);
+                    self.names.learn(answer);
+                    self.tell_addresses(pool, server);
+                }
+                Vec::new()
+            }
+            Event::Readmit(pool, server) => {
+                if let Some(change) = self.fates.readmit(pool, server) {
+                    let (pool_name, name) = self.labels.of(pool, server);
+                    info!(pool = pool_name, server = name, "server readmitted");
+                    self.tell_all(&ToWorker::Change(Arc::new(change)));
+                }
+                Vec::new()
+            }
+            Event::Change(change) => {
+                self.tell_all(&ToWorker::Change(Arc::new(change)));
+                Vec::new()
+            }
+            Event::LookUp(pool, server) => {
+                self.names.ask(pool, server);
+                Vec::new()
+            }
+        }
+    }
+
+    fn signal(&mut self, signal: Signal) -> Step {
+        match signal {
+            Signal::End => return self.supervisor.told_to_end(),
+            Signal::ReopenLog => self.log.reopen(),
+            Signal::LogMore => self.log.change_level(1),
+            Signal::LogLess => self.log.change_level(-1),
+            Signal::Ignored(signal) => info!(signal, "signal ignored"),
+        }
+        Step::Nothing
+    }
+
+    fn hear(&mut self, message: FromWorker) -> Step {
+        match message {
+            FromWorker::Started(worker) => self.supervisor.started(worker),
+            FromWorker::Drained(worker) => self.supervisor.drained(worker),
+            FromWorker::Stopped { worker, error } => {
+                if let Some(error) = &error {
+                    error!(worker = worker.0, error, "worker failed");
+                }
+                self.supervisor.stopped(worker, error)
+            }
+            FromWorker::ShortOfMemory => {
+                self.tell_all(&ToWorker::ShortOfMemory);
+                Step::Nothing
+            }
+            FromWorker::Resolve { pool, server } => {
+                // Who waits for a name that has just been found unknown need not wait for the next
+                // lookup, which may not follow at once.
+                if self.names.is_unknown(pool, server) {
+                    self.tell_addresses(pool, server);
+                }
+                if let Some(delay) = self.names.wanted(pool, server) {
+                    self.events.after(delay, Event::LookUp(pool, server));
+                }
+                Step::Nothing
+            }
+            FromWorker::Report(report) => {
+                let verdict = self.fates.hear(report);
+                let (Report::ServerFailed { pool, server }
+                | Report::ServerAnswered { pool, server }) = report;
+                if let Report::ServerFailed { .. } = report {
+                    self.sentinels.hint(pool, server);
+                }
+                if let Some(delay) = verdict.retry_after {
+                    let (pool_name, name) = self.labels.of(pool, server);
+                    let retry_ms = delay.as_millis();
+                    warn!(pool = pool_name, server = name, retry_ms, "server ejected");
+                    self.events.after(delay, Event::Readmit(pool, server));
+                }
+                if let Some(change) = verdict.change {
+                    self.tell_all(&ToWorker::Change(Arc::new(change)));
+                }
+                Step::Nothing
+            }
+        }
+    }
+
+    // Does what the supervisor decided; an ending when that was the last thing.
+    fn take(&mut self, step: Step) -> Option<Ending> {
+        match step {
+            Step::Nothing => {}
+            Step::Ready => {
+                info!(workers = self.workers.len(), "serving");
+                if let Some(ready) = self.ready.take() {
+                    ready();
+                }
+            }
+            Step::Drain(within) => {
+                info!(within_ms = within.as_millis(), "draining");
+                self.tell_all(&ToWorker::Drain { within });
+                self.events
+                    .after(within + GRACE, Event::Overdue(Phase::Draining));
+            }
+            Step::Stop => {
+                self.tell_all(&ToWorker::Stop);
+                self.events
+                    .after(STOP_WITHIN, Event::Overdue(Phase::Stopping));
+            }
+            Step::End(ending) => return Some(ending),
+        }
+        None
+    }
+
+    fn tell_addresses(&self, pool: PoolIdx, server: ServerIdx) {
+        let change = self.names.change(pool, server);
+        self.tell_all(&ToWorker::Change(Arc::new(change)));
+    }
+
+    fn tell_all(&self, message: &ToWorker) {
+        for worker in &self.workers {
+            worker.send(message.clone());
+        }
+    }
+}
+
+/// What pools and servers are called in the log.
+struct Labels(Shape);
+
+impl Labels {
+    fn of(&self, pool: PoolIdx, server: ServerIdx) -> (&str, &str) {
+        let pool = &self.0.pools[pool.index()];
+        (&pool.name, &pool.servers[server.index()])
+    }
+}

@@ -1,0 +1,226 @@
+//! One pool's watcher at work: what happens goes in, what it asks for is done.
+//!
+//! Owns: the watcher, its connections and questions under way, the clock. Never: looks into what a
+//! Sentinel sends.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+use std::time::Instant;
+
+use glommio::Task;
+use glommio::channels::local_channel;
+use glommio::channels::local_channel::LocalReceiver;
+use glommio::channels::local_channel::LocalSender;
+
+use crate::base::PoolIdx;
+use crate::base::ServerIdx;
+use crate::base::Time;
+use crate::config::HostPort;
+use crate::config::PoolConfig;
+use crate::config::ServerAddress;
+use crate::control::Lookup;
+use crate::proxy::Change;
+use crate::proxy::SocketAddress;
+use crate::sentinel::Fact;
+use crate::sentinel::LinkId;
+use crate::sentinel::Output;
+use crate::sentinel::ProbeId;
+use crate::sentinel::Probed;
+use crate::sentinel::Watcher;
+
+use super::connection::Connection;
+use super::log;
+use super::probe;
+
+/// Something that the watcher must hear of.
+pub(super) enum Happening {
+    Connected(LinkId),
+    Received(LinkId, Vec<u8>),
+    Closed(LinkId, String),
+    Probed(ProbeId, Probed),
+    Hint(ServerIdx),
+    Tick,
+}
+
+/// Where a watcher's tasks put what happens.
+pub(super) struct Happenings(LocalSender<Happening>);
+
+impl Happenings {
+    pub(super) fn tell(&self, happening: Happening) {
+        // It fails only when the watcher has ended.
+        let _ = self.0.try_send(happening);
+    }
+}
+
+/// A new queue for one watcher.
+pub(super) fn queue() -> (Rc<Happenings>, LocalReceiver<Happening>) {
+    let (sender, events) = local_channel::new_unbounded();
+    (Rc::new(Happenings(sender)), events)
+}
+
+/// One pool's watcher at work.
+pub(super) struct Drive<T> {
+    idx: PoolIdx,
+    pool: PoolConfig,
+    watcher: Watcher,
+    started: Instant,
+    lookup: Lookup,
+    happenings: Rc<Happenings>,
+    tell: T,
+    connections: HashMap<LinkId, Connection>,
+    probes: HashMap<ProbeId, Task<()>>,
+    /// By server: the address that the workers use, as far as it is known here.
+    in_use: Vec<Option<SocketAddr>>,
+    tick: Option<(Time, Task<()>)>,
+}
+
+impl<T: Fn(Change)> Drive<T> {
+    pub(super) fn new(
+        idx: PoolIdx,
+        pool: PoolConfig,
+        seed: u64,
+        lookup: &Lookup,
+        happenings: &Rc<Happenings>,
+        tell: T,
+    ) -> Drive<T> {
+        let first_guess = |address: &ServerAddress| match address {
+            ServerAddress::Tcp(HostPort::Ip(at)) => Some(*at),
+            ServerAddress::Tcp(HostPort::Name { .. }) | ServerAddress::Unix(_) => None,
+        };
+        let servers = pool.servers.iter();
+        Drive {
+            idx,
+            in_use: servers.map(|server| first_guess(&server.address)).collect(),
+            watcher: Watcher::new(&pool, seed, Time::ZERO),
+            pool,
+            started: clock(),
+            lookup: lookup.clone(),
+            happenings: Rc::clone(happenings),
+            tell,
+            connections: HashMap::new(),
+            probes: HashMap::new(),
+            tick: None,
+        }
+    }
+
+    /// Works until it is dropped.
+    pub(super) async fn run(mut self, events: LocalReceiver<Happening>) {
+        self.act();
+        while let Some(happening) = events.recv().await {
+            self.hear(happening);
+            self.act();
+        }
+    }
+
+    fn now(&self) -> Time {
+        Time::ZERO + self.started.elapsed()
+    }
+
+    fn hear(&mut self, happening: Happening) {
+        let now = self.now();
+        match happening {
+            Happening::Connected(link) => self.watcher.connected(link, now),
+            Happening::Received(link, bytes) => {
+                // What was on its way when the connection was closed is not heard any more.
+                if self.connections.contains_key(&link) {
+                    self.watcher.received(link, &bytes, now);
+                }
+            }
+            Happening::Closed(link, why) => {
+                self.connections.remove(&link);
+                self.watcher.closed(link, &why, now);
+            }
+            Happening::Probed(probe, answer) => {
+                self.probes.remove(&probe);
+                self.watcher.probed(probe, &answer, now);
+            }
+            Happening::Hint(server) => self.watcher.hint(server, now),
+            Happening::Tick => {
+                self.tick = None;
+                self.watcher.handle_timeout(now);
+            }
+        }
+    }
+
+    fn act(&mut self) {
+        while let Some(output) = self.watcher.poll_output() {
+            match output {
+                Output::Connect { link, address } => {
+                    let connection =
+                        Connection::open(link, address, &self.lookup, &self.happenings);
+                    self.connections.insert(link, connection);
+                }
+                Output::Send { link, bytes } => {
+                    if let Some(connection) = self.connections.get(&link) {
+                        connection.send(bytes);
+                    }
+                }
+                Output::Close(link) => {
+                    self.connections.remove(&link);
+                }
+                Output::Probe { probe, address } => {
+                    let password = self.pool.redis_auth.clone();
+                    let (lookup, happenings) = (self.lookup.clone(), Rc::clone(&self.happenings));
+                    let task = glommio::spawn_local(async move {
+                        let answer = probe::ask(&address, password.as_ref(), &lookup).await;
+                        happenings.tell(Happening::Probed(probe, answer));
+                    });
+                    self.probes.insert(probe, task);
+                }
+                Output::Fact(fact) => self.fact(&fact),
+            }
+        }
+        self.set_tick();
+    }
+
+    fn fact(&mut self, fact: &Fact) {
+        let mut from = None;
+        match fact {
+            Fact::Master { server, at, .. } => {
+                from = self.in_use[server.index()].replace(*at);
+                if from != Some(*at) {
+                    (self.tell)(Change::Moved {
+                        pool: self.idx,
+                        server: *server,
+                        addresses: vec![SocketAddress::Tcp(*at)],
+                    });
+                }
+            }
+            Fact::Fenced(fenced) => (self.tell)(Change::Fence {
+                pool: self.idx,
+                fenced: *fenced,
+            }),
+            _ => {}
+        }
+        log::fact(&self.pool, fact, from);
+    }
+
+    /// One timer, armed anew when the watcher wants to be called earlier.
+    fn set_tick(&mut self) {
+        let now = self.now();
+        let Some(due) = self.watcher.next_timeout(now) else {
+            return;
+        };
+        if self.tick.as_ref().is_some_and(|(set, _)| *set <= due) {
+            return;
+        }
+        let happenings = Rc::clone(&self.happenings);
+        // The watcher's microseconds are rounded down: not a tick too early.
+        let delay = due.since(now) + Duration::from_micros(1);
+        let task = glommio::spawn_local(async move {
+            glommio::timer::sleep(delay).await;
+            happenings.tell(Happening::Tick);
+        });
+        self.tick = Some((due, task));
+    }
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the control plane is above the floors that are told the time"
+)]
+fn clock() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,72 @@
+//! Asks a server for its `ROLE`.
+//!
+//! Owns: the socket of one question. Never: reads the answer, which `sentinel` does.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use futures_lite::AsyncReadExt;
+use futures_lite::AsyncWriteExt;
+use futures_lite::future;
+use glommio::net::TcpStream;
+
+use crate::config::HostPort;
+use crate::config::Secret;
+use crate::control::Lookup;
+use crate::sentinel::Probed;
+use crate::sentinel::RoleAnswer;
+use crate::sentinel::RoleQuestion;
+
+use super::connection;
+
+/// A server that is alive answers in milliseconds; one that does not is asked again.
+const WITHIN: Duration = Duration::from_secs(1);
+
+/// `ROLE` names the replicas: some 50 bytes each.
+const RECV_BYTES: usize = 4 << 10;
+
+/// Asks the server at `address`, which logs in with `password`.
+pub(super) async fn ask(address: &HostPort, password: Option<&Secret>, lookup: &Lookup) -> Probed {
+    let too_late = async {
+        glommio::timer::sleep(WITHIN).await;
+        Probed::Failed
+    };
+    future::or(ask_all(address, password, lookup), too_late).await
+}
+
+// Of the addresses that a name has, the first that is a master's.
+async fn ask_all(address: &HostPort, password: Option<&Secret>, lookup: &Lookup) -> Probed {
+    let mut answer = Probed::Failed;
+    for at in connection::resolve(address, lookup)
+        .await
+        .unwrap_or_default()
+    {
+        match ask_one(at, password).await {
+            Ok(RoleAnswer::Master) => return Probed::Master { at },
+            Ok(RoleAnswer::NotMaster) => answer = Probed::NotMaster,
+            Ok(RoleAnswer::Refused(words)) => {
+                tracing::debug!(%at, words, "server does not tell its role");
+            }
+            Err(error) => tracing::debug!(%at, %error, "server cannot be asked for its role"),
+        }
+    }
+    answer
+}
+
+async fn ask_one(at: SocketAddr, password: Option<&Secret>) -> io::Result<RoleAnswer> {
+    let mut stream = TcpStream::connect(at).await?;
+    stream.set_nodelay(true)?;
+    let (mut question, bytes) = RoleQuestion::new(password);
+    stream.write_all(&bytes).await?;
+    let mut bytes = [0; RECV_BYTES];
+    loop {
+        let count = stream.read(&mut bytes).await?;
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if let Some(answer) = question.received(&bytes[..count]) {
+            return Ok(answer);
+        }
+    }
+}

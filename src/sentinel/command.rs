@@ -1,0 +1,16 @@
+//! Requests as bytes.
+
+/// Appends one request.
+pub(super) fn write(out: &mut Vec<u8>, words: &[&[u8]]) {
+    let mut number = itoa::Buffer::new();
+    out.push(b'*');
+    out.extend_from_slice(number.format(words.len()).as_bytes());
+    out.extend_from_slice(b"\r\n");
+    for word in words {
+        out.push(b'$');
+        out.extend_from_slice(number.format(word.len()).as_bytes());
+        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(word);
+        out.extend_from_slice(b"\r\n");
+    }
+}

@@ -1,0 +1,185 @@
+//! What the Sentinels' words together mean.
+//!
+//! Owns: who has a vote, and when words become facts. Never: a connection.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+
+use crate::base::Time;
+use crate::sentinel::agreement;
+use crate::sentinel::agreement::Claim;
+use crate::sentinel::master::InUse;
+use crate::sentinel::master::Outcome;
+use crate::sentinel::output::Fact;
+use crate::sentinel::output::ProbeId;
+use crate::sentinel::output::Probed;
+use crate::sentinel::output::Source;
+use crate::sentinel::peer::Peer;
+use crate::sentinel::watcher::Watcher;
+use crate::sentinel::watcher::server_idx;
+
+/// For so long the first choice waits for a majority: the first Sentinel that answers may be one
+/// that has slept.
+const FIRST_CHOICE_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
+
+impl Watcher {
+    /// The Sentinels whose words count, each once.
+    fn voters(&self, now: Time) -> Vec<&Peer> {
+        let within = self.heard_within();
+        let mut ids = HashSet::new();
+        let heard = self.peers.iter().filter(|peer| peer.is_heard(within, now));
+        heard
+            .filter(|peer| peer.id.as_ref().is_none_or(|id| ids.insert(id)))
+            .collect()
+    }
+
+    /// How many Sentinels there are: as many as the file has, or as most of them know.
+    fn electorate(&self, voters: &[&Peer]) -> usize {
+        let configured = self.peers.iter().filter(|peer| peer.is_configured).count();
+        let mut known: Vec<usize> = voters.iter().filter_map(|peer| peer.knows).collect();
+        known.sort_unstable();
+        let median = known.get(known.len() / 2).copied().unwrap_or_default();
+        configured.max(median)
+    }
+
+    /// When the first choice waits no longer for a majority.
+    pub(super) fn first_choice_due(&self, now: Time) -> Option<Time> {
+        let due = self.started + FIRST_CHOICE_WITHIN;
+        (due > now).then_some(due)
+    }
+
+    /// Draws the conclusions.
+    pub(super) fn judge(&mut self, now: Time) {
+        if std::mem::take(&mut self.learned) {
+            self.count(now);
+            for server in 0..self.masters.len() {
+                self.weigh(server, now);
+            }
+        }
+        for server in 0..self.masters.len() {
+            self.ask_server(server, now);
+        }
+        self.lift_fence(now);
+    }
+
+    fn count(&mut self, now: Time) {
+        let voters = self.voters(now);
+        let (heard, of) = (voters.len(), self.electorate(&voters));
+        let news = self.majority.update(heard > of / 2, now);
+        if let Some(seen) = news.seen {
+            self.tell(Fact::Majority { seen, heard, of });
+        }
+        if let Some(fenced) = news.fenced {
+            self.tell(Fact::Fenced(fenced));
+        }
+    }
+
+    /// What is said of a server, and how many votes are a majority.
+    fn claims(&self, server: usize, now: Time) -> (Vec<&Claim>, usize) {
+        let voters = self.voters(now);
+        let majority = self.electorate(&voters) / 2 + 1;
+        let said = voters.into_iter().filter_map(|peer| {
+            let said = peer.said.get(server)?;
+            said.as_ref()?.as_ref()
+        });
+        (said.collect(), majority)
+    }
+
+    fn weigh(&mut self, server: usize, now: Time) {
+        let waits = self.first_choice_due(now).is_some() && self.majority.since().is_none();
+        let in_use = self.masters[server].in_use.as_ref();
+        if in_use.is_none() && waits {
+            return;
+        }
+        let (claims, majority) = self.claims(server, now);
+        let used = in_use.map(|in_use| (&in_use.address, in_use.rank));
+        let verdict = agreement::weigh(&claims, used, majority);
+        let nobody_knows = claims.is_empty() && self.majority.since().is_some();
+        self.masters[server].weighed(verdict, now);
+        let told = std::mem::replace(&mut self.unknown_told[server], nobody_knows);
+        if nobody_knows && !told {
+            let server = server_idx(server);
+            self.tell(Fact::Unknown { server });
+        }
+    }
+
+    /// Takes a server's word about itself.
+    pub(super) fn answer(&mut self, probe: ProbeId, answer: &Probed, now: Time) {
+        let asked = |server: &usize| self.masters[*server].has_asked(probe);
+        let Some(server) = (0..self.masters.len()).find(asked) else {
+            return;
+        };
+        let taken = match answer {
+            Probed::Master { at } => self.holder(server, *at),
+            Probed::NotMaster | Probed::Failed => None,
+        };
+        let master = &mut self.masters[server];
+        let outcome = master.probed(probe, answer, |_| taken.is_none(), now);
+        match (outcome, taken) {
+            (Outcome::Moved(source), _) => {
+                self.taken_told[server] = false;
+                self.moved(server, source);
+            }
+            (Outcome::Nothing, Some((by, at))) => {
+                if !std::mem::replace(&mut self.taken_told[server], true) {
+                    self.tell(Fact::Taken {
+                        server: server_idx(server),
+                        by: server_idx(by),
+                        address: crate::config::HostPort::Ip(at),
+                    });
+                }
+            }
+            (Outcome::Nothing, None) => {}
+        }
+    }
+
+    // Two servers at one address would be keys looked up in the wrong place.
+    fn holder(&self, server: usize, at: SocketAddr) -> Option<(usize, SocketAddr)> {
+        let is_there = |in_use: &InUse| in_use.at == at;
+        let holds = |other: &usize| {
+            let in_use = self.masters[*other].in_use.as_ref();
+            *other != server && in_use.is_some_and(is_there)
+        };
+        let by = (0..self.masters.len()).find(holds)?;
+        Some((by, at))
+    }
+
+    fn moved(&mut self, server: usize, source: Source) {
+        self.learned = true;
+        if let Some(in_use) = self.masters[server].in_use.clone() {
+            self.tell(Fact::Master {
+                server: server_idx(server),
+                address: in_use.address,
+                at: in_use.at,
+                epoch: in_use.rank.epoch,
+                source,
+            });
+        }
+    }
+
+    fn lift_fence(&mut self, now: Time) {
+        let Some(since) = self.majority.since().filter(|_| self.majority.fenced) else {
+            return;
+        };
+        let mut unsure = false;
+        for server in 0..self.masters.len() {
+            let (claims, majority) = self.claims(server, now);
+            let in_use = self.masters[server].in_use.as_ref();
+            let agreed = in_use.filter(|u| agreement::agree(&claims, &u.address, majority));
+            match agreed.map(|in_use| in_use.checked >= since) {
+                Some(true) => {}
+                Some(false) => {
+                    unsure = true;
+                    self.masters[server].check_once(now);
+                }
+                None => unsure = true,
+            }
+        }
+        if unsure {
+            return;
+        }
+        if let Some(fenced) = self.majority.lift() {
+            self.tell(Fact::Fenced(fenced));
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! The connection on which a Sentinel is listened to.
+//!
+//! Owns: the subscription, and the pings that tell a silent Sentinel from a dead one. Never: acts
+//! on an event.
+
+use std::time::Duration;
+
+use crate::base::Time;
+use crate::sentinel::asking::wants_no_password;
+use crate::sentinel::command;
+use crate::sentinel::event;
+use crate::sentinel::event::Kind;
+use crate::sentinel::line::Line;
+use crate::sentinel::reply::Value;
+
+/// A Sentinel says something of its own accord only when something happens.
+const PING_EVERY: Duration = Duration::from_secs(1);
+
+/// Two pings unanswered.
+const HEARD_WITHIN: Duration = Duration::from_secs(3);
+
+/// What was learned by listening.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Listened {
+    /// From now on events come.
+    Subscribed,
+    /// Something about a master, by its name.
+    Event(String, Kind),
+    /// It does not let us listen: its words.
+    Refused(String),
+}
+
+/// The connection for events.
+#[derive(Debug)]
+pub(super) struct Listening {
+    pub(super) line: Line,
+    auth_due: bool,
+    subscribed: usize,
+    next_ping: Time,
+}
+
+impl Listening {
+    pub(super) fn new(now: Time) -> Listening {
+        Listening {
+            line: Line::new(now),
+            auth_due: false,
+            subscribed: 0,
+            next_ping: now,
+        }
+    }
+
+    /// Begins; the bytes to send.
+    pub(super) fn connected(&mut self, auth: Option<&[u8]>, now: Time) -> Vec<u8> {
+        self.line.connected();
+        self.subscribed = 0;
+        self.auth_due = auth.is_some();
+        let mut bytes = auth.unwrap_or_default().to_vec();
+        let channels = event::CHANNELS.iter().map(|channel| channel.as_bytes());
+        let words: Vec<&[u8]> = std::iter::once(b"SUBSCRIBE".as_slice())
+            .chain(channels)
+            .collect();
+        command::write(&mut bytes, &words);
+        self.line.patience = Some(now + HEARD_WITHIN);
+        self.next_ping = now + PING_EVERY;
+        bytes
+    }
+
+    /// Whether every channel is listened to.
+    pub(super) fn is_subscribed(&self) -> bool {
+        self.line.open_link().is_some() && self.subscribed == event::CHANNELS.len()
+    }
+
+    /// A ping, when one is due.
+    pub(super) fn ping(&mut self, now: Time) -> Option<Vec<u8>> {
+        if !self.is_subscribed() || now < self.next_ping {
+            return None;
+        }
+        self.next_ping = now + PING_EVERY;
+        let mut bytes = Vec::new();
+        command::write(&mut bytes, &[b"PING"]);
+        Some(bytes)
+    }
+
+    /// When to look at it next.
+    pub(super) fn due(&self) -> Option<Time> {
+        let ping = self.is_subscribed().then_some(self.next_ping);
+        [self.line.due(), ping].into_iter().flatten().min()
+    }
+
+    /// Takes what the Sentinel has sent; an error text when it is nothing that was asked for.
+    pub(super) fn received(
+        &mut self,
+        bytes: &[u8],
+        listened: &mut Vec<Listened>,
+        now: Time,
+    ) -> Result<(), String> {
+        let mut values = Vec::new();
+        self.line
+            .received(bytes, |value| {
+                values.push(value);
+                true
+            })
+            .map_err(|fault| fault.to_string())?;
+        for value in values {
+            if std::mem::take(&mut self.auth_due) {
+                match value {
+                    Value::Error(words) if !wants_no_password(&words) => {
+                        listened.push(refused(&words));
+                        return Ok(());
+                    }
+                    _ => continue,
+                }
+            }
+            match value {
+                Value::Error(words) => {
+                    listened.push(refused(&words));
+                    return Ok(());
+                }
+                Value::Array(parts) => self.message(&parts, listened),
+                _ => return Err("not a message".to_owned()),
+            }
+        }
+        self.line.patience = Some(now + HEARD_WITHIN);
+        Ok(())
+    }
+
+    fn message(&mut self, parts: &[Value], listened: &mut Vec<Listened>) {
+        let text = |index: usize| parts.get(index).and_then(Value::text).unwrap_or_default();
+        match text(0) {
+            b"subscribe" if self.subscribed < event::CHANNELS.len() => {
+                self.subscribed += 1;
+                if self.is_subscribed() {
+                    self.line.is_good();
+                    listened.push(Listened::Subscribed);
+                }
+            }
+            b"message" => {
+                if let Some(event) = event::parse(text(1), text(2)) {
+                    listened.push(Listened::Event(event.master.to_owned(), event.kind));
+                }
+            }
+            // A pong, or what a later version may say.
+            _ => {}
+        }
+    }
+}
+
+fn refused(words: &[u8]) -> Listened {
+    Listened::Refused(String::from_utf8_lossy(words).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sentinel::output::LinkId;
+
+    fn connected() -> (Listening, Vec<u8>) {
+        let mut listening = Listening::new(Time::ZERO);
+        listening.line.connecting(LinkId(1), Time::ZERO);
+        let bytes = listening.connected(Some(b"AUTH "), Time::ZERO);
+        (listening, bytes)
+    }
+
+    fn feed(listening: &mut Listening, bytes: &[u8]) -> Vec<Listened> {
+        let mut listened = Vec::new();
+        listening
+            .received(bytes, &mut listened, Time::ZERO)
+            .unwrap();
+        listened
+    }
+
+    fn subscribed() -> Listening {
+        let (mut listening, _) = connected();
+        feed(&mut listening, b"+OK\r\n");
+        for (count, channel) in (1..).zip(event::CHANNELS) {
+            let reply = format!(
+                "*3\r\n$9\r\nsubscribe\r\n${}\r\n{channel}\r\n:{count}\r\n",
+                channel.len()
+            );
+            let last = count == event::CHANNELS.len();
+            let due = last.then_some(Listened::Subscribed);
+            assert_eq!(feed(&mut listening, reply.as_bytes()), Vec::from_iter(due));
+        }
+        listening
+    }
+
+    #[test]
+    fn it_logs_in_subscribes_and_hears_events() {
+        let (_, bytes) = connected();
+        assert!(bytes.starts_with(b"AUTH *8\r\n$9\r\nSUBSCRIBE\r\n"));
+        let mut listening = subscribed();
+        let message =
+            b"*3\r\n$7\r\nmessage\r\n$6\r\n+odown\r\n$25\r\nmaster m1 10.0.0.1 6379 #\r\n";
+        let event = Listened::Event("m1".to_owned(), Kind::Down(true));
+        assert_eq!(feed(&mut listening, message), [event]);
+        assert_eq!(feed(&mut listening, b"*2\r\n$4\r\npong\r\n$0\r\n\r\n"), []);
+    }
+
+    #[test]
+    fn a_silent_sentinel_is_pinged_and_then_given_up() {
+        let mut listening = subscribed();
+        assert_eq!(listening.due(), Some(Time::ZERO + PING_EVERY));
+        assert_eq!(listening.ping(Time::ZERO), None);
+        let ping = listening.ping(Time::ZERO + PING_EVERY);
+        assert_eq!(ping.as_deref(), Some(b"*1\r\n$4\r\nPING\r\n".as_slice()));
+        assert!(listening.line.is_overdue(Time::ZERO + HEARD_WITHIN));
+    }
+
+    #[test]
+    fn a_refusal_is_told_in_its_own_words() {
+        let (mut listening, _) = connected();
+        let words = "WRONGPASS invalid username-password pair".to_owned();
+        let listened = feed(&mut listening, format!("-{words}\r\n").as_bytes());
+        assert_eq!(listened, [Listened::Refused(words)]);
+        let (mut listening, _) = connected();
+        let without = b"-ERR AUTH <password> called without any password configured for the \
+            default user. Are you sure your configuration is correct?\r\n";
+        assert_eq!(feed(&mut listening, without), []);
+        let mut listened = Vec::new();
+        let garbage = listening.received(b"+HTTP\r\n", &mut listened, Time::ZERO);
+        assert!(garbage.is_err());
+    }
+}

@@ -1,0 +1,48 @@
+//! What the Redis Sentinels say, made into facts: where each server's master is.
+//!
+//! Owns: for one pool, the conversation with its Sentinels and the decision whom to believe. Never:
+//! a socket, a clock, a thread, a random source; it does not know `proxy`. Lives in the control
+//! plane, one [`Watcher`] for each pool that has Sentinels.
+//!
+//! ```text
+//!   received, closed ──► asking, listening ──► agreement ──► master ──► Fact::Master
+//!   (two connections     (what a Sentinel      (whose word   (ROLE says
+//!    to each Sentinel)    answers, tells)       is newest)    so, too)
+//! ```
+//!
+//! Events (`+switch-master` …) are never believed: they make the watcher ask, and asked Sentinels
+//! give an address together with its configuration's epoch. The exception is a replica that a
+//! Sentinel is about to promote (`+selected-slave`): it is asked for its `ROLE` again and again, and
+//! is used as soon as it says that it is a master. The Sentinels tell a second later, because their
+//! leader learns of it from a report that replicas send once a second.
+
+mod address;
+mod agreement;
+mod asking;
+mod candidate;
+mod command;
+mod event;
+mod judge;
+mod line;
+mod listening;
+mod majority;
+mod master;
+mod output;
+mod peer;
+mod reply;
+mod role;
+mod view;
+mod watcher;
+
+pub use output::Fact;
+pub use output::LinkId;
+pub use output::Output;
+pub use output::ProbeId;
+pub use output::Probed;
+pub use output::Source;
+pub use role::RoleAnswer;
+pub use role::RoleQuestion;
+pub use view::MasterView;
+pub use view::SentinelView;
+pub use view::View;
+pub use watcher::Watcher;

@@ -1,0 +1,477 @@
+//! The watcher: what its owner calls, and the order in which things follow from each other.
+//!
+//! Owns: the Sentinels of a pool and the masters of its servers. Never: a socket, a clock.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::Random;
+use crate::base::ServerIdx;
+use crate::base::Time;
+use crate::config::HostPort;
+use crate::config::PoolConfig;
+use crate::sentinel::asking::Heard;
+use crate::sentinel::command;
+use crate::sentinel::event::Kind;
+use crate::sentinel::listening::Listened;
+use crate::sentinel::majority::Majority;
+use crate::sentinel::master::Master;
+use crate::sentinel::output::Fact;
+use crate::sentinel::output::LinkId;
+use crate::sentinel::output::Output;
+use crate::sentinel::output::ProbeId;
+use crate::sentinel::output::Probed;
+use crate::sentinel::peer::Peer;
+use crate::sentinel::peer::Standing;
+use crate::sentinel::peer::Which;
+
+/// Events say when to ask; this is for those that got lost.
+const POLL: Duration = Duration::from_secs(1);
+
+/// During a failover, and where the loss of a majority must be noticed within a second.
+const POLL_FAST: Duration = Duration::from_millis(250);
+
+/// A failover takes a few seconds from the first sign.
+const ALERT_FOR: Duration = Duration::from_secs(20);
+
+/// How old a Sentinel's word may be.
+const HEARD_WITHIN: Duration = Duration::from_secs(3);
+const HEARD_WITHIN_FAST: Duration = Duration::from_millis(600);
+
+/// Not sooner after the last round: events come in bursts, hints from every worker.
+const EVENT_GAP: Duration = Duration::from_millis(5);
+const HINT_GAP: Duration = Duration::from_millis(100);
+
+/// Two connections each; nobody runs more than seven Sentinels.
+const PEERS_MAX: usize = 48;
+
+/// Follows the masters of one pool's servers.
+///
+/// Its owner calls, after each of its other functions, [`Watcher::poll_output`] until it gives
+/// nothing, and [`Watcher::handle_timeout`] at [`Watcher::next_timeout`].
+#[derive(Debug)]
+pub struct Watcher {
+    pub(super) peers: Vec<Peer>,
+    pub(super) masters: Vec<Master>,
+    pub(super) majority: Majority,
+    pub(super) started: Time,
+    /// Something was learned that may change who is taken for a master.
+    pub(super) learned: bool,
+    /// By server: whether it was told that nobody knows it, or that its address is taken.
+    pub(super) unknown_told: Vec<bool>,
+    pub(super) taken_told: Vec<bool>,
+    is_down: Vec<bool>,
+    names: Vec<Arc<str>>,
+    auth: Option<Vec<u8>>,
+    requires_quorum: bool,
+    random: Random,
+    outputs: VecDeque<Output>,
+    next_link: u64,
+    next_probe: u64,
+    alert_until: Time,
+    last_round: Time,
+    round_wanted: Option<Time>,
+}
+
+impl Watcher {
+    /// For a pool that has Sentinels; `seed` is where its random numbers begin.
+    #[must_use]
+    pub fn new(pool: &PoolConfig, seed: u64, now: Time) -> Watcher {
+        let servers = pool.servers.len();
+        let names: Vec<Arc<str>> = pool.servers.iter().map(|s| Arc::clone(&s.name)).collect();
+        let peer = |address: &HostPort| Peer::new(address.clone(), true, servers, now);
+        let auth = pool.sentinel_password.as_ref().map(|password| {
+            let mut bytes = Vec::new();
+            let password = password.expose();
+            match &pool.sentinel_user {
+                Some(user) => {
+                    command::write(&mut bytes, &[b"AUTH", user.as_bytes(), password]);
+                }
+                None => command::write(&mut bytes, &[b"AUTH", password]),
+            }
+            bytes
+        });
+        let mut watcher = Watcher {
+            peers: pool.sentinels.iter().map(peer).collect(),
+            masters: names.iter().map(|_| Master::new()).collect(),
+            majority: Majority::new(pool.require_sentinel_quorum, now),
+            started: now,
+            learned: false,
+            unknown_told: vec![false; servers],
+            taken_told: vec![false; servers],
+            is_down: vec![false; servers],
+            names,
+            auth,
+            requires_quorum: pool.require_sentinel_quorum,
+            random: Random::new(seed),
+            outputs: VecDeque::new(),
+            next_link: 0,
+            next_probe: 0,
+            alert_until: now,
+            last_round: now,
+            round_wanted: None,
+        };
+        watcher.handle_timeout(now);
+        watcher
+    }
+
+    /// A connection that was asked for is there.
+    pub fn connected(&mut self, link: LinkId, now: Time) {
+        let poll = self.poll(now);
+        let Some((place, which)) = self.find(link) else {
+            return;
+        };
+        let (peer, auth) = (&mut self.peers[place], self.auth.as_deref());
+        let bytes = match which {
+            Which::Asking => peer.asking.connected(auth, poll, now),
+            Which::Listening => peer.listening.connected(auth, now),
+        };
+        self.outputs.push_back(Output::Send { link, bytes });
+        if which == Which::Asking && self.peers[place].listening.is_subscribed() {
+            self.ask(place, now);
+        }
+        self.settle(now);
+    }
+
+    /// A Sentinel has sent something.
+    pub fn received(&mut self, link: LinkId, bytes: &[u8], now: Time) {
+        match self.find(link) {
+            Some((place, Which::Asking)) => {
+                let mut heard = Vec::new();
+                let end = self.peers[place].asking.received(bytes, &mut heard, now);
+                for heard in heard {
+                    self.heard(place, heard, now);
+                }
+                self.end_if_broken(link, end, now);
+            }
+            Some((place, Which::Listening)) => {
+                let mut listened = Vec::new();
+                let end = self.peers[place]
+                    .listening
+                    .received(bytes, &mut listened, now);
+                for listened in listened {
+                    self.listened(place, listened, now);
+                }
+                self.end_if_broken(link, end, now);
+            }
+            None => {}
+        }
+        self.settle(now);
+    }
+
+    /// A connection was closed by the other end, broke, or could not be made, and why.
+    pub fn closed(&mut self, link: LinkId, why: &str, now: Time) {
+        if let Some((place, which)) = self.find(link) {
+            self.lose(place, which, why, false, now);
+        }
+        self.settle(now);
+    }
+
+    /// What came of a question to a server.
+    pub fn probed(&mut self, probe: ProbeId, answer: &Probed, now: Time) {
+        self.answer(probe, answer, now);
+        self.settle(now);
+    }
+
+    /// A server has failed for somebody: its master may be moving.
+    pub fn hint(&mut self, server: ServerIdx, now: Time) {
+        let Some(master) = self.masters.get_mut(server.index()) else {
+            return;
+        };
+        // Its name may lead elsewhere now.
+        if master
+            .in_use
+            .as_ref()
+            .is_some_and(|in_use| matches!(in_use.address, HostPort::Name { .. }))
+        {
+            master.check_soon(now);
+        }
+        self.want_round(HINT_GAP, now);
+        self.settle(now);
+    }
+
+    /// When `handle_timeout` is to be called.
+    #[must_use]
+    pub fn next_timeout(&self, now: Time) -> Option<Time> {
+        let within = self.heard_within();
+        let of_peers = self.peers.iter().flat_map(|peer| {
+            let heard = peer.heard_until(within).filter(|until| *until > now);
+            [peer.due(), heard]
+        });
+        let of_masters = self.masters.iter().map(|master| master.due(now));
+        let own = [
+            self.majority.due(),
+            self.round_wanted,
+            self.first_choice_due(now),
+        ];
+        of_peers.chain(of_masters).chain(own).flatten().min()
+    }
+
+    /// Does what time has made due.
+    pub fn handle_timeout(&mut self, now: Time) {
+        let before = self.peers.len();
+        self.peers.retain(|peer| !peer.is_gone(now));
+        self.learned |= self.peers.len() != before;
+        for place in 0..self.peers.len() {
+            self.see_to(place, now);
+        }
+        // A word may have grown too old.
+        self.learned = true;
+        self.settle(now);
+    }
+
+    /// The next act for the holder of the sockets, or fact.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    pub(super) fn tell(&mut self, fact: Fact) {
+        self.outputs.push_back(Output::Fact(fact));
+    }
+
+    pub(super) fn ask_server(&mut self, server: usize, now: Time) {
+        let next_probe = &mut self.next_probe;
+        let number = || {
+            *next_probe += 1;
+            ProbeId(*next_probe)
+        };
+        for question in self.masters[server].questions(number, now) {
+            self.outputs.push_back(Output::Probe {
+                probe: question.probe,
+                address: question.address,
+            });
+        }
+    }
+
+    /// How old a Sentinel's word may be.
+    pub(super) fn heard_within(&self) -> Duration {
+        match self.requires_quorum {
+            true => HEARD_WITHIN_FAST,
+            false => HEARD_WITHIN,
+        }
+    }
+
+    fn poll(&self, now: Time) -> Duration {
+        match self.requires_quorum || now < self.alert_until {
+            true => POLL_FAST,
+            false => POLL,
+        }
+    }
+
+    fn find(&self, link: LinkId) -> Option<(usize, Which)> {
+        let mut peers = self.peers.iter().enumerate();
+        peers.find_map(|(place, peer)| Some((place, peer.which(link)?)))
+    }
+
+    fn heard(&mut self, place: usize, heard: Heard, now: Time) {
+        let peer = &mut self.peers[place];
+        match heard {
+            Heard::Id(id) => {
+                peer.id = Some(id);
+                self.forget_twins(now);
+            }
+            Heard::Said(server, claim) => {
+                if let Some(said) = peer.said.get_mut(server.index()) {
+                    *said = Some(claim);
+                }
+            }
+            Heard::Sentinels(count) => peer.knows = Some(count),
+            Heard::Other { id, address } => self.other(id, address, now),
+            Heard::RoundEnd => {
+                peer.has_answered(now);
+                self.learned = true;
+                if std::mem::replace(&mut peer.standing, Standing::Answers) != Standing::Answers {
+                    let address = peer.address.clone();
+                    self.tell(Fact::Sentinel {
+                        address,
+                        lost: None,
+                    });
+                }
+            }
+            Heard::Refused(words) => self.lose(place, Which::Asking, &words, true, now),
+        }
+    }
+
+    fn listened(&mut self, place: usize, listened: Listened, now: Time) {
+        match listened {
+            Listened::Subscribed => {
+                self.peers[place].refusal_told = false;
+                // Whatever happened before is in the answer, whatever happens after is told.
+                self.ask(place, now);
+            }
+            Listened::Event(name, kind) => {
+                let server = self.names.iter().position(|known| **known == *name);
+                if let Some(server) = server {
+                    self.event(place, server, kind, now);
+                }
+            }
+            Listened::Refused(words) => self.lose(place, Which::Listening, &words, true, now),
+        }
+    }
+
+    fn event(&mut self, place: usize, server: usize, kind: Kind, now: Time) {
+        self.alert_until = now + ALERT_FOR;
+        match kind {
+            Kind::Promotion { from, replica } => {
+                self.masters[server].promotion(&from, replica, now);
+            }
+            Kind::Down(down) if self.is_down[server] != down => {
+                self.is_down[server] = down;
+                let fact = Fact::Down {
+                    server: server_idx(server),
+                    down,
+                    sentinel: self.peers[place].address.clone(),
+                };
+                self.tell(fact);
+            }
+            Kind::Down(_) | Kind::Switched | Kind::Trouble => {}
+        }
+        self.want_round(EVENT_GAP, now);
+    }
+
+    /// Another Sentinel was named.
+    fn other(&mut self, id: Vec<u8>, address: HostPort, now: Time) {
+        let known = |peer: &Peer| peer.address == address || peer.id.as_ref() == Some(&id);
+        if self.peers.len() < PEERS_MAX && !self.peers.iter().any(known) {
+            let mut peer = Peer::new(address, false, self.masters.len(), now);
+            peer.id = Some(id);
+            self.peers.push(peer);
+            let place = self.peers.len() - 1;
+            self.see_to(place, now);
+        }
+    }
+
+    /// A Sentinel of the file may have been named by another, by another address: it is one.
+    fn forget_twins(&mut self, now: Time) {
+        let configured = self.peers.iter().filter(|peer| peer.is_configured);
+        let ids: Vec<Vec<u8>> = configured.filter_map(|peer| peer.id.clone()).collect();
+        let is_twin = |peer: &Peer| {
+            let id = peer.id.as_ref();
+            !peer.is_configured && id.is_some_and(|id| ids.contains(id))
+        };
+        for place in (0..self.peers.len()).rev() {
+            if is_twin(&self.peers[place]) {
+                self.close(place, Which::Asking);
+                self.close(place, Which::Listening);
+                self.peers.remove(place);
+                self.learned = true;
+            }
+        }
+        debug_assert!(now >= self.started, "time goes forward");
+    }
+
+    /// Asks one Sentinel a round, now or after the one that it is answering.
+    fn ask(&mut self, place: usize, now: Time) {
+        let poll = self.poll(now);
+        let asking = &mut self.peers[place].asking;
+        let bytes = asking.ask(&self.names, poll, &mut self.random, now);
+        if let (Some(bytes), Some(link)) = (bytes, asking.line.link()) {
+            self.outputs.push_back(Output::Send { link, bytes });
+        }
+    }
+
+    fn want_round(&mut self, gap: Duration, now: Time) {
+        let at = (self.last_round + gap).max(now);
+        self.round_wanted = Some(self.round_wanted.map_or(at, |other| other.min(at)));
+    }
+
+    fn end_if_broken(&mut self, link: LinkId, end: Result<(), String>, now: Time) {
+        if let (Err(why), Some((place, which))) = (end, self.find(link)) {
+            self.lose(place, which, &why, false, now);
+        }
+    }
+
+    fn close(&mut self, place: usize, which: Which) {
+        let peer = &self.peers[place];
+        let link = match which {
+            Which::Asking => peer.asking.line.link(),
+            Which::Listening => peer.listening.line.link(),
+        };
+        self.outputs.extend(link.map(Output::Close));
+    }
+
+    /// A connection is of no use any more; it comes again after a pause.
+    fn lose(&mut self, place: usize, which: Which, why: &str, refused: bool, now: Time) {
+        self.close(place, which);
+        let peer = &mut self.peers[place];
+        let address = peer.address.clone();
+        let line = match which {
+            Which::Asking => &mut peer.asking.line,
+            Which::Listening => &mut peer.listening.line,
+        };
+        line.lost(refused, &mut self.random, now);
+        let refusal = Fact::Refused {
+            address: address.clone(),
+            words: why.to_owned(),
+        };
+        if which == Which::Listening {
+            if refused && !std::mem::replace(&mut peer.refusal_told, true) {
+                self.tell(refusal);
+            }
+            return;
+        }
+        peer.is_lost(now);
+        self.learned = true;
+        let standing = match refused {
+            true => Standing::Refuses,
+            false => Standing::Lost,
+        };
+        let before = std::mem::replace(&mut peer.standing, standing);
+        if refused
+            && before != Standing::Refuses
+            && !std::mem::replace(&mut peer.refusal_told, true)
+        {
+            self.tell(refusal);
+        } else if !refused && matches!(before, Standing::Answers | Standing::Unknown) {
+            let lost = Some(why.to_owned());
+            self.tell(Fact::Sentinel { address, lost });
+        }
+    }
+
+    /// Does what time has made due at one Sentinel.
+    fn see_to(&mut self, place: usize, now: Time) {
+        for which in [Which::Asking, Which::Listening] {
+            let peer = &mut self.peers[place];
+            let line = match which {
+                Which::Asking => &mut peer.asking.line,
+                Which::Listening => &mut peer.listening.line,
+            };
+            if line.is_overdue(now) {
+                self.lose(place, which, "no answer in time", false, now);
+            } else if line.wants_connecting(now) {
+                self.next_link += 1;
+                let link = LinkId(self.next_link);
+                line.connecting(link, now);
+                let address = peer.address.clone();
+                self.outputs.push_back(Output::Connect { link, address });
+            }
+        }
+        let listening = &mut self.peers[place].listening;
+        if let (Some(bytes), Some(link)) = (listening.ping(now), listening.line.link()) {
+            self.outputs.push_back(Output::Send { link, bytes });
+        }
+    }
+
+    /// Lets follow what follows.
+    fn settle(&mut self, now: Time) {
+        if self.round_wanted.is_some_and(|at| at <= now) {
+            self.round_wanted = None;
+            self.last_round = now;
+            for place in 0..self.peers.len() {
+                self.ask(place, now);
+            }
+        }
+        for place in 0..self.peers.len() {
+            if self.peers[place].asking.wants_round(now) {
+                self.ask(place, now);
+            }
+        }
+        self.judge(now);
+    }
+}
+
+/// A place among the servers as an index; a pool has at most 65536.
+pub(super) fn server_idx(place: usize) -> ServerIdx {
+    ServerIdx(u16::try_from(place).unwrap_or(u16::MAX))
+}

@@ -1,0 +1,140 @@
+//! A master that dies is replaced by the one that the Sentinels name, without a restart.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
+mod support;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+use std::time::Instant;
+
+use support::Client;
+use support::Group;
+use support::Pool;
+use support::Proxy;
+use support::Reply;
+use support::encode;
+use support::eventually;
+use support::now;
+
+/// A pool over the group's masters as they were at the start.
+fn pool(group: &Group) -> Pool {
+    let pool = Pool::new("alpha")
+        .with("sentinels", group.yml())
+        .with("timeout", 1000);
+    let servers = group.servers.iter();
+    servers.fold(pool, |pool, servers| pool.server(servers[0].address()))
+}
+
+/// Waits for a line of the log that has all of `words`.
+fn logged(proxy: &mut Proxy, words: &[&str]) -> String {
+    eventually(&format!("the log says {words:?}"), || {
+        let log = proxy.process().log();
+        let line = log
+            .lines()
+            .find(|line| words.iter().all(|word| line.contains(word)));
+        line.map(str::to_owned)
+    })
+}
+
+fn ready(proxy: &mut Proxy, masters: usize) {
+    for place in 0..masters {
+        let server = format!("server={} ", Pool::server_name(place));
+        logged(proxy, &["master found", &server]);
+    }
+    logged(proxy, &["majority of the sentinels heard"]);
+}
+
+/// Writes again and again until a write is good: when it was, and how many failed.
+fn write_until_good(client: &mut Client, key: &str) -> (Instant, usize) {
+    let mut failed = 0;
+    let good = eventually("a write is good", || {
+        if client.call(["SET", key, "after"]) == Reply::ok() {
+            return Some(now());
+        }
+        failed += 1;
+        None
+    });
+    (good, failed)
+}
+
+/// Writes until the server at `address` replicates another; as long as it takes itself for a master
+/// nothing is written there.
+fn stays_empty_until_it_is_a_replica(group: &Group, address: SocketAddr, mut write: impl FnMut()) {
+    eventually("the old master is a replica", || {
+        write();
+        let mut both = Vec::new();
+        for word in ["MULTI", "ROLE", "DBSIZE", "EXEC"] {
+            encode(&mut both, [word]);
+        }
+        let mut back = group.server_at(0, address).client();
+        // Its demotion cuts connections.
+        back.try_send_raw(&both).ok()?;
+        let replies: Vec<Reply> = (0..4).map_while(|_| back.try_read().ok()).collect();
+        let Some(Reply::Array(both)) = replies.get(3) else {
+            return None;
+        };
+        let Reply::Array(role) = &both[0] else {
+            panic!("{both:?}")
+        };
+        if role[0] == Reply::bulk("slave") {
+            return Some(());
+        }
+        assert_eq!(both[1], Reply::Integer(0), "it was written to");
+        None
+    });
+}
+
+#[test]
+fn writes_go_on_at_the_new_master_and_the_other_server_feels_nothing() {
+    let mut group = Group::start(2, 2, "");
+    let mut proxy = Proxy::coremux(&[pool(&group)]);
+    ready(&mut proxy, 2);
+    let keys = ["s1", "s2"].map(|server| proxy.key_on("alpha", server, "key"));
+    let mut client = proxy.client("alpha");
+    let mut other = proxy.client("alpha");
+    for key in &keys {
+        assert_eq!(client.call(["SET", key, "before"]), Reply::ok());
+    }
+    let old = group.servers[0][0].address();
+    let end = std::sync::atomic::AtomicBool::new(false);
+    let (took, failed, slowest) = std::thread::scope(|scope| {
+        let load = scope.spawn(|| {
+            let mut slowest = Duration::ZERO;
+            while !end.load(std::sync::atomic::Ordering::Relaxed) {
+                let begun = now();
+                assert_eq!(other.call(["SET", &keys[1], "during"]), Reply::ok());
+                slowest = slowest.max(now() - begun);
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            slowest
+        });
+        let killed = now();
+        group.servers[0][0].kill();
+        let (good, failed) = write_until_good(&mut client, &keys[0]);
+        end.store(true, std::sync::atomic::Ordering::Relaxed);
+        (good - killed, failed, load.join().unwrap())
+    });
+    let line = logged(&mut proxy, &["master moved", "server=s1 "]);
+    assert!(line.contains(&format!("from={old} ")), "{line}");
+    println!(
+        "kill to first good write: {took:?}, {failed} writes failed; the other server's slowest write: {slowest:?}"
+    );
+    println!("{line}");
+    // down-after is 2 s; a replica is a master some 0.35 s later, and is told to be after 1.2 s.
+    assert!(took < Duration::from_secs(6), "{took:?}");
+
+    let new = eventually("the sentinels agree", || {
+        Some(group.master(0)).filter(|master| *master != old)
+    });
+    let value = group.server_at(0, new).client().call(["GET", &keys[0]]);
+    assert_eq!(value, Reply::bulk("after"));
+    // The old one comes back, first as a master: it is not written to.
+    group.servers[0][0].restart();
+    stays_empty_until_it_is_a_replica(&group, old, || {
+        assert_eq!(client.call(["SET", &keys[0], "later"]), Reply::ok());
+    });
+    assert_eq!(client.call(["SET", &keys[0], "last"]), Reply::ok());
+    let log = proxy.process().log();
+    let moves = log.lines().filter(|line| line.contains("master moved"));
+    assert_eq!(moves.count(), 1, "{log}");
+}
