@@ -203,7 +203,7 @@ impl Proxy {
         let client = &mut self.clients.slab[key];
         let pool = client.pool.index();
         self.stats.pools[pool].counters.client_err.add(1);
-        self.stats.clients_shed.add(1);
+        self.stats.counters.clients_shed.add(1);
         if self.said.may_name() {
             tracing::warn!(
                 pool = %self.pools[pool].config.name,

@@ -25,6 +25,8 @@ pub enum ToWorker {
     },
     /// Much of the memory that the process may have is in use: look what is to be given up.
     ShortOfMemory,
+    /// Make a pass and count it, to show that you live.
+    Pass,
     /// Close everything now.
     Stop,
 }
