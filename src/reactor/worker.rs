@@ -518,6 +518,9 @@ impl Worker {
             return;
         };
         socket.closing = true;
+        if place.is_server {
+            socket.forget_unsent();
+        }
         if socket.under_way > 0 {
             socket.under_way += 1;
             let fd = socket.fd();
