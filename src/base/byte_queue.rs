@@ -240,6 +240,41 @@ impl ByteQueue {
         }
     }
 
+    /// Takes the first `count` bytes, to be sent.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    #[must_use]
+    pub fn take_front(&mut self, count: usize) -> Batch {
+        self.seal_tail();
+        let mut front = ByteQueue::default();
+        while front.segment_bytes < count {
+            let Some(segment) = self.segments.pop_front() else {
+                panic!("the queue is shorter than what is to be taken")
+            };
+            let len = segment.as_slice().len();
+            let step = len.min(count - front.segment_bytes);
+            let (taken, left) = match segment {
+                whole if step == len => (whole, None),
+                Segment::Shared(bytes) => (
+                    Segment::Shared(bytes.slice(..step)),
+                    Some(Segment::Shared(bytes.slice(step..))),
+                ),
+                Segment::Copied(mut bytes) => {
+                    let left = bytes.split_off(step);
+                    (Segment::Copied(bytes), Some(Segment::Copied(left)))
+                }
+            };
+            self.segment_bytes -= step;
+            front.segment_bytes += step;
+            front.segments.push_back(taken);
+            if let Some(left) = left {
+                self.segments.push_front(left);
+            }
+        }
+        front.take()
+    }
+
     /// Puts back what was taken and not sent, in front of what has come since.
     pub fn untake(&mut self, batch: Batch) {
         let Batch { mut segments, tail } = batch;
@@ -302,6 +337,44 @@ impl ByteQueue {
             }
             self.segment_bytes -= step;
             count -= step;
+        }
+    }
+
+    /// Takes some bytes out of the middle. Each stretch, from the front on, says how many bytes it
+    /// has and whether they stay; together they are the whole queue.
+    ///
+    /// # Panics
+    /// If the stretches are longer than the queue.
+    pub fn retain(
+        &mut self,
+        stretches: impl IntoIterator<Item = (usize, bool)>,
+        spare: &mut Spare,
+    ) {
+        self.seal_tail();
+        let mut from = std::mem::take(self);
+        for (mut len, stays) in stretches {
+            while len > 0 {
+                let Some(front) = from.segments.front() else {
+                    panic!("the queue is shorter than its stretches")
+                };
+                let step = front.as_slice().len().min(len);
+                match front {
+                    // As it is, if it is large enough to stand alone.
+                    _ if stays && step == front.as_slice().len() && step >= SHARE_BYTES_MIN => {
+                        self.seal_tail();
+                        self.segment_bytes += step;
+                        self.segments.extend(from.segments.pop_front());
+                        from.segment_bytes -= step;
+                        len -= step;
+                        continue;
+                    }
+                    Segment::Shared(bytes) if stays => self.push(bytes.slice(..step), spare),
+                    Segment::Copied(bytes) if stays => self.push_copy(&bytes[..step], spare),
+                    _ => {}
+                }
+                from.drop_front(step);
+                len -= step;
+            }
         }
     }
 
@@ -424,107 +497,4 @@ impl Cursor {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn large(byte: u8) -> Bytes {
-        Bytes::from(vec![byte; SHARE_BYTES_MIN])
-    }
-
-    #[test]
-    fn bytes_leave_in_the_order_they_came_copied_or_shared() {
-        let (mut queue, mut spare) = (ByteQueue::default(), Spare::default());
-        queue.push_copy(b"head ", &mut spare);
-        queue.push(large(b'x'), &mut spare);
-        queue.push(Bytes::from_static(b" small "), &mut spare);
-        queue.push_copy(b"tail", &mut spare);
-        assert_eq!(queue.len(), 5 + SHARE_BYTES_MIN + 11);
-        let batch = queue.take();
-        assert!(queue.is_empty());
-        let slices: Vec<&[u8]> = batch.slices().collect();
-        assert_eq!(slices.len(), 3, "small pieces travel together");
-        assert_eq!((slices[0], slices[2]), (&b"head "[..], &b" small tail"[..]));
-        assert_eq!(batch.len(), 5 + SHARE_BYTES_MIN + 11);
-    }
-
-    #[test]
-    fn a_large_piece_is_not_copied() {
-        let (mut queue, mut spare) = (ByteQueue::default(), Spare::default());
-        let piece = large(b'x');
-        let place = piece.as_ptr();
-        queue.push(piece, &mut spare);
-        assert_eq!(
-            queue.take().slices().next().map(<[u8]>::as_ptr),
-            Some(place)
-        );
-    }
-
-    #[test]
-    fn what_was_taken_and_not_sent_goes_back_to_the_front() {
-        let (mut queue, mut spare) = (ByteQueue::default(), Spare::default());
-        queue.push_copy(b"first ", &mut spare);
-        let batch = queue.take();
-        queue.push_copy(b"second", &mut spare);
-        queue.untake(batch);
-        assert_eq!(queue.to_vec(), b"first second");
-        assert_eq!(queue.len(), 12);
-    }
-
-    #[test]
-    fn a_cursor_reads_across_stretches() {
-        let (mut queue, mut spare) = (ByteQueue::default(), Spare::default());
-        queue.push_copy(b"ab", &mut spare);
-        queue.push(large(b'x'), &mut spare);
-        queue.push_copy(b"cd", &mut spare);
-        let mut cursor = queue.cursor();
-        assert_eq!(cursor.next_byte(&queue), Some(b'a'));
-        let mut to = ByteQueue::default();
-        cursor.move_to(&queue, 1 + SHARE_BYTES_MIN + 1, &mut to, &mut spare);
-        assert_eq!(to.len(), SHARE_BYTES_MIN + 2);
-        assert_eq!(cursor.next_byte(&queue), Some(b'd'));
-        assert_eq!(cursor.next_byte(&queue), None);
-    }
-
-    #[test]
-    fn bytes_are_dropped_from_the_front_across_stretches() {
-        let (mut queue, mut spare) = (ByteQueue::default(), Spare::default());
-        queue.push_copy(b"ab", &mut spare);
-        queue.push(large(b'x'), &mut spare);
-        queue.push_copy(b"cd", &mut spare);
-        queue.drop_front(1);
-        assert_eq!(queue.len(), SHARE_BYTES_MIN + 3);
-        queue.drop_front(1 + SHARE_BYTES_MIN);
-        assert_eq!(queue.to_vec(), b"cd");
-    }
-
-    #[test]
-    fn bytes_are_dropped_from_the_back_across_stretches() {
-        let (mut queue, mut spare) = (ByteQueue::default(), Spare::default());
-        queue.push_copy(b"ab", &mut spare);
-        queue.push(large(b'x'), &mut spare);
-        queue.push_copy(b"cd", &mut spare);
-        queue.drop_back(1);
-        assert_eq!(queue.len(), SHARE_BYTES_MIN + 3);
-        queue.drop_back(1 + SHARE_BYTES_MIN);
-        assert_eq!((queue.len(), queue.to_vec()), (2, b"ab".to_vec()));
-    }
-
-    #[test]
-    fn a_long_tail_is_made_of_buffers_that_are_used_again() {
-        let (mut queue, mut spare) = (ByteQueue::default(), Spare::default());
-        let piece: Vec<u8> = (0..=255).collect();
-        (0..1000).for_each(|_| queue.push_copy(&piece, &mut spare));
-        assert_eq!(queue.len(), 256_000);
-        assert_eq!(queue.to_vec(), piece.repeat(1000));
-        spare.give_batch(queue.take());
-        assert!(spare.buffers.len() >= 5, "{}", spare.buffers.len());
-    }
-
-    #[test]
-    fn an_empty_queue_owns_no_memory() {
-        let (mut queue, mut spare) = (ByteQueue::default(), Spare::default());
-        queue.push_copy(b"x", &mut spare);
-        spare.give_batch(queue.take());
-        assert_eq!((queue.tail.capacity(), queue.segments.capacity()), (0, 0));
-    }
-}
+mod tests;

@@ -27,6 +27,7 @@ mod output;
 mod pool;
 mod queueing;
 mod reconnect;
+mod relief;
 mod replies;
 mod requests;
 mod salvage;
@@ -62,6 +63,8 @@ pub use output::ConnId;
 pub use output::Output;
 pub use output::Report;
 pub use output::SocketAddress;
+pub use relief::Holdings;
+pub use relief::Pressure;
 
 use client::Client;
 use client::Clients;
@@ -70,6 +73,7 @@ use fragment::Split;
 use identity::Identity;
 use output::Wire;
 use pool::Pool;
+use relief::Said;
 use server::ServerConn;
 use timer::Timers;
 
@@ -112,6 +116,7 @@ pub struct Proxy {
     next_client_id: u64,
     client_id_step: u64,
     draining: bool,
+    said: Said,
     // Scratch space of one request, kept to be used again.
     args: Vec<Arg>,
     split: Split,
@@ -135,6 +140,7 @@ impl Proxy {
             next_client_id: u64::from(setup.worker.0) + 1,
             client_id_step: u64::from(setup.workers.max(1)),
             draining: false,
+            said: Said::default(),
             args: Vec::new(),
             split: Split::default(),
         }

@@ -15,13 +15,11 @@ use std::collections::HashSet;
 use bytes::Bytes;
 
 use crate::base::ByteQueue;
-use crate::base::Cursor;
 use crate::base::Key;
 use crate::base::Time;
 use crate::config::OnServerFailure;
 use crate::proxy::Proxy;
 use crate::proxy::client::Awaiter;
-use crate::proxy::client::Phase;
 use crate::proxy::client::Reply;
 use crate::proxy::failure::Failure;
 use crate::proxy::server::Pending;
@@ -113,32 +111,10 @@ impl Proxy {
     /// Requests of clients that have gone are not sent any more: nobody would expect what was
     /// held for a second to be done then.
     pub(super) fn drop_orphans(&mut self, key: Key) {
+        let clients = &self.clients;
+        let gone = |awaiter| !clients.awaits(awaiter);
         let conn = &mut self.servers[key];
-        let clients = &self.clients.slab;
-        let is_orphan = |pending: &Pending| {
-            clients
-                .find(pending.awaiter.client)
-                .is_none_or(|client| client.phase == Phase::Closed)
-        };
-        if !conn.fifo.iter().any(is_orphan) {
-            return;
-        }
-        let (mut kept, mut cursor) = (ByteQueue::default(), Cursor::default());
-        let (mut dropped, mut dropped_bytes) = (0, 0);
-        let spare = &mut self.wire.spare;
-        conn.fifo.retain(|pending| {
-            let bytes = pending.bytes as usize;
-            if is_orphan(pending) {
-                cursor.pass(&conn.queue, bytes);
-                dropped += 1;
-                dropped_bytes += bytes;
-                return false;
-            }
-            cursor.move_to(&conn.queue, bytes, &mut kept, spare);
-            true
-        });
-        conn.queue = kept;
-        conn.unsent -= dropped;
+        let (dropped, dropped_bytes) = conn.drop_unsent(gone, &mut self.wire.spare);
         let stats = &self.stats.pools[conn.pool.index()].servers[conn.server.index()];
         stats.in_queue.sub(dropped);
         stats.in_queue_bytes.sub(dropped_bytes);

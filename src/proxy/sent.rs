@@ -20,9 +20,14 @@ pub(super) struct SentBatches {
 
 #[derive(Debug)]
 struct SentBatch {
-    batch: Batch,
+    // None if it was too long to be kept.
+    batch: Option<Batch>,
     unanswered: Unanswered,
 }
+
+/// A longer batch is not kept: it would hold a large value in memory for as long as the server
+/// takes to answer. Nothing of it is sent again.
+const KEPT_BYTES_MAX: usize = 1 << 20;
 
 /// How many requests of a batch await replies, and how many bytes those before them have.
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,9 +50,16 @@ impl SentBatches {
         let unanswered = std::mem::take(&mut self.sending);
         if unanswered.requests == 0 {
             spare.give_batch(batch);
-        } else {
-            self.back.push_back(SentBatch { batch, unanswered });
+            return;
         }
+        let batch = match batch.len() <= KEPT_BYTES_MAX {
+            true => Some(batch),
+            false => {
+                spare.give_batch(batch);
+                None
+            }
+        };
+        self.back.push_back(SentBatch { batch, unanswered });
     }
 
     /// The oldest request, of so many bytes, has its reply.
@@ -61,8 +73,9 @@ impl SentBatches {
         oldest.unanswered.requests -= 1;
         oldest.unanswered.answered_bytes += bytes;
         if oldest.unanswered.requests == 0 {
-            if let Some(sent) = self.back.pop_front() {
-                spare.give_batch(sent.batch);
+            let sent = self.back.pop_front();
+            if let Some(batch) = sent.and_then(|sent| sent.batch) {
+                spare.give_batch(batch);
             }
         }
     }
@@ -72,15 +85,24 @@ impl SentBatches {
     pub(super) fn take(&mut self) -> SentBytes {
         let mut left = VecDeque::new();
         for sent in self.back.drain(..) {
-            let mut bytes = ByteQueue::default();
-            bytes.untake(sent.batch);
-            bytes.drop_front(sent.unanswered.answered_bytes);
+            let bytes = sent.batch.map(|batch| {
+                let mut bytes = ByteQueue::default();
+                bytes.untake(batch);
+                bytes.drop_front(sent.unanswered.answered_bytes);
+                bytes
+            });
             left.push_back((bytes, sent.unanswered.requests));
         }
         SentBytes {
             left,
             cursor: Cursor::default(),
         }
+    }
+
+    /// How many bytes are kept.
+    pub(super) fn bytes(&self) -> usize {
+        let kept = self.back.iter().filter_map(|sent| sent.batch.as_ref());
+        kept.map(Batch::len).sum()
     }
 
     #[cfg(debug_assertions)]
@@ -93,19 +115,19 @@ impl SentBatches {
 /// The bytes of requests that were sent and not answered, oldest first.
 #[derive(Debug)]
 pub(super) struct SentBytes {
-    left: VecDeque<(ByteQueue, usize)>,
+    left: VecDeque<(Option<ByteQueue>, usize)>,
     cursor: Cursor,
 }
 
 impl SentBytes {
     /// Whether the next request is among them.
     pub(super) fn has_next(&self) -> bool {
-        !self.left.is_empty()
+        matches!(self.left.front(), Some((Some(_), _)))
     }
 
     /// Appends the next request, of so many bytes, to `to`.
     pub(super) fn move_next(&mut self, bytes: usize, to: &mut ByteQueue, spare: &mut Spare) {
-        if let Some((queue, _)) = self.left.front() {
+        if let Some((Some(queue), _)) = self.left.front() {
             self.cursor.move_to(queue, bytes, to, spare);
         }
         self.step();
@@ -113,7 +135,7 @@ impl SentBytes {
 
     /// Leaves the next request, of so many bytes, out.
     pub(super) fn skip_next(&mut self, bytes: usize) {
-        if let Some((queue, _)) = self.left.front() {
+        if let Some((Some(queue), _)) = self.left.front() {
             self.cursor.pass(queue, bytes);
         }
         self.step();
@@ -158,6 +180,24 @@ mod tests {
         bytes.move_next(2, &mut again, &mut spare);
         assert!(!bytes.has_next(), "the last batch is still being sent");
         assert_eq!(again.to_vec(), b"cee");
+    }
+
+    #[test]
+    fn a_batch_that_is_too_long_is_counted_and_not_kept() {
+        let (mut sent, mut spare) = (SentBatches::default(), Spare::default());
+        sent.begin(2);
+        sent.end(
+            batch(&vec![b'v'; KEPT_BYTES_MAX + 1], &mut spare),
+            &mut spare,
+        );
+        sent.begin(1);
+        sent.end(batch(b"c", &mut spare), &mut spare);
+        assert_eq!(sent.bytes(), 1);
+        let mut bytes = sent.take();
+        assert!(!bytes.has_next());
+        bytes.skip_next(KEPT_BYTES_MAX);
+        bytes.skip_next(1);
+        assert!(bytes.has_next());
     }
 
     #[test]
