@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use crate::base::Time;
 use crate::sentinel::agreement;
 use crate::sentinel::agreement::Claim;
+use crate::sentinel::agreement::Electors;
 use crate::sentinel::master::InUse;
 use crate::sentinel::master::Outcome;
 use crate::sentinel::output::Fact;
@@ -74,15 +75,18 @@ impl Watcher {
         }
     }
 
-    /// What is said of a server, and how many votes are a majority.
-    fn claims(&self, server: usize, now: Time) -> (Vec<&Claim>, usize) {
+    /// What is said of a server, and how many Sentinels' words count.
+    fn claims(&self, server: usize, now: Time) -> (Vec<&Claim>, Electors) {
         let voters = self.voters(now);
-        let majority = self.electorate(&voters) / 2 + 1;
+        let electors = Electors {
+            heard: voters.len(),
+            majority: self.electorate(&voters) / 2 + 1,
+        };
         let said = voters.into_iter().filter_map(|peer| {
             let said = peer.said.get(server)?;
             said.as_ref()?.as_ref()
         });
-        (said.collect(), majority)
+        (said.collect(), electors)
     }
 
     fn weigh(&mut self, server: usize, now: Time) {
@@ -91,9 +95,9 @@ impl Watcher {
         if in_use.is_none() && waits {
             return;
         }
-        let (claims, majority) = self.claims(server, now);
+        let (claims, electors) = self.claims(server, now);
         let used = in_use.map(|in_use| (&in_use.address, in_use.rank));
-        let verdict = agreement::weigh(&claims, used, majority);
+        let verdict = agreement::weigh(&claims, used, electors);
         let nobody_knows = claims.is_empty() && self.majority.since().is_some();
         self.masters[server].weighed(verdict, now);
         let told = std::mem::replace(&mut self.unknown_told[server], nobody_knows);
@@ -163,9 +167,10 @@ impl Watcher {
         };
         let mut unsure = false;
         for server in 0..self.masters.len() {
-            let (claims, majority) = self.claims(server, now);
+            let (claims, electors) = self.claims(server, now);
             let in_use = self.masters[server].in_use.as_ref();
-            let agreed = in_use.filter(|u| agreement::agree(&claims, &u.address, majority));
+            let agreed =
+                in_use.filter(|u| agreement::agree(&claims, &u.address, electors.majority));
             match agreed.map(|in_use| in_use.checked >= since) {
                 Some(true) => {}
                 Some(false) => {
