@@ -114,7 +114,7 @@ impl Watcher {
             return;
         };
         let taken = match answer {
-            Probed::Master { at } => self.holder(server, *at),
+            Probed::Master { at } => self.holder(server, *at, now),
             Probed::NotMaster | Probed::Failed => None,
         };
         let master = &mut self.masters[server];
@@ -137,12 +137,14 @@ impl Watcher {
         }
     }
 
-    // Two servers at one address would be keys looked up in the wrong place.
-    fn holder(&self, server: usize, at: SocketAddr) -> Option<(usize, SocketAddr)> {
+    // Two servers at one address would be keys looked up in the wrong place. Whoever is about to be
+    // led away from there by a majority holds nobody up: it may be waiting for our place in turn.
+    fn holder(&self, server: usize, at: SocketAddr, now: Time) -> Option<(usize, SocketAddr)> {
         let is_there = |in_use: &InUse| in_use.at == at;
         let holds = |other: &usize| {
             let in_use = self.masters[*other].in_use.as_ref();
-            *other != server && in_use.is_some_and(is_there)
+            let stays = !self.masters[*other].may_go_back(now);
+            *other != server && stays && in_use.is_some_and(is_there)
         };
         let by = (0..self.masters.len()).find(holds)?;
         Some((by, at))

@@ -230,7 +230,8 @@ impl Master {
         questions
     }
 
-    fn may_go_back(&self, now: Time) -> bool {
+    /// Whether a majority may lead back to an older configuration now.
+    pub(super) fn may_go_back(&self, now: Time) -> bool {
         self.way_back().is_some_and(|open| open <= now)
     }
 
