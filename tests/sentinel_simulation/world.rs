@@ -63,7 +63,7 @@ pub struct World {
 impl World {
     pub fn new(seed: u64, requires_quorum: bool) -> World {
         let mut random = Random::new(seed ^ 0x5eed);
-        let count = if random.below(3) == 0 { 5 } else { 3 };
+        let count = if random.below(5) == 0 { 5 } else { 3 };
         let masters: Vec<Shared> = (0..SERVERS).map(Shared::new).collect();
         let sentinels = (0..count)
             .map(|number| sentinel(number, &masters))
@@ -114,7 +114,7 @@ impl World {
                 (instance.up, instance.reachable) = (true, true);
             }
         }
-        self.run_for_ms(30_000);
+        self.run_for_ms(20_000);
     }
 
     /// What a hint of a worker does.
@@ -154,7 +154,7 @@ impl World {
         for link in links {
             if self.sentinels[place].links[&link].subscribed {
                 let message = requests::array(&["message", channel, payload]);
-                self.to_watcher(place, link, message.as_bytes());
+                self.send_back(place, link, message.as_bytes());
             }
         }
     }
@@ -270,7 +270,7 @@ impl World {
                     self.watcher.closed(link, "Connection refused", time);
                 }
             }
-            Happening::ToSentinel(link, place, bytes) => self.to_sentinel(link, place, &bytes),
+            Happening::ToSentinel(link, place, bytes) => self.reach_sentinel(link, place, &bytes),
             Happening::ToWatcher(link, bytes) => {
                 let place = self.links[&link];
                 if self.sentinels[place].cut {
@@ -358,7 +358,7 @@ impl World {
         self.after(delay, Happening::Answer(probe, at, answer));
     }
 
-    fn to_sentinel(&mut self, link: LinkId, place: usize, bytes: &[u8]) {
+    fn reach_sentinel(&mut self, link: LinkId, place: usize, bytes: &[u8]) {
         let names: Vec<String> = self.masters.iter().map(|m| m.name.clone()).collect();
         let all: Vec<(SocketAddr, String)> = self
             .sentinels
@@ -382,14 +382,14 @@ impl World {
             .iter()
             .map(|r| sentinel.reply(r, &names, &all, random));
         let replies: String = replies.collect();
-        self.to_watcher(place, link, replies.as_bytes());
+        self.send_back(place, link, replies.as_bytes());
     }
 
-    fn to_watcher(&mut self, place: usize, link: LinkId, bytes: &[u8]) {
+    fn send_back(&mut self, place: usize, link: LinkId, bytes: &[u8]) {
         let mut rest = bytes;
         while !rest.is_empty() {
             let len = rest.len() as u64;
-            let cut = match self.below(4) {
+            let cut = match self.below(8) {
                 0 => 1 + usize::try_from(self.random.below(len)).unwrap(),
                 _ => rest.len(),
             };
