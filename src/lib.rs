@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! F5  process   command line, daemon, signals, log file
-//! F4  control   glommio: statistics port, mailboxes   |  reactor   io_uring: ring, buffers, worker loop
+//! F4  control   glommio: statistics port, admin side  |  reactor   io_uring: ring, buffers, worker loop
 //! --  below: no socket, no clock, no thread, no unsafe
 //! F3  proxy     one worker's data plane  |  sentinel  what the Sentinels say -> where masters are
 //! F2  protocol  bytes <-> messages, command table  |  route  key -> server  |  config  file -> pools  |  stats

@@ -265,6 +265,8 @@ const LINES: &[(&str, AcceptedBy)] = &[
     ("client_idle_timeout: 60000", UsOnly(OURS)),
     ("connect_timeout: 250", UsOnly(OURS)),
     ("resolve_interval: 0", UsOnly(OURS)),
+    ("ready_servers: all", UsOnly(OURS)),
+    ("ready_servers: 2", UsOnly(OURS)),
 ];
 
 const ALPHA: &str = "alpha:\n  listen: 127.0.0.1:22121\n  servers:\n   - 127.0.0.1:6379:1\n";

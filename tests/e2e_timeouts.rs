@@ -4,6 +4,8 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
@@ -334,6 +336,47 @@ fn a_server_that_stays_silent_is_given_up_and_connected_to_again() {
     });
     assert!((1..=5).contains(&lost), "{lost}");
     assert_eq!(fake.connections(), 2);
+}
+
+#[test]
+fn what_a_given_up_connection_had_not_delivered_is_never_delivered() {
+    // Else a write whose client was told that it failed would be done after, and undo, later ones.
+    let given_up = Arc::new(AtomicBool::new(false));
+    let came = Arc::new(Mutex::new(None));
+    let fake = FakeServer::start({
+        let (given_up, came) = (Arc::clone(&given_up), Arc::clone(&came));
+        move |mut conn| {
+            if conn.number == 0 {
+                // It receives nothing; what it does not take waits in the proxy's kernel.
+                eventually("the proxy gives up", || {
+                    given_up.load(Ordering::SeqCst).then_some(())
+                });
+                *came.lock().unwrap() = Some(conn.request().is_some());
+            }
+            while conn.request().is_some() {
+                conn.send(b"+OK\r\n");
+            }
+        }
+    });
+    let pool = Pool::new("alpha")
+        .server(fake.address())
+        .with("timeout", 100);
+    let mut proxy = Proxy::coremux_with(&["--cores", "1"], &[pool]);
+    let mut client = proxy.client("alpha");
+    // More than a receiver that does not read is sent, less than a sender keeps.
+    let old = value("key", 1, 300_000);
+    let old = [&b"SET"[..], b"key", &old];
+    assert_eq!(client.call(old).error(), TIMED_OUT);
+    eventually("the connection is given up", || {
+        let given_up = proxy.process().log().contains("server connection failed");
+        given_up.then_some(())
+    });
+    eventually("a later write is done", || {
+        (client.call(["SET", "key", "new"]) == Reply::ok()).then_some(())
+    });
+    given_up.store(true, Ordering::SeqCst);
+    let came = eventually("the first connection ends", || *came.lock().unwrap());
+    assert!(!came, "the older write came after the later one");
 }
 
 #[test]

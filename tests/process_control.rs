@@ -23,6 +23,7 @@ use coremux::base::ServerIdx;
 use coremux::base::WorkerIdx;
 use coremux::config::Config;
 use coremux::control;
+use coremux::control::AdminSetup;
 use coremux::control::Ending;
 use coremux::control::Lookup;
 use coremux::control::Names;
@@ -95,6 +96,7 @@ fn worker(
                         change => format!("{change:?}"),
                     },
                     ToWorker::Drain { .. } => "drain".to_owned(),
+                    ToWorker::Pass => "pass".to_owned(),
                     ToWorker::Stop => "stop".to_owned(),
                 });
                 match message {
@@ -108,7 +110,7 @@ fn worker(
                         });
                         return;
                     }
-                    ToWorker::Drain { .. } | ToWorker::Change(_) => {}
+                    ToWorker::Drain { .. } | ToWorker::Change(_) | ToWorker::Pass => {}
                 }
             }
         }
@@ -122,8 +124,14 @@ impl control::Log for Log {
         self.0.borrow_mut().push("reopen".to_owned());
     }
 
-    fn change_level(&self, by: i8) {
+    fn change_level(&self, by: i8) -> u8 {
         self.0.borrow_mut().push(format!("level {by:+}"));
+        5
+    }
+
+    fn set_level(&self, level: u8) -> u8 {
+        self.0.borrow_mut().push(format!("level {level}"));
+        level
     }
 }
 
@@ -188,6 +196,8 @@ fn run(drains: Drains, lookup: Lookup, act: impl FnOnce(Handles) + Send + 'stati
             started: now(),
         },
         stats_listener,
+        admin: AdminSetup::default(),
+        required_servers: vec![1],
         workers: senders,
         inbox,
         sentinels: Sentinels::new(&config, &lookup, 1),

@@ -2,9 +2,11 @@
 
 Names point down only:
 
-    compare, memory, tail                                             the programs
-    cli, measure, gate, memory_gate, tail_gate, report, plot          their parts
+    compare, memory, tail, faults                                     the programs
+    cli, measure, fault_stage, report, plot                           their parts
+    gate, memory_gate, tail_gate, fault_gate, trace                   figures become verdicts
     homes, open_load, load, crowd, burst                              what loads
+    relay, namespace                                                  what hurts
     contender, coremux_binary                                         what is measured
     servers, verdict
     summary, cpu, machine, process, resp, rss                         readings and processes; figures

@@ -166,6 +166,14 @@ class Contender:
             last_words = tail(self.log) if self.log else ""
             raise Failed(f"{self.name} ended with {self.process.returncode}: {last_words}")
 
+    def reason_for(self, cause: Exception) -> str:
+        """Why something went wrong: a proxy that has ended explains a broken connection better than the connection."""
+        try:
+            self.check_running()
+        except Failed as ended:
+            return str(ended)
+        return str(cause)
+
 
 def direct(servers: Sequence[Server], counts: Sequence[int]) -> Contender:
     """No proxy: the first server, which holds all keys, whatever the number of servers."""

@@ -88,21 +88,12 @@ def _measured(children: Children, start: Callable[[], Contender], cost: Callable
     try:
         return cost(proxy)
     except (Failed, OSError) as cause:
-        spoiled = Spoiled(_reason(proxy, cause))
+        spoiled = Spoiled(proxy.reason_for(cause))
         say(f"  failed: {spoiled.reason}")
         return spoiled
     finally:
         if proxy.process is not None:
             children.end(proxy.process)
-
-
-def _reason(proxy: Contender, cause: Exception) -> str:
-    """A proxy that has ended explains a broken connection better than the connection does."""
-    try:
-        proxy.check_running()
-    except Failed as ended:
-        return str(ended)
-    return str(cause)
 
 
 def _idle_cost(proxy: Contender, clients: int) -> IdleCost:

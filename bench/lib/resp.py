@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterable
+from collections.abc import Sequence
 from types import TracebackType
 
 from bench.lib.errors import Failed
@@ -13,10 +14,13 @@ Reply = bytes | int | list["Reply"] | None
 
 
 class Client:
-    """One connection to 127.0.0.1. Raises Failed on an error reply and OSError when the connection breaks."""
+    """One connection, to 127.0.0.1 unless said otherwise.
 
-    def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), ANSWER_TIMEOUT_S)
+    Raises Failed on an error reply and OSError when the connection breaks.
+    """
+
+    def __init__(self, port: int, address: str = "127.0.0.1", timeout_s: float = ANSWER_TIMEOUT_S) -> None:
+        self._socket = socket.create_connection((address, port), timeout_s)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._stream = self._socket.makefile("rb")
 
@@ -33,6 +37,17 @@ class Client:
         """Sends one request and returns its reply."""
         self._socket.sendall(encode(words))
         return self._reply()
+
+    def pipeline(self, requests: Sequence[Sequence[str | bytes]]) -> list[Reply | Failed]:
+        """Sends all requests at once and returns their replies; an error reply is one of them."""
+        self._socket.sendall(b"".join(encode(words) for words in requests))
+        replies: list[Reply | Failed] = []
+        for _ in requests:
+            try:
+                replies.append(self._reply())
+            except Failed as refused:
+                replies.append(refused)
+        return replies
 
     def _reply(self) -> Reply:
         line = self._stream.readline()

@@ -6,11 +6,13 @@ wherever its mapping sends it, and `direct` finds all of them on the first serve
 
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.lib import keyspace
 from bench.lib.errors import CannotRun
+from bench.lib.errors import Failed
 from bench.lib.process import Children
 from bench.lib.process import free_ports
 from bench.lib.process import tail
@@ -34,7 +36,24 @@ class Server:
 
 def start_servers(children: Children, count: int, folder: Path) -> list[Server]:
     """Starts `count` redis-servers without persistence and returns when all of them answer."""
-    return [_start_one(children, folder, f"redis-{index}") for index in range(count)]
+    return [start_server(children, folder, f"redis-{index}")[0] for index in range(count)]
+
+
+def start_server(
+    children: Children, folder: Path, name: str, extra: Sequence[str] = (), port: int | None = None
+) -> tuple[Server, subprocess.Popen[str]]:
+    """Starts one redis-server with further arguments, at a port of the kernel's choice or, again, at its own."""
+    log = folder / f"{name}.log"
+    for _ in range(START_ATTEMPTS):
+        at = port or free_ports(1)[0]
+        argv = ["redis-server", "--port", str(at), "--bind", "127.0.0.1", "--dir", str(folder)]
+        # No snapshot: its fork would be a burst of CPU and memory in somebody's window.
+        argv += ["--save", "", "--appendonly", "no", "--tcp-backlog", "1024", "--maxclients", "15000", *extra]
+        process = children.start(argv, log)
+        if _answers_as(process, at):
+            return Server(at, process.pid), process
+        children.end(process)
+    raise CannotRun(f"redis-server does not start:\n{tail(log)}")
 
 
 def fill_value(server: Server, value_bytes: int) -> None:
@@ -53,20 +72,6 @@ def fill_keyspace(servers: list[Server]) -> None:
                 client.call("MSET", *(word for pair in pairs for word in pair))
 
 
-def _start_one(children: Children, folder: Path, name: str) -> Server:
-    log = folder / f"{name}.log"
-    for _ in range(START_ATTEMPTS):
-        (port,) = free_ports(1)
-        argv = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
-        # No snapshot: its fork would be a burst of CPU and memory in somebody's window.
-        argv += ["--save", "", "--appendonly", "no", "--tcp-backlog", "1024", "--maxclients", "15000"]
-        process = children.start(argv, log)
-        if _answers_as(process, port):
-            return Server(port, process.pid)
-        children.end(process)
-    raise CannotRun(f"redis-server does not start:\n{tail(log)}")
-
-
 def _answers_as(process: subprocess.Popen[str], port: int) -> bool:
     """True once the process itself answers at the port; False when it has ended or is not ready in time."""
     give_up_at = time.monotonic() + READY_TIMEOUT_S
@@ -74,8 +79,8 @@ def _answers_as(process: subprocess.Popen[str], port: int) -> bool:
         try:
             with Client(port) as client:
                 info = client.call("INFO", "server")
-        except OSError:
-            time.sleep(0.01)
+        except (OSError, Failed):  # nobody listens yet, or it still loads
+            time.sleep(0.001)
             continue
         return isinstance(info, bytes) and f"process_id:{process.pid}\r\n".encode() in info
     return False

@@ -193,12 +193,9 @@ class _Bench:
         raise Failed(f"keys of the server that was stalled were not served {BACK_TIMEOUT_S:g} s after its stall")
 
     def _spoiled(self, cause: Failed) -> Spoiled:
-        try:
-            self._proxy.check_running()
-        except Failed as ended:
-            cause = ended
-        say(f"  failed: {cause}")
-        return Spoiled(str(cause))
+        spoiled = Spoiled(self._proxy.reason_for(cause))
+        say(f"  failed: {spoiled.reason}")
+        return spoiled
 
 
 @contextmanager

@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::net::TcpStream;
 use std::time::Instant;
 
+use coremux::base::Random;
 use socket2::Domain;
 use socket2::Socket;
 use socket2::Type;
@@ -70,13 +71,19 @@ pub(crate) struct Client {
     pending: VecDeque<Pending>,
     waiting: VecDeque<Instant>,
     sent: u64,
+    random: Random,
     /// The last reply that was not its request's own, in words.
     pub wrong: Option<String>,
 }
 
 impl Client {
-    /// Connects; with an error when nobody listens.
-    pub(crate) fn connect(plan: Plan, group: usize, keys: Vec<Key>) -> io::Result<Client> {
+    /// Connects; `seed` is where its random numbers begin. With an error when nobody listens.
+    pub(crate) fn connect(
+        plan: Plan,
+        group: usize,
+        keys: Vec<Key>,
+        seed: u64,
+    ) -> io::Result<Client> {
         let stream = TcpStream::connect(plan.address)
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", plan.address)))?;
         stream.set_nodelay(true)?;
@@ -91,6 +98,7 @@ impl Client {
             pending: VecDeque::new(),
             waiting: VecDeque::new(),
             sent: 0,
+            random: Random::new(seed),
             wrong: None,
         })
     }
@@ -141,11 +149,9 @@ impl Client {
 
     fn encode(&mut self, due: Instant) {
         let place = usize::try_from(self.sent % self.keys.len() as u64).unwrap_or(0);
-        // Spread over the keys as over time: 7 and 13 divide no hundred.
-        let turn = (self.sent / self.keys.len() as u64 * 13 + self.sent * 7) % 100;
         self.sent += 1;
         let key = &mut self.keys[place];
-        let verb = match turn < u64::from(self.plan.sets) {
+        let verb = match self.random.below(100) < u64::from(self.plan.sets) {
             true => Verb::Set,
             false => Verb::Get,
         };

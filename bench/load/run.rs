@@ -386,7 +386,7 @@ fn connect(options: &Options, groups: &[Group]) -> io::Result<Vec<Client>> {
                 let text = format!("fewer keys on {} than clients", groups[group].name);
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
             }
-            Client::connect(plan, group, keys)
+            Client::connect(plan, group, keys, place as u64)
         })
         .collect()
 }

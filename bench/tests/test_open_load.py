@@ -58,7 +58,7 @@ class Running(unittest.TestCase):
         self.plan = LoadPlan(port=self.server.port, rate=500, seconds=1, keys=keys, connections=10)
 
     def test_it_sends_at_its_rate_and_leaves_the_ledger_of_what_was_written(self) -> None:
-        running = open_load.start(self.children, self.binary, self.plan, self.folder / "load")
+        running = open_load.start(self.children, self.binary, replace(self.plan, sets=100), self.folder / "load")
         seen = running.finish(at_once=False)
         self.assertEqual((seen.groups["s0"].good, seen.together.errors), (500, {}))
         self.assertEqual(len(running.trace.read_text(encoding="utf-8").splitlines()), 500)

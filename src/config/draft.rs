@@ -12,6 +12,7 @@ use crate::config::types::ListenAddress;
 use crate::config::types::OnServerFailure;
 use crate::config::types::PoolConfig;
 use crate::config::types::Protocol;
+use crate::config::types::ReadyServers;
 use crate::config::types::Secret;
 use crate::config::types::ServerConfig;
 use crate::config::types::UnknownCommands;
@@ -82,6 +83,7 @@ pub(super) struct Draft {
     pub(super) sentinel_user: Option<Arc<str>>,
     pub(super) sentinel_password: Option<Secret>,
     pub(super) require_sentinel_quorum: bool,
+    pub(super) ready_servers: ReadyServers,
     /// What is odd about the key read last.
     pub(super) odd: Option<WarningKind>,
 }
@@ -121,6 +123,7 @@ impl Draft {
             sentinel_user: None,
             sentinel_password: None,
             require_sentinel_quorum: false,
+            ready_servers: ReadyServers::default(),
             odd: None,
         }
     }
@@ -176,6 +179,7 @@ impl Draft {
             sentinel_user: self.sentinel_user,
             sentinel_password: self.sentinel_password,
             require_sentinel_quorum: self.require_sentinel_quorum,
+            ready_servers: self.ready_servers,
             servers,
         }
     }

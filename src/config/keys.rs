@@ -353,6 +353,14 @@ pub const KEYS: &[Key] = &[
             put(&mut draft.require_sentinel_quorum, scalar::boolean(text))
         }),
     },
+    Key {
+        name: "ready_servers",
+        takes: "all or a number, at least 1",
+        default: "1",
+        twemproxy: false,
+        doc: "how many servers must be usable for `/ready` to call the pool ready",
+        set: Set::Text(|draft, text| put(&mut draft.ready_servers, scalar::ready_servers(text))),
+    },
 ];
 
 fn put<T>(field: &mut T, value: Result<T, ConfigErrorKind>) -> Result<(), ConfigErrorKind> {

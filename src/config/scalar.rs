@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::config::error::ConfigErrorKind;
 use crate::config::types::OnServerFailure;
 use crate::config::types::Protocol;
+use crate::config::types::ReadyServers;
 use crate::config::types::Secret;
 use crate::config::types::UnknownCommands;
 use crate::route::Distribution;
@@ -143,6 +144,14 @@ pub(super) fn on_server_failure(text: &str) -> Result<OnServerFailure, ConfigErr
         "fail" => Ok(OnServerFailure::Fail),
         "hold" => Ok(OnServerFailure::Hold),
         _ => Err(not_one_of("choice", text, &["rehash", "fail", "hold"])),
+    }
+}
+
+/// `all`, or 1 to 2147483647.
+pub(super) fn ready_servers(text: &str) -> Result<ReadyServers, ConfigErrorKind> {
+    match text {
+        "all" => Ok(ReadyServers::All),
+        _ => at_least_one(text).map(ReadyServers::AtLeast),
     }
 }
 

@@ -120,6 +120,8 @@ pub struct PoolConfig {
     /// `require_sentinel_quorum`: refuse writes while no majority of the Sentinels is heard; only
     /// where there are Sentinels.
     pub require_sentinel_quorum: bool,
+    /// `ready_servers`: how many servers must be usable for the pool to be ready.
+    pub ready_servers: ReadyServers,
     /// At least one, in twemproxy's order (shorter name first, then bytes).
     pub servers: Vec<ServerConfig>,
 }
@@ -230,6 +232,34 @@ pub enum UnknownCommands {
     Refuse,
     /// Its first argument is taken for a key.
     Forward,
+}
+
+/// How many of its servers a pool needs to be called ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadyServers {
+    /// Every one.
+    All,
+    /// So many, or all if there are fewer.
+    AtLeast(NonZeroU32),
+}
+
+impl ReadyServers {
+    /// How many that is of `servers`.
+    #[must_use]
+    pub fn of(self, servers: usize) -> usize {
+        match self {
+            ReadyServers::All => servers,
+            ReadyServers::AtLeast(number) => servers.min(number.get() as usize),
+        }
+    }
+}
+
+impl Default for ReadyServers {
+    /// One: a pool that serves a part of its keys serves. Every proxy sees the same servers, so
+    /// sending the clients to another one would take away that part, too.
+    fn default() -> ReadyServers {
+        ReadyServers::AtLeast(NonZeroU32::MIN)
+    }
 }
 
 /// What becomes of the requests for a server that does not serve.

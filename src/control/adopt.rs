@@ -20,3 +20,11 @@ pub(super) fn stream(socket: std::os::unix::net::UnixStream) -> glommio::net::Un
     // SAFETY: the descriptor is open, and from here on nobody else's.
     unsafe { glommio::net::UnixStream::from_raw_fd(socket.into_raw_fd()) }
 }
+
+/// Makes glommio the owner of a listening Unix socket. Its own type for those takes no descriptor;
+/// the one for TCP accepts from whatever socket it is given, and the streams that come of it only
+/// poll, receive, send and shut down, which all sockets do.
+pub(super) fn unix_listener(socket: std::os::unix::net::UnixListener) -> glommio::net::TcpListener {
+    // SAFETY: the descriptor is open, and from here on nobody else's.
+    unsafe { glommio::net::TcpListener::from_raw_fd(socket.into_raw_fd()) }
+}

@@ -3,6 +3,7 @@
 //! Owns: the one loop of the control plane, and the state that it changes. Never: decides what the
 //! life of the process (`supervisor`), a failure (`Fates`) or a name (`resolve`) means.
 
+use std::cell::RefCell;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,24 +16,31 @@ use tracing::warn;
 
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
+use crate::proxy::Change;
 use crate::proxy::Fates;
 use crate::proxy::Report;
 use crate::reactor::FromWorker;
 use crate::reactor::Receiver;
 use crate::reactor::Sender;
 use crate::reactor::ToWorker;
-use crate::stats::Shape;
 
 use super::Ending;
 use super::Log;
 use super::Names;
 use super::Setup;
+use super::StatsSource;
+use super::admin::Api;
 use super::adopt;
+use super::clock::Clock;
 use super::event;
 use super::event::Event;
 use super::event::Events;
+use super::health;
+use super::health::Bar;
+use super::health::Health;
 use super::sentinel::Watching;
 use super::signals::Signal;
+use super::signs::Signs;
 use super::stats_port;
 use super::supervisor::Phase;
 use super::supervisor::Step;
@@ -57,8 +65,26 @@ pub(super) async fn conduct(
     events_of.when_woken(inbox_wake, || Event::Inbox);
     events_of.when_woken(names_wake, || Event::Names);
     let listener = adopt::listener(setup.stats_listener);
-    let shape = setup.stats.shape.clone();
-    glommio::spawn_local(stats_port::serve(listener, Rc::new(setup.stats))).detach();
+    let stats = Rc::new(setup.stats);
+    glommio::spawn_local(stats_port::serve(listener, Rc::clone(&stats))).detach();
+    let clock = Clock::since(stats.started);
+    let health = Health::new(
+        &stats.shape,
+        &setup.required_servers,
+        &stats.workers,
+        clock.now(),
+    );
+    let health = Rc::new(RefCell::new(health));
+    if !setup.admin.is_empty() {
+        events_of.every(health::PERIOD, || Event::Sample);
+    }
+    let api = |door| Api::new(door, &health, &stats, clock, &events_of);
+    let signs = Signs::open(setup.admin, api);
+    for change in setup.sentinels.changes() {
+        if let Change::Fence { pool, fenced } = change {
+            health.borrow_mut().set_fenced(pool, fenced, clock.now());
+        }
+    }
     let tell = events_of.clone();
     let sentinels = setup.sentinels.watch(move |c| tell.tell(Event::Change(c)));
     let control = Control {
@@ -68,23 +94,30 @@ pub(super) async fn conduct(
         names: setup.names,
         sentinels,
         fates: setup.fates,
-        labels: Labels(shape),
         log: setup.log,
+        stats,
+        clock,
+        health,
+        signs,
         ready: Some(setup.ready),
         events: events_of,
     };
     control.run(events).await
 }
 
-struct Control {
+/// All that the loop changes; the acts of `ctl` get it, too.
+pub(super) struct Control {
     supervisor: Supervisor,
     workers: Vec<Sender<ToWorker>>,
     inbox: Receiver<FromWorker>,
     names: Names,
     sentinels: Watching,
     fates: Fates,
-    labels: Labels,
-    log: Box<dyn Log>,
+    pub(super) log: Box<dyn Log>,
+    pub(super) stats: Rc<StatsSource>,
+    pub(super) clock: Clock,
+    pub(super) health: Rc<RefCell<Health>>,
+    signs: Signs,
     ready: Option<Box<dyn FnOnce()>>,
     events: Events,
 }
@@ -120,24 +153,40 @@ impl Control {
                 for answer in self.names.take() {
                     let (pool, server) = (answer.pool, answer.server);
                     self.names.learn(answer);
+                    let unknown = self.names.is_unknown(pool, server);
+                    self.health.borrow_mut().set_unknown(pool, server, unknown);
                     self.tell_addresses(pool, server);
                 }
                 Vec::new()
             }
             Event::Readmit(pool, server) => {
                 if let Some(change) = self.fates.readmit(pool, server) {
-                    let (pool_name, name) = self.labels.of(pool, server);
+                    let (pool_name, name) = self.labels(pool, server);
                     info!(pool = pool_name, server = name, "server readmitted");
+                    self.health.borrow_mut().set_ejected(pool, server, false);
                     self.tell_all(&ToWorker::Change(Arc::new(change)));
                 }
                 Vec::new()
             }
             Event::Change(change) => {
+                if let Change::Fence { pool, fenced } = change {
+                    let now = self.clock.now();
+                    self.health.borrow_mut().set_fenced(pool, fenced, now);
+                    self.show_health();
+                }
                 self.tell_all(&ToWorker::Change(Arc::new(change)));
                 Vec::new()
             }
             Event::LookUp(pool, server) => {
                 self.names.ask(pool, server);
+                Vec::new()
+            }
+            Event::Sample => {
+                self.sample();
+                Vec::new()
+            }
+            Event::Ctl(asked) => {
+                asked.act(self);
                 Vec::new()
             }
         }
@@ -147,8 +196,8 @@ impl Control {
         match signal {
             Signal::End => return self.supervisor.told_to_end(),
             Signal::ReopenLog => self.log.reopen(),
-            Signal::LogMore => self.log.change_level(1),
-            Signal::LogLess => self.log.change_level(-1),
+            Signal::LogMore => _ = self.log.change_level(1),
+            Signal::LogLess => _ = self.log.change_level(-1),
             Signal::Ignored(signal) => info!(signal, "signal ignored"),
         }
         Step::Nothing
@@ -183,9 +232,10 @@ impl Control {
                     self.sentinels.hint(pool, server);
                 }
                 if let Some(delay) = verdict.retry_after {
-                    let (pool_name, name) = self.labels.of(pool, server);
+                    let (pool_name, name) = self.labels(pool, server);
                     let retry_ms = delay.as_millis();
                     warn!(pool = pool_name, server = name, retry_ms, "server ejected");
+                    self.health.borrow_mut().set_ejected(pool, server, true);
                     self.events.after(delay, Event::Readmit(pool, server));
                 }
                 if let Some(change) = verdict.change {
@@ -202,17 +252,23 @@ impl Control {
             Step::Nothing => {}
             Step::Ready => {
                 info!(workers = self.workers.len(), "serving");
+                let now = self.clock.now();
+                self.health.borrow_mut().started(now);
+                self.show_health();
                 if let Some(ready) = self.ready.take() {
                     ready();
                 }
             }
             Step::Drain(within) => {
+                // First of all, so that clients go elsewhere while it still serves.
+                self.bar(Bar::Ending);
                 info!(within_ms = within.as_millis(), "draining");
                 self.tell_all(&ToWorker::Drain { within });
                 self.events
                     .after(within + GRACE, Event::Overdue(Phase::Draining));
             }
             Step::Stop => {
+                self.bar(Bar::Ending);
                 self.tell_all(&ToWorker::Stop);
                 self.events
                     .after(STOP_WITHIN, Event::Overdue(Phase::Stopping));
@@ -232,14 +288,39 @@ impl Control {
             worker.send(message.clone());
         }
     }
-}
 
-/// What pools and servers are called in the log.
-struct Labels(Shape);
+    /// A reason against giving clients to us, shown at once.
+    pub(super) fn bar(&mut self, bar: Bar) {
+        let now = self.clock.now();
+        self.health.borrow_mut().bar(bar, now);
+        self.show_health();
+    }
 
-impl Labels {
-    fn of(&self, pool: PoolIdx, server: ServerIdx) -> (&str, &str) {
-        let pool = &self.0.pools[pool.index()];
+    fn sample(&mut self) {
+        let now = self.clock.now();
+        let (ask, turned) = self.health.borrow_mut().sample(now);
+        for worker in ask {
+            self.workers[worker.index()].send(ToWorker::Pass);
+        }
+        for pool in turned {
+            let health = self.health.borrow();
+            let pool = &health.pools()[pool.index()];
+            let (usable, needed) = (pool.usable(), pool.required);
+            match pool.is_ready() {
+                true => info!(pool = %pool.name, usable, needed, "pool ready"),
+                false => warn!(pool = %pool.name, usable, needed, "pool not ready"),
+            }
+        }
+        self.show_health();
+    }
+
+    fn show_health(&mut self) {
+        self.signs.show(&self.health.borrow());
+    }
+
+    /// What a pool and its server are called in the log.
+    fn labels(&self, pool: PoolIdx, server: ServerIdx) -> (&str, &str) {
+        let pool = &self.stats.shape.pools[pool.index()];
         (&pool.name, &pool.servers[server.index()])
     }
 }

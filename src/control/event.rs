@@ -17,6 +17,7 @@ use crate::base::ServerIdx;
 use crate::proxy::Change;
 
 use super::adopt;
+use super::ctl::Asked;
 use super::signals::Signal;
 use super::supervisor::Phase;
 
@@ -36,6 +37,10 @@ pub(super) enum Event {
     Change(Change),
     /// The time that this phase was given is over.
     Overdue(Phase),
+    /// The time to look at the workers has come.
+    Sample,
+    /// Somebody has sent a command.
+    Ctl(Asked),
 }
 
 /// A new queue: where to put events, and where the loop takes them out.
@@ -62,6 +67,18 @@ impl Events {
             let mut wake = adopt::stream(wake);
             let mut bytes = [0; 16];
             while let Ok(1..) = wake.read(&mut bytes).await {
+                events.tell(event());
+            }
+        };
+        glommio::spawn_local(task).detach();
+    }
+
+    /// Tells of `event` again and again, with at least that time between.
+    pub(super) fn every(&self, period: Duration, event: fn() -> Event) {
+        let events = self.clone();
+        let task = async move {
+            loop {
+                glommio::timer::sleep(period).await;
                 events.tell(event());
             }
         };

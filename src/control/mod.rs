@@ -1,15 +1,20 @@
 //! The control plane: one glommio executor on an ordinary thread.
 //!
-//! Owns: the statistics port, signals, the lookup of servers' names, the life and death of the
-//! workers. Never: a client's or a server's byte; it meets the workers only in mailboxes and in
+//! Owns: the statistics port, the admin side, signals, the lookup of servers' names, the life and
+//! death of the workers. Never: a client's or a server's byte; it meets the workers only in mailboxes and in
 //! numbers that they publish. Lives on the main thread, and sleeps when nothing happens.
 
+mod admin;
 mod adopt;
+mod clock;
 mod conduct;
+pub mod ctl;
 mod event;
+mod health;
 mod resolve;
 mod sentinel;
 mod signals;
+mod signs;
 mod stats_port;
 mod supervisor;
 
@@ -27,6 +32,7 @@ use crate::reactor::Receiver;
 use crate::reactor::Sender;
 use crate::reactor::ToWorker;
 
+pub use health::HealthFile;
 pub use resolve::Lookup;
 pub use resolve::Names;
 pub use resolve::system_lookup;
@@ -39,8 +45,31 @@ pub use supervisor::Ending;
 pub trait Log {
     /// Opens the file again, after it was moved away.
     fn reopen(&self);
-    /// Changes what is written by `by` of twemproxy's levels.
-    fn change_level(&self, by: i8);
+    /// Changes what is written by `by` of twemproxy's levels; the level now.
+    fn change_level(&self, by: i8) -> u8;
+    /// Writes what belongs to this one of twemproxy's levels; the level now.
+    fn set_level(&self, level: u8) -> u8;
+}
+
+/// What people, monitors and load balancers reach the process by; nothing of it need be there.
+#[derive(Debug, Default)]
+pub struct AdminSetup {
+    /// `--admin`: bound and listening.
+    pub http: Option<std::net::TcpListener>,
+    /// `--health`: bound and not listening.
+    pub health_port: Option<std::net::TcpListener>,
+    /// `--health-file`.
+    pub health_file: Option<HealthFile>,
+    /// `--ctl`: bound and listening.
+    pub ctl: Option<std::os::unix::net::UnixListener>,
+}
+
+impl AdminSetup {
+    // Without anybody who could see it, health is not looked at, and no worker is asked for a pass.
+    fn is_empty(&self) -> bool {
+        let sockets = self.http.is_none() && self.health_port.is_none() && self.ctl.is_none();
+        sockets && self.health_file.is_none()
+    }
 }
 
 /// What the control plane works with.
@@ -49,6 +78,10 @@ pub struct Setup {
     pub stats: StatsSource,
     /// Bound and listening.
     pub stats_listener: std::net::TcpListener,
+    /// What was asked for.
+    pub admin: AdminSetup,
+    /// How many servers each pool needs to be ready, as `PoolIdx` counts them.
+    pub required_servers: Vec<usize>,
     /// One for each worker, as `WorkerIdx` counts them.
     pub workers: Vec<Sender<ToWorker>>,
     /// Where all workers speak.
@@ -89,7 +122,7 @@ pub enum ControlError {
 /// glommio's least; nothing here is read from disk.
 const IO_MEMORY_BYTES: usize = 64 << 10;
 
-/// A few dozen sockets at most.
+/// Some two hundred sockets at most; what does not fit at once is submitted in turn.
 const RING_DEPTH: usize = 64;
 
 /// For the names of Sentinels and masters: a lookup that hangs leaves the others free.

@@ -34,7 +34,8 @@ pub struct StatsSource {
 }
 
 impl StatsSource {
-    fn line(&self) -> String {
+    /// The line, of now.
+    pub(super) fn line(&self) -> String {
         let since_epoch = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
         let head = Head {
             source: &self.host,

@@ -6,8 +6,10 @@
 //! of a repeated one counts, whatever follows a flag that takes a value is its value.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ArgAction;
@@ -18,6 +20,9 @@ use clap::error::ContextKind;
 use clap::error::ContextValue;
 use clap::error::ErrorKind;
 use thiserror::Error;
+
+use crate::config::HostPort;
+use crate::control::ctl::COMMANDS;
 
 pub use crate::process::cores::Cores;
 
@@ -45,6 +50,14 @@ pub struct Options {
     pub pid_file: Option<PathBuf>,
     /// `--cores`.
     pub cores: Cores,
+    /// `--admin`.
+    pub admin: Option<HostPort>,
+    /// `--health`.
+    pub health: Option<HostPort>,
+    /// `--health-file`.
+    pub health_file: Option<PathBuf>,
+    /// `--ctl`.
+    pub ctl: Option<PathBuf>,
 }
 
 /// What the arguments ask for.
@@ -74,12 +87,26 @@ pub enum Action {
         /// `-c`.
         conf_file: PathBuf,
     },
+    /// `ctl`: tell a running proxy.
+    Ctl {
+        /// `--socket`.
+        socket: PathBuf,
+        /// The command's name and its arguments; at least the name.
+        words: Vec<String>,
+    },
+    /// `--check`: ask a running proxy how it is.
+    Check {
+        /// `ip:port`, `ip:port/path`, or the path of its control socket.
+        target: String,
+        /// `--dynamic`: the exit code is 2 and its weight.
+        dynamic: bool,
+    },
     /// `route -h`, `ring -h`: this text.
     ShowText(String),
     /// None of these: be a proxy.
     Serve {
         /// What was said, with defaults for the rest.
-        options: Options,
+        options: Box<Options>,
         /// `-m` was given, which has no effect.
         mbuf_size_given: bool,
     },
@@ -125,8 +152,9 @@ pub fn usage() -> String {
     help_template = "{usage-heading} {usage}\n\n{all-args}\n",
 )]
 struct Cli {
+    // As twemproxy's long flags may be shortened, whatever else begins with the same letters.
     /// Show this help and exit
-    #[arg(short = 'h', long, action = ArgAction::SetTrue)]
+    #[arg(short = 'h', long, action = ArgAction::SetTrue, aliases = ["h", "he"])]
     help: bool,
 
     /// Show the version and exit
@@ -192,9 +220,37 @@ struct Cli {
     )]
     cores: Cores,
 
+    /// Serve health, readiness, metrics and a status page by HTTP there [default: none]
+    #[arg(long, value_name = "IP:PORT", value_parser = address)]
+    admin: Option<HostPort>,
+
+    /// Listen there while healthy, and only then: for checks that only connect [default: none]
+    #[arg(long, value_name = "IP:PORT", value_parser = address)]
+    health: Option<HostPort>,
+
+    /// File that has 0 in it while healthy, else 1: keepalived's track_file [default: none]
+    #[arg(long, value_name = "FILE")]
+    health_file: Option<PathBuf>,
+
+    /// Unix socket at which to take the commands of `coremux ctl` [default: none]
+    #[arg(long, value_name = "PATH")]
+    ctl: Option<PathBuf>,
+
+    /// Ask the proxy that has this --admin, --health or --ctl how it is: exit code 0 if healthy,
+    /// else 1 [default: /run/coremux/ctl.sock]
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = CTL_SOCKET)]
+    check: Option<String>,
+
+    /// With --check: the exit code is 2 and the weight of the proxy, 2 to 102
+    #[arg(long, requires = "check")]
+    dynamic: bool,
+
     #[command(subcommand)]
     command: Option<Command>,
 }
+
+/// Where a proxy that is managed by systemd (`RuntimeDirectory=coremux`) has its control socket.
+pub const CTL_SOCKET: &str = "/run/coremux/ctl.sock";
 
 /// twemproxy's default, relative to where the program is started.
 const CONF_FILE: &str = "conf/nutcracker.yml";
@@ -210,6 +266,22 @@ enum Command {
         /// The keys
         #[arg(value_name = "KEY", required = true)]
         keys: Vec<OsString>,
+
+        /// Show this help and exit
+        #[arg(short = 'h', long, action = ArgAction::Help)]
+        help: Option<bool>,
+    },
+    /// Tell a running proxy what to do, or ask it how it is
+    #[command(after_help = ctl_commands())]
+    Ctl {
+        /// Its control socket (--ctl)
+        #[arg(long, value_name = "PATH", default_value = CTL_SOCKET)]
+        socket: PathBuf,
+
+        /// The command and its arguments
+        #[arg(value_name = "COMMAND", required = true)]
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
 
         /// Show this help and exit
         #[arg(short = 'h', long, action = ArgAction::Help)]
@@ -237,12 +309,19 @@ impl Cli {
                 return Action::Route { conf_file, keys };
             }
             Some(Command::Ring { conf_file, .. }) => return Action::Ring { conf_file },
+            Some(Command::Ctl { socket, words, .. }) => return Action::Ctl { socket, words },
             None => {}
         }
         if self.help || self.version || self.describe_stats {
             return Action::Show {
                 usage: self.help,
                 stats: self.describe_stats,
+            };
+        }
+        if let Some(target) = self.check {
+            return Action::Check {
+                target,
+                dynamic: self.dynamic,
             };
         }
         if self.test_conf {
@@ -252,7 +331,7 @@ impl Cli {
         }
         Action::Serve {
             mbuf_size_given: self.mbuf_size.is_some(),
-            options: Options {
+            options: Box::new(Options {
                 conf_file: self.conf_file,
                 daemonize: self.daemonize,
                 verbosity: self.verbose,
@@ -262,7 +341,11 @@ impl Cli {
                 stats_interval: self.stats_interval,
                 pid_file: self.pid_file,
                 cores: self.cores,
-            },
+                admin: self.admin,
+                health: self.health,
+                health_file: self.health_file,
+                ctl: self.ctl,
+            }),
         }
     }
 }
@@ -293,6 +376,36 @@ fn stats_interval(text: &str) -> Result<Duration, String> {
     // twemproxy keeps it in a C int.
     let ms = number('i', text)?.min(i32::MAX.unsigned_abs().into());
     Ok(Duration::from_millis(ms))
+}
+
+fn address(text: &str) -> Result<HostPort, String> {
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        return match address.port() {
+            0 => Err(format!("`{text}` has no port")),
+            _ => Ok(HostPort::Ip(address)),
+        };
+    }
+    let (host, port) = text.rsplit_once(':').unwrap_or_default();
+    match port.parse() {
+        Ok(port) if port != 0 && !host.is_empty() => Ok(HostPort::Name {
+            host: Arc::from(host),
+            port,
+        }),
+        Ok(_) | Err(_) => Err(format!("`{text}` is no address: ip:port")),
+    }
+}
+
+/// What stands below the help of `ctl`.
+fn ctl_commands() -> String {
+    let width = COMMANDS.iter().map(|c| c.synopsis().len()).max();
+    let mut text = "Commands:\n".to_owned();
+    for command in COMMANDS {
+        let synopsis = command.synopsis();
+        let width = width.unwrap_or_default();
+        text.push_str(&format!("  {synopsis:width$}  {}\n", command.doc));
+    }
+    text.push_str("\nExit codes: 0 done; 1 refused, or not so; 2 cannot reach the proxy.");
+    text
 }
 
 fn mbuf_size(text: &str) -> Result<NonZeroUsize, String> {
@@ -346,7 +459,11 @@ fn wants(argument: &str) -> String {
         Some(short @ ('o' | 'c' | 'p')) => format!("option -{short} requires a file name"),
         Some(short @ 'a') => format!("option -{short} requires a string"),
         Some(short) => format!("option -{short} requires a number"),
-        None => format!("option {name} requires a count, a list or auto"),
+        None => match name {
+            "--cores" => format!("option {name} requires a count, a list or auto"),
+            "--admin" | "--health" => format!("option {name} requires an address"),
+            _ => format!("option {name} requires a file name"),
+        },
     }
 }
 
@@ -357,161 +474,4 @@ fn first_line(error: &clap::Error) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::Action;
-    use super::Cores;
-    use super::Options;
-    use super::parse;
-    use super::usage;
-    use clap::CommandFactory;
-    use std::ffi::OsString;
-    use std::os::unix::ffi::OsStringExt;
-    use std::path::PathBuf;
-    use std::time::Duration;
-
-    fn action(line: &str) -> Result<Action, String> {
-        let args = std::iter::once("coremux").chain(line.split_whitespace());
-        parse(args.map(OsString::from)).map_err(|error| error.to_string())
-    }
-
-    fn options(line: &str) -> Options {
-        match action(line) {
-            Ok(Action::Serve { options, .. }) => options,
-            other => panic!("{line}: {other:?}"),
-        }
-    }
-
-    #[test]
-    fn nothing_said_is_twemproxys_defaults() {
-        let defaults = Options {
-            conf_file: PathBuf::from("conf/nutcracker.yml"),
-            daemonize: false,
-            verbosity: 5,
-            output: None,
-            stats_port: 22222,
-            stats_addr: "0.0.0.0".to_owned(),
-            stats_interval: Duration::from_secs(30),
-            pid_file: None,
-            cores: Cores::Auto,
-        };
-        assert_eq!(options(""), defaults);
-    }
-
-    #[test]
-    fn every_flag_says_what_it_says() {
-        let said = "-d -v 7 -o log -c conf -s 1 -a ::1 -i 10 -p pid --cores 0-1,4";
-        let expected = Options {
-            conf_file: PathBuf::from("conf"),
-            daemonize: true,
-            verbosity: 7,
-            output: Some(PathBuf::from("log")),
-            stats_port: 1,
-            stats_addr: "::1".to_owned(),
-            stats_interval: Duration::from_millis(10),
-            pid_file: Some(PathBuf::from("pid")),
-            cores: Cores::List(vec![0, 1, 4]),
-        };
-        assert_eq!(options(said), expected);
-        let long = "--daemonize --verbose=7 --output=log --conf-file conf --stats-port 1 \
-                    --stats-addr ::1 --stats-interval 10 --pid-file pid --cores=0-1,4";
-        assert_eq!(options(long), expected);
-        let short = "--daem --verb 7 --out log --conf conf --stats-p 1 --stats-a ::1 --stats-i 10 \
-                     --pid pid --cor 0-1,4";
-        assert_eq!(options(short), expected);
-    }
-
-    #[test]
-    fn the_last_of_a_repeated_flag_counts() {
-        assert_eq!(options("-d -d -v1 -v2 -s 5 -s 6").verbosity, 2);
-        assert_eq!(options("-c a -c b").conf_file, PathBuf::from("b"));
-    }
-
-    #[test]
-    fn a_log_level_is_clamped() {
-        assert_eq!(options("-v 0").verbosity, 0);
-        for above in ["11", "12", "255", "256", "99999999999999999999999"] {
-            assert_eq!(options(&format!("-v {above}")).verbosity, 11);
-        }
-    }
-
-    #[test]
-    fn showing_goes_before_testing_and_testing_before_serving() {
-        let show = |usage, stats| Ok(Action::Show { usage, stats });
-        assert_eq!(action("-t -d -V"), show(false, false));
-        assert_eq!(action("-th"), show(true, false));
-        assert_eq!(action("-D"), show(false, true));
-        assert_eq!(action("-hD"), show(true, true));
-        let conf_file = PathBuf::from("x");
-        assert_eq!(action("-tdc x"), Ok(Action::TestConf { conf_file }));
-    }
-
-    #[test]
-    fn the_buffer_size_is_checked_and_of_no_effect() {
-        let given = |line| match action(line) {
-            Ok(Action::Serve {
-                mbuf_size_given, ..
-            }) => mbuf_size_given,
-            other => panic!("{line}: {other:?}"),
-        };
-        assert!(!given(""));
-        assert!(given("-m 512") && given("--mbuf-size=16777216"));
-        let range = "coremux: mbuf chunk size must be between 512 and 16777216 bytes";
-        for outside in ["511", "16777217", "1"] {
-            assert_eq!(action(&format!("-m {outside}")), Err(range.to_owned()));
-        }
-    }
-
-    #[test]
-    fn keys_are_bytes_and_may_look_like_flags() {
-        let route = |line| match action(line) {
-            Ok(Action::Route { conf_file, keys }) => (conf_file, keys),
-            other => panic!("{line}: {other:?}"),
-        };
-        let (conf_file, keys) = route("route -c x a b");
-        assert_eq!(conf_file, PathBuf::from("x"));
-        assert_eq!(keys, ["a", "b"]);
-        assert_eq!(route("route -- -t").1, ["-t"]);
-        let binary = OsString::from_vec(b"\xff\x80".to_vec());
-        let args = ["coremux", "route"].map(OsString::from);
-        let action = parse(args.into_iter().chain([binary.clone()])).unwrap();
-        assert!(matches!(action, Action::Route { keys, .. } if keys == [binary]));
-    }
-
-    #[test]
-    fn a_sub_command_has_its_own_flags_and_no_others() {
-        assert!(matches!(action("ring -c x"), Ok(Action::Ring { .. })));
-        assert!(matches!(action("ring -h"), Ok(Action::ShowText(text)) if text.contains("FILE")));
-        for wrong in [
-            "route",
-            "ring x",
-            "-t ring",
-            "ring -t",
-            "rign",
-            "route -x k",
-        ] {
-            assert!(action(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn the_usage_shows_every_flag() {
-        super::Cli::command().debug_assert();
-        let usage = usage();
-        for flag in "hVtdDvocsaipm".chars() {
-            assert!(
-                usage.contains(&format!("  -{flag}, --")),
-                "-{flag} in {usage}"
-            );
-        }
-        for word in [
-            "--cores",
-            "route",
-            "ring",
-            "conf/nutcracker.yml",
-            "22222",
-            "0.0.0.0",
-        ] {
-            assert!(usage.contains(word), "{word} in {usage}");
-        }
-    }
-}
+mod tests;

@@ -93,6 +93,23 @@ impl Log {
     pub(super) fn is_stderr(&self) -> bool {
         self.sink.path.is_none()
     }
+
+    fn turn(&self, to: impl FnOnce(u8) -> u8) -> u8 {
+        let mut verbosity = self
+            .verbosity
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *verbosity = to(*verbosity).min(VERBOSITY_MAX);
+        let level = level_of(*verbosity);
+        // It fails only when there is no subscriber any more, and so no log.
+        let _ = self.filter.reload(level);
+        // Whatever the level: whoever turned it wants to see that it turned.
+        self.sink.write(
+            Level::INFO,
+            &format!("log level verbosity={verbosity} level={level}"),
+        );
+        *verbosity
+    }
 }
 
 impl control::Log for Log {
@@ -107,20 +124,12 @@ impl control::Log for Log {
         }
     }
 
-    fn change_level(&self, by: i8) {
-        let mut verbosity = self
-            .verbosity
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        *verbosity = verbosity.saturating_add_signed(by).min(VERBOSITY_MAX);
-        let level = level_of(*verbosity);
-        // It fails only when there is no subscriber any more, and so no log.
-        let _ = self.filter.reload(level);
-        // Whatever the level: whoever turned it wants to see that it turned.
-        self.sink.write(
-            Level::INFO,
-            &format!("log level verbosity={verbosity} level={level}"),
-        );
+    fn change_level(&self, by: i8) -> u8 {
+        self.turn(|verbosity| verbosity.saturating_add_signed(by))
+    }
+
+    fn set_level(&self, level: u8) -> u8 {
+        self.turn(|_| level)
     }
 }
 
@@ -350,8 +359,8 @@ mod tests {
             tracing::info!("seen");
             log.change_level(-1);
             tracing::info!("unseen again");
-            (0..20).for_each(|_| log.change_level(1));
-            (0..20).for_each(|_| log.change_level(-1));
+            (0..20).for_each(|_| _ = log.change_level(1));
+            (0..20).for_each(|_| _ = log.change_level(-1));
         });
         let first = [
             "info log level verbosity=5 level=info",

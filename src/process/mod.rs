@@ -6,9 +6,12 @@
 //! As twemproxy: 0 after showing or a good test; 1 after a wrong argument or file. Unlike it, 0
 //! also after a proxy's orderly end, so that a service manager does not take it for a failure.
 
+mod check;
 pub mod cli;
 pub mod cores;
+mod ctl_command;
 mod daemon;
+mod http;
 mod limits;
 mod log;
 mod pid_file;
@@ -57,6 +60,8 @@ fn act(action: Action) -> ExitCode {
         Action::Route { conf_file, keys } => print(&conf_file, |config, out| {
             route_command::route(config, &keys, out)
         }),
+        Action::Ctl { socket, words } => ctl_command::run(&socket, &words),
+        Action::Check { target, dynamic } => check::run(&target, dynamic),
         Action::Ring { conf_file } => print(&conf_file, route_command::ring),
         Action::Serve {
             options,

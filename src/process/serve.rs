@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::num::TryFromIntError;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,8 +29,10 @@ use crate::config::Config;
 use crate::config::HostPort;
 use crate::config::Protocol;
 use crate::control;
+use crate::control::AdminSetup;
 use crate::control::ControlError;
 use crate::control::Ending;
+use crate::control::HealthFile;
 use crate::control::Names;
 use crate::control::Sentinels;
 use crate::control::Signals;
@@ -97,6 +100,8 @@ enum StartError {
         what: &'static str,
         source: io::Error,
     },
+    #[error("cannot write the health file {}: {source}", .path.display())]
+    HealthFile { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Control(#[from] ControlError),
 }
@@ -154,6 +159,7 @@ fn run(options: &Options, config: Config, log: &Log) -> Result<Ending, StartErro
     let sockets = Sockets::bind(&config, cores.len())?;
     let stats_address = address_of(&options.stats_addr, options.stats_port);
     let stats_listener = listener::bind_one("statistics", &stats_address)?;
+    let (admin, ctl_file) = open_admin(options)?;
 
     let daemon = match options.daemonize {
         true => Some(daemon::daemonize()?),
@@ -190,6 +196,12 @@ fn run(options: &Options, config: Config, log: &Log) -> Result<Ending, StartErro
             started,
         },
         stats_listener,
+        admin,
+        required_servers: config
+            .pools
+            .iter()
+            .map(|pool| pool.ready_servers.of(pool.servers.len()))
+            .collect(),
         workers: crew.workers.clone(),
         inbox,
         names,
@@ -208,8 +220,34 @@ fn run(options: &Options, config: Config, log: &Log) -> Result<Ending, StartErro
     if ending.is_err() {
         crew.stop();
     }
-    drop((sockets.files, pid_file));
+    drop((sockets.files, ctl_file, pid_file));
     Ok(ending?)
+}
+
+/// What of the admin side was asked for, and the control socket's file, to be removed at the end.
+fn open_admin(options: &Options) -> Result<(AdminSetup, Option<SocketFile>), StartError> {
+    let mut admin = AdminSetup::default();
+    if let Some(address) = &options.admin {
+        admin.http = Some(listener::bind_one("--admin", address)?);
+        info!(%address, "admin side listens");
+    }
+    if let Some(address) = &options.health {
+        admin.health_port = Some(listener::bind_silent("--health", address)?);
+    }
+    let mut file = None;
+    if let Some(path) = &options.ctl {
+        let (listener, socket_file) = listener::bind_private("--ctl", path)?;
+        (admin.ctl, file) = (Some(listener), Some(socket_file));
+    }
+    // Last: as long as it is here and we are not, it says so.
+    if let Some(path) = &options.health_file {
+        let failed = |source| StartError::HealthFile {
+            path: path.clone(),
+            source,
+        };
+        admin.health_file = Some(HealthFile::create(path).map_err(failed)?);
+    }
+    Ok((admin, file))
 }
 
 fn refuse_memcached(config: &Config) -> Result<(), StartError> {

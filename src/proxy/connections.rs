@@ -167,6 +167,8 @@ impl Proxy {
             server = %pool.servers[conn.server.index()].name,
             "server connected"
         );
+        let (pool, server) = (conn.pool, conn.server);
+        self.standing(pool, server).ready_connections.add(1);
     }
 
     /// Counts a request that was put into the FIFO, and sees that it is sent and timed.
@@ -242,6 +244,9 @@ impl Proxy {
         conn.greeting = crate::base::ByteQueue::default();
         self.wire.put(Output::Close(ConnId::Server(key)));
         self.log_failure(pool, server, failure, idle);
+        if phase == ServerPhase::Ready {
+            self.standing(pool, server).ready_connections.sub(1);
+        }
         let place = self.forget(key);
         self.fail_sent(key, failure);
         if was_connecting(phase) && *failure != Failure::Moved {
@@ -268,6 +273,7 @@ impl Proxy {
             _ => true,
         };
         if is_news {
+            self.publish_failure(pool, server, now);
             self.wire
                 .put(Output::Report(Report::ServerFailed { pool, server }));
         }
@@ -420,6 +426,7 @@ impl Proxy {
         stats.server_timedout.add(expired.len());
         self.answer_all(key, &expired, &RequestError::TimedOut.reply());
         if !expired.is_empty() {
+            self.publish_failure(pool, server, now);
             self.pools[pool.index()].servers[server.index()].suspect = true;
             self.wire
                 .put(Output::Report(Report::ServerFailed { pool, server }));

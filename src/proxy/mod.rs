@@ -27,6 +27,7 @@ mod pool;
 mod replies;
 mod requests;
 mod server;
+mod standing;
 mod timer;
 
 use std::net::SocketAddr;
@@ -291,11 +292,9 @@ impl Proxy {
             }
             Change::Eject { pool, server } => {
                 if self.pools[pool.index()].set_ejected(*server, true) {
-                    let ejected_at = self.epoch + now.since(Time::ZERO);
-                    let micros = u64::try_from(ejected_at.as_micros()).unwrap_or(u64::MAX);
                     self.server_stats(*pool, *server)
                         .server_ejected_at
-                        .set(micros);
+                        .set(self.epoch_micros(now));
                     // Every worker hears of it, one counts it.
                     let ejects = usize::from(self.is_first_worker);
                     self.stats.pools[pool.index()]

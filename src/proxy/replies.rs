@@ -113,9 +113,11 @@ impl Proxy {
         let suspect = &mut self.pools[pool.index()].servers[server.index()].suspect;
         if transient {
             *suspect = true;
+            self.publish_failure(pool, server, now);
             self.wire
                 .put(Output::Report(Report::ServerFailed { pool, server }));
         } else if std::mem::take(suspect) {
+            self.publish_answer(pool, server);
             self.wire
                 .put(Output::Report(Report::ServerAnswered { pool, server }));
         }

@@ -102,6 +102,7 @@ pub fn bind(pool: &PoolConfig, workers: usize) -> Result<Bound, ListenError> {
         backlog: pool.backlog,
         freebind: pool.freebind,
         keepalive: pool.tcpkeepalive,
+        listens: true,
     };
     match &pool.listen {
         ListenAddress::Tcp(address) => bind_tcp(address, options),
@@ -120,12 +121,26 @@ pub fn bind(pool: &PoolConfig, workers: usize) -> Result<Bound, ListenError> {
 ///
 /// As [`bind`].
 pub fn bind_one(owner: &str, address: &HostPort) -> Result<std::net::TcpListener, ListenError> {
-    // As many as may connect between two passes of an executor that does little else.
+    one(owner, address, true)
+}
+
+/// The same, bound and not listening yet.
+///
+/// # Errors
+///
+/// As [`bind`].
+pub fn bind_silent(owner: &str, address: &HostPort) -> Result<std::net::TcpListener, ListenError> {
+    one(owner, address, false)
+}
+
+fn one(
+    owner: &str,
+    address: &HostPort,
+    listens: bool,
+) -> Result<std::net::TcpListener, ListenError> {
     let options = Options {
-        workers: 1,
-        backlog: 128,
-        freebind: false,
-        keepalive: false,
+        listens,
+        ..Options::ALONE
     };
     let refused = |kind| ListenError {
         owner: owner.to_owned(),
@@ -137,15 +152,45 @@ pub fn bind_one(owner: &str, address: &HostPort) -> Result<std::net::TcpListener
     Ok(std::net::TcpListener::from(socket))
 }
 
+/// Opens a Unix socket for `owner` that only the user of this process can connect to.
+///
+/// # Errors
+///
+/// As [`bind`]; the file of a process that is gone is replaced.
+pub fn bind_private(
+    owner: &str,
+    path: &Path,
+) -> Result<(std::os::unix::net::UnixListener, SocketFile), ListenError> {
+    let refused = |kind| ListenError {
+        owner: owner.to_owned(),
+        address: path.display().to_string(),
+        kind,
+    };
+    let mut bound = bind_unix(path, Some(0o600), Options::ALONE).map_err(refused)?;
+    let socket = bound.sockets.pop().expect("one socket for one worker");
+    let file = bound.file.take().expect("a Unix socket has a file");
+    Ok((socket.into(), file))
+}
+
 #[derive(Clone, Copy)]
 struct Options {
     workers: usize,
     backlog: u32,
     freebind: bool,
     keepalive: bool,
+    listens: bool,
 }
 
 impl Options {
+    // As many as may connect between two passes of an executor that does little else.
+    const ALONE: Options = Options {
+        workers: 1,
+        backlog: 128,
+        freebind: false,
+        keepalive: false,
+        listens: true,
+    };
+
     fn backlog(self) -> i32 {
         i32::try_from(self.backlog).unwrap_or(i32::MAX)
     }
@@ -189,7 +234,9 @@ fn open_tcp(at: SocketAddr, nth: usize, options: Options) -> io::Result<Socket> 
         socket.set_reuse_port(true)?;
     }
     take_port(&socket, at)?;
-    socket.listen(options.backlog())?;
+    if options.listens {
+        socket.listen(options.backlog())?;
+    }
     if nth == 0 && options.workers > 1 {
         socket.set_reuse_port(true)?;
     }

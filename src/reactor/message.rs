@@ -23,6 +23,8 @@ pub enum ToWorker {
         /// What is not answered by then is cut.
         within: Duration,
     },
+    /// Make a pass and count it, to show that you live.
+    Pass,
     /// Close everything now.
     Stop,
 }

@@ -7,6 +7,7 @@
 use std::os::fd::AsRawFd;
 use std::os::fd::OwnedFd;
 use std::os::fd::RawFd;
+use std::time::Duration;
 
 use crate::base::Batch;
 use crate::base::PoolIdx;
@@ -58,6 +59,15 @@ impl Socket {
 
     pub(super) fn fd(&self) -> RawFd {
         self.fd.as_raw_fd()
+    }
+
+    /// Lets its close be a reset, which throws away what the peer has not received.
+    ///
+    /// After an ordinary close the kernel goes on delivering, for minutes if need be. A write whose
+    /// client was told that it failed would then be done after later ones, and undo them.
+    pub(super) fn forget_unsent(&self) {
+        // Fails for no socket that is open.
+        let _ = socket2::SockRef::from(&self.fd).set_linger(Some(Duration::ZERO));
     }
 }
 

@@ -115,6 +115,7 @@ struct Worker {
     // Dropped first, see `Ring`.
     ring: Ring,
     proxy: Proxy,
+    stats: Arc<WorkerStats>,
     idx: WorkerIdx,
     clock: Clock,
     wait: Wait,
@@ -153,7 +154,7 @@ impl Worker {
         let clock = Clock::start();
         let proxy = Proxy::new(ProxySetup {
             config: Arc::clone(&setup.config),
-            stats: setup.stats,
+            stats: Arc::clone(&setup.stats),
             worker: setup.idx,
             workers: setup.workers,
             seed: setup.seed,
@@ -173,6 +174,7 @@ impl Worker {
         Ok(Worker {
             ring: Ring::new()?,
             proxy,
+            stats: setup.stats,
             idx: setup.idx,
             clock,
             wait: Wait::default(),
@@ -210,6 +212,7 @@ impl Worker {
             let plan = self.wait.plan();
             self.ring.submit_and_wait(plan.completions, plan.at_most)?;
             now = self.clock.now();
+            self.stats.counters.passes.add(1);
             self.wait.turn(now);
             let mut completions = std::mem::take(&mut self.completions);
             self.ring.reap(&mut completions);
@@ -515,6 +518,9 @@ impl Worker {
             return;
         };
         socket.closing = true;
+        if place.is_server {
+            socket.forget_unsent();
+        }
         if socket.under_way > 0 {
             socket.under_way += 1;
             let fd = socket.fd();
@@ -628,6 +634,8 @@ impl Worker {
             match message {
                 ToWorker::Change(change) => self.proxy.apply(&change, now),
                 ToWorker::Drain { within } => self.drain(within, now),
+                // That there was a pass is the answer.
+                ToWorker::Pass => {}
                 ToWorker::Stop => self.stopped = true,
             }
         }

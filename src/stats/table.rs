@@ -1,7 +1,10 @@
-//! The table of metrics: one row makes the field, its place in the JSON, and its line in `-D`.
+//! The table of metrics: one row makes the field, its place in the JSON, its line in `-D`, and its
+//! series for Prometheus, whose help is the row's doc comment.
 //!
 //! Names, order and the texts for people are twemproxy's (`src/nc_stats.h`); what each row counts
-//! was observed on nutcracker 0.5.0, and a row says where this program differs.
+//! was observed on nutcracker 0.5.0, and a row says where this program differs. twemproxy's rows
+//! are complete: what it does not have is in the tables at the end, which `-D` and the JSON leave
+//! out, because whoever reads those expects twemproxy's names and no others.
 
 use super::Counter;
 
@@ -34,15 +37,27 @@ pub struct Metric {
     pub name: &'static str,
     /// How workers' numbers make one.
     pub kind: Kind,
-    /// twemproxy's text for people, as `-D` prints it.
+    /// twemproxy's text for people, as `-D` prints it; empty where twemproxy has no such row.
     pub text: &'static str,
+    /// What Prometheus calls it, in base units.
+    pub series: &'static str,
+    /// What it counts.
+    pub help: &'static str,
+}
+
+/// A doc comment as a text: without the blank that it begins with.
+const fn help_of(doc: &'static str) -> &'static str {
+    match doc.as_bytes() {
+        [b' ', ..] => doc.split_at(1).1,
+        _ => doc,
+    }
 }
 
 macro_rules! metrics {
     (
         $(#[$doc:meta])*
         $counters:ident, $rows:ident of $count:literal:
-        $( $(#[$row_doc:meta])+ $field:ident $kind:ident $text:literal; )+
+        $( $(#[doc = $row_doc:literal])+ $field:ident $kind:ident $series:literal $text:literal; )+
     ) => {
         $(#[$doc])*
         // Two cache lines (the hardware prefetches pairs): a worker never waits for a line because
@@ -50,7 +65,7 @@ macro_rules! metrics {
         #[derive(Debug, Default)]
         #[repr(align(128))]
         pub struct $counters {
-            $( $(#[$row_doc])+ pub $field: Counter, )+
+            $( $(#[doc = $row_doc])+ pub $field: Counter, )+
         }
 
         impl $counters {
@@ -63,7 +78,13 @@ macro_rules! metrics {
 
         #[doc = concat!("The rows of [`", stringify!($counters), "`].")]
         pub const $rows: [Metric; $count] = [
-            $( Metric { name: stringify!($field), kind: Kind::$kind, text: $text } ),+
+            $( Metric {
+                name: stringify!($field),
+                kind: Kind::$kind,
+                text: $text,
+                series: $series,
+                help: help_of(concat!($($row_doc),+)),
+            } ),+
         ];
     };
 }
@@ -73,20 +94,26 @@ metrics! {
     PoolCounters, POOL_METRICS of 6:
 
     /// Clients that closed, or said `QUIT`.
-    client_eof Counter "# eof on client connections";
+    client_eof Counter "coremux_client_eof_total"
+        "# eof on client connections";
     /// Clients that were lost to an error: reset, or closed by us after a broken frame.
     /// twemproxy also closes, and counts here, clients whose command it does not know.
-    client_err Counter "# errors on client connections";
+    client_err Counter "coremux_client_errors_total"
+        "# errors on client connections";
     /// Clients connected now.
-    client_connections Gauge "# active client connections";
+    client_connections Gauge "coremux_client_connections"
+        "# active client connections";
     /// Times a server was ejected; counted by one worker, the one whose failure made it so.
-    server_ejects Counter "# times backend server was ejected";
+    server_ejects Counter "coremux_server_ejections_total"
+        "# times backend server was ejected";
     /// Requests (each fragment) that were answered by an error of ours instead of a server's
     /// reply: no server left, connection refused or lost, timed out.
-    forward_error Counter "# times we encountered a forwarding error";
+    forward_error Counter "coremux_forward_errors_total"
+        "# times we encountered a forwarding error";
     /// Fragments made of requests with keys on several servers. twemproxy declares this row and
     /// never counts it.
-    fragments Counter "# fragments created from a multi-vector request";
+    fragments Counter "coremux_fragments_total"
+        "# fragments created from a multi-vector request";
 }
 
 metrics! {
@@ -94,32 +121,65 @@ metrics! {
     ServerCounters, SERVER_METRICS of 13:
 
     /// Connections that the server closed.
-    server_eof Counter "# eof on server connections";
+    server_eof Counter "coremux_server_eof_total"
+        "# eof on server connections";
     /// Connections that failed: refused, reset, unreachable, or a broken reply.
-    server_err Counter "# errors on server connections";
+    server_err Counter "coremux_server_errors_total"
+        "# errors on server connections";
     /// Requests that the server did not answer in time. twemproxy closes the connection with the
     /// first and fails its neighbours, and so counts one for all of them.
-    server_timedout Counter "# timeouts on server connections";
+    server_timedout Counter "coremux_server_timeouts_total"
+        "# timeouts on server connections";
     /// Connections open or being opened now.
-    server_connections Gauge "# active server connections";
+    server_connections Gauge "coremux_server_connections"
+        "# active server connections";
     /// When it was last ejected; stays after it was readmitted.
-    server_ejected_at Timestamp "timestamp when server was ejected in usec since epoch";
+    server_ejected_at Timestamp "coremux_server_ejected_timestamp_seconds"
+        "timestamp when server was ejected in usec since epoch";
     /// Requests (each fragment) given to the server's queue, whether it could be reached or not.
-    requests Counter "# requests";
+    requests Counter "coremux_server_requests_total"
+        "# requests";
     /// Their bytes, as sent. (twemproxy counts more than it sends for a split `MSET`.)
-    request_bytes Counter "total request bytes";
+    request_bytes Counter "coremux_server_request_bytes_total"
+        "total request bytes";
     /// Replies received, also those to clients that have gone.
-    responses Counter "# responses";
+    responses Counter "coremux_server_replies_total"
+        "# responses";
     /// Their bytes, as received.
-    response_bytes Counter "total response bytes";
+    response_bytes Counter "coremux_server_reply_bytes_total"
+        "total response bytes";
     /// Requests that wait to be sent.
-    in_queue Gauge "# requests in incoming queue";
+    in_queue Gauge "coremux_server_queued_requests"
+        "# requests in incoming queue";
     /// Their bytes.
-    in_queue_bytes Gauge "current request bytes in incoming queue";
+    in_queue_bytes Gauge "coremux_server_queued_bytes"
+        "current request bytes in incoming queue";
     /// Requests sent that wait for their reply.
-    out_queue Gauge "# requests in outgoing queue";
+    out_queue Gauge "coremux_server_awaited_replies"
+        "# requests in outgoing queue";
     /// Their bytes.
-    out_queue_bytes Gauge "current request bytes in outgoing queue";
+    out_queue_bytes Gauge "coremux_server_awaited_request_bytes"
+        "current request bytes in outgoing queue";
+}
+
+metrics! {
+    /// What a worker knows of how a server does; written when that changes, not per request.
+    ServerStanding, STANDING_METRICS of 3:
+
+    /// Connections on which requests flow now: connected, and past AUTH and SELECT.
+    ready_connections Gauge "coremux_server_ready_connections" "";
+    /// When the first failure since the last good reply came; 0 if the last reply was good.
+    failing_since Timestamp "coremux_server_failing_since_timestamp_seconds" "";
+    /// When it failed last, also if it has answered since; 0 for never.
+    failed_at Timestamp "coremux_server_failed_timestamp_seconds" "";
+}
+
+metrics! {
+    /// What a worker says of itself.
+    WorkerCounters, WORKER_METRICS of 1:
+
+    /// Passes of the worker's loop. A worker that is asked to pass, and does not, is stuck.
+    passes Counter "coremux_worker_passes_total" "";
 }
 
 /// The text of `-D`: every pool and server metric with what it is, as nutcracker prints it.
@@ -157,6 +217,30 @@ mod tests {
         assert_eq!(of("server_ejected_at"), Some(7));
         assert_eq!(of("out_queue_bytes"), Some(9));
         assert_eq!(values.iter().sum::<u64>(), 16);
+    }
+
+    #[test]
+    fn every_series_is_named_by_the_rules_and_once() {
+        let tables = [
+            &POOL_METRICS[..],
+            &SERVER_METRICS,
+            &STANDING_METRICS,
+            &WORKER_METRICS,
+        ];
+        let mut seen = std::collections::BTreeSet::new();
+        for row in tables.into_iter().flatten() {
+            let name = row.series;
+            assert!(seen.insert(name), "{name} twice");
+            assert!(name.starts_with("coremux_"), "{name}");
+            assert_eq!(
+                name.ends_with("_total"),
+                row.kind == Kind::Counter,
+                "{name}"
+            );
+            let timestamp = name.ends_with("_timestamp_seconds");
+            assert_eq!(timestamp, row.kind == Kind::Timestamp, "{name}");
+            assert!(!row.help.is_empty() && !row.help.contains('\n'), "{name}");
+        }
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use super::Counter;
 use super::PoolCounters;
 use super::ServerCounters;
+use super::ServerStanding;
+use super::WorkerCounters;
 
 /// The names of pools and their servers, in the configuration's order: what a set of counters is
 /// built by and printed with.
@@ -32,6 +34,8 @@ pub struct WorkerStats {
     pub total_connections: Counter,
     /// Those open now.
     pub curr_connections: Counter,
+    /// What it says of its own life.
+    pub counters: WorkerCounters,
     /// As `PoolIdx` counts them.
     pub pools: Vec<PoolStats>,
 }
@@ -43,6 +47,8 @@ pub struct PoolStats {
     pub counters: PoolCounters,
     /// As `ServerIdx` counts them.
     pub servers: Vec<ServerCounters>,
+    /// How they do, in the same order.
+    pub standings: Vec<ServerStanding>,
 }
 
 impl WorkerStats {
@@ -55,6 +61,11 @@ impl WorkerStats {
                 .servers
                 .iter()
                 .map(|_| ServerCounters::default())
+                .collect(),
+            standings: pool
+                .servers
+                .iter()
+                .map(|_| ServerStanding::default())
                 .collect(),
         });
         WorkerStats {

@@ -30,6 +30,7 @@
     reason = "all of this is tests: what fails, fails the test"
 )]
 
+mod admin;
 mod client;
 mod fake;
 mod load;
@@ -47,6 +48,10 @@ mod value;
 use std::time::Duration;
 use std::time::Instant;
 
+pub use admin::Admin;
+pub use admin::HttpReply;
+pub use admin::http;
+pub use admin::read_reply;
 pub use client::Client;
 pub use client::encode;
 pub use fake::FakeConn;

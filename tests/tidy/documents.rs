@@ -4,6 +4,7 @@ use std::env;
 use std::fs;
 
 use coremux::config::KEYS;
+use coremux::control::ctl::COMMANDS;
 use coremux::process::cli;
 
 use super::commands;
@@ -76,7 +77,7 @@ fn row(cells: &[&str]) -> String {
 
 // One test: they would write the same file at the same time.
 #[test]
-fn the_readme_has_every_key_and_every_flag() {
+fn the_readme_has_every_key_every_flag_and_every_command_of_ctl() {
     let mut keys = row(&["key", "takes", "default", "meaning"]) + "|---|---|---|---|\n";
     for key in KEYS {
         let default = match key.default {
@@ -94,6 +95,11 @@ fn the_readme_has_every_key_and_every_flag() {
         keys += &row(&[&name, key.takes, &default, &format!("{}{not_yet}", key.doc)]);
     }
     check_part("README.md", "keys", &keys);
+    let mut commands = row(&["command", "meaning"]) + "|---|---|\n";
+    for command in COMMANDS {
+        commands += &row(&[&format!("`{}`", command.synopsis()), command.doc]);
+    }
+    check_part("README.md", "ctl", &commands);
     // Lines break where the terminal ends.
     let usage = cli::usage();
     if !same_words(&parts("README.md", "flags")[1], &usage) {

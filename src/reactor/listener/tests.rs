@@ -15,6 +15,7 @@ const ONE: Options = Options {
     backlog: 512,
     freebind: false,
     keepalive: false,
+    listens: true,
 };
 
 fn tcp(address: impl Into<SocketAddr>, workers: usize) -> Result<Bound, ListenErrorKind> {

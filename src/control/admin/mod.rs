@@ -1,0 +1,101 @@
+//! The admin side: HTTP for people, monitors and load balancers, and the socket of `coremux ctl`.
+//!
+//! Owns: three doors (the admin address, the health port, the control socket), how many may be
+//! inside and for how long. Never: a worker; what is shown was published by them and sampled before
+//! anybody asked, and what is asked for is an event of the control plane's loop.
+
+mod api;
+mod connections;
+mod io;
+mod metrics;
+mod page;
+mod text;
+
+use std::rc::Rc;
+use std::rc::Weak;
+use std::time::Duration;
+
+use glommio::net::TcpListener;
+use glommio::net::TcpStream;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use tracing::warn;
+
+pub(super) use api::Api;
+pub(super) use api::Door;
+pub(super) use text::of_status;
+
+use connections::Connections;
+use io::Io;
+
+/// What is asked for and by whom fits in far less; hyper takes no smaller number.
+const HEAD_BYTES_MAX: usize = 8 << 10;
+
+/// Browsers send two dozen.
+const HEADERS_MAX: usize = 64;
+
+/// One request a connection, from the accept to the last byte of the answer. An answer leaves in
+/// milliseconds; what takes longer is a peer that does not send, or does not read.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A command may have to wait for the world: a name, a server's answer.
+const COMMAND_PATIENCE: Duration = Duration::from_secs(60);
+
+/// More than monitors and people have, and a bound on what strangers can make us hold: some ten
+/// KiB each. When all places are taken the longest inside must go, so that those who only sit
+/// there keep nobody out.
+const CONNECTIONS_MAX: usize = 64;
+
+/// Accepting rests so long after it failed, mostly for want of a descriptor.
+const ACCEPT_REST: Duration = Duration::from_millis(100);
+
+/// Answers whoever connects, for ever, or as long as `open` is there.
+pub(super) async fn serve(listener: TcpListener, api: Rc<Api>, open: Option<Weak<()>>) {
+    let connections = Connections::new(CONNECTIONS_MAX);
+    let mut accepts = true;
+    loop {
+        let accepted = listener.accept().await;
+        if open.as_ref().is_some_and(|open| open.strong_count() == 0) {
+            return connections.leave();
+        }
+        match accepted {
+            Ok(stream) => {
+                accepts = true;
+                connections.admit(converse(stream, Rc::clone(&api)));
+            }
+            Err(error) => {
+                if accepts {
+                    warn!(door = api.door().name(), %error, "admin side cannot accept");
+                }
+                accepts = false;
+                glommio::timer::sleep(ACCEPT_REST).await;
+            }
+        }
+    }
+}
+
+// One request, so that a connection is over when its answer is: keepalived and `coremux --check`
+// want no more, and a Prometheus that connects every quarter of a minute does not notice.
+async fn converse(stream: TcpStream, api: Rc<Api>) {
+    let patience = match api.door() {
+        Door::Ctl => COMMAND_PATIENCE,
+        Door::Admin | Door::Health => PATIENCE,
+    };
+    let service = service_fn(move |request| {
+        let api = Rc::clone(&api);
+        async move { api.answer(request).await }
+    });
+    let conversation = http1::Builder::new()
+        .keep_alive(false)
+        .half_close(true)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .max_headers(HEADERS_MAX)
+        .header_read_timeout(None)
+        .serve_connection(Io::new(stream), service);
+    // What is wrong with a request has been answered; a peer that has gone needs no line.
+    let conversation = async { conversation.await.unwrap_or(()) };
+    futures_lite::future::or(conversation, async {
+        glommio::timer::sleep(patience).await;
+    })
+    .await;
+}

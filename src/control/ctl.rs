@@ -1,0 +1,234 @@
+//! The commands of `coremux ctl`: one table of rows, from which help, dispatch and documents come.
+//!
+//! Owns: each command's name, arguments, meaning and act. Never: a socket; `admin` brings what is
+//! asked for as an event, so a command is done between two other events, and nothing happens
+//! beside it.
+//!
+//! To add one is to add a row. An act that cannot answer at once keeps its [`Reply`] until it can.
+
+use std::ops::RangeInclusive;
+
+use glommio::channels::local_channel;
+use glommio::channels::local_channel::LocalReceiver;
+use glommio::channels::local_channel::LocalSender;
+use tracing::info;
+
+use super::admin;
+use super::conduct::Control;
+use super::health::Bar;
+
+/// A command.
+#[derive(Debug)]
+pub struct Command {
+    /// As typed.
+    pub name: &'static str,
+    /// Its arguments in words; empty if it has none.
+    pub arguments: &'static str,
+    /// What it does.
+    pub doc: &'static str,
+    counts: RangeInclusive<usize>,
+    act: fn(&mut Control, &[String], Reply),
+}
+
+/// Every command, in the order in which help shows them.
+pub const COMMANDS: &[Command] = &[
+    Command {
+        name: "status",
+        arguments: "",
+        doc: "how the process, its workers, pools and servers do",
+        counts: 0..=0,
+        act: |control, _, reply| {
+            let health = control.health.borrow();
+            let report = health.report(control.clock.now());
+            let uptime = control.clock.uptime();
+            reply.done(admin::of_status(&report, &health.ready_report(), uptime));
+        },
+    },
+    Command {
+        name: "stats",
+        arguments: "",
+        doc: "twemproxy's statistics, one line of JSON",
+        counts: 0..=0,
+        act: |control, _, reply| reply.done(control.stats.line()),
+    },
+    Command {
+        name: "health",
+        arguments: "",
+        doc: "whether every worker turns and nobody drains; exit code 1 if not",
+        counts: 0..=0,
+        act: |control, _, reply| {
+            let health = control.health.borrow();
+            let report = health.report(control.clock.now());
+            reply.judged(health.is_healthy(), json(&report));
+        },
+    },
+    Command {
+        name: "ready",
+        arguments: "",
+        doc: "whether it is healthy and every pool can serve; exit code 1 if not",
+        counts: 0..=0,
+        act: |control, _, reply| {
+            let health = control.health.borrow();
+            reply.judged(health.is_ready(), json(&health.ready_report()));
+        },
+    },
+    Command {
+        name: "drain",
+        arguments: "",
+        doc: "be unhealthy, so that clients are sent elsewhere, and serve on",
+        counts: 0..=0,
+        act: |control, _, reply| {
+            if control.health.borrow().is_barred(Bar::Draining) {
+                return reply.done("draining already\n".to_owned());
+            }
+            info!("told to drain: unhealthy from now on, serving on");
+            control.bar(Bar::Draining);
+            reply.done("draining: unhealthy, and serving on\n".to_owned());
+        },
+    },
+    Command {
+        name: "undrain",
+        arguments: "",
+        doc: "take drain back",
+        counts: 0..=0,
+        act: |control, _, reply| {
+            if !control.health.borrow().is_barred(Bar::Draining) {
+                return reply.done("it does not drain\n".to_owned());
+            }
+            info!("told to drain no longer");
+            control.health.borrow_mut().lift(Bar::Draining);
+            reply.done("drains no longer\n".to_owned());
+        },
+    },
+    Command {
+        name: "loglevel",
+        arguments: "N | + | -",
+        doc: "set the log level (0 to 11), or raise or lower it by one",
+        counts: 1..=1,
+        act: |control, arguments, reply| {
+            let level = match arguments[0].as_str() {
+                "+" => control.log.change_level(1),
+                "-" => control.log.change_level(-1),
+                level => match level.parse() {
+                    Ok(level) => control.log.set_level(level),
+                    Err(_) => {
+                        return reply.refused(format!("`{level}` is no level: 0 to 11, + or -\n"));
+                    }
+                },
+            };
+            reply.done(format!("log level {level}\n"));
+        },
+    },
+    Command {
+        name: "reopen",
+        arguments: "",
+        doc: "open the log file again, after it was moved away",
+        counts: 0..=0,
+        act: |control, _, reply| {
+            control.log.reopen();
+            reply.done(String::new());
+        },
+    },
+];
+
+/// The row of `name`.
+pub(super) fn find(name: &str) -> Option<&'static Command> {
+    COMMANDS.iter().find(|command| command.name == name)
+}
+
+impl Command {
+    /// `drain`, `loglevel N | + | -`.
+    #[must_use]
+    pub fn synopsis(&self) -> String {
+        match self.arguments {
+            "" => self.name.to_owned(),
+            arguments => format!("{} {arguments}", self.name),
+        }
+    }
+
+    /// Whether it takes so many arguments.
+    #[must_use]
+    pub fn takes(&self, arguments: usize) -> bool {
+        self.counts.contains(&arguments)
+    }
+}
+
+/// What came of a command: its text, or why it was refused.
+type Outcome = Result<String, String>;
+
+/// A command that somebody waits for.
+pub(super) struct Asked {
+    command: &'static Command,
+    arguments: Vec<String>,
+    reply: Reply,
+}
+
+impl Asked {
+    /// The command, for the loop, and where its outcome will come.
+    pub(super) fn new(
+        command: &'static Command,
+        arguments: Vec<String>,
+    ) -> (Asked, LocalReceiver<Outcome>) {
+        let (sender, outcome) = local_channel::new_bounded(1);
+        let asked = Asked {
+            command,
+            arguments,
+            reply: Reply(sender),
+        };
+        (asked, outcome)
+    }
+
+    /// Does it.
+    pub(super) fn act(self, control: &mut Control) {
+        if !self.command.takes(self.arguments.len()) {
+            let usage = format!("usage: {}\n", self.command.synopsis());
+            return self.reply.refused(usage);
+        }
+        (self.command.act)(control, &self.arguments, self.reply);
+    }
+}
+
+/// Answers whoever asked, once. Without an answer he is told that there is none.
+pub(super) struct Reply(LocalSender<Outcome>);
+
+impl Reply {
+    /// It is done; `text` is for people, whole lines.
+    pub(super) fn done(self, text: String) {
+        self.give(Ok(text));
+    }
+
+    /// It is not done, and why.
+    pub(super) fn refused(self, text: String) {
+        self.give(Err(text));
+    }
+
+    fn judged(self, good: bool, text: String) {
+        self.give(if good { Ok(text) } else { Err(text) });
+    }
+
+    fn give(self, outcome: Outcome) {
+        // Fails when nobody waits any more.
+        let _ = self.0.try_send(outcome);
+    }
+}
+
+fn json(report: &impl serde::Serialize) -> String {
+    // Text keys and plain values: there is nothing that could fail.
+    serde_json::to_string_pretty(report).unwrap_or_default() + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::COMMANDS;
+
+    #[test]
+    fn every_command_is_one_word_that_is_there_once_and_says_what_it_takes() {
+        for (nth, command) in COMMANDS.iter().enumerate() {
+            let plain = |c: char| c.is_ascii_lowercase() || c == '-';
+            assert!(command.name.chars().all(plain), "{}", command.name);
+            assert!(COMMANDS[..nth].iter().all(|c| c.name != command.name));
+            assert!(!command.doc.is_empty());
+            assert_eq!(command.takes(0), command.arguments.is_empty());
+        }
+    }
+}

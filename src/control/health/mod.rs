@@ -1,0 +1,232 @@
+//! Whether this process should be given clients (health), and whether its pools can serve them
+//! (readiness).
+//!
+//! Owns: the reasons against, the workers' pulses, the servers' standings, and rise and fall of all
+//! of it. Never: a socket, a clock, a file: it is sampled, and says what it believes.
+//!
+//! Health is about this process alone. That a server is down does not make it unhealthy: moving a
+//! virtual IP to another host heals no server.
+
+mod file;
+mod port;
+mod pulse;
+mod report;
+mod standing;
+mod steady;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::PoolIdx;
+use crate::base::ServerIdx;
+use crate::base::WorkerIdx;
+use crate::control::clock::Micros;
+use crate::stats::Shape;
+use crate::stats::WorkerStats;
+
+pub use file::HealthFile;
+pub(super) use port::HealthPort;
+pub(super) use report::HealthReport;
+pub(super) use report::PoolReport;
+pub(super) use report::ReadyReport;
+pub(super) use standing::PoolView;
+
+use pulse::Pulse;
+use pulse::Pulses;
+use steady::Steady;
+
+/// How often it is sampled: five times in the second within which a stuck worker must be found.
+pub(super) const PERIOD: Duration = Duration::from_millis(200);
+
+/// After a reason against has gone, so many good samples in a row make it healthy again.
+const RISE: u32 = 3;
+
+/// A reason against giving clients to this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Bar {
+    /// Not all workers serve yet.
+    Starting,
+    /// Somebody told it to let clients go elsewhere, and may take that back.
+    Draining,
+    /// It is about to end.
+    Ending,
+    /// A pool that requires a majority of its Sentinels does not hear one, or does not know yet what
+    /// they agree on: the other host's proxy may know better.
+    Fenced,
+    /// A worker does not turn.
+    WorkerStuck,
+}
+
+impl Bar {
+    /// In JSON, in the log, and for people.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Bar::Starting => "starting",
+            Bar::Draining => "draining",
+            Bar::Ending => "ending",
+            Bar::Fenced => "fenced",
+            Bar::WorkerStuck => "worker stuck",
+        }
+    }
+}
+
+/// What is believed of the process and its pools.
+#[derive(Debug)]
+pub(super) struct Health {
+    bars: BTreeSet<Bar>,
+    fenced: BTreeSet<PoolIdx>,
+    well: Steady,
+    since: Micros,
+    sampled_at: Micros,
+    workers: Vec<Arc<WorkerStats>>,
+    pulses: Vec<Pulse>,
+    pools: Vec<PoolView>,
+}
+
+impl Health {
+    /// Of a process that is starting; `required` says how many servers each pool needs.
+    pub(super) fn new(
+        shape: &Shape,
+        required: &[usize],
+        workers: &[Arc<WorkerStats>],
+        now: Micros,
+    ) -> Health {
+        let pools = shape.pools.iter().zip(required);
+        Health {
+            bars: BTreeSet::from([Bar::Starting]),
+            fenced: BTreeSet::new(),
+            // Down at once: whoever sets a bar knows why.
+            well: Steady::new(false, RISE, 1),
+            since: now,
+            sampled_at: now,
+            workers: workers.to_vec(),
+            pulses: workers.iter().map(|_| Pulse::new(now)).collect(),
+            pools: pools
+                .map(|(pool, required)| PoolView::new(pool, *required, workers.len(), now))
+                .collect(),
+        }
+    }
+
+    /// Every worker serves, for the first time: there is nothing that could flap yet.
+    pub(super) fn started(&mut self, now: Micros) {
+        self.bars.remove(&Bar::Starting);
+        if self.bars.is_empty() && !self.well.is_good() {
+            self.well.set(true);
+            self.since = now;
+        }
+    }
+
+    /// A reason against, from now on.
+    pub(super) fn bar(&mut self, bar: Bar, now: Micros) {
+        self.bars.insert(bar);
+        self.look(now);
+    }
+
+    /// The reason is gone.
+    pub(super) fn lift(&mut self, bar: Bar) {
+        self.bars.remove(&bar);
+    }
+
+    /// Whether that is a reason now.
+    pub(super) fn is_barred(&self, bar: Bar) -> bool {
+        self.bars.contains(&bar)
+    }
+
+    /// The reasons against.
+    pub(super) fn bars(&self) -> impl Iterator<Item = &'static str> {
+        self.bars.iter().map(|bar| bar.name())
+    }
+
+    pub(super) fn is_healthy(&self) -> bool {
+        self.well.is_good()
+    }
+
+    /// The pools, as `PoolIdx` counts them.
+    pub(super) fn pools(&self) -> &[PoolView] {
+        &self.pools
+    }
+
+    /// Looks at what the workers have published: who must be asked for a pass, and the pools whose
+    /// readiness changed.
+    pub(super) fn sample(&mut self, now: Micros) -> (Vec<WorkerIdx>, Vec<PoolIdx>) {
+        let pulses = self.sample_pulses(now);
+        match pulses.stuck {
+            true => self.bars.insert(Bar::WorkerStuck),
+            false => self.bars.remove(&Bar::WorkerStuck),
+        };
+        self.look(now);
+        let mut turned = Vec::new();
+        let pools = (0u16..).zip(&mut self.pools).enumerate();
+        for (nth, (idx, pool)) in pools {
+            if pool.sample(nth, &self.workers, self.sampled_at, now) {
+                turned.push(PoolIdx(idx));
+            }
+        }
+        self.sampled_at = now;
+        (pulses.ask, turned)
+    }
+
+    fn sample_pulses(&mut self, now: Micros) -> Pulses {
+        let mut found = Pulses::default();
+        // Before all serve they have no pulse, and when it ends none any more.
+        if self.bars.contains(&Bar::Starting) || self.bars.contains(&Bar::Ending) {
+            return found;
+        }
+        let all = (0u16..).zip(self.pulses.iter_mut().zip(&self.workers));
+        for (idx, (pulse, stats)) in all {
+            if pulse.sample(stats, now) {
+                found.ask.push(WorkerIdx(idx));
+            }
+            found.stuck |= pulse.is_stuck();
+        }
+        found
+    }
+
+    fn look(&mut self, now: Micros) {
+        if self.well.see(self.bars.is_empty()) {
+            self.since = now;
+        }
+    }
+
+    /// How long ago each worker's last pass was seen.
+    pub(super) fn heartbeat_ages(&self, now: Micros) -> impl Iterator<Item = Micros> {
+        self.pulses.iter().map(move |pulse| pulse.age(now))
+    }
+
+    /// A pool's writes are refused for want of Sentinels, or no longer.
+    pub(super) fn set_fenced(&mut self, pool: PoolIdx, fenced: bool, now: Micros) {
+        match fenced {
+            true => self.fenced.insert(pool),
+            false => self.fenced.remove(&pool),
+        };
+        match self.fenced.is_empty() {
+            true => self.lift(Bar::Fenced),
+            false => self.bar(Bar::Fenced, now),
+        }
+    }
+
+    /// A server was ejected, or readmitted.
+    pub(super) fn set_ejected(&mut self, pool: PoolIdx, server: ServerIdx, ejected: bool) {
+        self.pools[pool.index()].servers[server.index()].ejected = ejected;
+    }
+
+    /// A server's name has no address, or has one again.
+    pub(super) fn set_unknown(&mut self, pool: PoolIdx, server: ServerIdx, unknown: bool) {
+        self.pools[pool.index()].servers[server.index()].unknown = unknown;
+    }
+
+    /// What a load balancer should give us, 0 to 100: nothing unless all is well, else the share of
+    /// servers that are to be counted on.
+    pub(super) fn weight(&self) -> usize {
+        if !self.is_healthy() || self.pools.iter().any(|pool| !pool.is_ready()) {
+            return 0;
+        }
+        let all: usize = self.pools.iter().map(|pool| pool.servers.len()).sum();
+        let usable: usize = self.pools.iter().map(PoolView::usable).sum();
+        (100 * usable / all.max(1)).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,134 @@
+//! What is believed, in the words of the JSON bodies.
+
+use serde::Serialize;
+
+use crate::base::PoolIdx;
+use crate::control::clock::Micros;
+use crate::control::clock::rfc3339;
+use crate::control::health::Health;
+use crate::control::health::standing::PoolView;
+use crate::control::health::standing::ServerView;
+
+/// The body of `/health`.
+#[derive(Debug, Serialize)]
+pub(in crate::control) struct HealthReport {
+    /// `healthy` or `unhealthy`.
+    pub(in crate::control) state: &'static str,
+    /// Why not; empty also while it rises again.
+    pub(in crate::control) reasons: Vec<&'static str>,
+    /// Since when it is so.
+    pub(in crate::control) since: String,
+    pub(in crate::control) workers: Vec<WorkerReport>,
+}
+
+#[derive(Debug, Serialize)]
+pub(in crate::control) struct WorkerReport {
+    pub(in crate::control) worker: usize,
+    /// How long ago its last pass was seen.
+    pub(in crate::control) heartbeat_age_ms: u64,
+    pub(in crate::control) stuck: bool,
+}
+
+/// The body of `/ready`.
+#[derive(Debug, Serialize)]
+pub(in crate::control) struct ReadyReport {
+    /// `ready` or `unready`.
+    pub(in crate::control) state: &'static str,
+    /// Of the process: without health nothing is ready.
+    pub(in crate::control) health: &'static str,
+    pub(in crate::control) pools: Vec<PoolReport>,
+}
+
+/// A pool in it, and the body of `/ready/<pool>`.
+#[derive(Debug, Serialize)]
+pub(in crate::control) struct PoolReport {
+    pub(in crate::control) pool: String,
+    /// `ready` or `unready`.
+    pub(in crate::control) state: &'static str,
+    pub(in crate::control) since: String,
+    /// How many servers it needs.
+    pub(in crate::control) required: usize,
+    /// How many it has.
+    pub(in crate::control) usable: usize,
+    pub(in crate::control) servers: Vec<ServerReport>,
+}
+
+#[derive(Debug, Serialize)]
+pub(in crate::control) struct ServerReport {
+    pub(in crate::control) server: String,
+    /// `connected`, `idle`, `unknown`, `failing`, `ejected`.
+    pub(in crate::control) state: &'static str,
+    /// Whether it is counted: follows the state after some samples.
+    pub(in crate::control) usable: bool,
+    /// Of all workers, those on which requests flow.
+    pub(in crate::control) connections: u64,
+    pub(in crate::control) failing_since: Option<String>,
+}
+
+impl Health {
+    pub(in crate::control) fn report(&self, now: Micros) -> HealthReport {
+        let workers = self.pulses.iter().enumerate();
+        HealthReport {
+            state: if self.is_healthy() {
+                "healthy"
+            } else {
+                "unhealthy"
+            },
+            reasons: self.bars().collect(),
+            since: rfc3339(self.since),
+            workers: workers
+                .map(|(worker, pulse)| WorkerReport {
+                    worker,
+                    heartbeat_age_ms: pulse.age(now) / 1000,
+                    stuck: pulse.is_stuck(),
+                })
+                .collect(),
+        }
+    }
+
+    /// Whether the process is healthy and every pool has the servers that it needs.
+    pub(in crate::control) fn is_ready(&self) -> bool {
+        self.is_healthy() && self.pools().iter().all(PoolView::is_ready)
+    }
+
+    pub(in crate::control) fn ready_report(&self) -> ReadyReport {
+        ReadyReport {
+            state: ready(self.is_ready()),
+            health: if self.is_healthy() {
+                "healthy"
+            } else {
+                "unhealthy"
+            },
+            pools: self.pools().iter().map(of_pool).collect(),
+        }
+    }
+
+    pub(in crate::control) fn pool_report(&self, pool: PoolIdx) -> PoolReport {
+        of_pool(&self.pools()[pool.index()])
+    }
+}
+
+fn ready(ready: bool) -> &'static str {
+    if ready { "ready" } else { "unready" }
+}
+
+fn of_pool(pool: &PoolView) -> PoolReport {
+    PoolReport {
+        pool: pool.name.to_string(),
+        state: ready(pool.is_ready()),
+        since: rfc3339(pool.since),
+        required: pool.required,
+        usable: pool.usable(),
+        servers: pool.servers.iter().map(of_server).collect(),
+    }
+}
+
+fn of_server(server: &ServerView) -> ServerReport {
+    ServerReport {
+        server: server.name.to_string(),
+        state: server.state.name(),
+        usable: server.is_usable(),
+        connections: server.connections,
+        failing_since: server.failing_since.map(rfc3339),
+    }
+}
