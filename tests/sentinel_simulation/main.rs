@@ -67,9 +67,9 @@ fn each_seed(count: u64, run: fn(u64) -> World) -> BTreeMap<&'static str, u64> {
 
 #[test]
 fn whatever_happens_only_masters_are_announced_and_all_are_found_in_the_end() {
-    let sums = each_seed(320, |seed| {
+    let sums = each_seed(300, |seed| {
         let mut world = World::new(seed, false);
-        world.suffer(30);
+        world.suffer(20);
         world.heal();
         world.expect_all_found();
         world
@@ -85,9 +85,9 @@ fn whatever_happens_only_masters_are_announced_and_all_are_found_in_the_end() {
 
 #[test]
 fn where_a_quorum_is_required_writes_are_fenced_without_one_and_allowed_with_one() {
-    let sums = each_seed(60, |seed| {
+    let sums = each_seed(40, |seed| {
         let mut world = World::new(seed, true);
-        world.suffer(20);
+        world.suffer(15);
         world.heal();
         world.expect_all_found();
         world.expect_writes_allowed();
@@ -101,7 +101,7 @@ fn where_a_quorum_is_required_writes_are_fenced_without_one_and_allowed_with_one
 
 #[test]
 fn without_faults_a_failover_is_followed_at_once() {
-    each_seed(40, |seed| {
+    each_seed(20, |seed| {
         let mut world = World::new(seed, false);
         world.run_for_ms(3000);
         world.expect_all_found();

@@ -114,7 +114,7 @@ impl World {
                 (instance.up, instance.reachable) = (true, true);
             }
         }
-        self.run_for_ms(20_000);
+        self.run_for_ms(15_000);
     }
 
     /// What a hint of a worker does.
