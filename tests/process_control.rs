@@ -97,6 +97,8 @@ fn worker(
                     },
                     ToWorker::Drain { .. } => "drain".to_owned(),
                     ToWorker::Pass => "pass".to_owned(),
+                    ToWorker::LetGo { .. } => "let go".to_owned(),
+                    ToWorker::Keep => "keep".to_owned(),
                     ToWorker::Stop => "stop".to_owned(),
                 });
                 match message {
@@ -110,7 +112,7 @@ fn worker(
                         });
                         return;
                     }
-                    ToWorker::Drain { .. } | ToWorker::Change(_) | ToWorker::Pass => {}
+                    _ => {}
                 }
             }
         }

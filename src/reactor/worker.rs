@@ -634,6 +634,8 @@ impl Worker {
             match message {
                 ToWorker::Change(change) => self.proxy.apply(&change, now),
                 ToWorker::Drain { within } => self.drain(within, now),
+                ToWorker::LetGo { within } => self.proxy.let_go(within, now),
+                ToWorker::Keep => self.proxy.keep(),
                 // That there was a pass is the answer.
                 ToWorker::Pass => {}
                 ToWorker::Stop => self.stopped = true,
