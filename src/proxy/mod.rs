@@ -25,6 +25,7 @@ mod local;
 mod moved;
 mod output;
 mod pool;
+mod relief;
 mod replies;
 mod requests;
 mod server;
@@ -57,6 +58,8 @@ pub use output::ConnId;
 pub use output::Output;
 pub use output::Report;
 pub use output::SocketAddress;
+pub use relief::Holdings;
+pub use relief::Pressure;
 
 use client::Client;
 use client::Clients;
@@ -66,6 +69,7 @@ use identity::Identity;
 use let_go::Parting;
 use output::Wire;
 use pool::Pool;
+use relief::Said;
 use server::ServerConn;
 use timer::Timers;
 
@@ -109,6 +113,7 @@ pub struct Proxy {
     client_id_step: u64,
     draining: bool,
     parting: Parting,
+    said: Said,
     // Scratch space of one request, kept to be used again.
     args: Vec<Arg>,
     split: Split,
@@ -133,6 +138,7 @@ impl Proxy {
             client_id_step: u64::from(setup.workers.max(1)),
             draining: false,
             parting: Parting::default(),
+            said: Said::default(),
             args: Vec::new(),
             split: Split::default(),
         }

@@ -30,6 +30,8 @@ pub enum ToWorker {
     },
     /// Let no more clients go.
     Keep,
+    /// Much of the memory that the process may have is in use: look what is to be given up.
+    ShortOfMemory,
     /// Make a pass and count it, to show that you live.
     Pass,
     /// Close everything now.
@@ -50,6 +52,8 @@ pub enum FromWorker {
     },
     /// A fact that the other workers must hear, such as a server's failure.
     Report(Report),
+    /// Much of the memory that the process may have is in use: the other workers must hear of it.
+    ShortOfMemory,
     /// All clients of the worker are served and closed; nothing is left to do.
     Drained(WorkerIdx),
     /// The worker's thread is about to end.
