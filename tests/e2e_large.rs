@@ -9,6 +9,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use support::Client;
+use support::FakeServer;
 use support::Load;
 use support::Pool;
 use support::Proxy;
@@ -201,4 +202,53 @@ fn large_values_of_many_clients_come_whole_whoever_is_slow() {
             assert_eq!(client.read(), Reply::bulk(n.to_string()));
         }
     }
+}
+
+#[test]
+fn a_large_reply_delays_no_other_client_of_the_same_server() {
+    const LARGE: usize = 8 << 20;
+    let (others_served, wait) = std::sync::mpsc::channel::<()>();
+    let wait = std::sync::Mutex::new(wait);
+    let fake = FakeServer::start(move |mut conn| {
+        while let Some(request) = conn.request() {
+            if request[1] != b"large" {
+                conn.send(format!("${}\r\n", request[1].len()).as_bytes());
+                conn.send(&request[1]);
+                conn.send(b"\r\n");
+                continue;
+            }
+            // A part of it comes, and the rest only when others were served.
+            conn.send(format!("${LARGE}\r\n").as_bytes());
+            conn.send(&vec![b'l'; LARGE / 4]);
+            wait.lock().unwrap().recv().unwrap();
+            conn.send(&vec![b'l'; LARGE - LARGE / 4]);
+            conn.send(b"\r\n");
+        }
+    });
+    let pool = Pool::new("alpha").server(fake.address());
+    let proxy = Proxy::coremux_with(&["--cores", "1"], &[pool]);
+    let (mut large, mut other) = (proxy.client("alpha"), proxy.client("alpha"));
+    large.send(["GET", "large"]);
+    // Behind it on the same connection, and before anything of it has come: it has to wait.
+    eventually("a part of the reply has come", || {
+        (proxy.numbers().server("alpha", "s1", "out_queue") == 1).then_some(())
+    });
+    eventually("others go another way", || {
+        // Whoever was too early waits; another one is not.
+        other = proxy.client("alpha");
+        other.set_read_timeout(Duration::from_millis(200));
+        other.send(["GET", "small"]);
+        (other.try_read().ok()? == Reply::bulk("small")).then_some(())
+    });
+    for n in 0..100 {
+        let own = format!("own {n}");
+        assert_eq!(other.call(["GET", &own]), Reply::bulk(&own));
+    }
+    assert_eq!(fake.asked(), 2, "one way around is enough");
+    others_served.send(()).unwrap();
+    assert!(large.read() == Reply::Bulk(vec![b'l'; LARGE]));
+    // The way around is left again.
+    assert_eq!(other.call(["GET", "back"]), Reply::bulk("back"));
+    assert_eq!(large.call(["GET", "large one"]), Reply::bulk("large one"));
+    assert_eq!(fake.asked(), 2);
 }

@@ -31,17 +31,15 @@ impl Proxy {
     pub(super) fn preconnect(&mut self, pool: PoolIdx, now: Time) {
         let servers = self.pools[pool.index()].servers.len();
         for (server, _) in (0u16..).zip(0..servers) {
-            for place in 0..self.pools[pool.index()].servers[usize::from(server)]
-                .conns
-                .len()
-            {
+            let own = self.pools[pool.index()].servers[usize::from(server)].way_around();
+            for place in 0..own {
                 self.open(pool, ServerIdx(server), place, now);
             }
         }
     }
 
-    /// The client's own connection to a server, opened if need be. Always the same one, so that a
-    /// client's requests never overtake each other.
+    /// The client's connection to a server, opened if need be. The same one as long as any of its
+    /// requests is under way, so that they never overtake each other.
     #[inline]
     pub(super) fn server_conn(
         &mut self,
@@ -50,12 +48,12 @@ impl Proxy {
         client: Key,
         now: Time,
     ) -> Key {
-        let conns = &self.pools[pool.index()].servers[server.index()].conns;
-        let place = match conns.len() {
-            1 => 0,
-            several => client.index as usize % several,
+        let known = &self.pools[pool.index()].servers[server.index()];
+        let place = match self.clients.slab[client].detour {
+            true => known.way_around(),
+            false => known.own_place(client),
         };
-        match conns[place] {
+        match known.conns[place] {
             Key::NONE => self.open(pool, server, place, now),
             key => key,
         }

@@ -123,6 +123,7 @@ impl Proxy {
         let pool = self.clients.slab[key].pool;
         let spare = &mut Default::default();
         std::mem::swap(spare, &mut self.wire.spare);
+        self.choose_way(key, pool, split.fragments.iter().map(|f| f.server));
         for fragment in &mut split.fragments {
             fragment.conn = self.server_conn(pool, fragment.server, key, now);
             let queue = &mut self.servers[fragment.conn].queue;

@@ -16,6 +16,7 @@ mod change;
 mod client;
 mod connections;
 mod deadlines;
+mod detour;
 mod failure;
 mod fate;
 mod fragment;

@@ -20,7 +20,8 @@ use crate::route::RouterSpec;
 pub(super) struct Server {
     pub(super) name: Arc<str>,
     weight: NonZeroU32,
-    /// By `server_connections`; `Key::NONE` where there is no connection.
+    /// By `server_connections`, and one more that is the way around one of them; `Key::NONE` where
+    /// there is no connection.
     pub(super) conns: Vec<Key>,
     /// Best first; empty while its name is not known.
     pub(super) addresses: Vec<SocketAddress>,
@@ -31,6 +32,23 @@ pub(super) struct Server {
     pub(super) ejected: bool,
     /// It has failed somewhere since its last good reply.
     pub(super) suspect: bool,
+}
+
+impl Server {
+    /// Which of its connections is a client's own.
+    #[inline]
+    pub(super) fn own_place(&self, client: Key) -> usize {
+        match self.way_around() {
+            1 => 0,
+            several => client.index as usize % several,
+        }
+    }
+
+    /// The one that nobody owns.
+    #[inline]
+    pub(super) fn way_around(&self) -> usize {
+        self.conns.len() - 1
+    }
 }
 
 /// One pool.
@@ -78,7 +96,7 @@ impl Pool {
             .map(|server| Server {
                 name: Arc::clone(&server.name),
                 weight: server.weight,
-                conns: vec![Key::NONE; config.server_connections.get() as usize],
+                conns: vec![Key::NONE; config.server_connections.get() as usize + 1],
                 addresses: known_addresses(&server.address),
                 has_name: matches!(server.address, ServerAddress::Tcp(HostPort::Name { .. })),
                 moved: false,

@@ -395,6 +395,7 @@ impl Proxy {
             self.reply(key, &RequestError::Fenced.reply());
             return;
         }
+        self.choose_way(key, pool, [server]);
         let conn = self.server_conn(pool, server, key, now);
         let server_conn = &mut self.servers[conn];
         let client = &mut self.clients.slab[key];

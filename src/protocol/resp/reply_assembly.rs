@@ -106,6 +106,15 @@ impl ReplyAssembly {
         self.bytes
     }
 
+    /// How many bytes are still to come of the value that it is in.
+    #[must_use]
+    pub fn left_bytes(&self) -> usize {
+        match self.state {
+            State::Bytes { left } => left,
+            _ => 0,
+        }
+    }
+
     /// How many bytes it holds.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
