@@ -221,20 +221,29 @@ fn a_sentinel_that_is_not_there_at_the_start_is_found_when_it_comes() {
 #[test]
 fn one_sentinel_in_the_file_is_enough_to_find_the_others() {
     let group = Group::start(1, 1, "");
+    // By a name and as twemproxy's forks write it; the others know it by its address.
+    let named = format!("localhost:{}", group.sentinels[0].address().port());
     let pool = Pool::new("alpha")
-        .with(
-            "sentinels",
-            format!("{}:1 forks-write-it-so", group.sentinels[0].address()),
-        )
+        .with("sentinels", format!("{named}:1 forks-write-it-so"))
         .server(group.servers[0][0].address());
     let mut proxy = Proxy::coremux(&[pool]);
-    for sentinel in &group.sentinels {
+    logged(&mut proxy, &["sentinel answers", &named]);
+    for sentinel in &group.sentinels[1..] {
         logged(
             &mut proxy,
             &["sentinel answers", &sentinel.address().to_string()],
         );
     }
-    logged(&mut proxy, &["majority of the sentinels heard"]);
+    logged(&mut proxy, &["majority of the sentinels heard", "of=3"]);
+}
+
+#[test]
+fn masters_that_the_sentinels_know_by_name_are_found() {
+    let lines = "sentinel resolve-hostnames yes\nsentinel announce-hostnames yes";
+    let group = Group::start(1, 1, lines);
+    let mut proxy = Proxy::coremux(&[pool(&group)]);
+    let at = format!("at={}", group.servers[0][0].address());
+    logged(&mut proxy, &["master found", "server=s1", &at]);
 }
 
 #[test]
