@@ -2,6 +2,12 @@
 
 use std::process::ExitCode;
 
+use coremux::reactor::Counting;
+
+/// `--memory-limit` is kept by what is counted here.
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
 fn main() -> ExitCode {
     coremux::process::main()
 }

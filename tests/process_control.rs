@@ -96,6 +96,7 @@ fn worker(
                         change => format!("{change:?}"),
                     },
                     ToWorker::Drain { .. } => "drain".to_owned(),
+                    ToWorker::ShortOfMemory => "short of memory".to_owned(),
                     ToWorker::Pass => "pass".to_owned(),
                     ToWorker::Stop => "stop".to_owned(),
                 });
@@ -110,7 +111,10 @@ fn worker(
                         });
                         return;
                     }
-                    ToWorker::Drain { .. } | ToWorker::Change(_) | ToWorker::Pass => {}
+                    ToWorker::Drain { .. }
+                    | ToWorker::Change(_)
+                    | ToWorker::Pass
+                    | ToWorker::ShortOfMemory => {}
                 }
             }
         }
@@ -369,6 +373,16 @@ fn a_worker_asks_for_a_name_and_all_workers_hear_the_addresses() {
         "stop",
     ];
     assert_eq!(run.heard, [all; 2]);
+}
+
+#[test]
+fn what_one_worker_says_of_memory_all_of_them_hear() {
+    let run = run(Drains::AtOnce, localhost(), |handles| {
+        handles.outbox.send(FromWorker::ShortOfMemory);
+        all_heard(&handles, "short of memory");
+        raise(Signal::TERM);
+    });
+    assert_eq!(run.heard, [["short of memory", "drain", "stop"]; 2]);
 }
 
 #[test]

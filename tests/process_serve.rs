@@ -148,6 +148,11 @@ fn what_cannot_be_served_is_refused_at_the_start() {
     refused(&redis, &["--cores", "1023,"], "--cores: ");
     refused(
         &redis,
+        &["--cores", "1", "--memory-limit", "64MiB"],
+        "--memory-limit: 64MiB is too little for 1 workers: say 68MiB or more, or fewer --cores",
+    );
+    refused(
+        &redis,
         &["-o", "/no/such/log"],
         "cannot open the log file /no/such/log: ",
     );

@@ -240,6 +240,41 @@ impl ByteQueue {
         }
     }
 
+    /// Takes the first `count` bytes, to be sent.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    #[must_use]
+    pub fn take_front(&mut self, count: usize) -> Batch {
+        self.seal_tail();
+        let mut front = ByteQueue::default();
+        while front.segment_bytes < count {
+            let Some(segment) = self.segments.pop_front() else {
+                panic!("the queue is shorter than what is to be taken")
+            };
+            let len = segment.as_slice().len();
+            let step = len.min(count - front.segment_bytes);
+            let (taken, left) = match segment {
+                whole if step == len => (whole, None),
+                Segment::Shared(bytes) => (
+                    Segment::Shared(bytes.slice(..step)),
+                    Some(Segment::Shared(bytes.slice(step..))),
+                ),
+                Segment::Copied(mut bytes) => {
+                    let left = bytes.split_off(step);
+                    (Segment::Copied(bytes), Some(Segment::Copied(left)))
+                }
+            };
+            self.segment_bytes -= step;
+            front.segment_bytes += step;
+            front.segments.push_back(taken);
+            if let Some(left) = left {
+                self.segments.push_front(left);
+            }
+        }
+        front.take()
+    }
+
     /// Puts back what was taken and not sent, in front of what has come since.
     pub fn untake(&mut self, batch: Batch) {
         let Batch { mut segments, tail } = batch;
@@ -275,6 +310,44 @@ impl ByteQueue {
             }
             self.segment_bytes -= step;
             count -= step;
+        }
+    }
+
+    /// Takes some bytes out of the middle. Each stretch, from the front on, says how many bytes it
+    /// has and whether they stay; together they are the whole queue.
+    ///
+    /// # Panics
+    /// If the stretches are longer than the queue.
+    pub fn retain(
+        &mut self,
+        stretches: impl IntoIterator<Item = (usize, bool)>,
+        spare: &mut Spare,
+    ) {
+        self.seal_tail();
+        let mut from = std::mem::take(self);
+        for (mut len, stays) in stretches {
+            while len > 0 {
+                let Some(front) = from.segments.front() else {
+                    panic!("the queue is shorter than its stretches")
+                };
+                let step = front.as_slice().len().min(len);
+                match front {
+                    // As it is, if it is large enough to stand alone.
+                    _ if stays && step == front.as_slice().len() && step >= SHARE_BYTES_MIN => {
+                        self.seal_tail();
+                        self.segment_bytes += step;
+                        self.segments.extend(from.segments.pop_front());
+                        from.segment_bytes -= step;
+                        len -= step;
+                        continue;
+                    }
+                    Segment::Shared(bytes) if stays => self.push(bytes.slice(..step), spare),
+                    Segment::Copied(bytes) if stays => self.push_copy(&bytes[..step], spare),
+                    _ => {}
+                }
+                from.drop_front(step);
+                len -= step;
+            }
         }
     }
 
@@ -418,6 +491,49 @@ mod tests {
             queue.take().slices().next().map(<[u8]>::as_ptr),
             Some(place)
         );
+    }
+
+    #[test]
+    fn the_front_is_taken_anywhere_and_the_rest_stays() {
+        let cuts = [0, 3, 4, 5, SHARE_BYTES_MIN + 4, SHARE_BYTES_MIN + 6];
+        for cut in cuts {
+            let (mut queue, mut spare) = (ByteQueue::default(), Spare::default());
+            queue.push_copy(b"head", &mut spare);
+            queue.push(large(b'x'), &mut spare);
+            queue.push_copy(b"tail", &mut spare);
+            let whole = queue.to_vec();
+            let batch = queue.take_front(cut);
+            let front: Vec<u8> = batch.slices().flatten().copied().collect();
+            assert_eq!(
+                (front, queue.to_vec()),
+                (whole[..cut].into(), whole[cut..].into())
+            );
+            assert_eq!((batch.len(), queue.len()), (cut, whole.len() - cut));
+        }
+    }
+
+    #[test]
+    fn bytes_in_the_middle_are_taken_out_and_large_pieces_stay_where_they_are() {
+        let (mut queue, mut spare) = (ByteQueue::default(), Spare::default());
+        let piece = large(b'x');
+        let place = piece.as_ptr();
+        queue.push_copy(b"one two ", &mut spare);
+        queue.push(piece, &mut spare);
+        queue.push(large(b'y'), &mut spare);
+        queue.push_copy(b"three four", &mut spare);
+        let stretches = [
+            (4, true),
+            (4, false),
+            (SHARE_BYTES_MIN, true),
+            (SHARE_BYTES_MIN - 1, false),
+            (1 + 6, true),
+            (4, false),
+        ];
+        queue.retain(stretches, &mut spare);
+        let expected = [&b"one "[..], &[b'x'; SHARE_BYTES_MIN], b"ythree "].concat();
+        assert_eq!(queue.to_vec(), expected);
+        assert_eq!(queue.len(), expected.len());
+        assert!(queue.slices().any(|slice| slice.as_ptr() == place));
     }
 
     #[test]

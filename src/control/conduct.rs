@@ -213,6 +213,10 @@ impl Control {
                 }
                 self.supervisor.stopped(worker, error)
             }
+            FromWorker::ShortOfMemory => {
+                self.tell_all(&ToWorker::ShortOfMemory);
+                Step::Nothing
+            }
             FromWorker::Resolve { pool, server } => {
                 // Who waits for a name that has just been found unknown need not wait for the next
                 // lookup, which may not follow at once.

@@ -25,6 +25,7 @@ use crate::config::HostPort;
 use crate::control::ctl::COMMANDS;
 
 pub use crate::process::cores::Cores;
+pub use crate::process::memory_limit::MemoryLimit;
 
 /// The program's name in every message.
 pub const NAME: &str = "coremux";
@@ -50,6 +51,8 @@ pub struct Options {
     pub pid_file: Option<PathBuf>,
     /// `--cores`.
     pub cores: Cores,
+    /// `--memory-limit`.
+    pub memory_limit: MemoryLimit,
     /// `--admin`.
     pub admin: Option<HostPort>,
     /// `--health`.
@@ -220,6 +223,16 @@ struct Cli {
     )]
     cores: Cores,
 
+    /// Memory for all that clients and servers have under way: 512MiB, 2GiB, auto (three quarters
+    /// of the machine's) or none
+    #[arg(
+        long,
+        value_name = "BYTES",
+        default_value = "auto",
+        allow_hyphen_values = true
+    )]
+    memory_limit: MemoryLimit,
+
     /// Serve health, readiness, metrics and a status page by HTTP there [default: none]
     #[arg(long, value_name = "IP:PORT", value_parser = address)]
     admin: Option<HostPort>,
@@ -341,6 +354,7 @@ impl Cli {
                 stats_interval: self.stats_interval,
                 pid_file: self.pid_file,
                 cores: self.cores,
+                memory_limit: self.memory_limit,
                 admin: self.admin,
                 health: self.health,
                 health_file: self.health_file,
@@ -461,6 +475,7 @@ fn wants(argument: &str) -> String {
         Some(short) => format!("option -{short} requires a number"),
         None => match name {
             "--cores" => format!("option {name} requires a count, a list or auto"),
+            "--memory-limit" => format!("option {name} requires bytes, auto or none"),
             "--admin" | "--health" => format!("option {name} requires an address"),
             _ => format!("option {name} requires a file name"),
         },

@@ -14,6 +14,7 @@ mod daemon;
 mod http;
 mod limits;
 mod log;
+pub mod memory_limit;
 mod pid_file;
 pub mod route_command;
 pub mod serve;

@@ -6,6 +6,7 @@
 use std::io;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::num::NonZeroUsize;
 use std::num::TryFromIntError;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -47,6 +48,8 @@ use crate::process::limits;
 use crate::process::limits::LimitError;
 use crate::process::log;
 use crate::process::log::Log;
+use crate::process::memory_limit;
+use crate::process::memory_limit::MemoryLimitError;
 use crate::process::pid_file::PidFile;
 use crate::process::pid_file::PidFileError;
 use crate::proxy::Change;
@@ -54,6 +57,7 @@ use crate::proxy::Fates;
 use crate::reactor;
 use crate::reactor::Admission;
 use crate::reactor::FromWorker;
+use crate::reactor::Memory;
 use crate::reactor::Receiver;
 use crate::reactor::RingError;
 use crate::reactor::Sender;
@@ -87,6 +91,8 @@ enum StartError {
     Ring(#[from] RingError),
     #[error("--cores: {0}")]
     Cores(#[from] CoresError),
+    #[error("--memory-limit: {0}")]
+    Memory(#[from] MemoryLimitError),
     #[error("{0} workers are too many")]
     Workers(usize),
     #[error(transparent)]
@@ -152,6 +158,7 @@ fn run(options: &Options, config: Config, log: &Log) -> Result<Ending, StartErro
     let open_files = limits::raise()?;
     reactor::probe()?;
     let cores = cores::resolve(&options.cores)?;
+    let memory_limit = memory_limit::resolve(options.memory_limit, cores.len())?;
     warn_of_few_files(&config, cores.len(), open_files);
     if options.daemonize {
         daemon::clear_umask();
@@ -170,6 +177,7 @@ fn run(options: &Options, config: Config, log: &Log) -> Result<Ending, StartErro
     info!(
         version = env!("CARGO_PKG_VERSION"),
         pid = std::process::id(),
+        memory_limit = memory_limit.map_or(0, NonZeroUsize::get),
         "starting"
     );
     let signals = Signals::register().map_err(system("signals"))?;
@@ -186,7 +194,7 @@ fn run(options: &Options, config: Config, log: &Log) -> Result<Ending, StartErro
         &shape,
         sockets.of_workers,
         &[names.changes(), sentinels.changes()].concat(),
-        admission,
+        (admission, Memory::new(memory_limit, cores.len())),
     )?;
     let setup = control::Setup {
         stats: StatsSource {
@@ -357,11 +365,11 @@ impl Crew {
         shape: &Shape,
         sockets: Vec<Vec<(PoolIdx, OwnedFd)>>,
         known: &[Change],
-        admission: Admission,
+        (admission, memory): (Admission, Memory),
     ) -> Result<(Crew, Receiver<FromWorker>), StartError> {
         let count = u16::try_from(cores.len())
             .map_err(|_: TryFromIntError| StartError::Workers(cores.len()))?;
-        let admission = Arc::new(admission);
+        let (admission, memory) = (Arc::new(admission), Arc::new(memory));
         let (outbox, inbox) = mailbox().map_err(system("socket pair"))?;
         let known: Vec<_> = known.iter().cloned().map(Arc::new).collect();
         let mut crew = Crew {
@@ -382,6 +390,7 @@ impl Crew {
                 config: Arc::clone(config),
                 stats: Arc::clone(&stats),
                 admission: Arc::clone(&admission),
+                memory: Arc::clone(&memory),
                 inbox: receiver,
                 outbox: outbox.clone(),
                 seed: seed()?,

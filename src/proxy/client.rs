@@ -239,6 +239,17 @@ impl Client {
         self.has_room(half)
     }
 
+    /// Whether so much is under way that it must not be read any further.
+    pub(super) fn is_beyond(&self, limits: ClientLimits) -> bool {
+        self.owed_bytes() > limits.bytes || self.request_bytes > limits.bytes
+    }
+
+    /// Drops the replies that wait for their turn: nobody will read them.
+    pub(super) fn give_up_replies(&mut self) {
+        self.pending = VecDeque::new();
+        self.ready_bytes = 0;
+    }
+
     /// Bytes of replies that it has not taken yet.
     pub(super) fn owed_bytes(&self) -> usize {
         self.out.len() + self.sending.bytes + self.ready_bytes
@@ -433,6 +444,13 @@ pub(super) struct Clients {
 }
 
 impl Clients {
+    /// Whether anybody would read a reply to this request: its client is there and is not closed.
+    #[inline]
+    pub(super) fn awaits(&self, to: Awaiter) -> bool {
+        let client = self.slab.find(to.client);
+        client.is_some_and(|client| client.phase != Phase::Closed)
+    }
+
     /// Gives a reply to the request that awaits it; swallows it if the client has gone. `bytes` are
     /// the request's own.
     #[inline]

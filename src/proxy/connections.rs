@@ -204,9 +204,8 @@ impl Proxy {
             conn.sending.begin(&batch);
             return Some(batch);
         }
-        let batch = conn.queue.take();
-        conn.sending.begin(&batch);
-        let (requests, bytes) = (std::mem::take(&mut conn.unsent), conn.sending.bytes);
+        let (requests, batch) = conn.take_requests();
+        let bytes = conn.sending.bytes;
         let stats = &self.stats.pools[conn.pool.index()].servers[conn.server.index()];
         stats.in_queue.sub(requests);
         stats.in_queue_bytes.sub(bytes);

@@ -67,6 +67,9 @@ pub enum RequestError {
     /// The pool has all the clients that `client_connections` allows. The text is Redis's.
     #[error("ERR max number of clients reached")]
     TooManyClients,
+    /// The process is at its limit of memory, and this client has sent more than most.
+    #[error("ERR The proxy is short of memory")]
+    NoMemory,
 }
 
 impl RequestError {

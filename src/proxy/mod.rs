@@ -24,6 +24,7 @@ mod local;
 mod moved;
 mod output;
 mod pool;
+mod relief;
 mod replies;
 mod requests;
 mod server;
@@ -56,6 +57,8 @@ pub use output::ConnId;
 pub use output::Output;
 pub use output::Report;
 pub use output::SocketAddress;
+pub use relief::Holdings;
+pub use relief::Pressure;
 
 use client::Client;
 use client::Clients;
@@ -64,6 +67,7 @@ use fragment::Split;
 use identity::Identity;
 use output::Wire;
 use pool::Pool;
+use relief::Said;
 use server::ServerConn;
 use timer::Timers;
 
@@ -106,6 +110,7 @@ pub struct Proxy {
     next_client_id: u64,
     client_id_step: u64,
     draining: bool,
+    said: Said,
     // Scratch space of one request, kept to be used again.
     args: Vec<Arg>,
     split: Split,
@@ -129,6 +134,7 @@ impl Proxy {
             next_client_id: u64::from(setup.worker.0) + 1,
             client_id_step: u64::from(setup.workers.max(1)),
             draining: false,
+            said: Said::default(),
             args: Vec::new(),
             split: Split::default(),
         }

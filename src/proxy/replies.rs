@@ -53,13 +53,8 @@ impl Proxy {
         }
         if conn.assembly.is_none() {
             if let Some(bytes) = cut_reply(buf).map_err(Failure::BadReply)? {
-                self.deliver(
-                    key,
-                    Reply::InChunk(chunk, at..at + bytes),
-                    buf[0],
-                    bytes,
-                    now,
-                )?;
+                let reply = Reply::InChunk(chunk, at..at + bytes);
+                self.deliver(key, reply, buf[0], bytes, now)?;
                 return Ok(bytes);
             }
         }
@@ -67,13 +62,21 @@ impl Proxy {
             .assembly
             .take()
             .unwrap_or_else(|| Box::new(ReplyAssembly::default()));
+        // A large reply to a client that has gone, or that was answered with a time-out, costs
+        // nothing. In the greeting and without a request the FIFO says nothing of who awaits it.
+        let awaiter = conn
+            .next_awaiter()
+            .filter(|_| conn.phase == ServerPhase::Ready);
+        if awaiter.is_some_and(|awaiter| !self.clients.awaits(awaiter)) {
+            assembly.forget();
+        }
         let fed = assembly
             .feed(chunk, at, &mut self.wire.spare)
             .map_err(Failure::BadReply)?;
         if fed.complete {
+            let bytes = assembly.come_bytes();
             let reply = assembly.into_bytes();
             let mark = first_byte(&reply);
-            let bytes = reply.len();
             self.deliver(key, Reply::<C>::Assembled(reply), mark, bytes, now)?;
         } else {
             conn.assembly = Some(assembly);

@@ -9,14 +9,20 @@
 
 use std::collections::VecDeque;
 
+use crate::base::Batch;
 use crate::base::ByteQueue;
 use crate::base::Key;
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
+use crate::base::Spare;
 use crate::base::Time;
 use crate::protocol::resp::ReplyAssembly;
 use crate::proxy::client::Awaiter;
 use crate::proxy::output::Sending;
+
+/// A batch is not made longer by another request from this size on. What is being sent cannot be
+/// taken back; so what waits for a server that does not read is mostly still ours to give up.
+const BATCH_BYTES_MAX: usize = 1 << 20;
 
 /// How far a server connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,9 +118,67 @@ impl ServerConn {
         self.fifo.pop_front()
     }
 
+    /// Who awaits the next reply, if a request was sent.
+    pub(super) fn next_awaiter(&self) -> Option<Awaiter> {
+        let sent = self.awaits_replies();
+        self.fifo.front().filter(|_| sent).map(|next| next.awaiter)
+    }
+
     /// Whether requests have been handed over whose replies are still to come.
     pub(super) fn awaits_replies(&self) -> bool {
         self.fifo.len() > self.unsent
+    }
+
+    /// Takes requests to be sent: how many, and their bytes.
+    pub(super) fn take_requests(&mut self) -> (usize, Batch) {
+        let (mut requests, mut bytes) = (self.unsent, self.queue.len());
+        if bytes > BATCH_BYTES_MAX {
+            (requests, bytes) = (0, 0);
+            let unsent = self.fifo.range(self.fifo.len() - self.unsent..);
+            for pending in unsent {
+                if bytes >= BATCH_BYTES_MAX {
+                    break;
+                }
+                (requests, bytes) = (requests + 1, bytes + pending.bytes as usize);
+            }
+        }
+        let batch = match requests == self.unsent {
+            true => self.queue.take(),
+            false => self.queue.take_front(bytes),
+        };
+        self.unsent -= requests;
+        self.sending.begin(&batch);
+        (requests, batch)
+    }
+
+    /// Takes requests of clients that are `gone` out of the queue: how many, and their bytes.
+    pub(super) fn drop_unsent(
+        &mut self,
+        gone: impl Fn(Awaiter) -> bool,
+        spare: &mut Spare,
+    ) -> (usize, usize) {
+        let unsent = self.fifo.split_off(self.fifo.len() - self.unsent);
+        let (mut requests, mut bytes) = (0, 0);
+        // Neighbours of the same fate are one stretch.
+        let mut stretches: Vec<(usize, bool)> = Vec::new();
+        for pending in unsent {
+            let len = pending.bytes as usize;
+            let stays = !gone(pending.awaiter);
+            match stretches.last_mut() {
+                Some((before, same)) if *same == stays => *before += len,
+                _ => stretches.push((len, stays)),
+            }
+            if stays {
+                self.fifo.push_back(pending);
+            } else {
+                (requests, bytes) = (requests + 1, bytes + len);
+            }
+        }
+        if requests > 0 {
+            self.queue.retain(stretches, spare);
+            self.unsent -= requests;
+        }
+        (requests, bytes)
     }
 
     /// Whether there is something that may be sent now.

@@ -18,10 +18,14 @@ use std::sync::PoisonError;
 use bytes::Bytes;
 
 use crate::base::Chunk;
+use crate::reactor::allocator;
 
 /// 64 KiB, what one TCP segment on loopback and one receive under load carry at most. Memory is
 /// touched page by page, so a block that has only held small requests costs one page.
 pub(super) const BLOCK_BYTES: usize = 64 << 10;
+
+/// 1 MiB of free blocks: what a pass under load takes and gives back.
+const FEW: usize = 16;
 
 /// One mapping of [`BLOCK_BYTES`].
 #[derive(Debug)]
@@ -48,6 +52,7 @@ impl Block {
         if address == libc::MAP_FAILED {
             return Err(std::io::Error::last_os_error());
         }
+        allocator::count(BLOCK_BYTES.cast_signed());
         NonNull::new(address.cast())
             .map(Block)
             .ok_or_else(std::io::Error::last_os_error)
@@ -61,6 +66,7 @@ impl Block {
 
 impl Drop for Block {
     fn drop(&mut self) {
+        allocator::count(-BLOCK_BYTES.cast_signed());
         // SAFETY: mapped by `map` with this size, and nobody has it any more.
         unsafe { libc::munmap(self.0.as_ptr().cast(), BLOCK_BYTES) };
     }
@@ -104,6 +110,16 @@ impl Blocks {
         drop(free);
         drop(cold);
         more
+    }
+
+    /// Gives all but a few of the free blocks back to the system now: it is short of memory.
+    pub(super) fn give_back(&self) {
+        let mut free = self.lock();
+        let surplus = free.blocks.len().saturating_sub(FEW);
+        let cold: Vec<Block> = free.blocks.drain(..surplus).collect();
+        free.unneeded = free.unneeded.min(free.blocks.len());
+        drop(free);
+        drop(cold);
     }
 
     /// Whether any block is kept.
@@ -214,6 +230,15 @@ mod tests {
         assert_eq!(part.as_ref(), &[0; 3]);
         drop(part);
         assert!(blocks.keeps_any());
+    }
+
+    #[test]
+    fn a_process_short_of_memory_keeps_few_free_blocks() {
+        let blocks = Blocks::default();
+        let burst: Vec<Block> = (0..100).map(|_| blocks.take().expect("memory")).collect();
+        burst.into_iter().for_each(|block| blocks.give(block));
+        blocks.give_back();
+        assert_eq!(blocks.lock().blocks.len(), FEW);
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub enum ToWorker {
         /// What is not answered by then is cut.
         within: Duration,
     },
+    /// Much of the memory that the process may have is in use: look what is to be given up.
+    ShortOfMemory,
     /// Make a pass and count it, to show that you live.
     Pass,
     /// Close everything now.
@@ -43,6 +45,8 @@ pub enum FromWorker {
     },
     /// A fact that the other workers must hear, such as a server's failure.
     Report(Report),
+    /// Much of the memory that the process may have is in use: the other workers must hear of it.
+    ShortOfMemory,
     /// All clients of the worker are served and closed; nothing is left to do.
     Drained(WorkerIdx),
     /// The worker's thread is about to end.

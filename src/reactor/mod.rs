@@ -4,10 +4,12 @@
 //! Never: knows a protocol. It hands bytes up to a `Proxy`, and does what that asks.
 
 mod admission;
+mod allocator;
 mod block;
 mod clock;
 pub mod listener;
 mod mailbox;
+mod memory;
 mod message;
 mod probe;
 mod ring;
@@ -18,10 +20,13 @@ mod worker;
 
 pub use admission::Admission;
 pub use admission::Entry;
+pub use allocator::Counting;
 pub use clock::Clock;
 pub use mailbox::Receiver;
 pub use mailbox::Sender;
 pub use mailbox::mailbox;
+pub use memory::Memory;
+pub use memory::limit_min;
 pub use message::Farewell;
 pub use message::FromWorker;
 pub use message::ToWorker;

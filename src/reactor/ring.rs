@@ -28,7 +28,7 @@ const SUBMISSIONS: u32 = 1024;
 const COMPLETIONS: u32 = 8192;
 /// How many receives may complete in one pass before the rest have to be armed again. 256 blocks
 /// are 1 MiB of touched memory while requests are small.
-const BUFFERS: u16 = 256;
+pub(super) const BUFFERS: u16 = 256;
 const BUFFER_GROUP: u16 = 0;
 
 /// One completion.

@@ -31,6 +31,8 @@ use crate::reactor::admission::Entry;
 use crate::reactor::admission::TurnedAway;
 use crate::reactor::block::Filled;
 use crate::reactor::clock::Clock;
+use crate::reactor::memory::Memory;
+use crate::reactor::memory::Watch;
 use crate::reactor::message::Farewell;
 use crate::reactor::message::FromWorker;
 use crate::reactor::message::ToWorker;
@@ -62,6 +64,8 @@ pub struct WorkerSetup {
     pub stats: Arc<WorkerStats>,
     /// Which clients the process has room for.
     pub admission: Arc<Admission>,
+    /// How much memory the process may have.
+    pub memory: Arc<Memory>,
     /// What it is told.
     pub inbox: Receiver<ToWorker>,
     /// Where it tells.
@@ -132,6 +136,7 @@ struct Worker {
     trim_at: Option<Time>,
     accept_again_at: Option<Time>,
     turned_away: TurnedAway,
+    watch: Watch,
     // Sends are under way whose completions end no wait, see `Patience`.
     sent_silently: bool,
     look_again_at: Option<Time>,
@@ -190,6 +195,7 @@ impl Worker {
             trim_at: None,
             accept_again_at: None,
             turned_away: TurnedAway::default(),
+            watch: Watch::new(setup.memory, setup.idx),
             sent_silently: false,
             look_again_at: None,
             drain_until: None,
@@ -203,6 +209,7 @@ impl Worker {
             .poll(self.inbox.as_fd().as_raw_fd(), Token::Mail.pack());
         let mut now = self.clock.now();
         self.accept_all();
+        self.proxy.relieve(self.watch.at_rest(), now);
         self.proxy.start(now);
         self.outbox.send(FromWorker::Started(self.idx));
         while !self.stopped {
@@ -292,6 +299,10 @@ impl Worker {
         };
         if let Some(buffer) = completion.buffer {
             self.ring.recycle(buffer, kept)?;
+            // A pass may bring more than there is between the thresholds.
+            if self.watch.is_high() {
+                self.look_at_memory(now);
+            }
         }
         if !completion.more {
             self.receive_again(place);
@@ -633,6 +644,10 @@ impl Worker {
         for message in mail.drain(..) {
             match message {
                 ToWorker::Change(change) => self.proxy.apply(&change, now),
+                ToWorker::ShortOfMemory => {
+                    let blocks = Arc::clone(self.ring.blocks());
+                    self.watch.look(&mut self.proxy, &blocks, None, now);
+                }
                 ToWorker::Drain { within } => self.drain(within, now),
                 // That there was a pass is the answer.
                 ToWorker::Pass => {}
@@ -670,6 +685,7 @@ impl Worker {
             self.look_again_at,
             self.trim_at,
             self.accept_again_at,
+            self.watch.look_at(),
             self.drain_until.filter(|_| !self.drained),
         ];
         let Some(next) = deadlines.into_iter().flatten().min() else {
@@ -682,7 +698,16 @@ impl Worker {
         }
     }
 
+    fn look_at_memory(&mut self, now: Time) {
+        let blocks = Arc::clone(self.ring.blocks());
+        let tell = Some(&self.outbox);
+        self.watch.look(&mut self.proxy, &blocks, tell, now);
+    }
+
     fn look_at_the_time(&mut self, now: Time) {
+        if self.watch.is_high() || self.watch.look_at().is_some_and(|at| at <= now) {
+            self.look_at_memory(now);
+        }
         if self.proxy.next_timeout().is_some_and(|next| next <= now) {
             self.proxy.handle_timeout(now);
         }

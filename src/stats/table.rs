@@ -176,10 +176,12 @@ metrics! {
 
 metrics! {
     /// What a worker says of itself.
-    WorkerCounters, WORKER_METRICS of 1:
+    WorkerCounters, WORKER_METRICS of 2:
 
     /// Passes of the worker's loop. A worker that is asked to pass, and does not, is stuck.
     passes Counter "coremux_worker_passes_total" "";
+    /// Clients that were closed because the process came near its limit of memory.
+    clients_shed Counter "coremux_worker_clients_shed_total" "";
 }
 
 /// The text of `-D`: every pool and server metric with what it is, as nutcracker prints it.

@@ -11,6 +11,7 @@ use coremux::base::WorkerIdx;
 use coremux::config::Config;
 use coremux::proxy::ConnId;
 use coremux::proxy::Output;
+use coremux::proxy::Pressure;
 use coremux::proxy::Proxy;
 use coremux::proxy::ProxySetup;
 use coremux::stats::PoolShape;
@@ -214,4 +215,204 @@ fn a_client_has_its_time_to_read_the_last_word_also_where_idle_ones_are_closed()
     assert_eq!(bench.outputs, [Output::ShutdownWrite(client)]);
     bench.passes(1);
     assert_eq!(bench.outputs[1..], [Output::Close(client)]);
+}
+
+/// What a client is told that has sent more than there is memory for.
+const NO_MEMORY: &[u8] = b"-ERR The proxy is short of memory\r\n";
+
+fn reply(bytes: usize) -> Vec<u8> {
+    let head = format!("${bytes}\r\n").into_bytes();
+    [head, vec![b'v'; bytes], b"\r\n".to_vec()].concat()
+}
+
+/// To be given up now, with all else as it was.
+fn shed(bytes: usize) -> Pressure {
+    Pressure {
+        shed_bytes: bytes,
+        ..Pressure::NONE
+    }
+}
+
+#[test]
+fn the_biggest_consumers_are_closed_first_and_no_more_of_them_than_needed() {
+    let mut bench = Bench::new("");
+    let clients: Vec<ConnId> = (0..4).map(|_| bench.client()).collect();
+    for client in &clients {
+        bench.receives(*client, GET);
+    }
+    let server = bench.connected();
+    for bytes in [1000, 300_000, 2000, 200_000] {
+        bench.receives(server, &reply(bytes));
+    }
+    assert!(bench.proxy.holdings().bytes > 503_000);
+    bench.outputs.clear();
+    bench.proxy.relieve(shed(250_000), bench.now);
+    bench.turn();
+    assert_eq!(bench.outputs, [Output::Close(clients[1])]);
+    // Its bytes are still being sent: they will be free without any other client's being closed.
+    bench.proxy.relieve(shed(250_000), bench.now);
+    bench.turn();
+    assert_eq!(bench.outputs.len(), 1);
+    bench.sent(clients[1]);
+    bench.proxy.closed(clients[1]);
+    bench.proxy.relieve(shed(150_000), bench.now);
+    bench.turn();
+    assert_eq!(bench.outputs[1..], [Output::Close(clients[3])]);
+}
+
+#[test]
+fn a_client_with_much_under_way_is_stopped_and_goes_on_when_the_pressure_has_gone() {
+    let mut bench = Bench::new("");
+    let (large, small) = (bench.client(), bench.client());
+    bench.receives(large, GET);
+    bench.receives(small, GET);
+    let server = bench.connected();
+    bench.sent(server);
+    bench.receives(server, &[reply(300_000), reply(10)].concat());
+    bench.outputs.clear();
+    let pressure = Pressure {
+        client_bytes_max: 100_000,
+        ..Pressure::NONE
+    };
+    bench.proxy.relieve(pressure, bench.now);
+    bench.turn();
+    assert_eq!(bench.outputs, [Output::Pause(large)]);
+    bench.receives(large, GET);
+    bench.receives(small, GET);
+    assert_eq!(bench.sends(server), GET, "only one of them is read");
+    bench.proxy.relieve(Pressure::NONE, bench.now);
+    bench.turn();
+    assert_eq!(bench.outputs[1..], [Output::Resume(large)]);
+    bench.sent(server);
+    assert_eq!(bench.sends(server), GET);
+}
+
+#[test]
+fn a_stopped_client_goes_on_when_it_has_taken_its_replies_though_memory_is_short() {
+    let mut bench = Bench::new("");
+    let client = bench.client();
+    bench.receives(client, GET);
+    let server = bench.connected();
+    bench.sent(server);
+    bench.receives(server, &reply(300_000));
+    let pressure = Pressure {
+        client_bytes_max: 100_000,
+        ..Pressure::NONE
+    };
+    bench.proxy.relieve(pressure, bench.now);
+    bench.receives(client, GET);
+    assert_eq!(bench.sends(server), b"");
+    bench.sent(client);
+    assert_eq!(bench.sends(server), GET);
+}
+
+#[test]
+fn a_large_reply_to_a_client_that_has_gone_is_not_kept() {
+    let mut bench = Bench::new("");
+    let (goes, stays) = (bench.client(), bench.client());
+    bench.receives(goes, GET);
+    bench.receives(stays, GET);
+    let server = bench.connected();
+    bench.sent(server);
+    let large = reply(1 << 20);
+    bench.receives(server, &large[..500_000]);
+    assert!(bench.proxy.holdings().bytes >= 500_000);
+    bench.proxy.failed(goes, libc::ECONNRESET, bench.now);
+    bench.proxy.closed(goes);
+    bench.receives(server, &large[500_000..600_000]);
+    assert!(
+        bench.proxy.holdings().bytes < 100,
+        "what has come is dropped"
+    );
+    bench.receives(server, &large[600_000..]);
+    bench.receives(server, b"$2\r\nok\r\n");
+    assert_eq!(bench.sends(stays), b"$2\r\nok\r\n", "the next is its own");
+}
+
+#[test]
+fn a_large_reply_that_comes_after_its_time_is_not_kept() {
+    let mut bench = Bench::new("  timeout: 100\n");
+    let client = bench.client();
+    bench.receives(client, GET);
+    let server = bench.connected();
+    bench.sent(server);
+    bench.passes(100);
+    bench.sent(client);
+    let large = reply(1 << 20);
+    bench.receives(server, &large[..900_000]);
+    assert!(bench.proxy.holdings().bytes < 100);
+}
+
+#[test]
+fn a_request_larger_than_memory_ends_in_an_error_and_costs_nobody_else() {
+    let mut bench = Bench::new("");
+    let (giant, other) = (bench.client(), bench.client());
+    bench.receives(other, GET);
+    let server = bench.connected();
+    bench.receives(giant, b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$536870912\r\n");
+    bench.receives(giant, &vec![b'v'; 1 << 20]);
+    assert!(bench.proxy.holdings().bytes > 1 << 20);
+    bench.proxy.relieve(shed(1000), bench.now);
+    bench.turn();
+    assert_eq!(bench.sends(giant), NO_MEMORY);
+    assert!(bench.proxy.holdings().bytes < 1000);
+    bench.receives(giant, &vec![b'v'; 1 << 20]);
+    assert!(
+        bench.proxy.holdings().bytes < 1000,
+        "the rest is thrown away"
+    );
+    bench.receives(server, &reply(3));
+    assert_eq!(bench.sends(other), reply(3));
+}
+
+#[test]
+fn requests_that_wait_for_a_server_are_given_up_with_their_client_and_no_others() {
+    let mut bench = Bench::new("  server_connections: 1\n");
+    let (giant, other) = (bench.client(), bench.client());
+    let set = |byte: u8, bytes: usize| {
+        let value = vec![byte; bytes];
+        let head = format!("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n${bytes}\r\n").into_bytes();
+        [head, value, b"\r\n".to_vec()].concat()
+    };
+    bench.receives(other, &set(b'a', 30_000));
+    for byte in [b'x', b'y'] {
+        bench.receives(giant, &set(byte, 100_000));
+    }
+    bench.receives(other, &set(b'b', 50));
+    bench.proxy.relieve(shed(1000), bench.now);
+    let server = bench.connected();
+    assert_eq!(
+        bench.sends(server),
+        [set(b'a', 30_000), set(b'b', 50)].concat()
+    );
+    bench.receives(server, b"+OK\r\n+OK\r\n");
+    assert_eq!(bench.sends(other), b"+OK\r\n+OK\r\n");
+    assert!(bench.outputs.contains(&Output::Close(giant)));
+}
+
+#[test]
+fn what_waits_for_a_server_that_does_not_read_can_still_be_given_up() {
+    let mut bench = Bench::new("");
+    let (first, second) = (bench.client(), bench.client());
+    bench.receives(first, GET);
+    let server = bench.connected();
+    let set = [
+        b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$700000\r\n",
+        vec![b'v'; 700_000].as_slice(),
+        b"\r\n",
+    ]
+    .concat();
+    (0..4).for_each(|_| bench.receives(second, &set));
+    bench.sent(server);
+    assert_eq!(
+        bench.sends(server),
+        set.repeat(2),
+        "a batch ends with a request"
+    );
+    bench.proxy.relieve(shed(1000), bench.now);
+    bench.turn();
+    assert!(bench.outputs.contains(&Output::Close(second)));
+    bench.receives(first, GET);
+    bench.sent(server);
+    assert_eq!(bench.sends(server), GET);
 }

@@ -43,6 +43,7 @@ mod redis;
 mod reply;
 mod sentinel;
 mod stats;
+mod thread;
 mod value;
 
 use std::time::Duration;
@@ -69,6 +70,8 @@ pub use reply::Reply;
 pub use sentinel::Group;
 pub use sentinel::Sentinel;
 pub use stats::Stats;
+pub use thread::StoppedThread;
+pub use thread::thread_of;
 pub use value::value;
 
 /// How long anything may take before the test fails: far longer than it takes on a busy machine.

@@ -1,6 +1,7 @@
 use super::Action;
 use super::Cores;
 use super::HostPort;
+use super::MemoryLimit;
 use super::Options;
 use super::parse;
 use super::usage;
@@ -34,6 +35,7 @@ fn nothing_said_is_twemproxys_defaults() {
         stats_interval: Duration::from_secs(30),
         pid_file: None,
         cores: Cores::Auto,
+        memory_limit: MemoryLimit::Auto,
         admin: None,
         health: None,
         health_file: None,
@@ -44,7 +46,8 @@ fn nothing_said_is_twemproxys_defaults() {
 
 #[test]
 fn every_flag_says_what_it_says() {
-    let said = "-d -v 7 -o log -c conf -s 1 -a ::1 -i 10 -p pid --cores 0-1,4";
+    let said = "-d -v 7 -o log -c conf -s 1 -a ::1 -i 10 -p pid --cores 0-1,4 \
+                --memory-limit 2GiB";
     let expected = Options {
         conf_file: PathBuf::from("conf"),
         daemonize: true,
@@ -55,14 +58,16 @@ fn every_flag_says_what_it_says() {
         stats_interval: Duration::from_millis(10),
         pid_file: Some(PathBuf::from("pid")),
         cores: Cores::List(vec![0, 1, 4]),
+        memory_limit: "2GiB".parse().unwrap(),
         ..options("")
     };
     assert_eq!(options(said), expected);
     let long = "--daemonize --verbose=7 --output=log --conf-file conf --stats-port 1 \
-                --stats-addr ::1 --stats-interval 10 --pid-file pid --cores=0-1,4";
+                --stats-addr ::1 --stats-interval 10 --pid-file pid --cores=0-1,4 \
+                --memory-limit=2GiB";
     assert_eq!(options(long), expected);
     let short = "--daem --verb 7 --out log --conf conf --stats-p 1 --stats-a ::1 --stats-i 10 \
-                 --pid pid --cor 0-1,4";
+                 --pid pid --cor 0-1,4 --mem 2GiB";
     assert_eq!(options(short), expected);
 }
 
@@ -206,6 +211,7 @@ fn the_usage_shows_every_flag() {
     }
     for word in [
         "--cores",
+        "--memory-limit",
         "route",
         "ring",
         "conf/nutcracker.yml",

@@ -17,9 +17,16 @@ use crate::protocol::resp::reply::cut_values;
 #[derive(Debug)]
 pub struct ReplyAssembly {
     bytes: ByteQueue,
+    // How many have come, kept or not.
+    come: usize,
+    // Nobody awaits the reply any more: of what comes only the head is kept.
+    forgotten: bool,
     values_left: u64,
     state: State,
 }
+
+/// What is kept of a reply that nobody awaits: enough to tell what kind of reply it was.
+const HEAD_BYTES: usize = 16;
 
 #[derive(Clone, Copy, Debug)]
 enum State {
@@ -42,6 +49,8 @@ impl Default for ReplyAssembly {
     fn default() -> Self {
         ReplyAssembly {
             bytes: ByteQueue::default(),
+            come: 0,
+            forgotten: false,
             values_left: 1,
             state: State::Mark,
         }
@@ -60,14 +69,37 @@ impl ReplyAssembly {
         spare: &mut Spare,
     ) -> Result<Assembled, ReplyError> {
         let used = self.step_over(&chunk.bytes()[at..])?;
-        self.bytes.push_from(chunk, at..at + used, spare);
+        let kept = match self.forgotten {
+            true => used.min(HEAD_BYTES.saturating_sub(self.bytes.len())),
+            false => used,
+        };
+        self.bytes.push_from(chunk, at..at + kept, spare);
+        self.come += used;
         Ok(Assembled {
             used,
             complete: self.is_complete(),
         })
     }
 
-    /// The reply, once it is complete.
+    /// Nobody awaits the reply any more: from now on its bytes are stepped over, and those that
+    /// have come are given up, but for the first few.
+    pub fn forget(&mut self) {
+        if std::mem::replace(&mut self.forgotten, true) || self.bytes.is_empty() {
+            return;
+        }
+        let all = self.bytes.slices().flatten();
+        let head: Vec<u8> = all.take(HEAD_BYTES).copied().collect();
+        self.bytes = ByteQueue::default();
+        self.bytes.push_copy(&head, &mut Spare::default());
+    }
+
+    /// How many bytes of the reply have come, kept or not.
+    #[must_use]
+    pub fn come_bytes(&self) -> usize {
+        self.come
+    }
+
+    /// The reply, once it is complete; its first bytes if it was forgotten.
     #[must_use]
     pub fn into_bytes(self) -> ByteQueue {
         debug_assert!(self.is_complete(), "the reply is not complete");
@@ -261,6 +293,36 @@ mod tests {
             reply.extend_from_slice(b"+next\r\n");
             prop_assert_eq!(cut_reply(&reply), Ok(Some(len)));
             prop_assert_eq!(assemble(&reply, &cuts), Ok(Some(len)));
+        }
+
+        #[test]
+        fn a_forgotten_reply_ends_where_it_would_have_and_leaves_only_its_head(
+            seed in any::<u64>(),
+            cuts in vec(any::<usize>(), 0..6),
+            forgotten_after in 0usize..8,
+        ) {
+            let mut reply = Vec::new();
+            write_value(&mut crate::base::Random::new(seed), 0, &mut reply);
+            let len = reply.len();
+            reply.extend_from_slice(b"+next\r\n");
+            let (mut assembly, mut spare) = (ReplyAssembly::default(), Spare::default());
+            let mut bounds: Vec<usize> = cuts.iter().map(|cut| cut % len).collect();
+            bounds.extend([0, reply.len()]);
+            bounds.sort_unstable();
+            for (number, pair) in bounds.windows(2).enumerate() {
+                if number >= forgotten_after.min(bounds.len() - 2) {
+                    assembly.forget();
+                    assert!(assembly.held_bytes() <= HEAD_BYTES);
+                }
+                let chunk = Bytes::copy_from_slice(&reply[pair[0]..pair[1]]);
+                let fed = assembly.feed(&chunk, 0, &mut spare).expect("a reply");
+                if fed.complete {
+                    prop_assert_eq!(pair[0] + fed.used, len);
+                    break;
+                }
+            }
+            prop_assert_eq!(assembly.come_bytes(), len);
+            prop_assert_eq!(assembly.into_bytes().to_vec(), &reply[..len.min(HEAD_BYTES)]);
         }
 
         #[test]
