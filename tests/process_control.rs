@@ -98,6 +98,8 @@ fn worker(
                     ToWorker::Drain { .. } => "drain".to_owned(),
                     ToWorker::ShortOfMemory => "short of memory".to_owned(),
                     ToWorker::Pass => "pass".to_owned(),
+                    ToWorker::LetGo { .. } => "let go".to_owned(),
+                    ToWorker::Keep => "keep".to_owned(),
                     ToWorker::Stop => "stop".to_owned(),
                 });
                 match message {
@@ -111,10 +113,7 @@ fn worker(
                         });
                         return;
                     }
-                    ToWorker::Drain { .. }
-                    | ToWorker::Change(_)
-                    | ToWorker::Pass
-                    | ToWorker::ShortOfMemory => {}
+                    _ => {}
                 }
             }
         }

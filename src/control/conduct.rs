@@ -33,6 +33,7 @@ use super::admin::Api;
 use super::adopt;
 use super::clock::Clock;
 use super::event;
+use super::event::Departure;
 use super::event::Event;
 use super::event::Events;
 use super::health;
@@ -99,6 +100,7 @@ pub(super) async fn conduct(
         clock,
         health,
         signs,
+        departures: 0,
         ready: Some(setup.ready),
         events: events_of,
     };
@@ -118,6 +120,8 @@ pub(super) struct Control {
     pub(super) clock: Clock,
     pub(super) health: Rc<RefCell<Health>>,
     signs: Signs,
+    // How often clients were told to go, or to stay.
+    departures: u32,
     ready: Option<Box<dyn FnOnce()>>,
     events: Events,
 }
@@ -179,6 +183,10 @@ impl Control {
             }
             Event::LookUp(pool, server) => {
                 self.names.ask(pool, server);
+                Vec::new()
+            }
+            Event::LetGo(departure) => {
+                self.depart(departure);
                 Vec::new()
             }
             Event::Sample => {
@@ -298,6 +306,29 @@ impl Control {
         let now = self.clock.now();
         self.health.borrow_mut().bar(bar, now);
         self.show_health();
+    }
+
+    /// Lets clients go over `within`, `after` a while; the health that was shown first has to reach
+    /// those who send clients here.
+    pub(super) fn let_go(&mut self, after: Duration, within: Duration) {
+        self.departures = self.departures.wrapping_add(1);
+        let number = self.departures;
+        let departure = Departure { within, number };
+        self.events.after(after, Event::LetGo(departure));
+    }
+
+    /// Clients that have not gone stay.
+    pub(super) fn keep(&mut self) {
+        self.departures = self.departures.wrapping_add(1);
+        self.tell_all(&ToWorker::Keep);
+    }
+
+    fn depart(&mut self, departure: Departure) {
+        if departure.number == self.departures {
+            let within = departure.within;
+            info!(within_ms = within.as_millis(), "letting clients go");
+            self.tell_all(&ToWorker::LetGo { within });
+        }
     }
 
     fn sample(&mut self) {
