@@ -285,16 +285,24 @@ fn a_name_that_no_sentinel_knows_is_logged_loudly() {
 }
 
 #[test]
-fn where_a_quorum_is_required_its_loss_is_told_within_a_second_or_so() {
-    let mut group = Group::start(1, 1, "");
+fn where_a_quorum_is_required_writes_are_refused_a_second_or_so_after_its_loss() {
+    let group = Group::start(1, 1, "");
     let mut proxy = Proxy::coremux(&[pool(&group).with("require_sentinel_quorum", true)]);
     logged(&mut proxy, &["writes allowed"]);
+    let mut client = proxy.client("alpha");
+    write_until_good(&mut client, "key");
     for sentinel in &group.sentinels[1..] {
         sentinel.process().signal("STOP");
     }
     let begun = now();
-    logged(&mut proxy, &["writes refused"]);
+    let refused = eventually("a write is refused", || {
+        let reply = client.call(["SET", "key", "without"]);
+        (reply != Reply::ok()).then_some(reply)
+    });
     let took = now() - begun;
+    assert!(refused.error().contains("no majority"), "{refused:?}");
+    logged(&mut proxy, &["writes refused"]);
+    assert!(matches!(client.call(["GET", "key"]), Reply::Bulk(_)));
     println!("loss of the majority to the fence: {took:?}");
     assert!(took < Duration::from_secs(3), "{took:?}");
     for sentinel in &group.sentinels[1..] {
@@ -304,5 +312,5 @@ fn where_a_quorum_is_required_its_loss_is_told_within_a_second_or_so() {
         let log = proxy.process().log();
         (log.matches("writes allowed").count() == 2).then_some(())
     });
-    group.sentinels.clear();
+    write_until_good(&mut client, "key");
 }
