@@ -10,6 +10,8 @@
 //! Owns: the life of a server connection. What becomes of its requests when it ends is
 //! `salvage`'s.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use crate::base::Key;
@@ -26,6 +28,9 @@ use crate::proxy::reconnect;
 use crate::proxy::server::ServerConn;
 use crate::proxy::server::ServerPhase;
 use crate::stats::ServerCounters;
+
+/// An attempt to connect that is younger is left alone.
+const ROUND_TRIP: Duration = Duration::from_millis(10);
 
 impl Proxy {
     pub(super) fn preconnect(&mut self, pool: PoolIdx, now: Time) {
@@ -149,19 +154,34 @@ impl Proxy {
         }
     }
 
-    /// A server that had failed answers: who waits to connect to it waits no longer, and an attempt
-    /// that was begun while it did not answer is begun anew, its first packet being lost.
+    /// A server that had failed answers: who waits to connect to it waits no longer. What was begun
+    /// while it did not answer may have lost its packets, and the kernel's next try may be as far
+    /// away as the trouble was long: an attempt to connect, and a connection that is silent, are
+    /// begun anew.
     pub(super) fn server_reachable(&mut self, pool: PoolIdx, server: ServerIdx, now: Time) {
         for key in self.conns_of(pool, server) {
             let conn = &self.servers[key];
             match conn.phase {
                 ServerPhase::Down { .. } => self.attempt(key, now),
-                ServerPhase::Connecting | ServerPhase::Greeting { .. } if conn.attempts > 0 => {
+                ServerPhase::Connecting | ServerPhase::Greeting { .. }
+                    if conn.opened + ROUND_TRIP < now =>
+                {
                     self.attempt_anew(key, now);
+                }
+                ServerPhase::Ready if self.is_stuck(key, now) => {
+                    self.fail_server_conn(key, &Failure::TimedOut, now);
                 }
                 _ => {}
             }
         }
+    }
+
+    /// Whether requests have timed out on a connection and nothing has come since, although the
+    /// server answers others.
+    fn is_stuck(&self, key: Key, now: Time) -> bool {
+        let conn = &self.servers[key];
+        let timeout = self.pools[conn.pool.index()].config.timeout;
+        conn.tombstones > 0 && timeout.is_some_and(|timeout| conn.last_heard + timeout <= now)
     }
 
     pub(super) fn conns_of(&self, pool: PoolIdx, server: ServerIdx) -> Vec<Key> {

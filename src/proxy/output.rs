@@ -49,6 +49,8 @@ pub enum Output {
     ShutdownWrite(ConnId),
     /// Close the socket at once, then call `closed`.
     Close(ConnId),
+    /// The same, and throw away what the peer has not received yet.
+    Abort(ConnId),
     /// Look the server's name up, then apply what was found.
     Resolve {
         /// The server's pool.

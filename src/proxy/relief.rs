@@ -218,7 +218,7 @@ impl Proxy {
             self.end_client(key, true, now);
         } else {
             client.give_up_replies();
-            self.close_client(key);
+            self.abort_client(key);
         }
     }
 

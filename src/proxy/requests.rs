@@ -425,6 +425,15 @@ impl Proxy {
     }
 
     pub(super) fn close_client(&mut self, key: Key) {
+        self.end_socket(key, Output::Close(ConnId::Client(key)));
+    }
+
+    /// Closes a client that does not take its replies: the kernel need not keep them either.
+    pub(super) fn abort_client(&mut self, key: Key) {
+        self.end_socket(key, Output::Abort(ConnId::Client(key)));
+    }
+
+    fn end_socket(&mut self, key: Key, output: Output) {
         let Some(client) = self.clients.slab.find_mut(key) else {
             return;
         };
@@ -433,7 +442,7 @@ impl Proxy {
             client.out = crate::base::ByteQueue::default();
             client.assembly = None;
             client.held = std::collections::VecDeque::new();
-            self.wire.put(Output::Close(ConnId::Client(key)));
+            self.wire.put(output);
         }
     }
 }

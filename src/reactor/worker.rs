@@ -628,6 +628,12 @@ impl Worker {
                     }
                 }
                 Output::Close(conn) => self.close(conn),
+                Output::Abort(conn) => {
+                    if let Some(socket) = self.socket(Place::of(conn)) {
+                        socket.forget_unsent();
+                    }
+                    self.close(conn);
+                }
                 Output::Resolve { pool, server } => {
                     self.outbox.send(FromWorker::Resolve { pool, server });
                 }

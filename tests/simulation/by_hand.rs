@@ -170,6 +170,36 @@ fn a_request_waits_for_a_connection_no_longer_than_its_timeout() {
 }
 
 #[test]
+fn a_silent_connection_is_given_up_when_its_server_answers_others() {
+    let mut bench = Bench::new("  timeout: 100\n  connect_timeout: 1000\n");
+    let client = bench.client();
+    bench.receives(client, GET);
+    let server = bench.connected();
+    assert_eq!(bench.sends(server), GET);
+    bench.sent(server);
+    let reachable = coremux::proxy::Change::Reachable {
+        pool: coremux::base::PoolIdx(0),
+        server: coremux::base::ServerIdx(0),
+    };
+    // Nobody has waited too long yet.
+    bench.passes(50);
+    bench.proxy.apply(&reachable, bench.now);
+    bench.turn();
+    assert_eq!(bench.server(), server);
+    bench.passes(50);
+    assert_eq!(bench.sends(client), TIMED_OUT);
+    bench.sent(client);
+    bench.proxy.apply(&reachable, bench.now);
+    bench.turn();
+    bench.receives(client, GET);
+    assert_ne!(
+        bench.connected(),
+        server,
+        "it may be silent for a long time"
+    );
+}
+
+#[test]
 fn the_first_request_of_a_connection_has_its_own_timeout() {
     let mut bench = Bench::new("  timeout: 100\n  connect_timeout: 1000\n");
     let client = bench.client();
@@ -252,7 +282,7 @@ fn the_biggest_consumers_are_closed_first_and_no_more_of_them_than_needed() {
     bench.outputs.clear();
     bench.proxy.relieve(shed(250_000), bench.now);
     bench.turn();
-    assert_eq!(bench.outputs, [Output::Close(clients[1])]);
+    assert_eq!(bench.outputs, [Output::Abort(clients[1])]);
     // Its bytes are still being sent: they will be free without any other client's being closed.
     bench.proxy.relieve(shed(250_000), bench.now);
     bench.turn();
@@ -261,7 +291,7 @@ fn the_biggest_consumers_are_closed_first_and_no_more_of_them_than_needed() {
     bench.proxy.closed(clients[1]);
     bench.proxy.relieve(shed(150_000), bench.now);
     bench.turn();
-    assert_eq!(bench.outputs[1..], [Output::Close(clients[3])]);
+    assert_eq!(bench.outputs[1..], [Output::Abort(clients[3])]);
 }
 
 #[test]
@@ -391,7 +421,7 @@ fn requests_that_wait_for_a_server_are_given_up_with_their_client_and_no_others(
     );
     bench.receives(server, b"+OK\r\n+OK\r\n");
     assert_eq!(bench.sends(other), b"+OK\r\n+OK\r\n");
-    assert!(bench.outputs.contains(&Output::Close(giant)));
+    assert!(bench.outputs.contains(&Output::Abort(giant)));
 }
 
 #[test]
@@ -415,7 +445,7 @@ fn what_waits_for_a_server_that_does_not_read_can_still_be_given_up() {
     );
     bench.proxy.relieve(shed(1000), bench.now);
     bench.turn();
-    assert!(bench.outputs.contains(&Output::Close(second)));
+    assert!(bench.outputs.contains(&Output::Abort(second)));
     bench.receives(first, GET);
     bench.sent(server);
     assert_eq!(bench.sends(server), GET);

@@ -47,6 +47,8 @@ pub struct Control {
     fates: Fates,
     /// By pool and server; `None` where the address needs no lookup.
     names: Vec<Vec<Option<Name>>>,
+    /// When each server last answered a probe.
+    pub answered: BTreeMap<(usize, usize), Time>,
     /// How many failures were reported of each server.
     pub failures: BTreeMap<(usize, usize), u64>,
     /// Each worker reads its mail in order: when it has read the last.
@@ -65,6 +67,7 @@ impl Control {
             names: pools
                 .map(|pool| pool.servers.iter().map(|s| name(&s.address)).collect())
                 .collect(),
+            answered: BTreeMap::new(),
             failures: BTreeMap::new(),
             mail: vec![Time::ZERO; workers],
         }
@@ -138,6 +141,8 @@ impl World {
 
     pub fn probe_answered(&mut self, probe: Probe) {
         if let Some(change) = self.control.fates.probe_answered(probe) {
+            let server = (probe.pool.index(), probe.server.index());
+            self.control.answered.insert(server, self.now);
             self.tally.count(match change {
                 Change::Readmit { .. } => Happening::Readmitted,
                 _ => Happening::AnsweredProbe,

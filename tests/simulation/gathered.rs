@@ -15,6 +15,8 @@ pub struct Execution {
     pub mark: Mark,
     pub server: usize,
     pub link: LinkId,
+    /// Nobody listens to its reply.
+    pub unheard: bool,
     /// Which of the request's keys.
     pub keys: Vec<usize>,
     /// How many executions, by anybody, were before.

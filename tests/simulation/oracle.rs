@@ -215,16 +215,22 @@ impl Oracle {
         let again = |earlier: &Execution| {
             keys.is_empty() || earlier.keys.iter().any(|key| keys.contains(key))
         };
+        // A read may be executed once more, on another connection, its reply being lost; and a
+        // server that hung may execute the first one after that, to which nobody listens any more.
+        let mut unheard = entry.answered && !entry.failed && entry.request.is_read();
         if let Some(at) = entry.executions.iter().position(again) {
-            // Once more, on another connection, if it changes nothing: its reply was lost.
-            let earlier = entry.executions.remove(at);
             assert!(entry.request.is_read(), "{mark:?} was executed twice");
+            let earlier = &entry.executions[at];
             assert_ne!(earlier.link, link, "{mark:?} was sent twice at once");
             assert!(
                 entry.retried.insert(earlier.keys.clone()),
                 "{mark:?} was executed more than twice"
             );
             tally.count(Happening::Retried);
+            unheard |= link < earlier.link;
+            if !unheard {
+                entry.executions.remove(at);
+            }
         }
         let from = entry
             .arrived
@@ -245,7 +251,7 @@ impl Oracle {
             last.is_none_or(|last| last < mark.number),
             "{mark:?} is executed behind {last:?}, whole: {whole}"
         );
-        if entry.answered {
+        if entry.answered && !unheard {
             assert!(entry.failed, "{mark:?} is executed after it has succeeded");
             tally.count(Happening::LateReply);
         }
@@ -256,6 +262,7 @@ impl Oracle {
             link,
             keys,
             order: self.executions,
+            unheard,
             reply: Bytes::new(),
         }
     }
@@ -264,9 +271,11 @@ impl Oracle {
     pub fn executed(&mut self, execution: Execution) {
         self.largest_reply = self.largest_reply.max(execution.reply.len());
         let Mark { client, number } = execution.mark;
-        self.books[client].entries[number]
-            .executions
-            .push(execution);
+        if !execution.unheard {
+            self.books[client].entries[number]
+                .executions
+                .push(execution);
+        }
     }
 
     /// Whether the request that a frame belongs to was split.
