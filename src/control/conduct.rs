@@ -124,6 +124,7 @@ pub(super) struct Control {
 
 impl Control {
     async fn run(mut self, events: LocalReceiver<Event>) -> Ending {
+        self.time_names();
         while let Some(event) = events.recv().await {
             for step in self.handle(event) {
                 if let Some(ending) = self.take(step) {
@@ -157,6 +158,7 @@ impl Control {
                     self.health.borrow_mut().set_unknown(pool, server, unknown);
                     self.tell_addresses(pool, server);
                 }
+                self.time_names();
                 Vec::new()
             }
             Event::Readmit(pool, server) => {
@@ -179,6 +181,12 @@ impl Control {
             }
             Event::LookUp(pool, server) => {
                 self.names.ask(pool, server);
+                Vec::new()
+            }
+            Event::Refresh(pool, server) => {
+                if let Some(delay) = self.names.refresh(pool, server) {
+                    self.events.after(delay, Event::Refresh(pool, server));
+                }
                 Vec::new()
             }
             Event::Sample => {
@@ -280,6 +288,13 @@ impl Control {
             Step::End(ending) => return Some(ending),
         }
         None
+    }
+
+    /// Sees that names are looked up again when what is known of them is old.
+    fn time_names(&mut self) {
+        for (pool, server, delay) in self.names.untimed() {
+            self.events.after(delay, Event::Refresh(pool, server));
+        }
     }
 
     fn tell_addresses(&self, pool: PoolIdx, server: ServerIdx) {

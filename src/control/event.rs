@@ -31,6 +31,8 @@ pub(super) enum Event {
     Names,
     /// The time to look up this server's name has come.
     LookUp(PoolIdx, ServerIdx),
+    /// What is known of this server's name is old.
+    Refresh(PoolIdx, ServerIdx),
     /// The time to try this ejected server again has come.
     Readmit(PoolIdx, ServerIdx),
     /// The Sentinels have told of something that every worker must know.

@@ -19,16 +19,16 @@ use coremux::stats::Shape;
 use coremux::stats::WorkerStats;
 
 /// A proxy with one pool of one server, and what it has asked for.
-struct Bench {
-    proxy: Proxy,
-    now: Time,
-    outputs: Vec<Output>,
+pub struct Bench {
+    pub proxy: Proxy,
+    pub now: Time,
+    pub outputs: Vec<Output>,
     /// Batches that are being sent.
     sending: Vec<(ConnId, Batch)>,
 }
 
 impl Bench {
-    fn new(keys: &str) -> Bench {
+    pub fn new(keys: &str) -> Bench {
         let text = format!(
             "alpha:\n  listen: 127.0.0.1:1\n  redis: true\n{keys}  servers:\n    - 10.0.0.1:6379:1 one\n"
         );
@@ -55,21 +55,21 @@ impl Bench {
         }
     }
 
-    fn client(&mut self) -> ConnId {
+    pub fn client(&mut self) -> ConnId {
         let conn = self.proxy.client_accepted(PoolIdx(0), None, true, self.now);
         self.turn();
         conn
     }
 
     /// Bytes come, and the proxy acts.
-    fn receives(&mut self, conn: ConnId, bytes: &[u8]) {
+    pub fn receives(&mut self, conn: ConnId, bytes: &[u8]) {
         let chunk = Bytes::copy_from_slice(bytes);
         self.proxy.received(conn, &chunk, self.now);
         self.turn();
     }
 
     /// What is being sent on a connection.
-    fn sends(&self, conn: ConnId) -> Vec<u8> {
+    pub fn sends(&self, conn: ConnId) -> Vec<u8> {
         let batches = self.sending.iter().filter(|(to, _)| *to == conn);
         batches
             .flat_map(|(_, batch)| batch.slices().collect::<Vec<_>>().concat())
@@ -77,7 +77,7 @@ impl Bench {
     }
 
     /// What was being sent on a connection is sent.
-    fn sent(&mut self, conn: ConnId) {
+    pub fn sent(&mut self, conn: ConnId) {
         let place = self.sending.iter().position(|(to, _)| *to == conn);
         let (_, batch) = self.sending.remove(place.expect("something is being sent"));
         self.proxy.sent(conn, batch, self.now);
@@ -85,7 +85,7 @@ impl Bench {
     }
 
     /// Time passes, and the proxy is woken whenever it has asked to be.
-    fn passes(&mut self, millis: u64) {
+    pub fn passes(&mut self, millis: u64) {
         let until = self.now + Duration::from_millis(millis);
         while let Some(next) = self.proxy.next_timeout().filter(|next| *next <= until) {
             self.now = self.now.max(next);
@@ -95,7 +95,7 @@ impl Bench {
         self.now = until;
     }
 
-    fn turn(&mut self) {
+    pub fn turn(&mut self) {
         while let Some(output) = self.proxy.poll_output(self.now) {
             self.outputs.push(output);
         }
@@ -114,7 +114,7 @@ impl Bench {
     }
 
     /// The same, connected.
-    fn connected(&mut self) -> ConnId {
+    pub fn connected(&mut self) -> ConnId {
         let server = self.server();
         self.proxy.connected(server, self.now);
         self.turn();
