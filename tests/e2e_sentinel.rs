@@ -138,3 +138,162 @@ fn writes_go_on_at_the_new_master_and_the_other_server_feels_nothing() {
     let moves = log.lines().filter(|line| line.contains("master moved"));
     assert_eq!(moves.count(), 1, "{log}");
 }
+
+#[test]
+fn a_planned_failover_is_followed_before_the_old_master_is_demoted() {
+    let group = Group::start(1, 1, "");
+    let mut proxy = Proxy::coremux(&[pool(&group)]);
+    ready(&mut proxy, 1);
+    let mut client = proxy.client("alpha");
+    assert_eq!(client.call(["SET", "key", "before"]), Reply::ok());
+    let begun = now();
+    let asked = group.sentinels[0]
+        .client()
+        .call(["SENTINEL", "FAILOVER", "s1"]);
+    assert_eq!(asked, Reply::ok());
+    let new = group.servers[0][1].address();
+    let mut failed = Vec::new();
+    let line = eventually("the master has moved", || {
+        let reply = client.call(["SET", "key", "during"]);
+        if reply != Reply::ok() {
+            failed.push(reply);
+        }
+        let log = proxy.process().log();
+        let line = log.lines().find(|line| line.contains("master moved"))?;
+        Some(line.to_owned())
+    });
+    println!(
+        "SENTINEL FAILOVER to the move: {:?}, failed: {failed:?}",
+        now() - begun
+    );
+    assert!(line.contains(&format!("to={new} ")), "{line}");
+    assert_eq!(client.call(["SET", "key", "after"]), Reply::ok());
+    let value = group.server_at(0, new).client().call(["GET", "key"]);
+    assert_eq!(value, Reply::bulk("after"));
+    // Requests on their way at the moment of the move, and nothing else.
+    assert!(failed.len() <= 2, "{failed:?}");
+}
+
+#[test]
+fn sentinels_that_die_one_by_one_are_missed_and_a_failover_is_followed_as_long_as_two_live() {
+    let mut group = Group::start(1, 1, "");
+    let mut proxy = Proxy::coremux(&[pool(&group)]);
+    ready(&mut proxy, 1);
+    let mut client = proxy.client("alpha");
+    let gone = group.sentinels[2].address().to_string();
+    group.sentinels[2].kill();
+    logged(&mut proxy, &["sentinel lost", &gone]);
+    group.servers[0][0].kill();
+    write_until_good(&mut client, "key");
+    assert!(!proxy.process().log().contains("no majority"));
+    let gone = group.sentinels[1].address().to_string();
+    group.sentinels[1].kill();
+    logged(&mut proxy, &["sentinel lost", &gone]);
+    logged(
+        &mut proxy,
+        &["no majority of the sentinels heard", "heard=1 of=3"],
+    );
+    assert_eq!(client.call(["SET", "key", "alone"]), Reply::ok());
+    group.sentinels[1].restart();
+    eventually("the majority is back", || {
+        let log = proxy.process().log();
+        let lost = log.rfind("warn no majority of the sentinels heard");
+        (log.rfind("info majority of the sentinels heard") > lost).then_some(())
+    });
+    assert_eq!(client.call(["SET", "key", "again"]), Reply::ok());
+}
+
+#[test]
+fn a_sentinel_that_is_not_there_at_the_start_is_found_when_it_comes() {
+    let mut group = Group::start(1, 1, "");
+    group.sentinels[0].kill();
+    let mut proxy = Proxy::coremux(&[pool(&group)]);
+    ready(&mut proxy, 1);
+    let address = group.sentinels[0].address().to_string();
+    logged(
+        &mut proxy,
+        &["sentinel lost", &address, "Connection refused"],
+    );
+    group.sentinels[0].restart();
+    logged(&mut proxy, &["sentinel answers", &address]);
+}
+
+#[test]
+fn one_sentinel_in_the_file_is_enough_to_find_the_others() {
+    let group = Group::start(1, 1, "");
+    let pool = Pool::new("alpha")
+        .with(
+            "sentinels",
+            format!("{}:1 forks-write-it-so", group.sentinels[0].address()),
+        )
+        .server(group.servers[0][0].address());
+    let mut proxy = Proxy::coremux(&[pool]);
+    for sentinel in &group.sentinels {
+        logged(
+            &mut proxy,
+            &["sentinel answers", &sentinel.address().to_string()],
+        );
+    }
+    logged(&mut proxy, &["majority of the sentinels heard"]);
+}
+
+#[test]
+fn the_address_in_the_file_is_only_a_first_guess() {
+    let mut group = Group::start(1, 1, "");
+    let old = group.servers[0][0].address();
+    group.servers[0][0].kill();
+    eventually("the sentinels have failed over", || {
+        (group.master(0) != old).then_some(())
+    });
+    // The file still has the old one, and a proxy that starts now must not care.
+    let mut proxy = Proxy::coremux(&[pool(&group)]);
+    logged(&mut proxy, &["master moved", &format!("from={old} ")]);
+    let mut client = proxy.client("alpha");
+    assert_eq!(client.call(["SET", "key", "value"]), Reply::ok());
+}
+
+#[test]
+fn a_password_of_the_sentinels_is_given_and_a_wrong_one_is_logged_loudly() {
+    let group = Group::start(1, 1, "requirepass right\nsentinel sentinel-pass right");
+    let with = |password: &str| pool(&group).with("sentinel_password", password);
+    let mut wrong = Proxy::coremux(&[with("wrong")]);
+    let line = logged(&mut wrong, &["error", "sentinel refuses us", "WRONGPASS"]);
+    assert!(!line.contains("wrong "), "{line}");
+    let mut client = wrong.client("alpha");
+    assert_eq!(client.call(["SET", "key", "first guess"]), Reply::ok());
+    let mut without = Proxy::coremux(&[pool(&group)]);
+    logged(&mut without, &["error", "sentinel refuses us", "NOAUTH"]);
+    let mut right = Proxy::coremux(&[with("right")]);
+    ready(&mut right, 1);
+}
+
+#[test]
+fn a_name_that_no_sentinel_knows_is_logged_loudly() {
+    let group = Group::start(1, 1, "");
+    let pool = pool(&group).server(group.servers[0][1].address());
+    let mut proxy = Proxy::coremux(&[pool]);
+    logged(&mut proxy, &["error", "no sentinel knows", "server=s2"]);
+}
+
+#[test]
+fn where_a_quorum_is_required_its_loss_is_told_within_a_second_or_so() {
+    let mut group = Group::start(1, 1, "");
+    let mut proxy = Proxy::coremux(&[pool(&group).with("require_sentinel_quorum", true)]);
+    logged(&mut proxy, &["writes allowed"]);
+    for sentinel in &group.sentinels[1..] {
+        sentinel.process().signal("STOP");
+    }
+    let begun = now();
+    logged(&mut proxy, &["writes refused"]);
+    let took = now() - begun;
+    println!("loss of the majority to the fence: {took:?}");
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    for sentinel in &group.sentinels[1..] {
+        sentinel.process().signal("CONT");
+    }
+    eventually("writes are allowed again", || {
+        let log = proxy.process().log();
+        (log.matches("writes allowed").count() == 2).then_some(())
+    });
+    group.sentinels.clear();
+}

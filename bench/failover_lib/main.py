@@ -44,7 +44,7 @@ _PROGRAMS = {
     "redis-sentinel": "redis-sentinel",
     "redis-cli": "redis-tools",
     "keepalived": "keepalived",
-    "iptables": "iptables",
+    "nft": "nftables",
     "ip": "iproute2",
     "nsenter": "util-linux",
     "setpriv": "util-linux",

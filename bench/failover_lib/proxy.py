@@ -59,7 +59,7 @@ grep -q "^ *- $from:" {NUTCRACKER_FILE} || exit 0
 sed -i "s/^\\( *- \\)$from:/\\1$6:$7:/" {NUTCRACKER_FILE}
 {_RESTART}"""
 
-# What systemd does for the unit in conf/systemd: Restart=always, RestartSec=50ms, ExecStopPost.
+# What systemd does for the unit in conf/systemd: Restart=always, RestartSec=100ms, ExecStopPost.
 _SUPERVISOR = """\
 #!/bin/sh
 mkdir -p /run/coremux
@@ -67,7 +67,7 @@ while :; do
     "$@" &
     wait $!
     echo 1 >/run/coremux/health
-    sleep 0.05
+    sleep 0.1
 done
 """
 
@@ -91,7 +91,7 @@ class Coremux:
 _FLAGS = {
     "ctl": "/run/coremux/ctl.sock",
     "health-file": "/run/coremux/health",
-    "admin": "0.0.0.0:22223",
+    "admin": "127.0.0.1:22223",
 }
 
 
@@ -217,7 +217,8 @@ def coremux_yml(variant: Variant, follow: bool) -> str:
         *_servers(variant),
     ]
     if follow:
-        lines += ["  sentinels:", *(f"   - {HOSTS[name]}:{SENTINEL_PORT}" for name in variant.sentinels)]
+        sentinels = [f"   - {HOSTS[name]}:{SENTINEL_PORT}" for name in variant.sentinels]
+        lines += ["  require_sentinel_quorum: true", "  sentinels:", *sentinels]
     return "\n".join(lines) + "\n"
 
 

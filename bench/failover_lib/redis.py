@@ -4,12 +4,14 @@ from collections.abc import Mapping
 
 from bench.failover_lib.host import Host
 from bench.failover_lib.host import Running
+from bench.failover_lib.variant import COREMUX
 from bench.failover_lib.variant import GROUPS
 from bench.failover_lib.variant import HOSTS
 from bench.failover_lib.variant import REDIS_PORT
 from bench.failover_lib.variant import SENTINEL_PORT
 from bench.failover_lib.variant import Variant
 from bench.failover_lib.wait import wait_for
+from bench.lib.coremux_binary import REPOSITORY
 from bench.lib.errors import Failed
 
 # Sentinels learn of each other by a greeting every 2 s.
@@ -34,8 +36,8 @@ def start_redis(hosts: Mapping[str, Host], variant: Variant) -> dict[str, Runnin
     for members in GROUPS.values():
         for name in members:
             text = _REDIS.format(port=REDIS_PORT)
-            if variant.min_replicas:
-                text += "min-replicas-to-write 1\nmin-replicas-max-lag 2\n"
+            if variant.program == COREMUX:
+                text = _shipped("redis.conf") + text
             if name != members[0]:
                 text += f"replicaof {HOSTS[members[0]]} {REDIS_PORT}\n"
             hosts[name].write("/etc/redis/redis.conf", text)
@@ -61,7 +63,10 @@ def start_sentinels(hosts: Mapping[str, Host], variant: Variant, scripts: Mappin
             ]
             if name in scripts:
                 lines.append(f"sentinel client-reconfig-script {master} {scripts[name]}")
-        hosts[name].write("/etc/redis/sentinel.conf", "\n".join(lines) + "\n")
+        text = "\n".join(lines) + "\n"
+        if variant.program == COREMUX:
+            text = _shipped("sentinel.conf")
+        hosts[name].write("/etc/redis/sentinel.conf", text)
         hosts[name].path("/var/lib/redis").mkdir(exist_ok=True)
         hosts[name].start("sentinel", ["redis-sentinel", "/etc/redis/sentinel.conf"])
     for name, groups in variant.sentinels.items():
@@ -73,6 +78,11 @@ def start_sentinels(hosts: Mapping[str, Host], variant: Variant, scripts: Mappin
                 lambda host=hosts[name], master=master, others=others: _is_ready(host, master, others),
                 _TIMEOUT_S,
             )
+
+
+def _shipped(name: str) -> str:
+    """A file of the project, as it is."""
+    return (REPOSITORY / "conf/sentinel" / name).read_text(encoding="utf-8")
 
 
 def role(host: Host) -> list:

@@ -49,7 +49,6 @@ class Variant:
     hardened: bool
     timeout_ms: int
     watch_s: float
-    min_replicas: bool = False
 
     @property
     def native(self) -> bool:
@@ -114,6 +113,7 @@ VARIANTS: Mapping[str, Variant] = {
             program=COREMUX,
             sentinels=_THREE,
             quorum=2,
+            # The addresses, names and timers of the files in conf/, which are used as they are.
             down_after_ms=2_000,
             failover_timeout_ms=10_000,
             advert_s=0.2,
@@ -122,7 +122,6 @@ VARIANTS: Mapping[str, Variant] = {
             hardened=True,
             timeout_ms=1_000,
             watch_s=7,
-            min_replicas=True,
         ),
     )
 }

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from bench.failover_lib.host import Host
 from bench.failover_lib.host import Running
 from bench.failover_lib.network import INTERFACE
+from bench.failover_lib.proxy import SCRIPTS
+from bench.failover_lib.variant import COREMUX
 from bench.failover_lib.variant import FIRST
 from bench.failover_lib.variant import HOSTS
 from bench.failover_lib.variant import PROXY_HOSTS
@@ -14,6 +16,7 @@ from bench.failover_lib.variant import VIP
 from bench.failover_lib.variant import VIP_PORT
 from bench.failover_lib.variant import Variant
 from bench.failover_lib.wait import wait_for
+from bench.lib.coremux_binary import REPOSITORY
 
 _TIMEOUT_S = 20
 _FILE = "/etc/keepalived/keepalived.conf"
@@ -76,8 +79,8 @@ _CHECK = f"#!/bin/sh\n[ \"$(timeout 1 redis-cli -p {PROXY_PORT} ping)\" = PONG ]
 
 def redirect(host: Host) -> None:
     """What comes for the virtual IP goes to the proxy, whatever address it listens at."""
-    rule = f"-t nat -A PREROUTING -d {VIP}/32 -p tcp --dport {VIP_PORT} -j REDIRECT --to-ports {PROXY_PORT}"
-    host.must_run(["iptables", *rule.split()])
+    host.install(REPOSITORY / "scripts/vip-setup.sh", f"{SCRIPTS}/vip-setup.sh")
+    host.must_run([f"{SCRIPTS}/vip-setup.sh", VIP, str(VIP_PORT), str(PROXY_PORT)])
 
 
 def start_keepalived(hosts: Mapping[str, Host], variant: Variant) -> dict[str, Running]:
@@ -87,6 +90,8 @@ def start_keepalived(hosts: Mapping[str, Host], variant: Variant) -> dict[str, R
         host = hosts[name]
         host.write(_FILE, _text(name, variant))
         host.write(CHECK, _CHECK, 0o755)
+        for script in ("check-health.sh", "notify.sh"):
+            host.install(REPOSITORY / "scripts" / script, f"{SCRIPTS}/{script}")
         running[name] = start_one(host)
         if name == FIRST:
             wait_for("the first host has the virtual IP", lambda host=host: host.has_address(VIP), _TIMEOUT_S)
@@ -102,6 +107,9 @@ def start_one(host: Host) -> Running:
 
 def _text(name: str, variant: Variant) -> str:
     first = name == FIRST
+    if variant.program == COREMUX:
+        # The files that the project ships, as they are.
+        return (REPOSITORY / "conf/keepalived" / ("first.conf" if first else "second.conf")).read_text(encoding="utf-8")
     return (_HARDENED if variant.hardened else _RECIPE).format(
         name=name,
         interface=INTERFACE,

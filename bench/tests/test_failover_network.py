@@ -20,6 +20,7 @@ from bench.tests.support import REPOSITORY
 from bench.tests.support import is_running
 from bench.tests.support import wait_until
 
+VIP = "10.0.0.9"
 REDIS = ["redis-server", "--port", "6379", "--save", "", "--bind", "0.0.0.0", "--protected-mode", "no"]
 
 # A lab in small: one host, its process 1's pid told, then waiting to be ended.
@@ -88,6 +89,53 @@ class Hosts(unittest.TestCase):
         self.assertFalse(self.reaches("a", "c"))
         self.network.heal(["a", "b"])
         wait_until(lambda: self.reaches("a", "c"), "a reaches c again")
+
+    def test_vip_setup_leads_the_virtual_ip_to_the_port_and_nothing_else(self) -> None:
+        host = self.hosts["b"]
+        host.start("redis", [*REDIS, "--port", "7000"])
+        host.start("other", [*REDIS, "--port", "7001"])
+        host.must_run(["ip", "address", "add", f"{VIP}/24", "dev", "eth0"])
+        script = str(REPOSITORY / "scripts/vip-setup.sh")
+
+        def port_behind(name: str) -> int:
+            with self.hosts[name].client(VIP, 6379, timeout_s=1) as client:
+                info = client.call("INFO", "server")
+            assert isinstance(info, bytes)
+            return int(info.partition(b"tcp_port:")[2].split()[0])
+
+        def is_refused(name: str) -> bool:
+            with self.assertRaises(ConnectionRefusedError):
+                port_behind(name)
+            return True
+
+        for port in (7000, 7001):
+            wait_until(lambda port=port: self.answers(host, port), f"redis answers at {port}")
+        for tool in ("nft", "iptables"):
+            with self.subTest(tool):
+                before = host.must_run(["nft", "list", "ruleset"])
+                for to_port in (7000, 7000, 7001):
+                    host.must_run([script, "--with", tool, VIP, "6379", str(to_port)])
+                    # From another host, and on the host that has the address.
+                    self.assertEqual([port_behind("a"), port_behind("b")], [to_port, to_port])
+                self.assertFalse(self.reaches("a", "b"), "the host's own address is not the virtual one")
+                rules = host.must_run(["nft", "list", "ruleset"])
+                self.assertEqual(rules.count("redirect to :7001"), 2, rules)
+                self.assertNotIn(":7000", rules)
+                for _ in range(2):
+                    host.must_run([script, "--with", tool, "--remove", VIP, "6379"])
+                self.assertTrue(is_refused("a") and is_refused("b"))
+                if tool == "nft":
+                    self.assertEqual(host.must_run(["nft", "list", "ruleset"]), before)
+        wrong = ([VIP], [VIP, "0", "1"], [VIP, "6379", "70000"], ["x;y", "1", "1"], ["--with", "pf", VIP, "1", "1"])
+        for words in wrong:
+            self.assertEqual(host.run([script, *words]).returncode, 2, words)
+
+    @staticmethod
+    def answers(host: Host, port: int) -> bool:
+        try:
+            return host.ask(port, "PING") == b"PONG"
+        except OSError:
+            return False
 
     def test_a_host_sees_its_own_processes_and_files_only(self) -> None:
         host = self.hosts["a"]

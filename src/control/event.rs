@@ -15,6 +15,7 @@ use glommio::channels::local_channel::LocalSender;
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
 use crate::proxy::Change;
+use crate::proxy::Probe;
 
 use super::adopt;
 use super::ctl::Asked;
@@ -33,8 +34,10 @@ pub(super) enum Event {
     LookUp(PoolIdx, ServerIdx),
     /// What is known of this server's name is old.
     Refresh(PoolIdx, ServerIdx),
-    /// The time to try this ejected server again has come.
-    Readmit(PoolIdx, ServerIdx),
+    /// The time to ask this server whether it serves again has come.
+    ProbeDue(Probe),
+    /// It does.
+    ProbeAnswered(Probe),
     /// The Sentinels have told of something that every worker must know.
     Change(Change),
     /// The time that this phase was given is over.

@@ -15,18 +15,24 @@
 mod change;
 mod client;
 mod connections;
+mod deadlines;
 mod failure;
 mod fate;
 mod fragment;
 mod gather;
 mod identity;
+mod leaving;
 mod local;
 mod moved;
 mod output;
 mod pool;
+mod queueing;
+mod reconnect;
 mod relief;
 mod replies;
 mod requests;
+mod salvage;
+mod sent;
 mod server;
 mod standing;
 mod timer;
@@ -52,6 +58,7 @@ pub use client::ClientLoad;
 pub use failure::Failure;
 pub use failure::RequestError;
 pub use fate::Fates;
+pub use fate::Probe;
 pub use fate::Verdict;
 pub use output::ConnId;
 pub use output::Output;
@@ -227,9 +234,9 @@ impl Proxy {
 
     /// A batch from `poll_transmit` was sent whole, or the connection broke meanwhile.
     pub fn sent(&mut self, conn: ConnId, batch: Batch, now: Time) {
-        self.wire.spare.give_batch(batch);
         match conn {
             ConnId::Client(key) => {
+                self.wire.spare.give_batch(batch);
                 let Some(client) = self.clients.slab.find_mut(key) else {
                     return;
                 };
@@ -246,33 +253,36 @@ impl Proxy {
                 }
             }
             ConnId::Server(key) => {
-                let Some(server) = self.servers.find_mut(key) else {
-                    return;
-                };
-                server.sending.end();
-                if server.has_bytes() {
-                    server.sending.list(conn, &mut self.wire);
-                }
+                self.server_sent(key, batch);
+                self.leave_if_settled(key, now);
             }
         }
     }
 
     /// The socket of a connection that was to be closed is closed: its id names nothing any more.
     pub fn closed(&mut self, conn: ConnId) {
-        let gone = match conn {
-            ConnId::Client(key) => self.clients.slab.remove(key).map(|client| {
-                self.stats.pools[client.pool.index()]
-                    .counters
-                    .client_connections
-                    .sub(1);
-            }),
-            ConnId::Server(key) => self.servers.remove(key).map(|server| {
-                self.server_stats(server.pool, server.server)
-                    .server_connections
-                    .sub(1);
+        let counted = match conn {
+            ConnId::Client(key) => self
+                .clients
+                .slab
+                .remove(key)
+                .inspect(|client| {
+                    self.stats.pools[client.pool.index()]
+                        .counters
+                        .client_connections
+                        .sub(1);
+                })
+                .is_some(),
+            ConnId::Server(key) => self.servers.remove(key).is_some_and(|server| {
+                if server.counted {
+                    self.server_stats(server.pool, server.server)
+                        .server_connections
+                        .sub(1);
+                }
+                server.counted
             }),
         };
-        if gone.is_some() {
+        if counted {
             self.stats.curr_connections.sub(1);
         }
     }
@@ -309,6 +319,7 @@ impl Proxy {
                         .add(ejects);
                 }
             }
+            Change::Reachable { pool, server } => self.server_reachable(*pool, *server, now),
             Change::Readmit { pool, server } => {
                 self.pools[pool.index()].set_ejected(*server, false);
             }

@@ -3,9 +3,10 @@
 //! Owns: the votes. Never: a Sentinel's connection, the time, a server's own word.
 //!
 //! A Sentinel's word about a master is an address and the epoch of the configuration that says so
-//! (redis: `config_epoch`). A newer epoch wins, also when a single Sentinel tells it: the leader of
-//! a failover knows first. Where Sentinels disagree about one epoch most votes win. Whatever wins
-//! here is used only once the server itself says that it is a master.
+//! (redis: `config_epoch`). A newer epoch wins once a majority of all Sentinels tells it, which is
+//! within a second or two; so no single Sentinel can lead us astray, be it one of another
+//! installation. Only while no majority can be heard most of those that are heard will do. Whatever
+//! wins here is used only once the server itself says that it is a master.
 
 use crate::config::HostPort;
 
@@ -33,21 +34,34 @@ pub(super) struct Contender {
     pub(super) only_by_majority: bool,
 }
 
+/// How many Sentinels are heard, and how many of all there are would be a majority.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Electors {
+    pub(super) heard: usize,
+    pub(super) majority: usize,
+}
+
+impl Electors {
+    fn are_enough(self, votes: usize) -> bool {
+        votes >= self.majority || (self.heard < self.majority && votes * 2 > self.heard)
+    }
+}
+
 /// What the claims say beside what is in use.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Verdict {
     /// Newest first.
     pub(super) contenders: Vec<Contender>,
-    /// The newer epoch that most Sentinels know what is in use by.
+    /// The newest epoch that a majority knows what is in use by; not an older one than is known.
     pub(super) confirmed: Option<u64>,
 }
 
-/// Weighs `claims`, one of each Sentinel that is heard, against what is in use; `majority` is how
-/// many votes that is of all Sentinels.
+/// Weighs `claims`, one of each Sentinel that is heard and knows the master, against what is in
+/// use.
 pub(super) fn weigh(
     claims: &[&Claim],
     in_use: Option<(&HostPort, Rank)>,
-    majority: usize,
+    electors: Electors,
 ) -> Verdict {
     let mut verdict = Verdict::default();
     let mut epochs: Vec<u64> = claims.iter().map(|claim| claim.epoch).collect();
@@ -66,19 +80,24 @@ pub(super) fn weigh(
             rank,
             only_by_majority,
         };
+        let is_majority = votes >= electors.majority;
         match in_use {
-            None => verdict.contenders.push(contender(false)),
             Some((used, in_use)) if used == address => {
-                if rank > in_use && votes >= majority {
+                if rank >= in_use && is_majority {
                     verdict.confirmed = verdict.confirmed.or(Some(epoch));
                 }
             }
-            Some((_, in_use)) if rank > in_use => verdict.contenders.push(contender(false)),
-            Some((_, in_use)) if rank == in_use && votes >= majority => {
-                verdict.contenders.push(contender(false));
+            Some((_, in_use)) if rank < in_use => {
+                if is_majority {
+                    verdict.contenders.push(contender(true));
+                }
             }
-            Some(_) if votes >= majority => verdict.contenders.push(contender(true)),
-            Some(_) => {}
+            Some((_, in_use)) if rank == in_use && !is_majority => {}
+            None | Some(_) => {
+                if electors.are_enough(votes) {
+                    verdict.contenders.push(contender(false));
+                }
+            }
         }
     }
     verdict
@@ -130,7 +149,11 @@ mod tests {
             .collect();
         let claims: Vec<&Claim> = claims.iter().collect();
         let used = in_use.map(|(port, rank)| (at(port), rank));
-        let verdict = weigh(&claims, used.as_ref().map(|(a, rank)| (a, *rank)), 2);
+        let electors = Electors {
+            heard: claims.len(),
+            majority: 2,
+        };
+        let verdict = weigh(&claims, used.as_ref().map(|(a, rank)| (a, *rank)), electors);
         let contenders = verdict.contenders.iter().map(|c| {
             let HostPort::Ip(address) = &c.address else {
                 panic!("an ip")
@@ -141,16 +164,29 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_epoch_needs_only_the_one_who_knows_first() {
+    fn a_newer_epoch_wins_once_a_majority_tells_it() {
         let used = Some((1, rank(3, false)));
-        assert_eq!(weighed(&[(1, 3), (1, 3), (2, 4)], used).0, [(2, 4, false)]);
-        assert_eq!(weighed(&[(1, 3), (1, 3), (1, 3)], used), (vec![], None));
+        assert_eq!(weighed(&[(1, 3), (1, 3), (2, 4)], used).0, []);
+        assert_eq!(weighed(&[(1, 3), (2, 4), (2, 4)], used).0, [(2, 4, false)]);
+        assert_eq!(weighed(&[(1, 3), (1, 3), (1, 3)], used), (vec![], Some(3)));
+    }
+
+    #[test]
+    fn a_single_sentinel_leads_nobody_astray_unless_it_is_the_only_one_heard() {
+        let used = Some((1, rank(3, false)));
+        assert_eq!(weighed(&[(1, 3), (1, 3), (9, 999)], used).0, []);
+        assert_eq!(
+            weighed(&[(1, 3), (1, 3), (9, 999)], None).0,
+            [(1, 3, false)]
+        );
+        assert_eq!(weighed(&[(2, 4)], used).0, [(2, 4, false)]);
+        assert_eq!(weighed(&[(2, 4)], None).0, [(2, 4, false)]);
     }
 
     #[test]
     fn a_stale_sentinel_moves_nobody() {
         let used = Some((2, rank(4, false)));
-        assert_eq!(weighed(&[(1, 3), (2, 4), (2, 4)], used), (vec![], None));
+        assert_eq!(weighed(&[(1, 3), (2, 4), (2, 4)], used), (vec![], Some(4)));
         assert_eq!(weighed(&[(1, 3)], used), (vec![], None));
     }
 
@@ -167,15 +203,16 @@ mod tests {
     fn a_promotion_that_was_seen_is_newer_than_its_epoch_and_older_than_the_next() {
         let used = Some((2, rank(3, true)));
         assert_eq!(weighed(&[(1, 3)], used), (vec![], None));
-        assert_eq!(weighed(&[(2, 4), (1, 3), (1, 3)], used).1, None);
+        assert_eq!(weighed(&[(2, 4), (1, 3)], used), (vec![], None));
         assert_eq!(weighed(&[(2, 4), (2, 4), (1, 3)], used), (vec![], Some(4)));
-        assert_eq!(weighed(&[(3, 4), (1, 3)], used).0, [(3, 4, false)]);
+        assert_eq!(weighed(&[(3, 4), (3, 4), (1, 3)], used).0, [(3, 4, false)]);
     }
 
     #[test]
     fn what_most_still_say_may_come_back_only_as_a_last_resort() {
         let used = Some((2, rank(9, false)));
         assert_eq!(weighed(&[(1, 3), (1, 3)], used).0, [(1, 3, true)]);
+        assert_eq!(weighed(&[(1, 3)], used).0, []);
     }
 
     #[test]

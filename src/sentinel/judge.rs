@@ -2,19 +2,18 @@
 //!
 //! Owns: who has a vote, and when words become facts. Never: a connection.
 
-use std::collections::HashSet;
 use std::net::SocketAddr;
 
 use crate::base::Time;
 use crate::sentinel::agreement;
 use crate::sentinel::agreement::Claim;
+use crate::sentinel::agreement::Electors;
 use crate::sentinel::master::InUse;
 use crate::sentinel::master::Outcome;
 use crate::sentinel::output::Fact;
 use crate::sentinel::output::ProbeId;
 use crate::sentinel::output::Probed;
 use crate::sentinel::output::Source;
-use crate::sentinel::peer::Peer;
 use crate::sentinel::watcher::Watcher;
 use crate::sentinel::watcher::server_idx;
 
@@ -22,21 +21,40 @@ use crate::sentinel::watcher::server_idx;
 /// that has slept.
 const FIRST_CHOICE_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
 
+/// The Sentinels whose words count, each once, and how many votes are a majority.
+struct Voters {
+    places: Vec<usize>,
+    electors: Electors,
+    of: usize,
+}
+
 impl Watcher {
-    /// The Sentinels whose words count, each once.
-    fn voters(&self, now: Time) -> Vec<&Peer> {
+    fn voters(&self, now: Time) -> Voters {
         let within = self.heard_within();
-        let mut ids = HashSet::new();
-        let heard = self.peers.iter().filter(|peer| peer.is_heard(within, now));
-        heard
-            .filter(|peer| peer.id.as_ref().is_none_or(|id| ids.insert(id)))
-            .collect()
+        let mut places: Vec<usize> = Vec::with_capacity(self.peers.len());
+        for (place, peer) in self.peers.iter().enumerate() {
+            let is_twin = |other: &usize| peer.id.is_some() && self.peers[*other].id == peer.id;
+            if peer.is_heard(within, now) && !places.iter().any(is_twin) {
+                places.push(place);
+            }
+        }
+        let of = self.electorate(&places);
+        let electors = Electors {
+            heard: places.len(),
+            majority: of / 2 + 1,
+        };
+        Voters {
+            places,
+            electors,
+            of,
+        }
     }
 
     /// How many Sentinels there are: as many as the file has, or as most of them know.
-    fn electorate(&self, voters: &[&Peer]) -> usize {
+    fn electorate(&self, voters: &[usize]) -> usize {
         let configured = self.peers.iter().filter(|peer| peer.is_configured).count();
-        let mut known: Vec<usize> = voters.iter().filter_map(|peer| peer.knows).collect();
+        let known = voters.iter().filter_map(|place| self.peers[*place].knows);
+        let mut known: Vec<usize> = known.collect();
         known.sort_unstable();
         let median = known.get(known.len() / 2).copied().unwrap_or_default();
         configured.max(median)
@@ -51,20 +69,22 @@ impl Watcher {
     /// Draws the conclusions.
     pub(super) fn judge(&mut self, now: Time) {
         if std::mem::take(&mut self.learned) {
-            self.count(now);
+            let voters = self.voters(now);
+            self.count(&voters, now);
             for server in 0..self.masters.len() {
-                self.weigh(server, now);
+                self.weigh(server, &voters, now);
             }
         }
         for server in 0..self.masters.len() {
             self.ask_server(server, now);
         }
-        self.lift_fence(now);
+        if self.majority.fenced {
+            self.lift_fence(now);
+        }
     }
 
-    fn count(&mut self, now: Time) {
-        let voters = self.voters(now);
-        let (heard, of) = (voters.len(), self.electorate(&voters));
+    fn count(&mut self, voters: &Voters, now: Time) {
+        let (heard, of) = (voters.places.len(), voters.of);
         let news = self.majority.update(heard > of / 2, now);
         if let Some(seen) = news.seen {
             self.tell(Fact::Majority { seen, heard, of });
@@ -74,26 +94,24 @@ impl Watcher {
         }
     }
 
-    /// What is said of a server, and how many votes are a majority.
-    fn claims(&self, server: usize, now: Time) -> (Vec<&Claim>, usize) {
-        let voters = self.voters(now);
-        let majority = self.electorate(&voters) / 2 + 1;
-        let said = voters.into_iter().filter_map(|peer| {
-            let said = peer.said.get(server)?;
+    /// What is said of a server.
+    fn claims(&self, server: usize, voters: &Voters) -> Vec<&Claim> {
+        let said = voters.places.iter().filter_map(|place| {
+            let said = self.peers[*place].said.get(server)?;
             said.as_ref()?.as_ref()
         });
-        (said.collect(), majority)
+        said.collect()
     }
 
-    fn weigh(&mut self, server: usize, now: Time) {
+    fn weigh(&mut self, server: usize, voters: &Voters, now: Time) {
         let waits = self.first_choice_due(now).is_some() && self.majority.since().is_none();
         let in_use = self.masters[server].in_use.as_ref();
         if in_use.is_none() && waits {
             return;
         }
-        let (claims, majority) = self.claims(server, now);
+        let claims = self.claims(server, voters);
         let used = in_use.map(|in_use| (&in_use.address, in_use.rank));
-        let verdict = agreement::weigh(&claims, used, majority);
+        let verdict = agreement::weigh(&claims, used, voters.electors);
         let nobody_knows = claims.is_empty() && self.majority.since().is_some();
         self.masters[server].weighed(verdict, now);
         let told = std::mem::replace(&mut self.unknown_told[server], nobody_knows);
@@ -110,7 +128,7 @@ impl Watcher {
             return;
         };
         let taken = match answer {
-            Probed::Master { at } => self.holder(server, *at),
+            Probed::Master { at } => self.holder(server, *at, now),
             Probed::NotMaster | Probed::Failed => None,
         };
         let master = &mut self.masters[server];
@@ -133,12 +151,14 @@ impl Watcher {
         }
     }
 
-    // Two servers at one address would be keys looked up in the wrong place.
-    fn holder(&self, server: usize, at: SocketAddr) -> Option<(usize, SocketAddr)> {
+    // Two servers at one address would be keys looked up in the wrong place. Whoever is about to be
+    // led away from there by a majority holds nobody up: it may be waiting for our place in turn.
+    fn holder(&self, server: usize, at: SocketAddr, now: Time) -> Option<(usize, SocketAddr)> {
         let is_there = |in_use: &InUse| in_use.at == at;
         let holds = |other: &usize| {
             let in_use = self.masters[*other].in_use.as_ref();
-            *other != server && in_use.is_some_and(is_there)
+            let stays = !self.masters[*other].may_go_back(now);
+            *other != server && stays && in_use.is_some_and(is_there)
         };
         let by = (0..self.masters.len()).find(holds)?;
         Some((by, at))
@@ -158,12 +178,14 @@ impl Watcher {
     }
 
     fn lift_fence(&mut self, now: Time) {
-        let Some(since) = self.majority.since().filter(|_| self.majority.fenced) else {
+        let Some(since) = self.majority.since() else {
             return;
         };
+        let voters = self.voters(now);
+        let majority = voters.electors.majority;
         let mut unsure = false;
         for server in 0..self.masters.len() {
-            let (claims, majority) = self.claims(server, now);
+            let claims = self.claims(server, &voters);
             let in_use = self.masters[server].in_use.as_ref();
             let agreed = in_use.filter(|u| agreement::agree(&claims, &u.address, majority));
             match agreed.map(|in_use| in_use.checked >= since) {

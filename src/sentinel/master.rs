@@ -4,10 +4,11 @@
 //! counts votes, which is `agreement`'s; opens a connection.
 //!
 //! An address is used only after its `ROLE` has said that it is a master, and only if its
-//! configuration is newer than the one in use. There is one way back to an older one: what is in
-//! use has not been a master for a while by its own word (or is silent for long), and most
-//! Sentinels name another that is. Without it a failover that was given up half-way, or Sentinels
-//! that were set up anew and count epochs from zero, would never be followed again.
+//! configuration is newer than the one in use. There is one way back to an older one, which needs a
+//! majority of the Sentinels to name another that is a master: what is in use has not been one for
+//! a while by its own word (or is silent for long), or no majority has ever named it. Without that
+//! way a failover that was given up half-way, Sentinels that were set up anew and count epochs from
+//! zero, or one that we heard alone and that was wrong, would keep us for ever.
 
 use std::cmp::Reverse;
 use std::net::SocketAddr;
@@ -30,6 +31,10 @@ const CANDIDATES_MAX: usize = 33;
 const DENIED_FOR: Duration = Duration::from_secs(1);
 const SILENT_FOR: Duration = Duration::from_secs(5);
 
+/// How long a majority may name another than what only a promotion, or a few, have ever named. A
+/// promotion is known to all within two seconds.
+const UNCONFIRMED_FOR: Duration = Duration::from_secs(10);
+
 /// While what is in use is in doubt.
 const CHECK_EVERY: Duration = Duration::from_millis(500);
 
@@ -39,6 +44,8 @@ pub(super) struct InUse {
     pub(super) address: HostPort,
     pub(super) at: SocketAddr,
     pub(super) rank: Rank,
+    /// A majority has named it.
+    confirmed: bool,
     /// When the last question was asked to which it said that it is a master.
     pub(super) checked: Time,
 }
@@ -66,8 +73,8 @@ pub(super) struct Master {
     check: Option<Check>,
     next_check: Option<Time>,
     last_check: Option<Time>,
-    /// Most Sentinels name another, by an older configuration.
-    disowned: bool,
+    /// Since when a majority names another, by an older configuration.
+    disowned: Option<Time>,
 }
 
 /// A question to be asked.
@@ -94,7 +101,7 @@ impl Master {
             check: None,
             next_check: None,
             last_check: None,
-            disowned: false,
+            disowned: None,
         }
     }
 
@@ -105,12 +112,13 @@ impl Master {
                 epoch,
                 promoted: false,
             };
+            in_use.confirmed = true;
         }
-        self.disowned = verdict.contenders.iter().any(|c| c.only_by_majority);
-        if self.disowned {
+        if verdict.contenders.iter().any(|c| c.only_by_majority) {
+            self.disowned = self.disowned.or(Some(now));
             self.next_check = self.next_check.or(Some(now));
         } else {
-            self.fault = None;
+            (self.disowned, self.fault) = (None, None);
         }
         let named = |candidate: &Candidate| {
             let same = |contender: &Contender| contender.address == candidate.address;
@@ -222,15 +230,21 @@ impl Master {
         questions
     }
 
-    fn may_go_back(&self, now: Time) -> bool {
-        self.disowned
-            && self.fault.is_some_and(|fault| {
-                let patience = match fault.denies {
-                    true => DENIED_FOR,
-                    false => SILENT_FOR,
-                };
-                fault.since + patience <= now
-            })
+    /// Whether a majority may lead back to an older configuration now.
+    pub(super) fn may_go_back(&self, now: Time) -> bool {
+        self.way_back().is_some_and(|open| open <= now)
+    }
+
+    /// From when on an older configuration may be followed.
+    fn way_back(&self) -> Option<Time> {
+        let disowned = self.disowned?;
+        let fault = self.fault.map(|fault| match fault.denies {
+            true => fault.since + DENIED_FOR,
+            false => fault.since + SILENT_FOR,
+        });
+        let confirmed = self.in_use.as_ref().is_some_and(|in_use| in_use.confirmed);
+        let unconfirmed = (!confirmed).then_some(disowned + UNCONFIRMED_FOR);
+        [fault, unconfirmed].into_iter().flatten().min()
     }
 
     /// Whether `probe` was asked here.
@@ -268,10 +282,11 @@ impl Master {
                     address: candidate.address,
                     at: *at,
                     rank: candidate.rank,
+                    confirmed: false,
                     checked: candidate.asked,
                 });
                 (self.fault, self.check, self.next_check) = (None, None, None);
-                self.disowned = false;
+                self.disowned = None;
                 self.drop_outdated(now);
                 Outcome::Moved(candidate.source)
             }
@@ -283,7 +298,7 @@ impl Master {
     }
 
     fn checked(&mut self, check: Check, answer: &Probed, now: Time) -> Outcome {
-        if self.disowned {
+        if self.disowned.is_some() {
             self.next_check = Some(now + CHECK_EVERY);
         }
         let Some(in_use) = &mut self.in_use else {
@@ -312,7 +327,8 @@ impl Master {
     /// When to look at it next.
     pub(super) fn due(&self, now: Time) -> Option<Time> {
         let check = self.next_check.filter(|_| self.check.is_none());
-        let mut due: Vec<Time> = check.into_iter().collect();
+        let way_back = self.way_back().filter(|open| *open > now);
+        let mut due: Vec<Time> = check.into_iter().chain(way_back).collect();
         let may_go_back = self.may_go_back(now);
         for candidate in &self.candidates {
             let waits = candidate.source == Source::Majority && !may_go_back;

@@ -86,8 +86,9 @@ impl Replies {
                 return Err(ReplyFault::TooLong);
             }
             if fed.complete {
-                let frame = std::mem::take(&mut self.unfinished).into_bytes().to_vec();
-                let (value, _) = decode(&frame, DEPTH_MAX)?;
+                let frame = std::mem::take(&mut self.unfinished).into_bytes();
+                let frame: Vec<&[u8]> = frame.slices().collect();
+                let (value, _) = decode(&frame.concat(), DEPTH_MAX)?;
                 if !each(value) {
                     return Ok(());
                 }

@@ -306,7 +306,10 @@ impl Party {
         }
         self.bench.outputs.clear();
         let mut rounds = 0;
-        while self.guests.values().any(|guest| !guest.due.is_empty()) {
+        while self.guests.values().any(|guest| !guest.due.is_empty())
+            || self.given < self.from_server.len()
+            || !self.bench.sends(self.server).is_empty()
+        {
             rounds += 1;
             assert!(rounds < 5000, "who reads still waits: {:?}", self.seen);
             self.sends_end();

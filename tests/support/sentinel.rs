@@ -20,6 +20,7 @@ pub struct Sentinel {
     process: Option<Process>,
     port: Port,
     directory: TempDir,
+    password: Option<String>,
 }
 
 impl Sentinel {
@@ -43,6 +44,10 @@ impl Sentinel {
                 process: None,
                 port,
                 directory,
+                password: lines
+                    .lines()
+                    .find_map(|line| line.strip_prefix("requirepass "))
+                    .map(str::to_owned),
             };
             if sentinel.try_run() {
                 return sentinel;
@@ -83,7 +88,11 @@ impl Sentinel {
 
     /// A number of `SENTINEL MASTER`, such as `num-slaves`.
     pub fn number(&self, master: &str, field: &str) -> Option<u64> {
-        let Reply::Array(fields) = self.client().call(["SENTINEL", "MASTER", master]) else {
+        let mut client = self.client();
+        if let Some(password) = &self.password {
+            assert_eq!(client.call(["AUTH", password]), Reply::ok());
+        }
+        let Reply::Array(fields) = client.call(["SENTINEL", "MASTER", master]) else {
             return None;
         };
         let pair = fields
@@ -146,10 +155,6 @@ impl Group {
     fn know_all(&self, names: &[String], replicas: usize) {
         let replicas = replicas.try_into().unwrap();
         for sentinel in &self.sentinels {
-            // One with a password says nothing here; the others know it.
-            if sentinel.client().call(["PING"]) != Reply::Simple("PONG".to_owned()) {
-                continue;
-            }
             for name in names {
                 eventually("the sentinels know all", || {
                     let others = sentinel.number(name, "num-other-sentinels") == Some(2);

@@ -1,0 +1,130 @@
+//! What must never happen, looked for in every fact.
+
+use std::net::SocketAddr;
+
+use coremux::base::ServerIdx;
+use coremux::sentinel::Fact;
+use coremux::sentinel::Probed;
+use coremux::sentinel::Source;
+
+/// What is known of one server.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    at: Option<SocketAddr>,
+    epoch: u64,
+    /// When it moved there, in microseconds.
+    since: u64,
+    /// What it said of itself when it was last asked.
+    last_word: Option<Probed>,
+}
+
+/// The judge of one run.
+#[derive(Debug)]
+pub struct Oracle {
+    servers: Vec<Known>,
+    /// Who is where another is now, and by when it must have gone.
+    displaced: Vec<(usize, u64)>,
+    pub fenced: bool,
+    pub majority: Option<bool>,
+    /// The answer that the watcher is just being given.
+    pub answer: Option<Probed>,
+}
+
+impl Oracle {
+    pub fn new(servers: usize, fenced: bool) -> Oracle {
+        Oracle {
+            servers: vec![Known::default(); servers],
+            displaced: Vec::new(),
+            fenced,
+            majority: None,
+            answer: None,
+        }
+    }
+
+    /// Where a server is.
+    pub fn at(&self, server: usize) -> Option<SocketAddr> {
+        self.servers[server].at
+    }
+
+    /// A server has said of itself what it is.
+    pub fn said(&mut self, asked: SocketAddr, answer: &Probed) {
+        let there = self.servers.iter_mut().filter(|k| k.at == Some(asked));
+        there.for_each(|known| known.last_word = Some(answer.clone()));
+    }
+
+    /// Takes a fact; what it is to be counted as.
+    pub fn hear(&mut self, fact: &Fact, now: u64) -> Option<&'static str> {
+        let late = self.displaced.iter().find(|(_, until)| *until < now);
+        assert_eq!(late, None, "two servers at one address");
+        match fact {
+            Fact::Master {
+                server,
+                at,
+                epoch,
+                source,
+                ..
+            } => {
+                let just_said = Some(Probed::Master { at: *at });
+                assert_eq!(self.answer, just_said, "it did not say that it is a master");
+                self.moves(*server, *at, *epoch, *source, now);
+                Some(match source {
+                    Source::Epoch => "moved by epoch",
+                    Source::Promotion => "moved by promotion",
+                    Source::Majority => "moved back by majority",
+                })
+            }
+            Fact::Fenced(fenced) => {
+                assert_ne!(self.fenced, *fenced, "told twice");
+                if !*fenced {
+                    assert_eq!(self.majority, Some(true), "lifted without a majority");
+                    let known = self.servers.iter().all(|known| known.at.is_some());
+                    assert!(known, "lifted before every master is known");
+                }
+                self.fenced = *fenced;
+                Some(match fenced {
+                    true => "fenced",
+                    false => "fence lifted",
+                })
+            }
+            Fact::Majority { seen, heard, of } => {
+                assert_ne!(self.majority, Some(*seen), "told twice");
+                assert_eq!(*seen, heard * 2 > *of);
+                self.majority = Some(*seen);
+                None
+            }
+            Fact::Taken { .. } => Some("refused a taken address"),
+            _ => None,
+        }
+    }
+
+    fn moves(&mut self, server: ServerIdx, at: SocketAddr, epoch: u64, source: Source, now: u64) {
+        self.displaced.retain(|(other, _)| *other != server.index());
+        for (place, other) in self.servers.iter().enumerate() {
+            if place != server.index() && other.at == Some(at) {
+                self.displaced.push((place, now + 3_000_000));
+            }
+        }
+        let known = &mut self.servers[server.index()];
+        let back = epoch < known.epoch;
+        if back {
+            assert_eq!(
+                source,
+                Source::Majority,
+                "back from {} to {epoch}",
+                known.epoch
+            );
+            let denied = known.last_word
+                != Some(Probed::Master {
+                    at: known.at.unwrap(),
+                });
+            let unconfirmed_for_long = known.since + 10_000_000 <= now;
+            assert!(denied || unconfirmed_for_long, "left a good master");
+        }
+        *known = Known {
+            at: Some(at),
+            epoch,
+            since: now,
+            last_word: None,
+        };
+    }
+}

@@ -1,0 +1,132 @@
+//! A simulated Sentinel: what it believes, and what it says.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use coremux::base::Random;
+use coremux::sentinel::LinkId;
+
+use super::requests::array;
+use super::requests::bulk;
+
+/// What it takes a master to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct View {
+    pub at: SocketAddr,
+    pub epoch: u64,
+    /// At the leader of a failover: the replica that has become the master.
+    pub promoted: Option<SocketAddr>,
+}
+
+impl View {
+    /// Where it says that the master is.
+    pub fn says(&self) -> SocketAddr {
+        self.promoted.unwrap_or(self.at)
+    }
+}
+
+/// One connection, as this end sees it.
+#[derive(Debug, Default)]
+pub struct End {
+    pub received: Vec<u8>,
+    pub subscribed: bool,
+    /// The other end is told nothing any more: the stream has a hole.
+    pub holed: bool,
+    /// Bytes arrive in order.
+    pub last_arrival: u64,
+    pub last_arrival_there: u64,
+}
+
+/// One Sentinel.
+#[derive(Debug)]
+pub struct Sentinel {
+    pub at: SocketAddr,
+    pub id: String,
+    pub up: bool,
+    /// Cut off from the proxy: nothing arrives, in either direction.
+    pub cut: bool,
+    /// Cut off from the other Sentinels and the servers: it sleeps.
+    pub asleep: bool,
+    /// It says whatever comes to its mind.
+    pub lies: bool,
+    pub views: Vec<View>,
+    pub links: BTreeMap<LinkId, End>,
+}
+
+impl Sentinel {
+    /// Whether it takes part in what the Sentinels decide.
+    pub fn decides(&self) -> bool {
+        self.up && !self.asleep
+    }
+
+    /// The reply to a request; `masters` are the names, `others` all Sentinels.
+    pub fn reply(
+        &self,
+        request: &[String],
+        masters: &[String],
+        others: &[(SocketAddr, String)],
+        random: &mut Random,
+    ) -> String {
+        let words: Vec<&str> = request.iter().map(String::as_str).collect();
+        let place = |name: &str| masters.iter().position(|known| known == name);
+        match words[..] {
+            ["PING"] => "*2\r\n$4\r\npong\r\n$0\r\n\r\n".to_owned(),
+            ["SUBSCRIBE", ..] => {
+                let each = (1..).zip(&words[1..]);
+                each.map(|(n, channel)| {
+                    format!("*3\r\n{}{}:{n}\r\n", bulk("subscribe"), bulk(channel))
+                })
+                .collect()
+            }
+            ["SENTINEL", "MYID"] => bulk(&self.id),
+            ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", name] => match place(name) {
+                Some(place) => {
+                    let at = match self.lies {
+                        true => lie(random),
+                        false => self.views[place].says(),
+                    };
+                    array(&[&at.ip().to_string(), &at.port().to_string()])
+                }
+                None => "*-1\r\n".to_owned(),
+            },
+            ["SENTINEL", "MASTER", name] => match place(name) {
+                Some(place) => {
+                    let epoch = match self.lies {
+                        true => random.below(1000),
+                        false => self.views[place].epoch,
+                    };
+                    let others = (others.len() - 1).to_string();
+                    let epoch = epoch.to_string();
+                    array(&[
+                        "name",
+                        name,
+                        "config-epoch",
+                        &epoch,
+                        "num-other-sentinels",
+                        &others,
+                    ])
+                }
+                None => "-ERR No such master with that name\r\n".to_owned(),
+            },
+            ["SENTINEL", "SENTINELS", _] => {
+                let others: Vec<String> = others
+                    .iter()
+                    .filter(|(at, _)| *at != self.at)
+                    .map(|(at, id)| {
+                        let (ip, port) = (at.ip().to_string(), at.port().to_string());
+                        array(&["runid", id, "ip", &ip, "port", &port, "flags", "sentinel"])
+                    })
+                    .collect();
+                format!("*{}\r\n{}", others.len(), others.concat())
+            }
+            _ => panic!("not a request to a Sentinel: {words:?}"),
+        }
+    }
+}
+
+/// An address of one of the pool's servers, often enough the same twice to be taken seriously.
+fn lie(random: &mut Random) -> SocketAddr {
+    let octet = |n: u64| u8::try_from(n).unwrap();
+    let (server, number) = (octet(random.below(2)), octet(random.below(3)));
+    ([10, 0, server, number], 6379).into()
+}
