@@ -100,6 +100,8 @@ fn worker(
                     ToWorker::Drain { .. } => "drain".to_owned(),
                     ToWorker::ShortOfMemory => "short of memory".to_owned(),
                     ToWorker::Pass => "pass".to_owned(),
+                    ToWorker::LetGo { .. } => "let go".to_owned(),
+                    ToWorker::Keep => "keep".to_owned(),
                     ToWorker::Stop => "stop".to_owned(),
                 });
                 match message {
@@ -113,10 +115,7 @@ fn worker(
                         });
                         return;
                     }
-                    ToWorker::Drain { .. }
-                    | ToWorker::Change(_)
-                    | ToWorker::Pass
-                    | ToWorker::ShortOfMemory => {}
+                    _ => {}
                 }
             }
         }

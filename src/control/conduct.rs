@@ -35,6 +35,7 @@ use super::admin::Api;
 use super::adopt;
 use super::clock::Clock;
 use super::event;
+use super::event::Departure;
 use super::event::Event;
 use super::event::Events;
 use super::health;
@@ -102,6 +103,7 @@ pub(super) async fn conduct(
         clock,
         health,
         signs,
+        departures: 0,
         ready: Some(setup.ready),
         events: events_of,
     };
@@ -122,6 +124,8 @@ pub(super) struct Control {
     pub(super) clock: Clock,
     pub(super) health: Rc<RefCell<Health>>,
     signs: Signs,
+    // How often clients were told to go, or to stay.
+    departures: u32,
     ready: Option<Box<dyn FnOnce()>>,
     events: Events,
 }
@@ -212,6 +216,10 @@ impl Control {
                 if let Some(delay) = self.names.refresh(pool, server) {
                     self.events.after(delay, Event::Refresh(pool, server));
                 }
+                Vec::new()
+            }
+            Event::LetGo(departure) => {
+                self.depart(departure);
                 Vec::new()
             }
             Event::Sample => {
@@ -351,6 +359,29 @@ impl Control {
         let now = self.clock.now();
         self.health.borrow_mut().bar(bar, now);
         self.show_health();
+    }
+
+    /// Lets clients go over `within`, `after` a while; the health that was shown first has to reach
+    /// those who send clients here.
+    pub(super) fn let_go(&mut self, after: Duration, within: Duration) {
+        self.departures = self.departures.wrapping_add(1);
+        let number = self.departures;
+        let departure = Departure { within, number };
+        self.events.after(after, Event::LetGo(departure));
+    }
+
+    /// Clients that have not gone stay.
+    pub(super) fn keep(&mut self) {
+        self.departures = self.departures.wrapping_add(1);
+        self.tell_all(&ToWorker::Keep);
+    }
+
+    fn depart(&mut self, departure: Departure) {
+        if departure.number == self.departures {
+            let within = departure.within;
+            info!(within_ms = within.as_millis(), "letting clients go");
+            self.tell_all(&ToWorker::LetGo { within });
+        }
     }
 
     fn sample(&mut self) {

@@ -42,10 +42,21 @@ pub(super) enum Event {
     Change(Change),
     /// The time that this phase was given is over.
     Overdue(Phase),
+    /// The time to let clients go has come, unless that was taken back.
+    LetGo(Departure),
     /// The time to look at the workers has come.
     Sample,
     /// Somebody has sent a command.
     Ctl(Asked),
+}
+
+/// Clients are to be let go.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Departure {
+    /// Over this time.
+    pub(super) within: Duration,
+    /// Of another number than the last one nothing comes any more.
+    pub(super) number: u32,
 }
 
 /// A new queue: where to put events, and where the loop takes them out.

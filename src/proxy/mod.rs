@@ -22,6 +22,7 @@ mod fragment;
 mod gather;
 mod identity;
 mod leaving;
+mod let_go;
 mod local;
 mod moved;
 mod output;
@@ -72,6 +73,7 @@ use client::Clients;
 use client::Phase;
 use fragment::Split;
 use identity::Identity;
+use let_go::Parting;
 use output::Wire;
 use pool::Pool;
 use relief::Said;
@@ -117,6 +119,7 @@ pub struct Proxy {
     next_client_id: u64,
     client_id_step: u64,
     draining: bool,
+    parting: Parting,
     said: Said,
     // Scratch space of one request, kept to be used again.
     args: Vec<Arg>,
@@ -141,6 +144,7 @@ impl Proxy {
             next_client_id: u64::from(setup.worker.0) + 1,
             client_id_step: u64::from(setup.workers.max(1)),
             draining: false,
+            parting: Parting::default(),
             said: Said::default(),
             args: Vec::new(),
             split: Split::default(),
@@ -344,11 +348,13 @@ impl Proxy {
     /// When `handle_timeout` is to be called.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Time> {
-        self.timers.next()
+        let next = [self.timers.next(), self.parting.next()];
+        next.into_iter().flatten().min()
     }
 
     /// Does what time has made due.
     pub fn handle_timeout(&mut self, now: Time) {
+        self.part(now);
         while let Some((due, conn)) = self.timers.pop_due(now) {
             match conn {
                 ConnId::Client(key) => self.client_due(key, now),

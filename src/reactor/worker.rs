@@ -651,6 +651,8 @@ impl Worker {
                     self.watch.look(&mut self.proxy, &blocks, None, now);
                 }
                 ToWorker::Drain { within } => self.drain(within, now),
+                ToWorker::LetGo { within } => self.proxy.let_go(within, now),
+                ToWorker::Keep => self.proxy.keep(),
                 // That there was a pass is the answer.
                 ToWorker::Pass => {}
                 ToWorker::Stop => self.stopped = true,
