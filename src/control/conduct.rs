@@ -178,6 +178,10 @@ impl Control {
             }
             Event::ProbeAnswered(probe) => {
                 if let Some(change) = self.fates.probe_answered(probe) {
+                    let now = self.clock.now();
+                    let mut health = self.health.borrow_mut();
+                    health.answered(probe.pool, probe.server, now);
+                    drop(health);
                     let (pool, server) = self.labels(probe.pool, probe.server);
                     match change {
                         Change::Readmit { .. } => {
