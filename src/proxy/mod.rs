@@ -245,6 +245,7 @@ impl Proxy {
                     return;
                 };
                 client.sending.end();
+                client.last_taken = now;
                 if !client.out.is_empty() && client.phase != Phase::Closed {
                     client.sending.list(conn, &mut self.wire);
                 }

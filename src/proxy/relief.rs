@@ -89,6 +89,13 @@ impl Said {
     }
 }
 
+/// Who is closed first: the biggest, and of two that are as big the one that has neither asked nor
+/// taken anything for longer. A client that has just asked for a large value is about to take it.
+fn rank(bytes: usize, idle: Duration) -> u128 {
+    let weight = Duration::from_millis(1) + idle.min(Duration::from_secs(1));
+    bytes as u128 * weight.as_micros()
+}
+
 impl Proxy {
     /// What it holds for clients and servers. Looks at each of them.
     #[must_use]
@@ -167,12 +174,13 @@ impl Proxy {
             let elsewhere = waiting.get(&key).copied().unwrap_or(0);
             let consumed = load.owed_bytes + load.unread_bytes + elsewhere;
             if consumed > pressure.spared_bytes {
-                consumers.push((Reverse(consumed), key));
+                let idle = now.since(client.last_heard.max(client.last_taken));
+                consumers.push((Reverse(rank(consumed, idle)), consumed, key));
             }
         }
         consumers.sort_unstable();
         let mut closed = false;
-        for (Reverse(consumed), key) in consumers {
+        for (_, consumed, key) in consumers {
             if given_up >= pressure.shed_bytes {
                 break;
             }

@@ -542,3 +542,21 @@ fn an_attempt_to_connect_to_an_old_address_is_made_anew() {
     bench.receives(new, b"$1\r\na\r\n");
     assert_eq!(bench.sends(client), b"$1\r\na\r\n");
 }
+
+#[test]
+fn of_clients_as_big_the_one_that_has_just_asked_is_not_the_one_to_be_closed() {
+    let mut bench = Bench::new("");
+    let (just_asked, idle) = (bench.client(), bench.client());
+    bench.receives(idle, GET);
+    let server = bench.connected();
+    bench.sent(server);
+    bench.receives(server, &reply(300_000));
+    bench.passes(50);
+    bench.receives(just_asked, GET);
+    bench.sent(server);
+    bench.receives(server, &reply(310_000));
+    bench.outputs.clear();
+    bench.proxy.relieve(shed(1000), bench.now);
+    bench.turn();
+    assert_eq!(bench.outputs, [Output::Close(idle)]);
+}

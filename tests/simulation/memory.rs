@@ -256,7 +256,8 @@ impl Party {
     }
 
     fn relieve(&mut self) {
-        let used = self.bench.proxy.holdings().bytes;
+        let holdings = self.bench.proxy.holdings();
+        let used = holdings.bytes;
         let pressure = Pressure {
             client_bytes_max: match used > SOFT {
                 true => SOFT / (2 * (HOGS + READERS)),
@@ -266,7 +267,7 @@ impl Party {
                 true => used - HARD + HARD / 32,
                 false => 0,
             },
-            spared_bytes: 0,
+            spared_bytes: holdings.largest / 4,
         };
         self.bench.proxy.relieve(pressure, self.bench.now);
         self.bench.turn();
