@@ -216,6 +216,7 @@ fn ctl_and_check_have_the_exit_codes_that_are_promised() {
         "healthy since",
         "worker 0: turns",
         "pool alpha: ready",
+        ", 0 clients,",
     ] {
         assert!(status.contains(words), "{words} in {status}");
     }

@@ -243,7 +243,8 @@ fn a_server_that_closes_or_resets_in_a_reply_is_connected_to_again() {
         let value = format!("good {n}");
         let requests = [
             vec!["SET", &good, &value],
-            vec!["GET", &own],
+            // A read is asked once more, a write is not.
+            vec![if n % 5 > 1 { "GET" } else { "GETDEL" }, &own],
             vec!["GET", &good],
         ];
         let replies = client.pipeline(requests);
@@ -253,12 +254,10 @@ fn a_server_that_closes_or_resets_in_a_reply_is_connected_to_again() {
         );
         match &replies[1] {
             Reply::Error(text) => {
-                assert!(
-                    text == CLOSED
-                        || text == "ERR Connection reset by peer"
-                        || text == "ERR Broken pipe",
-                    "{text}"
-                );
+                let causes = [CLOSED, "ERR Connection reset by peer", "ERR Broken pipe"];
+                let cause = text.strip_suffix("; the outcome is unknown");
+                assert!(cause.is_some_and(|cause| causes.contains(&cause)), "{text}");
+                assert!(n % 5 <= 1, "a read was not asked again");
                 lost += 1;
             }
             reply => {

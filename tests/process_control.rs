@@ -20,6 +20,7 @@ use std::time::Instant;
 
 use coremux::base::PoolIdx;
 use coremux::base::ServerIdx;
+use coremux::base::Time;
 use coremux::base::WorkerIdx;
 use coremux::config::Config;
 use coremux::control;
@@ -27,6 +28,7 @@ use coremux::control::AdminSetup;
 use coremux::control::Ending;
 use coremux::control::Lookup;
 use coremux::control::Names;
+use coremux::control::Probes;
 use coremux::control::Sentinels;
 use coremux::control::Setup;
 use coremux::control::Signals;
@@ -98,6 +100,8 @@ fn worker(
                     ToWorker::Drain { .. } => "drain".to_owned(),
                     ToWorker::ShortOfMemory => "short of memory".to_owned(),
                     ToWorker::Pass => "pass".to_owned(),
+                    ToWorker::LetGo { .. } => "let go".to_owned(),
+                    ToWorker::Keep => "keep".to_owned(),
                     ToWorker::Stop => "stop".to_owned(),
                 });
                 match message {
@@ -111,10 +115,7 @@ fn worker(
                         });
                         return;
                     }
-                    ToWorker::Drain { .. }
-                    | ToWorker::Change(_)
-                    | ToWorker::Pass
-                    | ToWorker::ShortOfMemory => {}
+                    _ => {}
                 }
             }
         }
@@ -207,6 +208,7 @@ fn run(drains: Drains, lookup: Lookup, act: impl FnOnce(Handles) + Send + 'stati
         sentinels: Sentinels::new(&config, &lookup, 1),
         names,
         fates: Fates::new(&config),
+        probes: Probes::new(&config),
         signals,
         log: Box::new(Log(Rc::clone(&log))),
         ready: {
@@ -386,13 +388,29 @@ fn what_one_worker_says_of_memory_all_of_them_hear() {
 }
 
 #[test]
-fn a_server_that_fails_at_one_worker_is_ejected_for_all_and_comes_back() {
-    let run = run(Drains::AtOnce, localhost(), |handles| {
+fn a_server_that_fails_at_one_worker_is_ejected_for_all_and_comes_back_when_it_answers() {
+    let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = server.local_addr().unwrap();
+    std::thread::spawn(move || {
+        // The first probe finds a server that cannot serve yet.
+        for answer in ["-LOADING wait\r\n", "+PONG\r\n"] {
+            let (mut probe, _) = server.accept().unwrap();
+            let mut question = [0; 14];
+            probe.read_exact(&mut question).unwrap();
+            assert_eq!(&question, b"*1\r\n$4\r\nPING\r\n");
+            probe.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    let lookup: Lookup = Arc::new(move |_, _| Ok(vec![address]));
+    let run = run(Drains::AtOnce, lookup, |handles| {
         handles
             .outbox
             .send(FromWorker::Report(Report::ServerFailed {
                 pool: PoolIdx(0),
                 server: ServerIdx(0),
+                since: Time::from_micros(1),
+                at: Time::from_micros(2),
+                answers: false,
             }));
         all_heard(&handles, "Readmit");
         raise(Signal::TERM);

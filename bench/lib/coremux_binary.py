@@ -37,3 +37,9 @@ def is_older_than_sources(binary: Path, repository: Path = REPOSITORY) -> bool:
     sources = [repository / "Cargo.toml", repository / "Cargo.lock", *(repository / "src").rglob("*.rs")]
     built_at = binary.stat().st_mtime
     return any(source.stat().st_mtime > built_at for source in sources if source.exists())
+
+
+def has_flag(binary: Path, flag: str) -> bool:
+    """Whether the program's help names the flag: not every one that is measured is of today."""
+    done = subprocess.run([str(binary), "--help"], capture_output=True, text=True, timeout=10, check=False)
+    return flag in done.stdout + done.stderr

@@ -48,6 +48,29 @@ def describe() -> dict[str, object]:
     }
 
 
+def available_bytes() -> int:
+    """Memory that can be had without swapping (MemAvailable of proc(5))."""
+    with open("/proc/meminfo", encoding="ascii") as meminfo:
+        for line in meminfo:
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    raise OSError("/proc/meminfo has no MemAvailable")
+
+
+def tcp_bytes() -> int:
+    """What the buffers of all TCP sockets of the machine take of the kernel's memory."""
+    with open("/proc/net/sockstat", encoding="ascii") as sockstat:
+        return tcp_pages(sockstat.read()) * os.sysconf("SC_PAGE_SIZE")
+
+
+def tcp_pages(sockstat: str) -> int:
+    """The last figure of `TCP: inuse 2 orphan 0 tw 20 alloc 3 mem 188`, in pages."""
+    for line in sockstat.splitlines():
+        if line.startswith("TCP:"):
+            return int(line.split()[-1])
+    raise OSError("/proc/net/sockstat has no TCP line")
+
+
 def version_of(argv: list[str]) -> str:
     """The first line that a program prints about its version; most print it to one of the two streams."""
     done = subprocess.run(argv, capture_output=True, text=True, timeout=10, check=False)

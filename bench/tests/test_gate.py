@@ -10,6 +10,7 @@ from bench.lib.memory_gate import MIB
 from bench.lib.memory_gate import BurstCost
 from bench.lib.memory_gate import IdleCost
 from bench.lib.memory_gate import MemoryResult
+from bench.lib.memory_gate import SlowCost
 from bench.lib.point import Point
 from bench.lib.point import all_points
 from bench.lib.summary import METRICS
@@ -96,6 +97,37 @@ class MemoryJudge(unittest.TestCase):
         result = MemoryResult(idle=[good, Spoiled("dropped")], burst=[Spoiled("dropped")])
         for each in memory_gate.judge(result, 10_000, "1GiB"):
             self.assertEqual(each.answer, "**not measured**")
+
+
+class SlowJudge(unittest.TestCase):
+    GOOD = SlowCost(
+        before_bytes=7 * MIB,
+        peak_bytes=256 * MIB,
+        limit_bytes=256 * MIB,
+        alone_p99_ms=1.0,
+        good=5000,
+        failed=0,
+        p99_ms=9.0,
+        closed=10,
+        tcp_bytes=0,
+    )
+
+    def reached(self, *rounds: SlowCost | Spoiled) -> list[bool]:
+        verdicts = memory_gate.judge_slow(MemoryResult(slow=list(rounds)), 256 * MIB, 1000)
+        return [verdict.reached for verdict in verdicts]
+
+    def test_a_limit_that_is_kept_and_bystanders_that_are_served_are_reached(self) -> None:
+        self.assertEqual(self.reached(self.GOOD, self.GOOD), [True, True])
+
+    def test_one_round_above_the_limit_or_with_a_failed_bystander_is_enough(self) -> None:
+        self.assertEqual(self.reached(self.GOOD, self.GOOD, replace(self.GOOD, peak_bytes=257 * MIB)), [False, True])
+        self.assertEqual(self.reached(self.GOOD, self.GOOD, replace(self.GOOD, failed=1)), [True, False])
+
+    def test_a_proxy_that_takes_no_limit_has_not_kept_to_it(self) -> None:
+        self.assertEqual(self.reached(replace(self.GOOD, limit_bytes=None)), [False, True])
+
+    def test_a_spoiled_round_is_not_measured(self) -> None:
+        self.assertEqual(self.reached(self.GOOD, Spoiled("why")), [False, False])
 
 
 if __name__ == "__main__":

@@ -4,8 +4,11 @@ import os
 import unittest
 
 from bench.lib.machine import MachineReading
+from bench.lib.machine import available_bytes
 from bench.lib.machine import busy_ticks
 from bench.lib.machine import share_of_others
+from bench.lib.machine import tcp_bytes
+from bench.lib.machine import tcp_pages
 
 
 class Busy(unittest.TestCase):
@@ -17,6 +20,18 @@ class Busy(unittest.TestCase):
         before, after = MachineReading.now(), MachineReading.now()
         self.assertGreaterEqual(after.busy_ns, before.busy_ns)
         self.assertGreater(before.busy_ns, 0)
+
+
+class KernelMemory(unittest.TestCase):
+    def test_tcp_pages_are_read_from_their_line(self) -> None:
+        sockstat = "sockets: used 15\nTCP: inuse 2 orphan 0 tw 7 alloc 3 mem 188\nUDP: inuse 0 mem 5\n"
+        self.assertEqual(tcp_pages(sockstat), 188)
+        with self.assertRaises(OSError):
+            tcp_pages("UDP: inuse 0 mem 5\n")
+
+    def test_real_readings_are_there(self) -> None:
+        self.assertGreaterEqual(tcp_bytes(), 0)
+        self.assertGreater(available_bytes(), 0)
 
 
 class Share(unittest.TestCase):

@@ -17,6 +17,9 @@ from bench.lib.process import Children
 from bench.lib.resp import Client
 from bench.lib.servers import fill_value
 from bench.lib.servers import start_servers
+from bench.lib.slow_readers import SlowReaders
+from bench.lib.slow_readers import write_value
+from bench.tests.support import wait_until
 
 MIB = 1 << 20
 # Takes 64 MiB when it is told to and gives them back when told again.
@@ -119,6 +122,22 @@ class Clients(unittest.TestCase):
     def test_a_burst_that_reads_what_was_not_written_fails(self) -> None:
         with Burst(self.server.port) as each, self.assertRaisesRegex(Failed, r"wrong answer in the burst: b'\$-1"):
             each.read(MIB)
+
+    def test_slow_readers_ask_and_do_not_read_and_are_counted_when_they_are_closed(self) -> None:
+        write_value(self.server)
+        with SlowReaders(self.server.port, 5, 3) as slow:
+            self.assertEqual(self.connected(), 5)
+            with Client(self.server.port) as client:
+
+                def asked() -> bool:
+                    stats = client.call("INFO", "commandstats")
+                    assert isinstance(stats, bytes)
+                    return b"cmdstat_get:calls=15," in stats
+
+                wait_until(asked, "all of them have asked")
+                self.assertEqual(slow.closed(), 0)
+                client.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+                wait_until(lambda: slow.closed() == 5, "all of them are closed")
 
     def test_a_burst_that_is_cut_off_fails(self) -> None:
         listener = socket.create_server(("127.0.0.1", 0), backlog=burst.CLIENTS)

@@ -128,12 +128,14 @@ impl Draft {
         }
     }
 
-    /// What becomes of requests for a failed server: as said, or as `auto_eject_hosts` implies.
+    /// What becomes of requests for a failed server: as said, or as `auto_eject_hosts` implies. Where
+    /// Sentinels will name another master it is worth waiting for it.
     pub(super) fn failure_policy(&self) -> OnServerFailure {
         match (self.on_server_failure, self.auto_eject_hosts) {
             (Some(said), _) => said,
             (None, Some(true)) => OnServerFailure::Rehash,
-            (None, Some(false) | None) => OnServerFailure::Fail,
+            (None, Some(false) | None) if self.sentinels.is_empty() => OnServerFailure::Fail,
+            (None, Some(false) | None) => OnServerFailure::Hold,
         }
     }
 

@@ -220,7 +220,7 @@ pub const KEYS: &[Key] = &[
         // `rehash` with `auto_eject_hosts: true`.
         default: "fail",
         twemproxy: false,
-        doc: "what a request for a failed server gets: another server, an error, or patience",
+        doc: "what a request for a failed server gets: another server, an error, or patience; `rehash` with `auto_eject_hosts`, `hold` with `sentinels`",
         set: Set::Text(|draft, text| {
             put(
                 &mut draft.on_server_failure,

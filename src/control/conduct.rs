@@ -18,6 +18,7 @@ use crate::base::PoolIdx;
 use crate::base::ServerIdx;
 use crate::proxy::Change;
 use crate::proxy::Fates;
+use crate::proxy::Probe;
 use crate::proxy::Report;
 use crate::reactor::FromWorker;
 use crate::reactor::Receiver;
@@ -27,12 +28,14 @@ use crate::reactor::ToWorker;
 use super::Ending;
 use super::Log;
 use super::Names;
+use super::Probes;
 use super::Setup;
 use super::StatsSource;
 use super::admin::Api;
 use super::adopt;
 use super::clock::Clock;
 use super::event;
+use super::event::Departure;
 use super::event::Event;
 use super::event::Events;
 use super::health;
@@ -94,11 +97,13 @@ pub(super) async fn conduct(
         names: setup.names,
         sentinels,
         fates: setup.fates,
+        probes: setup.probes,
         log: setup.log,
         stats,
         clock,
         health,
         signs,
+        departures: 0,
         ready: Some(setup.ready),
         events: events_of,
     };
@@ -113,11 +118,14 @@ pub(super) struct Control {
     names: Names,
     sentinels: Watching,
     fates: Fates,
+    probes: Probes,
     pub(super) log: Box<dyn Log>,
     pub(super) stats: Rc<StatsSource>,
     pub(super) clock: Clock,
     pub(super) health: Rc<RefCell<Health>>,
     signs: Signs,
+    // How often clients were told to go, or to stay.
+    departures: u32,
     ready: Option<Box<dyn FnOnce()>>,
     events: Events,
 }
@@ -159,11 +167,24 @@ impl Control {
                 }
                 Vec::new()
             }
-            Event::Readmit(pool, server) => {
-                if let Some(change) = self.fates.readmit(pool, server) {
-                    let (pool_name, name) = self.labels(pool, server);
-                    info!(pool = pool_name, server = name, "server readmitted");
-                    self.health.borrow_mut().set_ejected(pool, server, false);
+            Event::ProbeDue(probe) => {
+                if let Some(next) = self.fates.probe_due(probe) {
+                    self.events.after(next.after, Event::ProbeDue(next));
+                    self.probe(probe);
+                }
+                Vec::new()
+            }
+            Event::ProbeAnswered(probe) => {
+                if let Some(change) = self.fates.probe_answered(probe) {
+                    let (pool, server) = self.labels(probe.pool, probe.server);
+                    match change {
+                        Change::Readmit { .. } => {
+                            info!(pool, server, "server readmitted");
+                            let mut health = self.health.borrow_mut();
+                            health.set_ejected(probe.pool, probe.server, false);
+                        }
+                        _ => info!(pool, server, "server answers again"),
+                    }
                     self.tell_all(&ToWorker::Change(Arc::new(change)));
                 }
                 Vec::new()
@@ -174,11 +195,23 @@ impl Control {
                     self.health.borrow_mut().set_fenced(pool, fenced, now);
                     self.show_health();
                 }
+                if let Change::Moved {
+                    pool,
+                    server,
+                    addresses,
+                } = &change
+                {
+                    self.probes.moved(*pool, *server, addresses);
+                }
                 self.tell_all(&ToWorker::Change(Arc::new(change)));
                 Vec::new()
             }
             Event::LookUp(pool, server) => {
                 self.names.ask(pool, server);
+                Vec::new()
+            }
+            Event::LetGo(departure) => {
+                self.depart(departure);
                 Vec::new()
             }
             Event::Sample => {
@@ -230,17 +263,17 @@ impl Control {
             }
             FromWorker::Report(report) => {
                 let verdict = self.fates.hear(report);
-                let (Report::ServerFailed { pool, server }
-                | Report::ServerAnswered { pool, server }) = report;
-                if let Report::ServerFailed { .. } = report {
+                if let Report::ServerFailed { pool, server, .. } = report {
                     self.sentinels.hint(pool, server);
                 }
-                if let Some(delay) = verdict.retry_after {
-                    let (pool_name, name) = self.labels(pool, server);
-                    let retry_ms = delay.as_millis();
-                    warn!(pool = pool_name, server = name, retry_ms, "server ejected");
-                    self.health.borrow_mut().set_ejected(pool, server, true);
-                    self.events.after(delay, Event::Readmit(pool, server));
+                if let Some(probe) = verdict.probe {
+                    self.events.after(probe.after, Event::ProbeDue(probe));
+                    if let Some(Change::Eject { pool, server }) = verdict.change {
+                        self.health.borrow_mut().set_ejected(pool, server, true);
+                        let (pool, server) = self.labels(pool, server);
+                        let retry_ms = probe.after.as_millis();
+                        warn!(pool, server, retry_ms, "server ejected");
+                    }
                 }
                 if let Some(change) = verdict.change {
                     self.tell_all(&ToWorker::Change(Arc::new(change)));
@@ -282,6 +315,19 @@ impl Control {
         None
     }
 
+    /// Asks a server whether it serves again; the answer is an event.
+    fn probe(&self, probe: Probe) {
+        let looked_up = self.names.known(probe.pool, probe.server);
+        let asking = self.probes.ask(probe.pool, probe.server, &looked_up);
+        let events = self.events.clone();
+        let task = async move {
+            if asking.await {
+                events.tell(Event::ProbeAnswered(probe));
+            }
+        };
+        glommio::spawn_local(task).detach();
+    }
+
     fn tell_addresses(&self, pool: PoolIdx, server: ServerIdx) {
         let change = self.names.change(pool, server);
         self.tell_all(&ToWorker::Change(Arc::new(change)));
@@ -298,6 +344,29 @@ impl Control {
         let now = self.clock.now();
         self.health.borrow_mut().bar(bar, now);
         self.show_health();
+    }
+
+    /// Lets clients go over `within`, `after` a while; the health that was shown first has to reach
+    /// those who send clients here.
+    pub(super) fn let_go(&mut self, after: Duration, within: Duration) {
+        self.departures = self.departures.wrapping_add(1);
+        let number = self.departures;
+        let departure = Departure { within, number };
+        self.events.after(after, Event::LetGo(departure));
+    }
+
+    /// Clients that have not gone stay.
+    pub(super) fn keep(&mut self) {
+        self.departures = self.departures.wrapping_add(1);
+        self.tell_all(&ToWorker::Keep);
+    }
+
+    fn depart(&mut self, departure: Departure) {
+        if departure.number == self.departures {
+            let within = departure.within;
+            info!(within_ms = within.as_millis(), "letting clients go");
+            self.tell_all(&ToWorker::LetGo { within });
+        }
     }
 
     fn sample(&mut self) {

@@ -7,6 +7,7 @@
 //! To add one is to add a row. An act that cannot answer at once keeps its [`Reply`] until it can.
 
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use glommio::channels::local_channel;
 use glommio::channels::local_channel::LocalReceiver;
@@ -16,6 +17,10 @@ use tracing::info;
 use super::admin;
 use super::conduct::Control;
 use super::health::Bar;
+
+/// Until clients are let go after a drain was shown: keepalived moves an address within two thirds
+/// of its advertisements' interval, which is a second at most where it matters.
+const LET_GO_AFTER: Duration = Duration::from_secs(1);
 
 /// A command.
 #[derive(Debug)]
@@ -74,17 +79,11 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "drain",
-        arguments: "",
-        doc: "be unhealthy, so that clients are sent elsewhere, and serve on",
-        counts: 0..=0,
-        act: |control, _, reply| {
-            if control.health.borrow().is_barred(Bar::Draining) {
-                return reply.done("draining already\n".to_owned());
-            }
-            info!("told to drain: unhealthy from now on, serving on");
-            control.bar(Bar::Draining);
-            reply.done("draining: unhealthy, and serving on\n".to_owned());
-        },
+        arguments: "[--within SECONDS] [--after SECONDS]",
+        doc: "be unhealthy, so that clients are sent elsewhere, and serve on; with --within, let \
+              those who are here go over that time, beginning --after (1 s)",
+        counts: 0..=4,
+        act: drain,
     },
     Command {
         name: "undrain",
@@ -97,6 +96,7 @@ pub const COMMANDS: &[Command] = &[
             }
             info!("told to drain no longer");
             control.health.borrow_mut().lift(Bar::Draining);
+            control.keep();
             reply.done("drains no longer\n".to_owned());
         },
     },
@@ -130,6 +130,44 @@ pub const COMMANDS: &[Command] = &[
         },
     },
 ];
+
+fn drain(control: &mut Control, arguments: &[String], reply: Reply) {
+    let (mut within, mut after) = (None, LET_GO_AFTER);
+    for pair in arguments.chunks(2) {
+        match pair {
+            [flag, value] if flag == "--within" => within = seconds(value),
+            [flag, value] if flag == "--after" => after = seconds(value).unwrap_or(Duration::MAX),
+            _ => within = None,
+        }
+    }
+    if (within.is_none() && !arguments.is_empty()) || after == Duration::MAX {
+        let text =
+            "usage: drain [--within SECONDS] [--after SECONDS], --after only with --within\n";
+        return reply.refused(text.to_owned());
+    }
+    let already = control.health.borrow().is_barred(Bar::Draining);
+    if !already {
+        info!("told to drain: unhealthy from now on, serving on");
+        control.bar(Bar::Draining);
+    }
+    let mut text = match already {
+        true => "draining already".to_owned(),
+        false => "draining: unhealthy, and serving on".to_owned(),
+    };
+    if let Some(within) = within {
+        control.let_go(after, within);
+        let (within, after) = (within.as_secs_f64(), after.as_secs_f64());
+        text += &format!("; in {after} s clients begin to go, over {within} s");
+    }
+    reply.done(text + "\n");
+}
+
+/// `5`, `0.5`; a day at most.
+fn seconds(text: &str) -> Option<Duration> {
+    let seconds = text.parse().ok()?;
+    let time = Duration::try_from_secs_f64(seconds).ok()?;
+    (time <= Duration::from_secs(86_400)).then_some(time)
+}
 
 /// The row of `name`.
 pub(super) fn find(name: &str) -> Option<&'static Command> {
@@ -228,7 +266,8 @@ mod tests {
             assert!(command.name.chars().all(plain), "{}", command.name);
             assert!(COMMANDS[..nth].iter().all(|c| c.name != command.name));
             assert!(!command.doc.is_empty());
-            assert_eq!(command.takes(0), command.arguments.is_empty());
+            let needs_none = command.arguments.is_empty() || command.arguments.starts_with('[');
+            assert_eq!(command.takes(0), needs_none);
         }
     }
 }

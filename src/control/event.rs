@@ -15,6 +15,7 @@ use glommio::channels::local_channel::LocalSender;
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
 use crate::proxy::Change;
+use crate::proxy::Probe;
 
 use super::adopt;
 use super::ctl::Asked;
@@ -31,16 +32,29 @@ pub(super) enum Event {
     Names,
     /// The time to look up this server's name has come.
     LookUp(PoolIdx, ServerIdx),
-    /// The time to try this ejected server again has come.
-    Readmit(PoolIdx, ServerIdx),
+    /// The time to ask this server whether it serves again has come.
+    ProbeDue(Probe),
+    /// It does.
+    ProbeAnswered(Probe),
     /// The Sentinels have told of something that every worker must know.
     Change(Change),
     /// The time that this phase was given is over.
     Overdue(Phase),
+    /// The time to let clients go has come, unless that was taken back.
+    LetGo(Departure),
     /// The time to look at the workers has come.
     Sample,
     /// Somebody has sent a command.
     Ctl(Asked),
+}
+
+/// Clients are to be let go.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Departure {
+    /// Over this time.
+    pub(super) within: Duration,
+    /// Of another number than the last one nothing comes any more.
+    pub(super) number: u32,
 }
 
 /// A new queue: where to put events, and where the loop takes them out.

@@ -11,6 +11,7 @@ mod conduct;
 pub mod ctl;
 mod event;
 mod health;
+mod probe;
 mod resolve;
 mod sentinel;
 mod signals;
@@ -33,6 +34,7 @@ use crate::reactor::Sender;
 use crate::reactor::ToWorker;
 
 pub use health::HealthFile;
+pub use probe::Probes;
 pub use resolve::Lookup;
 pub use resolve::Names;
 pub use resolve::system_lookup;
@@ -92,6 +94,8 @@ pub struct Setup {
     pub sentinels: Sentinels,
     /// Which servers are good.
     pub fates: Fates,
+    /// How servers that have failed are asked whether they serve again.
+    pub probes: Probes,
     /// Registered before the workers started.
     pub signals: Signals,
     /// Turned by signals.

@@ -155,12 +155,17 @@ impl Names {
 
     /// What is known of a server now; no address when its name does not resolve.
     pub(super) fn change(&self, pool: PoolIdx, server: ServerIdx) -> Change {
-        let addresses = self.addresses(pool, server);
         Change::Addresses {
             pool,
             server,
-            addresses: addresses.iter().copied().map(SocketAddress::Tcp).collect(),
+            addresses: self.known(pool, server),
         }
+    }
+
+    /// The addresses of a server's name; none if it has no name, or an unknown one.
+    pub(super) fn known(&self, pool: PoolIdx, server: ServerIdx) -> Vec<SocketAddress> {
+        let addresses = self.addresses(pool, server);
+        addresses.iter().copied().map(SocketAddress::Tcp).collect()
     }
 
     /// How long to wait before [`ask`](Names::ask); `None` when an answer is already on its way

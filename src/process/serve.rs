@@ -35,6 +35,7 @@ use crate::control::ControlError;
 use crate::control::Ending;
 use crate::control::HealthFile;
 use crate::control::Names;
+use crate::control::Probes;
 use crate::control::Sentinels;
 use crate::control::Signals;
 use crate::control::StatsSource;
@@ -56,6 +57,7 @@ use crate::proxy::Change;
 use crate::proxy::Fates;
 use crate::reactor;
 use crate::reactor::Admission;
+use crate::reactor::Clock;
 use crate::reactor::FromWorker;
 use crate::reactor::Memory;
 use crate::reactor::Receiver;
@@ -215,6 +217,7 @@ fn run(options: &Options, config: Config, log: &Log) -> Result<Ending, StartErro
         names,
         sentinels,
         fates: Fates::new(&config),
+        probes: Probes::new(&config),
         signals,
         log: Box::new(log.clone()),
         ready: Box::new(move || {
@@ -367,6 +370,7 @@ impl Crew {
         known: &[Change],
         (admission, memory): (Admission, Memory),
     ) -> Result<(Crew, Receiver<FromWorker>), StartError> {
+        let clock = Clock::start();
         let count = u16::try_from(cores.len())
             .map_err(|_: TryFromIntError| StartError::Workers(cores.len()))?;
         let (admission, memory) = (Arc::new(admission), Arc::new(memory));
@@ -394,6 +398,7 @@ impl Crew {
                 inbox: receiver,
                 outbox: outbox.clone(),
                 seed: seed()?,
+                clock,
             });
             if let Err(error) = spawned {
                 crew.stop();

@@ -47,6 +47,13 @@ pub enum Change {
         /// The server.
         server: ServerIdx,
     },
+    /// A server that had failed answers again: whoever waits to connect to it does so now.
+    Reachable {
+        /// The server's pool.
+        pool: PoolIdx,
+        /// The server.
+        server: ServerIdx,
+    },
     /// A server is back.
     Readmit {
         /// The server's pool.

@@ -151,6 +151,8 @@ pub(super) struct Client {
     /// What was received and is not looked at before replies have gone out.
     pub(super) held: VecDeque<Bytes>,
     pub(super) paused: bool,
+    /// So many servers' queues are full with requests of its own.
+    pub(super) blocked_by: u32,
     pub(super) listed_for_resume: bool,
     pub(super) identity: Box<Identity>,
     pub(super) last_heard: Time,
@@ -201,6 +203,7 @@ impl Client {
             assembly: None,
             held: VecDeque::new(),
             paused: false,
+            blocked_by: 0,
             listed_for_resume: false,
             identity,
             last_heard: now,
@@ -220,6 +223,9 @@ impl Client {
     #[inline]
     pub(super) fn has_room(&self, limits: ClientLimits) -> bool {
         let in_flight = self.pending.len();
+        if self.blocked_by > 0 {
+            return false;
+        }
         if in_flight == 0 {
             return self.owed_bytes() < limits.bytes;
         }

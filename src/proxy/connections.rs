@@ -1,37 +1,31 @@
-//! Server connections: opened when first needed, greeted, timed, and given up.
+//! Server connections: opened when first needed, greeted, given up, and opened again.
 //!
-//! Owns: the life of a server connection, and what becomes of its requests when it ends.
-
-use std::time::Duration;
+//! ```text
+//!              ┌───────────────── Reachable, or its time ───────────────┐
+//!              ▼                                                        │
+//!   Resolving ─► Connecting ─► Greeting ─► Ready ─ breaks ─► at once    │
+//!        └───────────┴─────────────┴──── fails ────────────► Down ──────┘
+//! ```
+//!
+//! Owns: the life of a server connection. What becomes of its requests when it ends is
+//! `salvage`'s.
 
 use bytes::Bytes;
 
-use crate::base::Batch;
 use crate::base::Key;
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
 use crate::base::Time;
 use crate::proxy::Proxy;
-use crate::proxy::client::Awaiter;
-use crate::proxy::client::Reply;
 use crate::proxy::failure::Failure;
-use crate::proxy::failure::RequestError;
 use crate::proxy::output::ConnId;
 use crate::proxy::output::Output;
 use crate::proxy::output::Report;
 use crate::proxy::output::SocketAddress;
-use crate::proxy::server::Pending;
+use crate::proxy::reconnect;
 use crate::proxy::server::ServerConn;
 use crate::proxy::server::ServerPhase;
 use crate::stats::ServerCounters;
-
-/// A server connection that is silent for so many times the pool's `timeout` is given up.
-const SILENCE_TIMEOUTS: u32 = 3;
-
-/// What ends a connection before it was ready counts as never sent.
-fn was_connecting(phase: ServerPhase) -> bool {
-    !matches!(phase, ServerPhase::Ready | ServerPhase::Closed)
-}
 
 impl Proxy {
     pub(super) fn preconnect(&mut self, pool: PoolIdx, now: Time) {
@@ -67,24 +61,48 @@ impl Proxy {
         }
     }
 
-    fn open(&mut self, pool: PoolIdx, server: ServerIdx, place: usize, now: Time) -> Key {
+    pub(super) fn open(
+        &mut self,
+        pool: PoolIdx,
+        server: ServerIdx,
+        place: usize,
+        now: Time,
+    ) -> Key {
+        let key = self.put_conn(pool, server, place, now);
+        self.attempt(key, now);
+        key
+    }
+
+    /// A new connection in its server's place, without a socket.
+    pub(super) fn put_conn(
+        &mut self,
+        pool: PoolIdx,
+        server: ServerIdx,
+        place: usize,
+        now: Time,
+    ) -> Key {
         let key = self.servers.insert(ServerConn::new(pool, server, now));
         self.servers[key].key = key;
         self.pools[pool.index()].servers[server.index()].conns[place] = key;
-        self.stats.total_connections.add(1);
-        self.stats.curr_connections.add(1);
-        self.server_stats(pool, server).server_connections.add(1);
+        key
+    }
+
+    /// Begins to connect.
+    pub(super) fn attempt(&mut self, key: Key, now: Time) {
+        let conn = &mut self.servers[key];
+        let (pool, server) = (conn.pool, conn.server);
+        (conn.opened, conn.last_heard, conn.attempt) = (now, now, 0);
         let connect_timeout = self.pools[pool.index()].config.connect_timeout;
         self.look_again(key, now + connect_timeout);
         if self.pools[pool.index()].servers[server.index()]
             .addresses
             .is_empty()
         {
+            self.servers[key].phase = ServerPhase::Resolving;
             self.wire.put(Output::Resolve { pool, server });
         } else {
             self.connect(key);
         }
-        key
     }
 
     fn connect(&mut self, key: Key) {
@@ -92,6 +110,13 @@ impl Proxy {
         let server = &self.pools[conn.pool.index()].servers[conn.server.index()];
         let address = server.addresses[conn.attempt % server.addresses.len()].clone();
         conn.phase = ServerPhase::Connecting;
+        if !std::mem::replace(&mut conn.counted, true) {
+            self.stats.total_connections.add(1);
+            self.stats.curr_connections.add(1);
+            self.stats.pools[conn.pool.index()].servers[conn.server.index()]
+                .server_connections
+                .add(1);
+        }
         self.wire.put(Output::Connect {
             conn: ConnId::Server(key),
             address,
@@ -111,17 +136,10 @@ impl Proxy {
         if !addresses.is_empty() && !known.moved {
             known.addresses = addresses.to_vec();
         }
-        let waiting: Vec<Key> = known
-            .conns
-            .iter()
-            .copied()
-            .filter(|key| {
-                self.servers
-                    .find(*key)
-                    .is_some_and(|c| c.phase == ServerPhase::Resolving)
-            })
-            .collect();
-        for key in waiting {
+        for key in self.conns_of(pool, server) {
+            if self.servers[key].phase != ServerPhase::Resolving {
+                continue;
+            }
             if self.pools[pool.index()].servers[server.index()]
                 .addresses
                 .is_empty()
@@ -133,6 +151,27 @@ impl Proxy {
         }
     }
 
+    /// A server that had failed answers: who waits to connect to it waits no longer, and an attempt
+    /// that was begun while it did not answer is begun anew, its first packet being lost.
+    pub(super) fn server_reachable(&mut self, pool: PoolIdx, server: ServerIdx, now: Time) {
+        for key in self.conns_of(pool, server) {
+            let conn = &self.servers[key];
+            match conn.phase {
+                ServerPhase::Down { .. } => self.attempt(key, now),
+                ServerPhase::Connecting | ServerPhase::Greeting { .. } if conn.attempts > 0 => {
+                    self.attempt_anew(key, now);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    pub(super) fn conns_of(&self, pool: PoolIdx, server: ServerIdx) -> Vec<Key> {
+        let conns = &self.pools[pool.index()].servers[server.index()].conns;
+        let open = conns.iter().copied().filter(|key| *key != Key::NONE);
+        open.collect()
+    }
+
     pub(super) fn server_connected(&mut self, key: Key, now: Time) {
         let Some(conn) = self.servers.find_mut(key) else {
             return;
@@ -142,76 +181,45 @@ impl Proxy {
         }
         conn.last_heard = now;
         let pool = &self.pools[conn.pool.index()];
-        if pool.greeting_replies == 0 {
+        // A server that has failed proves that it serves before it gets a request.
+        let proves = conn.attempts > 0 || pool.servers[conn.server.index()].suspect;
+        let greeting = pool.greeting(proves);
+        if greeting.replies == 0 {
             self.server_ready(key, now);
             return;
         }
         conn.phase = ServerPhase::Greeting {
-            left: pool.greeting_replies,
+            left: greeting.replies,
         };
-        conn.greeting
-            .push(Bytes::copy_from_slice(&pool.greeting), &mut self.wire.spare);
+        conn.greeting.push(
+            Bytes::copy_from_slice(&greeting.bytes),
+            &mut self.wire.spare,
+        );
         conn.sending.list(ConnId::Server(key), &mut self.wire);
     }
 
     pub(super) fn server_ready(&mut self, key: Key, now: Time) {
+        self.drop_orphans(key);
         let conn = &mut self.servers[key];
         conn.phase = ServerPhase::Ready;
         conn.last_heard = now;
+        let was_down = std::mem::take(&mut conn.attempts) > 0;
+        conn.cause = None;
         if conn.has_bytes() {
             conn.sending.list(ConnId::Server(key), &mut self.wire);
         }
+        self.time_held(key, now);
+        let conn = &self.servers[key];
+        self.standing(conn.pool, conn.server)
+            .ready_connections
+            .add(1);
         let pool = &self.pools[conn.pool.index()];
-        tracing::debug!(
-            pool = %pool.config.name,
-            server = %pool.servers[conn.server.index()].name,
-            "server connected"
-        );
-        let (pool, server) = (conn.pool, conn.server);
-        self.standing(pool, server).ready_connections.add(1);
-    }
-
-    /// Counts a request that was put into the FIFO, and sees that it is sent and timed.
-    #[inline]
-    pub(super) fn request_queued(&mut self, key: Key, bytes: usize, now: Time) {
-        let conn = &mut self.servers[key];
-        if conn.phase == ServerPhase::Ready {
-            conn.sending.list(ConnId::Server(key), &mut self.wire);
+        let (pool, server) = (&pool.config.name, &pool.servers[conn.server.index()].name);
+        if was_down {
+            tracing::info!(%pool, %server, "server connected again");
+        } else {
+            tracing::debug!(%pool, %server, "server connected");
         }
-        let pool = &self.pools[conn.pool.index()];
-        if let Some(timeout) = pool.config.timeout {
-            let due = now + timeout;
-            if conn.due.is_none_or(|earlier| due < earlier) {
-                conn.due = Some(due);
-                self.timers.set(due, ConnId::Server(key));
-            }
-        }
-        let stats = &self.stats.pools[conn.pool.index()].servers[conn.server.index()];
-        stats.requests.add(1);
-        stats.request_bytes.add(bytes);
-        stats.in_queue.add(1);
-        stats.in_queue_bytes.add(bytes);
-    }
-
-    pub(super) fn take_server_batch(&mut self, key: Key) -> Option<Batch> {
-        let conn = self.servers.find_mut(key)?;
-        conn.sending.unlist();
-        if !conn.sending.is_idle() || !conn.has_bytes() {
-            return None;
-        }
-        if let ServerPhase::Greeting { .. } = conn.phase {
-            let batch = conn.greeting.take();
-            conn.sending.begin(&batch);
-            return Some(batch);
-        }
-        let (requests, batch) = conn.take_requests();
-        let bytes = conn.sending.bytes;
-        let stats = &self.stats.pools[conn.pool.index()].servers[conn.server.index()];
-        stats.in_queue.sub(requests);
-        stats.in_queue_bytes.sub(bytes);
-        stats.out_queue.add(requests);
-        stats.out_queue_bytes.add(bytes);
-        Some(batch)
     }
 
     pub(super) fn server_failed(&mut self, key: Key, errno: i32, now: Time) {
@@ -227,31 +235,21 @@ impl Proxy {
         self.fail_server_conn(key, &Failure::System(errno), now);
     }
 
-    /// Ends a server connection. Requests that were not sent go to the next connection, unless
-    /// this one was never ready; all others get an error.
+    /// Ends a server connection, and opens the next one if there is something for it to do.
     pub(super) fn fail_server_conn(&mut self, key: Key, failure: &Failure, now: Time) {
         let Some(conn) = self.servers.find_mut(key) else {
             return;
         };
-        if conn.phase == ServerPhase::Closed {
+        let phase = std::mem::replace(&mut conn.phase, ServerPhase::Closed);
+        if phase == ServerPhase::Closed {
             return;
         }
-        let phase = std::mem::replace(&mut conn.phase, ServerPhase::Closed);
-        let (pool, server) = (conn.pool, conn.server);
-        let idle = conn.fifo.is_empty();
-        conn.assembly = None;
-        conn.greeting = crate::base::ByteQueue::default();
+        let (pool, server, since) = (conn.pool, conn.server, conn.opened);
+        let (idle, asked) = (conn.fifo.is_empty(), conn.asked);
         self.wire.put(Output::Close(ConnId::Server(key)));
-        self.log_failure(pool, server, failure, idle);
+        self.log_failure(key, failure, idle);
         if phase == ServerPhase::Ready {
             self.standing(pool, server).ready_connections.sub(1);
-        }
-        let place = self.forget(key);
-        self.fail_sent(key, failure);
-        if was_connecting(phase) && *failure != Failure::Moved {
-            self.fail_unsent(key, failure);
-        } else if let Some(place) = place {
-            self.send_again(key, place, now);
         }
         let stats = self.server_stats(pool, server);
         match failure {
@@ -264,33 +262,125 @@ impl Proxy {
         if server_of_pool.has_name {
             self.wire.put(Output::Resolve { pool, server });
         }
-        // A server that closes a connection on which nothing is asked has done nothing wrong, and
-        // that one has been replaced is known to everybody.
-        let is_news = match failure {
-            Failure::ClosedByServer => !idle,
-            Failure::Moved => false,
-            _ => true,
+        // A server that closes a connection on which nothing is asked has done nothing wrong, one
+        // that was replaced is known to everybody, and an attempt that nobody waited for has cost
+        // nobody anything.
+        let harmless = match phase {
+            _ if *failure == Failure::Moved => true,
+            ServerPhase::Ready => idle && *failure == Failure::ClosedByServer,
+            _ => !asked,
         };
-        if is_news {
-            self.publish_failure(pool, server, now);
-            self.wire
-                .put(Output::Report(Report::ServerFailed { pool, server }));
+        if !harmless {
+            self.report_failure(pool, server, since, now);
+        }
+        if phase == ServerPhase::Ready {
+            self.salvage_sent(key, failure);
+            self.open_next(key, now);
+        } else {
+            self.salvage_unsent(key, failure, now);
+            self.wait_to_retry(key, failure, now);
         }
     }
 
-    fn log_failure(&self, pool: PoolIdx, server: ServerIdx, failure: &Failure, idle: bool) {
-        let pool = &self.pools[pool.index()];
-        let (pool, server) = (&pool.config.name, &pool.servers[server.index()].name);
+    pub(super) fn report_failure(
+        &mut self,
+        pool: PoolIdx,
+        server: ServerIdx,
+        since: Time,
+        now: Time,
+    ) {
+        self.publish_failure(pool, server, now);
+        self.wire.put(Output::Report(Report::ServerFailed {
+            pool,
+            server,
+            since,
+            at: now,
+            answers: false,
+        }));
+    }
+
+    fn log_failure(&self, key: Key, failure: &Failure, idle: bool) {
+        let conn = &self.servers[key];
+        let pool = &self.pools[conn.pool.index()];
+        let (pool, server) = (&pool.config.name, &pool.servers[conn.server.index()].name);
         match failure {
+            // One line a trouble, not one an attempt.
+            failure if conn.attempts > 0 && conn.cause.as_ref() == Some(failure) => {
+                tracing::debug!(%pool, %server, %failure, "server connection failed again");
+            }
+            Failure::Moved => {}
             Failure::Refused(_) => {
-                tracing::error!(%pool, %server, %failure, "server refused AUTH or SELECT");
+                tracing::error!(%pool, %server, %failure, "server refused the greeting");
             }
             Failure::ClosedByServer if idle => {
                 tracing::info!(%pool, %server, "server closed an idle connection");
             }
-            Failure::Moved => {}
             failure => tracing::warn!(%pool, %server, %failure, "server connection failed"),
         }
+    }
+
+    /// A connection that worked has ended: the next one is opened at once if requests are left.
+    fn open_next(&mut self, key: Key, now: Time) {
+        let Some(place) = self.forget(key) else {
+            return;
+        };
+        let conn = &self.servers[key];
+        if conn.fifo.is_empty() {
+            self.release_blocked(key);
+            return;
+        }
+        let next = self.put_conn(conn.pool, conn.server, place, now);
+        self.hand_on(key, next);
+        self.attempt(next, now);
+        self.time_held(next, now);
+        self.time_first(next);
+    }
+
+    /// An attempt to connect has failed: the next one is made after a while, unless the server was
+    /// taken out of the key space.
+    fn wait_to_retry(&mut self, key: Key, failure: &Failure, now: Time) {
+        let Some(place) = self.forget(key) else {
+            return;
+        };
+        let conn = &self.servers[key];
+        let (pool, server, attempts) = (conn.pool, conn.server, conn.attempts + 1);
+        if self.pools[pool.index()].servers[server.index()].ejected && conn.fifo.is_empty() {
+            self.release_blocked(key);
+            return;
+        }
+        let next = self.put_conn(pool, server, place, now);
+        self.hand_on(key, next);
+        let mut delay = reconnect::delay(attempts, &mut self.random);
+        let conn = &mut self.servers[next];
+        (conn.attempts, conn.cause) = (attempts, Some(failure.clone()));
+        if conn.asked {
+            delay = delay.min(reconnect::ASKED);
+        }
+        let retry_at = now + delay;
+        conn.phase = ServerPhase::Down {
+            since: now,
+            retry_at,
+        };
+        self.look_again(next, retry_at);
+        self.time_first(next);
+    }
+
+    /// Leaves an attempt that is under way, and begins another.
+    pub(super) fn attempt_anew(&mut self, key: Key, now: Time) {
+        self.servers[key].phase = ServerPhase::Closed;
+        self.wire.put(Output::Close(ConnId::Server(key)));
+        let Some(place) = self.forget(key) else {
+            return;
+        };
+        let conn = &mut self.servers[key];
+        let (pool, server) = (conn.pool, conn.server);
+        let (attempts, cause) = (conn.attempts, conn.cause.take());
+        let next = self.put_conn(pool, server, place, now);
+        self.hand_on(key, next);
+        let conn = &mut self.servers[next];
+        (conn.attempts, conn.cause) = (attempts, cause);
+        self.attempt(next, now);
+        self.time_first(next);
     }
 
     /// Takes the connection out of its server's places: which one it had.
@@ -302,153 +392,12 @@ impl Proxy {
         Some(place)
     }
 
-    fn fail_sent(&mut self, key: Key, failure: &Failure) {
-        let conn = &mut self.servers[key];
-        let sent = conn.fifo.len() - conn.unsent;
-        conn.tombstones = 0;
-        let failed: Vec<Pending> = conn.fifo.drain(..sent).collect();
-        let stats = &self.stats.pools[conn.pool.index()].servers[conn.server.index()];
-        stats.out_queue.sub(sent);
-        stats
-            .out_queue_bytes
-            .sub(failed.iter().map(|pending| pending.bytes as usize).sum());
-        self.answer_all(key, &failed, &failure.reply());
-    }
-
-    fn fail_unsent(&mut self, key: Key, failure: &Failure) {
-        let conn = &mut self.servers[key];
-        let failed: Vec<Pending> = conn.fifo.drain(..).collect();
-        conn.unsent = 0;
-        conn.queue = crate::base::ByteQueue::default();
-        let stats = &self.stats.pools[conn.pool.index()].servers[conn.server.index()];
-        stats.in_queue.sub(failed.len());
-        stats
-            .in_queue_bytes
-            .sub(failed.iter().map(|pending| pending.bytes as usize).sum());
-        self.answer_all(key, &failed, &failure.reply());
-    }
-
-    /// What was not sent is not lost: it goes to a new connection.
-    fn send_again(&mut self, key: Key, place: usize, now: Time) {
-        let conn = &mut self.servers[key];
-        if conn.unsent == 0 {
-            return;
-        }
-        let (pool, server) = (conn.pool, conn.server);
-        let fifo = std::mem::take(&mut conn.fifo);
-        let queue = std::mem::take(&mut conn.queue);
-        let unsent = std::mem::take(&mut conn.unsent);
-        let oldest = fifo.front().map_or(now, |pending| pending.since);
-        let key = self.open(pool, server, place, now);
-        let next = &mut self.servers[key];
-        (next.fifo, next.queue, next.unsent) = (fifo, queue, unsent);
-        if let Some(timeout) = self.pools[pool.index()].config.timeout {
-            self.look_again(key, oldest + timeout);
-        }
-    }
-
-    fn answer_all(&mut self, key: Key, failed: &[Pending], reply: &[u8]) {
-        let pool = self.servers[key].pool;
-        for pending in failed {
-            if pending.awaiter != Awaiter::NOBODY {
-                self.stats.pools[pool.index()].counters.forward_error.add(1);
-                let reply = Reply::<Bytes>::Own(reply);
-                let bytes = pending.bytes as usize;
-                self.clients
-                    .deliver(pending.awaiter, reply, bytes, &mut self.wire);
-            }
-        }
-    }
-
-    /// Looks at a server connection's deadlines at `due`, if not before.
-    fn look_again(&mut self, key: Key, due: Time) {
-        let conn = &mut self.servers[key];
-        if conn.due.is_none_or(|earlier| due < earlier) {
-            conn.due = Some(due);
-            self.timers.set(due, ConnId::Server(key));
-        }
-    }
-
-    /// Looks at a server connection's deadlines, of which the nearest was thought to be `due`.
-    pub(super) fn server_due(&mut self, key: Key, due: Time, now: Time) {
-        let Some(conn) = self.servers.find_mut(key) else {
-            return;
-        };
-        if conn.due != Some(due) {
-            return;
-        }
-        conn.due = None;
-        let config = &self.pools[conn.pool.index()].config;
-        let timeout = config.timeout;
-        if was_connecting(conn.phase) {
-            let due = conn.last_heard + config.connect_timeout;
-            if due <= now {
-                self.fail_server_conn(key, &Failure::TimedOut, now);
-                return;
-            }
-            self.look_again(key, due);
-        }
-        // A request's time includes that of connecting.
-        if let Some(timeout) = timeout {
-            self.expire_requests(key, timeout, now);
-            self.time_next(key, timeout, now);
-        }
-    }
-
-    /// Answers requests that have waited too long, each for itself: a sent one leaves a tombstone
-    /// that swallows its late reply, an unsent one is not sent any more.
-    fn expire_requests(&mut self, key: Key, timeout: Duration, now: Time) {
-        let conn = &mut self.servers[key];
-        let expired: Vec<Pending> = conn
-            .fifo
-            .range(conn.tombstones..)
-            .take_while(|pending| pending.since + timeout <= now)
-            .copied()
-            .collect();
-        let sent = (conn.fifo.len() - conn.unsent - conn.tombstones).min(expired.len());
-        for pending in conn.fifo.range_mut(conn.tombstones..conn.tombstones + sent) {
-            pending.awaiter = Awaiter::NOBODY;
-        }
-        conn.tombstones += sent;
-        let unsent_bytes = expired[sent..]
-            .iter()
-            .map(|pending| pending.bytes as usize)
-            .sum();
-        conn.queue.drop_front(unsent_bytes);
-        conn.fifo
-            .drain(conn.tombstones..conn.tombstones + expired.len() - sent);
-        conn.unsent -= expired.len() - sent;
-        let (pool, server) = (conn.pool, conn.server);
-        let stats = &self.stats.pools[pool.index()].servers[server.index()];
-        stats.in_queue.sub(expired.len() - sent);
-        stats.in_queue_bytes.sub(unsent_bytes);
-        stats.server_timedout.add(expired.len());
-        self.answer_all(key, &expired, &RequestError::TimedOut.reply());
-        if !expired.is_empty() {
-            self.publish_failure(pool, server, now);
-            self.pools[pool.index()].servers[server.index()].suspect = true;
-            self.wire
-                .put(Output::Report(Report::ServerFailed { pool, server }));
-        }
-    }
-
-    /// Gives up a connection that has been silent for too long; sets the timer for the rest.
-    fn time_next(&mut self, key: Key, timeout: Duration, now: Time) {
-        let conn = &mut self.servers[key];
-        let Some(oldest) = conn.fifo.front() else {
-            return;
-        };
-        let silent_until = conn.last_heard.max(oldest.since) + timeout * SILENCE_TIMEOUTS;
-        if conn.awaits_replies() && silent_until <= now {
-            self.fail_server_conn(key, &Failure::TimedOut, now);
-            return;
-        }
-        let next = conn
-            .fifo
-            .get(conn.tombstones)
-            .map(|pending| pending.since + timeout);
-        let due = next.map_or(silent_until, |next| next.min(silent_until));
-        self.look_again(key, due);
+    /// A server connection that waits for nothing more is closed without a successor.
+    pub(super) fn close_server_conn(&mut self, key: Key) {
+        self.forget(key);
+        self.release_blocked(key);
+        self.servers[key].phase = ServerPhase::Closed;
+        self.wire.put(Output::Close(ConnId::Server(key)));
     }
 
     pub(super) fn server_stats(&self, pool: PoolIdx, server: ServerIdx) -> &ServerCounters {

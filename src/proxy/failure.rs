@@ -32,19 +32,54 @@ pub enum Failure {
     /// The server is elsewhere: its master has been replaced.
     #[error("Server was replaced")]
     Moved,
+    /// The server says that it is no master, and a master is what is wanted.
+    #[error("Server is not a master")]
+    NotMaster,
     /// The server is no longer used.
     #[error("Server was removed")]
     Removed,
 }
 
+/// Behind the cause, where a request was sent and may have been executed or not.
+const UNKNOWN_OUTCOME: &str = "; the outcome is unknown";
+
 impl Failure {
-    /// The error reply that tells a client.
+    /// The error reply to a request that was not executed, or that changes nothing.
     #[must_use]
     pub fn reply(&self) -> Vec<u8> {
         match self {
             Failure::Refused(text) => format!("-{text}\r\n").into_bytes(),
             failure => format!("-ERR {failure}\r\n").into_bytes(),
         }
+    }
+
+    /// The error reply to a request that was sent: it may have been executed.
+    #[must_use]
+    pub fn reply_to_sent(&self) -> Vec<u8> {
+        format!("-ERR {self}{UNKNOWN_OUTCOME}\r\n").into_bytes()
+    }
+
+    /// The error reply to a request that has waited for the server as long as it may.
+    #[must_use]
+    pub fn reply_to_held(&self) -> Vec<u8> {
+        match self {
+            Failure::Refused(_) => self.reply(),
+            failure => format!("-ERR Server unavailable: {failure}\r\n").into_bytes(),
+        }
+    }
+
+    /// Whether a request that changes nothing may be sent again after this. A server that has
+    /// sent what is no reply is not asked the same again.
+    pub(super) fn allows_retry(&self) -> bool {
+        matches!(
+            self,
+            Failure::System(_)
+                | Failure::ClosedByServer
+                | Failure::TimedOut
+                | Failure::Moved
+                | Failure::NotMaster
+                | Failure::Removed
+        )
     }
 }
 
@@ -57,9 +92,15 @@ pub enum RequestError {
     /// Every server is ejected. The text is twemproxy's.
     #[error("ERR Connection refused")]
     NoServer,
+    /// As many requests wait for its server as `hold_bytes` allows.
+    #[error("ERR Server unavailable: too many requests wait for it")]
+    TooManyHeld,
     /// No reply within the pool's `timeout`. The text is twemproxy's.
     #[error("ERR Connection timed out")]
     TimedOut,
+    /// Too few Sentinels are heard to know who is master.
+    #[error("ERR Writes are refused: no majority of the Sentinels is heard")]
+    Fenced,
     /// The pool has a password and the client has not given it. The text, without a full stop, is
     /// twemproxy's.
     #[error("NOAUTH Authentication required")]

@@ -1,24 +1,45 @@
 //! What becomes of a server that fails: a fact of the process, not of one worker.
 //!
-//! Owns: the count of failures, and twemproxy's rules of ejection (twemproxy: `server_failure`).
-//! Never: a clock; it says how long to wait, and is told when the time has come.
-//! Lives once in the process, beside the workers, who report and are told.
+//! Owns: the count of failures, twemproxy's rules of ejection (twemproxy: `server_failure`), and
+//! when a server is to be probed. Never: a clock; it says how long to wait, and is told when the
+//! time has come. Lives once in the process, beside the workers, who report and are told.
+//!
+//! One event counts once, however many connections of however many workers it breaks: what began
+//! before the last failure was counted belongs to that failure.
 
 use std::time::Duration;
 
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
+use crate::base::Time;
 use crate::config::Config;
 use crate::proxy::change::Change;
 use crate::proxy::output::Report;
+
+/// A server that fails is asked so often whether it serves again. Each probe has its own time to
+/// connect, so several may be under way: one whose first packet was lost does not delay the next.
+const PROBE_PERIOD: Duration = Duration::from_millis(60);
 
 /// What follows from a report.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
     /// To be told to every worker.
     pub change: Option<Change>,
-    /// The server is to be readmitted after this time.
-    pub retry_after: Option<Duration>,
+    /// The server is to be probed.
+    pub probe: Option<Probe>,
+}
+
+/// One server's turn to be asked whether it serves again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// The server's pool.
+    pub pool: PoolIdx,
+    /// The server.
+    pub server: ServerIdx,
+    /// From now.
+    pub after: Duration,
+    // Of another series than the last one there is no more need.
+    series: u32,
 }
 
 /// The standing of every server.
@@ -39,6 +60,22 @@ struct PoolFates {
 struct Fate {
     failures: u32,
     ejected: bool,
+    counted_at: Option<Time>,
+    probing: bool,
+    series: u32,
+}
+
+impl Fate {
+    fn probe(&mut self, pool: PoolIdx, server: ServerIdx, after: Duration) -> Probe {
+        self.probing = true;
+        self.series = self.series.wrapping_add(1);
+        Probe {
+            pool,
+            server,
+            after,
+            series: self.series,
+        }
+    }
 }
 
 impl Fates {
@@ -59,44 +96,78 @@ impl Fates {
     /// Takes a worker's report.
     pub fn hear(&mut self, report: Report) -> Verdict {
         match report {
-            Report::ServerFailed { pool, server } => self.failed(pool, server),
+            Report::ServerFailed {
+                pool,
+                server,
+                since,
+                at,
+                answers,
+            } => {
+                let fate = self.fate(pool, server);
+                if fate.counted_at.is_some_and(|counted| since <= counted) {
+                    return Verdict::default();
+                }
+                fate.counted_at = Some(at);
+                self.failed(pool, server, answers)
+            }
             Report::ServerAnswered { pool, server } => {
-                self.pools[pool.index()].servers[server.index()].failures = 0;
+                self.fate(pool, server).failures = 0;
                 Verdict::default()
             }
         }
     }
 
-    fn failed(&mut self, pool: PoolIdx, server: ServerIdx) -> Verdict {
+    fn failed(&mut self, pool: PoolIdx, server: ServerIdx, answers: bool) -> Verdict {
         let rules = &mut self.pools[pool.index()];
         let fate = &mut rules.servers[server.index()];
-        if !rules.ejects || fate.ejected {
-            return Verdict::default();
+        if rules.ejects && !fate.ejected {
+            fate.failures += 1;
+            if fate.failures >= rules.failure_limit {
+                fate.failures = 0;
+                fate.ejected = true;
+                return Verdict {
+                    change: Some(Change::Eject { pool, server }),
+                    probe: Some(fate.probe(pool, server, rules.retry_timeout)),
+                };
+            }
         }
-        fate.failures += 1;
-        if fate.failures < rules.failure_limit {
-            // Any worker's next good reply clears the count.
-            let change = Some(Change::Suspect { pool, server });
-            return Verdict {
-                change,
-                retry_after: None,
-            };
-        }
-        *fate = Fate {
-            failures: 0,
-            ejected: true,
-        };
+        // Any worker's next good reply clears the count.
+        let counts = rules.ejects && !fate.ejected;
+        let wants_probe = !answers && !fate.probing;
         Verdict {
-            change: Some(Change::Eject { pool, server }),
-            retry_after: Some(rules.retry_timeout),
+            change: counts.then_some(Change::Suspect { pool, server }),
+            probe: wants_probe.then(|| fate.probe(pool, server, PROBE_PERIOD)),
         }
     }
 
-    /// The time to try an ejected server again has come.
-    pub fn readmit(&mut self, pool: PoolIdx, server: ServerIdx) -> Option<Change> {
-        let fate = &mut self.pools[pool.index()].servers[server.index()];
-        let was_ejected = std::mem::take(&mut fate.ejected);
-        was_ejected.then_some(Change::Readmit { pool, server })
+    /// A probe's time has come: when the next one is due, unless this one is not needed any more.
+    pub fn probe_due(&mut self, probe: Probe) -> Option<Probe> {
+        let after = PROBE_PERIOD;
+        let needed = self.is_needed(probe);
+        needed.then_some(Probe { after, ..probe })
+    }
+
+    /// The server has answered a probe as a server does that can serve.
+    pub fn probe_answered(&mut self, probe: Probe) -> Option<Change> {
+        if !self.is_needed(probe) {
+            return None;
+        }
+        let (pool, server) = (probe.pool, probe.server);
+        let fate = self.fate(pool, server);
+        fate.probing = false;
+        Some(match std::mem::take(&mut fate.ejected) {
+            true => Change::Readmit { pool, server },
+            false => Change::Reachable { pool, server },
+        })
+    }
+
+    fn is_needed(&mut self, probe: Probe) -> bool {
+        let fate = self.fate(probe.pool, probe.server);
+        fate.probing && fate.series == probe.series
+    }
+
+    fn fate(&mut self, pool: PoolIdx, server: ServerIdx) -> &mut Fate {
+        &mut self.pools[pool.index()].servers[server.index()]
     }
 }
 
@@ -114,60 +185,109 @@ mod tests {
         Fates::new(&Config::parse(&text, "test.yml").expect("a good configuration"))
     }
 
-    fn fail(fates: &mut Fates) -> Verdict {
+    /// What began at `since` failed at `at`.
+    fn fail(fates: &mut Fates, since: u64, at: u64) -> Verdict {
         fates.hear(Report::ServerFailed {
+            pool: POOL,
+            server: SERVER,
+            since: Time::from_micros(since),
+            at: Time::from_micros(at),
+            answers: false,
+        })
+    }
+
+    fn suspect() -> Option<Change> {
+        Some(Change::Suspect {
             pool: POOL,
             server: SERVER,
         })
     }
 
     #[test]
-    fn a_server_is_ejected_at_the_limit_and_readmitted_once() {
+    fn a_server_is_ejected_at_the_limit_and_readmitted_once_by_a_probe() {
         let mut fates = fates("  auto_eject_hosts: true\n  server_failure_limit: 2\n");
-        let suspect = Some(Change::Suspect {
+        let first = fail(&mut fates, 1, 2);
+        assert_eq!(first.change, suspect());
+        let early = first.probe.expect("a server that fails is probed");
+        let verdict = fail(&mut fates, 3, 4);
+        let eject = Some(Change::Eject {
             pool: POOL,
             server: SERVER,
         });
-        assert_eq!(fail(&mut fates).change, suspect);
-        let verdict = fail(&mut fates);
+        assert_eq!(verdict.change, eject);
+        let probe = verdict.probe.expect("an ejected server is probed");
+        assert_eq!(probe.after, Duration::from_millis(30_000));
+        assert_eq!(fates.probe_due(early), None, "not before its time");
+        assert_eq!(fates.probe_answered(early), None, "not before its time");
         assert_eq!(
-            verdict.change,
-            Some(Change::Eject {
-                pool: POOL,
-                server: SERVER
-            })
-        );
-        assert_eq!(verdict.retry_after, Some(Duration::from_millis(30_000)));
-        assert_eq!(
-            fail(&mut fates),
+            fail(&mut fates, 5, 6),
             Verdict::default(),
-            "it is ejected already"
+            "ejected already"
         );
+        let next = fates.probe_due(probe).expect("nobody has answered");
         let readmit = Some(Change::Readmit {
             pool: POOL,
             server: SERVER,
         });
-        assert_eq!(fates.readmit(POOL, SERVER), readmit);
-        assert_eq!(fates.readmit(POOL, SERVER), None);
+        assert_eq!(fates.probe_answered(probe), readmit);
+        assert_eq!(fates.probe_answered(next), None);
+        assert_eq!(fates.probe_due(next), None);
+    }
+
+    #[test]
+    fn one_crash_is_one_failure_however_many_connections_it_breaks() {
+        let mut fates = fates("  auto_eject_hosts: true\n  server_failure_limit: 2\n");
+        assert_eq!(fail(&mut fates, 1, 100).change, suspect());
+        for connection in 2..50 {
+            assert_eq!(fail(&mut fates, connection, 101), Verdict::default());
+        }
+        let again = fail(&mut fates, 100, 102);
+        assert_eq!(
+            again,
+            Verdict::default(),
+            "begun when the crash was heard of"
+        );
+        assert!(matches!(
+            fail(&mut fates, 103, 104).change,
+            Some(Change::Eject { .. })
+        ));
     }
 
     #[test]
     fn a_good_reply_between_two_failures_forgives_the_first() {
         let mut fates = fates("  auto_eject_hosts: true\n  server_failure_limit: 2\n");
-        fail(&mut fates);
+        fail(&mut fates, 1, 2);
         fates.hear(Report::ServerAnswered {
             pool: POOL,
             server: SERVER,
         });
-        assert!(matches!(
-            fail(&mut fates).change,
-            Some(Change::Suspect { .. })
-        ));
+        assert_eq!(fail(&mut fates, 3, 4).change, suspect());
     }
 
     #[test]
-    fn without_auto_eject_hosts_nobody_is_ejected() {
+    fn without_auto_eject_hosts_nobody_is_ejected_and_an_answer_to_a_probe_is_told() {
         let mut fates = fates("  server_failure_limit: 1\n");
-        assert_eq!(fail(&mut fates), Verdict::default());
+        let verdict = fail(&mut fates, 1, 2);
+        assert_eq!(verdict.change, None);
+        let probe = verdict.probe.expect("a server that fails is probed");
+        assert_eq!(fail(&mut fates, 3, 4), Verdict::default(), "one series");
+        let reachable = Some(Change::Reachable {
+            pool: POOL,
+            server: SERVER,
+        });
+        assert_eq!(fates.probe_answered(probe), reachable);
+    }
+
+    #[test]
+    fn a_server_that_says_that_it_cannot_serve_is_counted_and_not_probed() {
+        let mut fates = fates("  auto_eject_hosts: true\n  server_failure_limit: 2\n");
+        let verdict = fates.hear(Report::ServerFailed {
+            pool: POOL,
+            server: SERVER,
+            since: Time::from_micros(1),
+            at: Time::from_micros(2),
+            answers: true,
+        });
+        assert_eq!((verdict.change, verdict.probe), (suspect(), None));
     }
 }

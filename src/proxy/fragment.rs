@@ -15,6 +15,8 @@ use crate::protocol::resp::Request;
 use crate::proxy::Proxy;
 use crate::proxy::failure::RequestError;
 use crate::proxy::gather::Gathering;
+use crate::proxy::requests::Incoming;
+use crate::proxy::server::Retry;
 
 /// One server's part of a request.
 #[derive(Clone, Copy, Debug)]
@@ -76,10 +78,10 @@ impl Proxy {
         key: Key,
         (command, gather): (&'static Command, Gather),
         keys: KeyIndexes,
-        request: &Request<'_>,
-        chunk: Option<(&C, usize)>,
+        incoming: Incoming<'_, C>,
         now: Time,
     ) {
+        let request = incoming.request;
         let pool = self.clients.slab[key].pool;
         let random = self.random.next_u32();
         let mut split = std::mem::take(&mut self.split);
@@ -95,7 +97,10 @@ impl Proxy {
                 self.stats.pools[pool.index()].counters.forward_error.add(1);
                 self.reply(key, &RequestError::NoServer.reply());
             }
-            [only] => self.forward(key, pool, Some(only.server), request, chunk, now),
+            _ if incoming.retry == Retry::Never && pool_of_client.fenced => {
+                self.reply(key, &RequestError::Fenced.reply());
+            }
+            [only] => self.forward(key, pool, Some(only.server), incoming, now),
             _ => self.send_fragments(key, command, gather, keys, request, &mut split, now),
         }
         self.split = split;
@@ -134,10 +139,17 @@ impl Proxy {
             }
         }
         std::mem::swap(spare, &mut self.wire.spare);
-        self.enqueue_fragments(key, gather, split, now);
+        let retry = Retry::of(command.safe_to_retry());
+        self.enqueue_fragments(key, (gather, retry), split, now);
     }
 
-    fn enqueue_fragments(&mut self, key: Key, gather: Gather, split: &Split, now: Time) {
+    fn enqueue_fragments(
+        &mut self,
+        key: Key,
+        (gather, retry): (Gather, Retry),
+        split: &Split,
+        now: Time,
+    ) {
         let count = split.fragments.len();
         #[expect(
             clippy::cast_possible_truncation,
@@ -156,9 +168,9 @@ impl Proxy {
             awaiter.fragment = number;
             let conn = &mut self.servers[fragment.conn];
             let bytes = conn.queue.len() - fragment.queued;
-            conn.enqueue(awaiter, bytes, now);
+            conn.enqueue(awaiter, bytes, retry, now);
             self.clients.slab[key].request_sent(bytes);
-            self.request_queued(fragment.conn, bytes, now);
+            self.request_queued(fragment.conn, key, bytes, now);
         }
         self.stats.pools[pool.index()].counters.fragments.add(count);
     }

@@ -15,18 +15,24 @@
 mod change;
 mod client;
 mod connections;
+mod deadlines;
 mod failure;
 mod fate;
 mod fragment;
 mod gather;
 mod identity;
+mod let_go;
 mod local;
 mod moved;
 mod output;
 mod pool;
+mod queueing;
+mod reconnect;
 mod relief;
 mod replies;
 mod requests;
+mod salvage;
+mod sent;
 mod server;
 mod standing;
 mod timer;
@@ -52,6 +58,7 @@ pub use client::ClientLoad;
 pub use failure::Failure;
 pub use failure::RequestError;
 pub use fate::Fates;
+pub use fate::Probe;
 pub use fate::Verdict;
 pub use output::ConnId;
 pub use output::Output;
@@ -65,6 +72,7 @@ use client::Clients;
 use client::Phase;
 use fragment::Split;
 use identity::Identity;
+use let_go::Parting;
 use output::Wire;
 use pool::Pool;
 use relief::Said;
@@ -110,6 +118,7 @@ pub struct Proxy {
     next_client_id: u64,
     client_id_step: u64,
     draining: bool,
+    parting: Parting,
     said: Said,
     // Scratch space of one request, kept to be used again.
     args: Vec<Arg>,
@@ -134,6 +143,7 @@ impl Proxy {
             next_client_id: u64::from(setup.worker.0) + 1,
             client_id_step: u64::from(setup.workers.max(1)),
             draining: false,
+            parting: Parting::default(),
             said: Said::default(),
             args: Vec::new(),
             split: Split::default(),
@@ -227,9 +237,9 @@ impl Proxy {
 
     /// A batch from `poll_transmit` was sent whole, or the connection broke meanwhile.
     pub fn sent(&mut self, conn: ConnId, batch: Batch, now: Time) {
-        self.wire.spare.give_batch(batch);
         match conn {
             ConnId::Client(key) => {
+                self.wire.spare.give_batch(batch);
                 let Some(client) = self.clients.slab.find_mut(key) else {
                     return;
                 };
@@ -245,34 +255,34 @@ impl Proxy {
                     self.settle_client(key, now);
                 }
             }
-            ConnId::Server(key) => {
-                let Some(server) = self.servers.find_mut(key) else {
-                    return;
-                };
-                server.sending.end();
-                if server.has_bytes() {
-                    server.sending.list(conn, &mut self.wire);
-                }
-            }
+            ConnId::Server(key) => self.server_sent(key, batch),
         }
     }
 
     /// The socket of a connection that was to be closed is closed: its id names nothing any more.
     pub fn closed(&mut self, conn: ConnId) {
-        let gone = match conn {
-            ConnId::Client(key) => self.clients.slab.remove(key).map(|client| {
-                self.stats.pools[client.pool.index()]
-                    .counters
-                    .client_connections
-                    .sub(1);
-            }),
-            ConnId::Server(key) => self.servers.remove(key).map(|server| {
-                self.server_stats(server.pool, server.server)
-                    .server_connections
-                    .sub(1);
+        let counted = match conn {
+            ConnId::Client(key) => self
+                .clients
+                .slab
+                .remove(key)
+                .inspect(|client| {
+                    self.stats.pools[client.pool.index()]
+                        .counters
+                        .client_connections
+                        .sub(1);
+                })
+                .is_some(),
+            ConnId::Server(key) => self.servers.remove(key).is_some_and(|server| {
+                if server.counted {
+                    self.server_stats(server.pool, server.server)
+                        .server_connections
+                        .sub(1);
+                }
+                server.counted
             }),
         };
-        if gone.is_some() {
+        if counted {
             self.stats.curr_connections.sub(1);
         }
     }
@@ -309,6 +319,7 @@ impl Proxy {
                         .add(ejects);
                 }
             }
+            Change::Reachable { pool, server } => self.server_reachable(*pool, *server, now),
             Change::Readmit { pool, server } => {
                 self.pools[pool.index()].set_ejected(*server, false);
             }
@@ -333,11 +344,13 @@ impl Proxy {
     /// When `handle_timeout` is to be called.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Time> {
-        self.timers.next()
+        let next = [self.timers.next(), self.parting.next()];
+        next.into_iter().flatten().min()
     }
 
     /// Does what time has made due.
     pub fn handle_timeout(&mut self, now: Time) {
+        self.part(now);
         while let Some((due, conn)) = self.timers.pop_due(now) {
             match conn {
                 ConnId::Client(key) => self.client_due(key, now),

@@ -2,17 +2,16 @@
 //!
 //! Owns: what a new address means for the connections to the old one.
 
-use crate::base::Key;
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
 use crate::base::Time;
 use crate::proxy::Proxy;
 use crate::proxy::failure::Failure;
 use crate::proxy::output::SocketAddress;
+use crate::proxy::server::ServerPhase;
 
 impl Proxy {
-    /// Uses `addresses` and no other. What was sent to another gets an error, what was not goes to
-    /// the new one.
+    /// Uses `addresses` and no other, and that at once. What waits goes to the new one.
     pub(super) fn server_moved(
         &mut self,
         pool: PoolIdx,
@@ -29,9 +28,15 @@ impl Proxy {
             return;
         }
         known.addresses = addresses.to_vec();
-        let conns: Vec<Key> = known.conns.clone();
-        for key in conns {
-            self.fail_server_conn(key, &Failure::Moved, now);
+        for key in self.conns_of(pool, server) {
+            let conn = &mut self.servers[key];
+            if conn.phase == ServerPhase::Ready {
+                self.fail_server_conn(key, &Failure::Moved, now);
+                continue;
+            }
+            // What has failed was another server.
+            (conn.attempts, conn.cause) = (0, None);
+            self.attempt_anew(key, now);
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::base::Key;
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
 use crate::base::Spare;
+use crate::base::Time;
 
 /// Names one connection of one worker, from its beginning until `closed` was called for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -69,6 +70,13 @@ pub enum Report {
         pool: PoolIdx,
         /// The server.
         server: ServerIdx,
+        /// When what has failed began: the connection, or the request. What began before another
+        /// failure was counted has failed with it.
+        since: Time,
+        /// When it failed.
+        at: Time,
+        /// Whether it is the server itself that says so, and answers.
+        answers: bool,
     },
     /// The first good reply of a server that was suspected.
     ServerAnswered {

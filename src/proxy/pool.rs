@@ -40,11 +40,34 @@ pub(super) struct Pool {
     pub(super) router: Router,
     pub(super) servers: Vec<Server>,
     pub(super) limits: ClientLimits,
-    /// Sent first on every server connection, and how many replies that brings.
-    pub(super) greeting: Vec<u8>,
-    pub(super) greeting_replies: u8,
     /// Writes are to be refused.
     pub(super) fenced: bool,
+    /// Its servers are masters that Sentinels name: each says so itself on each connection.
+    pub(super) follows_sentinels: bool,
+    greeting: Greeting,
+    proving_greeting: Greeting,
+}
+
+/// What is sent first on a server connection.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Greeting {
+    pub(super) bytes: Vec<u8>,
+    /// How many replies that brings.
+    pub(super) replies: u8,
+}
+
+impl Greeting {
+    fn ask(&mut self, args: &[&[u8]]) {
+        self.bytes
+            .extend_from_slice(format!("*{}\r\n", args.len()).as_bytes());
+        for arg in args {
+            self.bytes
+                .extend_from_slice(format!("${}\r\n", arg.len()).as_bytes());
+            self.bytes.extend_from_slice(arg);
+            self.bytes.extend_from_slice(b"\r\n");
+        }
+        self.replies += 1;
+    }
 }
 
 impl Pool {
@@ -63,7 +86,15 @@ impl Pool {
                 suspect: false,
             })
             .collect();
-        let (greeting, greeting_replies) = greeting(&config);
+        let mut greeting = greeting(&config);
+        let mut proving_greeting = greeting.clone();
+        let follows_sentinels = !config.sentinels.is_empty();
+        if follows_sentinels {
+            greeting.ask(&[b"ROLE"]);
+            proving_greeting.ask(&[b"ROLE"]);
+        } else {
+            proving_greeting.ask(&[b"PING"]);
+        }
         let limits = ClientLimits {
             bytes: config.client_output_limit,
             requests: config.client_requests_in_flight.get() as usize,
@@ -74,8 +105,18 @@ impl Pool {
             servers,
             limits,
             greeting,
-            greeting_replies,
+            proving_greeting,
             fenced: false,
+            follows_sentinels,
+        }
+    }
+
+    /// What is sent first on a connection; `proves` makes the server prove that it serves.
+    pub(super) fn greeting(&self, proves: bool) -> &Greeting {
+        if proves {
+            &self.proving_greeting
+        } else {
+            &self.greeting
         }
     }
 
@@ -118,23 +159,13 @@ fn router(config: &PoolConfig, servers: &[Server]) -> Router {
 
 /// `AUTH` before `SELECT`: the other way round, which is twemproxy's, the database is refused and
 /// all keys go to database 0.
-fn greeting(config: &PoolConfig) -> (Vec<u8>, u8) {
-    let (mut bytes, mut replies) = (Vec::new(), 0);
+fn greeting(config: &PoolConfig) -> Greeting {
+    let mut greeting = Greeting::default();
     if let Some(password) = &config.redis_auth {
-        let password = password.expose();
-        bytes.extend_from_slice(format!("*2\r\n$4\r\nAUTH\r\n${}\r\n", password.len()).as_bytes());
-        bytes.extend_from_slice(password);
-        bytes.extend_from_slice(b"\r\n");
-        replies += 1;
+        greeting.ask(&[b"AUTH", password.expose()]);
     }
     if config.redis_db != 0 {
-        let database = config.redis_db.to_string();
-        let select = format!(
-            "*2\r\n$6\r\nSELECT\r\n${}\r\n{database}\r\n",
-            database.len()
-        );
-        bytes.extend_from_slice(select.as_bytes());
-        replies += 1;
+        greeting.ask(&[b"SELECT", config.redis_db.to_string().as_bytes()]);
     }
-    (bytes, replies)
+    greeting
 }

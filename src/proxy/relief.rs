@@ -103,7 +103,7 @@ impl Proxy {
         for key in self.servers.keys() {
             let conn = &self.servers[key];
             let reply = conn.assembly.as_ref().map_or(0, |a| a.held_bytes());
-            bytes += conn.queue.len() + conn.sending.bytes + reply;
+            bytes += conn.queue.len() + conn.sending.bytes + conn.sent.bytes() + reply;
             largest = largest.max(reply);
         }
         Holdings { bytes, largest }

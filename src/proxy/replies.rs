@@ -19,6 +19,9 @@ use crate::proxy::server::ServerPhase;
 /// As much of a server's refusal as is told to clients.
 const GREETING_BYTES_MAX: usize = 512;
 
+/// How the answer of a master to `ROLE` begins.
+const ROLE_MASTER: &[u8] = b"*3\r\n$6\r\nmaster\r\n";
+
 impl Proxy {
     pub(super) fn server_received<C: Chunk>(&mut self, key: Key, chunk: &C, now: Time) {
         let Some(conn) = self.servers.find_mut(key) else {
@@ -97,7 +100,7 @@ impl Proxy {
         if let ServerPhase::Greeting { left } = conn.phase {
             return self.greeting_reply(key, left, &reply.head(GREETING_BYTES_MAX), now);
         }
-        let Some(pending) = conn.pair() else {
+        let Some(pending) = conn.pair(&mut self.wire.spare) else {
             return Err(Failure::Unasked);
         };
         let (pool, server) = (conn.pool, conn.server);
@@ -106,7 +109,13 @@ impl Proxy {
         stats.response_bytes.add(bytes);
         stats.out_queue.sub(1);
         stats.out_queue_bytes.sub(pending.bytes as usize);
-        let transient = mark == b'-' && is_transient(&reply.head(16));
+        let (transient, demoted) = match mark {
+            b'-' => {
+                let head = reply.head(16);
+                (is_transient(&head), is_demoted(&head))
+            }
+            _ => (false, false),
+        };
         self.clients.deliver(
             pending.awaiter,
             reply,
@@ -117,12 +126,20 @@ impl Proxy {
         if transient {
             *suspect = true;
             self.publish_failure(pool, server, now);
-            self.wire
-                .put(Output::Report(Report::ServerFailed { pool, server }));
+            self.wire.put(Output::Report(Report::ServerFailed {
+                pool,
+                server,
+                since: pending.since,
+                at: now,
+                answers: true,
+            }));
         } else if std::mem::take(suspect) {
             self.publish_answer(pool, server);
             self.wire
                 .put(Output::Report(Report::ServerAnswered { pool, server }));
+        }
+        if demoted && self.pools[pool.index()].follows_sentinels {
+            return Err(Failure::NotMaster);
         }
         Ok(())
     }
@@ -134,7 +151,12 @@ impl Proxy {
         reply: &[u8],
         now: Time,
     ) -> Result<(), Failure> {
-        if !reply.starts_with(b"+") {
+        let pool = &self.pools[self.servers[key].pool.index()];
+        if left == 1 && pool.follows_sentinels && reply.starts_with(b"*") {
+            if !reply.starts_with(ROLE_MASTER) {
+                return Err(Failure::NotMaster);
+            }
+        } else if !reply.starts_with(b"+") {
             let text = String::from_utf8_lossy(reply);
             return Err(Failure::Refused(
                 text.trim_start_matches('-').trim_end().to_owned(),
@@ -146,6 +168,13 @@ impl Proxy {
         }
         Ok(())
     }
+}
+
+/// What a server says that was a master before, or has lost its own.
+fn is_demoted(reply: &[u8]) -> bool {
+    [&b"-READONLY "[..], b"-MASTERDOWN "]
+        .iter()
+        .any(|mark| reply.starts_with(mark))
 }
 
 fn first_byte(reply: &ByteQueue) -> u8 {

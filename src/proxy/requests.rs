@@ -25,6 +25,24 @@ use crate::proxy::client::Phase;
 use crate::proxy::failure::RequestError;
 use crate::proxy::output::ConnId;
 use crate::proxy::output::Output;
+use crate::proxy::server::Retry;
+
+/// A request as it came in.
+pub(super) struct Incoming<'a, C: Chunk> {
+    pub(super) request: &'a Request<'a>,
+    /// The buffer that a whole frame lies in, and where.
+    pub(super) chunk: Option<(&'a C, usize)>,
+    /// Whether it changes nothing.
+    pub(super) retry: Retry,
+}
+
+impl<C: Chunk> Clone for Incoming<'_, C> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<C: Chunk> Copy for Incoming<'_, C> {}
 
 /// As in twemproxy, a command that may go anywhere goes where this key lives.
 const PLACEHOLDER: &[u8] = b"placeholder";
@@ -278,18 +296,23 @@ impl Proxy {
             Err(error) => return self.refuse(key, request, &error),
         };
         self.clients.slab[key].identity.command = command.name;
+        let incoming = Incoming {
+            request,
+            chunk,
+            retry: Retry::of(command.safe_to_retry()),
+        };
         match command.handling(request) {
             Handling::Forward => match command.keys(request) {
-                Ok(keys) => self.route(key, keys, request, chunk, now),
+                Ok(keys) => self.route(key, keys, incoming, now),
                 Err(error) => self.refuse(key, request, &CommandError::Keys(error)),
             },
             Handling::Split(gather) => match command.keys(request) {
-                Ok(keys) if keys.len() == 1 => self.route(key, keys, request, chunk, now),
-                Ok(keys) => self.split(key, (command, gather), keys, request, chunk, now),
+                Ok(keys) if keys.len() == 1 => self.route(key, keys, incoming, now),
+                Ok(keys) => self.split(key, (command, gather), keys, incoming, now),
                 Err(error) => self.refuse(key, request, &CommandError::Keys(error)),
             },
             Handling::ForwardAnywhere => {
-                self.route_key(key, PLACEHOLDER, request, chunk, now);
+                self.route_key(key, PLACEHOLDER, incoming, now);
             }
             Handling::Local(local) => self.answer(key, local, request, now),
             Handling::Refuse(refusal) => {
@@ -309,7 +332,12 @@ impl Proxy {
         let forward = self.pools[pool.index()].config.unknown_commands == UnknownCommands::Forward;
         if forward && request.len() >= 2 {
             self.clients.slab[key].identity.command = "unknown";
-            self.route_key(key, request.arg(1), request, chunk, now);
+            let incoming = Incoming {
+                request,
+                chunk,
+                retry: Retry::Never,
+            };
+            self.route_key(key, request.arg(1), incoming, now);
         } else {
             self.refuse(key, request, &CommandError::Unknown);
         }
@@ -321,10 +349,10 @@ impl Proxy {
         &mut self,
         key: Key,
         keys: KeyIndexes,
-        request: &Request<'_>,
-        chunk: Option<(&C, usize)>,
+        incoming: Incoming<'_, C>,
         now: Time,
     ) {
+        let request = incoming.request;
         let pool = self.clients.slab[key].pool;
         let router = &self.pools[pool.index()].router;
         // One draw for all keys: with `random`, any server will do, and the same one for each.
@@ -338,22 +366,15 @@ impl Proxy {
             self.reply(key, &RequestError::CrossServer.reply());
             return;
         }
-        self.forward(key, pool, server, request, chunk, now);
+        self.forward(key, pool, server, incoming, now);
     }
 
-    fn route_key<C: Chunk>(
-        &mut self,
-        key: Key,
-        name: &[u8],
-        request: &Request<'_>,
-        chunk: Option<(&C, usize)>,
-        now: Time,
-    ) {
+    fn route_key<C: Chunk>(&mut self, key: Key, name: &[u8], incoming: Incoming<'_, C>, now: Time) {
         let pool = self.clients.slab[key].pool;
         let server = self.pools[pool.index()]
             .router
             .server(name, self.random.next_u32());
-        self.forward(key, pool, server, request, chunk, now);
+        self.forward(key, pool, server, incoming, now);
     }
 
     #[inline]
@@ -362,8 +383,7 @@ impl Proxy {
         key: Key,
         pool: PoolIdx,
         server: Option<ServerIdx>,
-        request: &Request<'_>,
-        chunk: Option<(&C, usize)>,
+        incoming: Incoming<'_, C>,
         now: Time,
     ) {
         let Some(server) = server else {
@@ -371,16 +391,25 @@ impl Proxy {
             self.reply(key, &RequestError::NoServer.reply());
             return;
         };
+        if incoming.retry == Retry::Never && self.pools[pool.index()].fenced {
+            self.reply(key, &RequestError::Fenced.reply());
+            return;
+        }
         let conn = self.server_conn(pool, server, key, now);
         let server_conn = &mut self.servers[conn];
         let client = &mut self.clients.slab[key];
         let before = server_conn.queue.len();
+        let Incoming {
+            request,
+            chunk,
+            retry,
+        } = incoming;
         request.write_to(&mut server_conn.queue, chunk, &mut self.wire.spare);
         let bytes = server_conn.queue.len() - before;
         let awaiter = client.expect_reply();
         client.request_sent(bytes);
-        server_conn.enqueue(awaiter, bytes, now);
-        self.request_queued(conn, bytes, now);
+        server_conn.enqueue(awaiter, bytes, retry, now);
+        self.request_queued(conn, key, bytes, now);
     }
 
     fn refuse(&mut self, key: Key, request: &Request<'_>, error: &CommandError) {

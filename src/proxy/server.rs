@@ -18,7 +18,9 @@ use crate::base::Spare;
 use crate::base::Time;
 use crate::protocol::resp::ReplyAssembly;
 use crate::proxy::client::Awaiter;
+use crate::proxy::failure::Failure;
 use crate::proxy::output::Sending;
+use crate::proxy::sent::SentBatches;
 
 /// A batch is not made longer by another request from this size on. What is being sent cannot be
 /// taken back; so what waits for a server that does not read is mostly still ours to give up.
@@ -27,11 +29,18 @@ const BATCH_BYTES_MAX: usize = 1 << 20;
 /// How far a server connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ServerPhase {
+    /// The last attempt to connect has failed; there is no socket before the next one.
+    Down {
+        /// When the last one failed.
+        since: Time,
+        /// When the next one is made.
+        retry_at: Time,
+    },
     /// The server's name is being looked up.
     Resolving,
     /// The socket is being connected.
     Connecting,
-    /// AUTH and SELECT were sent; so many replies are to come before the first request is sent.
+    /// The greeting was sent; so many replies are to come before the first request is sent.
     Greeting {
         /// How many.
         left: u8,
@@ -42,12 +51,31 @@ pub(super) enum ServerPhase {
     Closed,
 }
 
+/// What may be done with a request that was sent when its connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Retry {
+    /// It changes nothing: it may be sent once more.
+    Once,
+    /// It changes nothing, and is not sent again all the same.
+    Used,
+    /// It may have been executed, and is not sent again.
+    Never,
+}
+
+impl Retry {
+    /// Of a command that is, or is not, safe to retry.
+    pub(super) fn of(safe: bool) -> Retry {
+        if safe { Retry::Once } else { Retry::Never }
+    }
+}
+
 /// A request that awaits its reply.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pending {
     pub(super) awaiter: Awaiter,
     /// The request's size.
     pub(super) bytes: u32,
+    pub(super) retry: Retry,
     /// When it was queued.
     pub(super) since: Time,
 }
@@ -62,13 +90,28 @@ pub(super) struct ServerConn {
     pub(super) sending: Sending,
     pub(super) greeting: ByteQueue,
     pub(super) queue: ByteQueue,
+    /// What was sent and is not answered.
+    pub(super) sent: SentBatches,
     pub(super) assembly: Option<Box<ReplyAssembly>>,
     pub(super) fifo: VecDeque<Pending>,
     /// How many at the back of the FIFO lie in `queue`.
     pub(super) unsent: usize,
     /// How many at the front of the FIFO have been answered with a time-out already.
     pub(super) tombstones: usize,
+    /// When a byte last came; before the first one, when the attempt to connect began.
     pub(super) last_heard: Time,
+    /// When it was opened.
+    pub(super) opened: Time,
+    /// How many attempts to connect have failed since a connection last worked.
+    pub(super) attempts: u32,
+    /// Why the last of them failed.
+    pub(super) cause: Option<Failure>,
+    /// A request has been queued since the connection was opened, or was handed on to it.
+    pub(super) asked: bool,
+    /// It counts as a connection, because a socket was asked for.
+    pub(super) counted: bool,
+    /// Clients that are not read before `queue` is shorter.
+    pub(super) blocked: Vec<Key>,
     /// When the timer is to look at this connection; what it has for other times is out of date.
     pub(super) due: Option<Time>,
     /// Which of the server's addresses it connects to.
@@ -85,11 +128,18 @@ impl ServerConn {
             sending: Sending::default(),
             greeting: ByteQueue::default(),
             queue: ByteQueue::default(),
+            sent: SentBatches::default(),
             assembly: None,
             fifo: VecDeque::new(),
             unsent: 0,
             tombstones: 0,
             last_heard: now,
+            opened: now,
+            attempts: 0,
+            cause: None,
+            asked: false,
+            counted: false,
+            blocked: Vec::new(),
             due: None,
             attempt: 0,
         }
@@ -97,25 +147,39 @@ impl ServerConn {
 
     /// Puts a request, whose bytes have just been appended to `queue`, into the FIFO.
     #[inline]
-    pub(super) fn enqueue(&mut self, awaiter: Awaiter, bytes: usize, now: Time) {
+    pub(super) fn enqueue(&mut self, awaiter: Awaiter, bytes: usize, retry: Retry, now: Time) {
         #[expect(clippy::cast_possible_truncation, reason = "at most REQUEST_BYTES_MAX")]
         let bytes = bytes as u32;
         self.fifo.push_back(Pending {
             awaiter,
             bytes,
+            retry,
             since: now,
         });
         self.unsent += 1;
+        self.asked = true;
     }
 
     /// The request that the next reply belongs to, if one was sent.
     #[inline]
-    pub(super) fn pair(&mut self) -> Option<Pending> {
+    pub(super) fn pair(&mut self, spare: &mut Spare) -> Option<Pending> {
         if self.fifo.len() == self.unsent {
             return None;
         }
         self.tombstones = self.tombstones.saturating_sub(1);
-        self.fifo.pop_front()
+        let pending = self.fifo.pop_front()?;
+        self.sent.answered(pending.bytes as usize, spare);
+        Some(pending)
+    }
+
+    /// Bytes of requests that are not sent yet.
+    pub(super) fn unsent_bytes(&self) -> usize {
+        self.queue.len() + self.sending.bytes
+    }
+
+    /// The last attempt to connect has failed, and no later one has succeeded yet.
+    pub(super) fn is_down(&self) -> bool {
+        self.attempts > 0 && self.phase != ServerPhase::Ready
     }
 
     /// Who awaits the next reply, if a request was sent.
@@ -200,6 +264,10 @@ impl ServerConn {
             self.tombstones + self.unsent <= self.fifo.len(),
             "an unsent tombstone"
         );
+        if self.phase == ServerPhase::Ready {
+            let sent = self.fifo.len() - self.unsent;
+            assert_eq!(self.sent.requests(), sent, "what was sent is not all there");
+        }
         let unsent = self.fifo.range(self.fifo.len() - self.unsent..);
         let bytes: usize = unsent.map(|pending| pending.bytes as usize).sum();
         assert_eq!(

@@ -1,4 +1,4 @@
-//! The one clock of a worker: read once a pass, handed down as an argument.
+//! The one clock of all workers: each reads it once a pass and hands the time down as an argument.
 
 use std::time::Duration;
 use std::time::Instant;

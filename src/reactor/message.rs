@@ -23,6 +23,13 @@ pub enum ToWorker {
         /// What is not answered by then is cut.
         within: Duration,
     },
+    /// Let the clients go, one after the other, and serve on.
+    LetGo {
+        /// Over this time.
+        within: Duration,
+    },
+    /// Let no more clients go.
+    Keep,
     /// Much of the memory that the process may have is in use: look what is to be given up.
     ShortOfMemory,
     /// Make a pass and count it, to show that you live.

@@ -72,6 +72,8 @@ pub struct WorkerSetup {
     pub outbox: Sender<FromWorker>,
     /// Where its random numbers begin.
     pub seed: u64,
+    /// All workers have the same: they tell each other when a server failed.
+    pub clock: Clock,
 }
 
 /// Starts a worker. It says `Started` when it serves, and `Stopped` at its end, with the cause.
@@ -156,7 +158,7 @@ impl Worker {
                 );
             }
         }
-        let clock = Clock::start();
+        let clock = setup.clock;
         let proxy = Proxy::new(ProxySetup {
             config: Arc::clone(&setup.config),
             stats: Arc::clone(&setup.stats),
@@ -649,6 +651,8 @@ impl Worker {
                     self.watch.look(&mut self.proxy, &blocks, None, now);
                 }
                 ToWorker::Drain { within } => self.drain(within, now),
+                ToWorker::LetGo { within } => self.proxy.let_go(within, now),
+                ToWorker::Keep => self.proxy.keep(),
                 // That there was a pass is the answer.
                 ToWorker::Pass => {}
                 ToWorker::Stop => self.stopped = true,

@@ -122,6 +122,7 @@ impl Bench {
     }
 }
 
+/// A server that has failed must answer this first.
 const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
 const GET: &[u8] = b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n";
 const TIMED_OUT: &[u8] = b"-ERR Connection timed out\r\n";
@@ -162,6 +163,9 @@ fn a_request_waits_for_a_connection_no_longer_than_its_timeout() {
     assert_eq!(bench.sends(client), TIMED_OUT);
     // It is not sent any more when there is a connection at last.
     let server = bench.connected();
+    assert_eq!(bench.sends(server), PING);
+    bench.sent(server);
+    bench.receives(server, b"+PONG\r\n");
     assert_eq!(bench.sends(server), b"");
 }
 

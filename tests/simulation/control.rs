@@ -10,6 +10,7 @@ use coremux::config::HostPort;
 use coremux::config::ServerAddress;
 use coremux::proxy::Change;
 use coremux::proxy::Fates;
+use coremux::proxy::Probe;
 use coremux::proxy::Report;
 use coremux::proxy::SocketAddress;
 
@@ -18,6 +19,16 @@ use crate::trace::trace;
 use crate::worker::DEAD_HOME;
 use crate::world::Event;
 use crate::world::World;
+
+/// With these a server does not answer a probe.
+const DEAF: [Happening; 6] = [
+    Happening::ConnectRefused,
+    Happening::ConnectSilent,
+    Happening::ConnectUnreachable,
+    Happening::Stalled,
+    Happening::AuthRefused,
+    Happening::NameUnknown,
+];
 
 /// As in the real one: not sooner after an answer is a name looked up again.
 const GAP: std::time::Duration = std::time::Duration::from_secs(1);
@@ -96,25 +107,41 @@ impl World {
 
     pub fn hear(&mut self, report: Report) {
         trace!(self.now, "control hears {report:?}");
-        if let Report::ServerFailed { pool, server } = report {
+        if let Report::ServerFailed { pool, server, .. } = report {
             let failures = self.control.failures.entry((pool.index(), server.index()));
             *failures.or_default() += 1;
         }
         let verdict = self.control.fates.hear(report);
-        let (Report::ServerFailed { pool, server } | Report::ServerAnswered { pool, server }) =
-            report;
-        if let Some(delay) = verdict.retry_after {
-            self.tally.count(Happening::Ejected);
-            self.schedule(self.now + delay, Event::Readmit(pool, server));
+        if let Some(probe) = verdict.probe {
+            self.schedule(self.now + probe.after, Event::ProbeDue(probe));
         }
         if let Some(change) = verdict.change {
+            if let Change::Eject { .. } = change {
+                self.tally.count(Happening::Ejected);
+            }
             self.tell_all(&change);
         }
     }
 
-    pub fn readmit(&mut self, pool: PoolIdx, server: ServerIdx) {
-        if let Some(change) = self.control.fates.readmit(pool, server) {
-            self.tally.count(Happening::Readmitted);
+    /// The server is asked on a connection of its own, and answers if it can serve.
+    pub fn probe(&mut self, probe: Probe) {
+        let Some(next) = self.control.fates.probe_due(probe) else {
+            return;
+        };
+        self.schedule(self.now + next.after, Event::ProbeDue(next));
+        let state = &self.servers[probe.pool.index()][probe.server.index()];
+        if !DEAF.iter().any(|fault| state.has(*fault)) {
+            let answer = self.now + self.dice.micros(50, 3000);
+            self.schedule(answer, Event::ProbeAnswered(probe));
+        }
+    }
+
+    pub fn probe_answered(&mut self, probe: Probe) {
+        if let Some(change) = self.control.fates.probe_answered(probe) {
+            self.tally.count(match change {
+                Change::Readmit { .. } => Happening::Readmitted,
+                _ => Happening::AnsweredProbe,
+            });
             self.tell_all(&change);
         }
     }

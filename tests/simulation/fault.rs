@@ -1,5 +1,7 @@
 //! Faults that touch a server, for how long, and which error replies each of them explains.
 
+use std::time::Duration;
+
 use coremux::base::Time;
 
 use crate::tally::Happening;
@@ -17,7 +19,7 @@ pub struct Touch {
 
 impl Touch {
     pub fn overlaps(&self, from: Time, to: Time) -> bool {
-        self.from <= to && self.until.is_none_or(|until| until >= from)
+        self.from <= to && self.until.is_none_or(|until| until + REMEMBERED >= from)
     }
 
     /// Whether a client may be told this because of the fault.
@@ -28,6 +30,14 @@ impl Touch {
         else {
             return false;
         };
+        let text = text.strip_suffix(OUTCOME_UNKNOWN).unwrap_or(text);
+        if text == TOO_MANY_HELD {
+            return true;
+        }
+        let held = text
+            .strip_prefix(HELD)
+            .map(|cause| [b"ERR ", cause].concat());
+        let text = held.as_deref().unwrap_or(text);
         texts(self.fault)
             .iter()
             .any(|known| match known.strip_suffix(b"*") {
@@ -36,6 +46,17 @@ impl Touch {
             })
     }
 }
+
+/// A failed attempt to connect speaks for the server until the next one has its end: a wait, and
+/// the longest connect_timeout.
+pub const REMEMBERED: Duration = Duration::from_millis(950);
+
+/// Behind an error: the request may have been executed.
+pub const OUTCOME_UNKNOWN: &[u8] = b"; the outcome is unknown";
+/// Before the cause: the request has waited as long as it might.
+pub const HELD: &[u8] = b"ERR Server unavailable: ";
+
+const TOO_MANY_HELD: &[u8] = b"ERR Server unavailable: too many requests wait for it";
 
 const REFUSED: &[u8] = b"ERR Connection refused";
 const TIMED_OUT: &[u8] = b"ERR Connection timed out";

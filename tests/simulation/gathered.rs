@@ -7,12 +7,14 @@ use crate::frame::integer;
 use crate::mark::Mark;
 use crate::request::Request;
 use crate::request::Split;
+use crate::world::LinkId;
 
 /// A request, or a part of it, was executed by a server.
 #[derive(Clone)]
 pub struct Execution {
     pub mark: Mark,
     pub server: usize,
+    pub link: LinkId,
     /// Which of the request's keys.
     pub keys: Vec<usize>,
     /// How many executions, by anybody, were before.

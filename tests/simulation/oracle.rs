@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use coremux::base::Time;
 use coremux::config::Config;
+use coremux::config::OnServerFailure;
 
 use crate::fault::Touch;
 use crate::gathered::Execution;
@@ -36,6 +37,8 @@ struct Entry {
     /// When the proxy had received all of it.
     arrived: Option<Time>,
     executions: Vec<Execution>,
+    /// Parts of it, by their keys, that were executed once more.
+    retried: BTreeSet<Vec<usize>>,
     answered: bool,
     failed: bool,
 }
@@ -75,6 +78,8 @@ pub struct Oracle {
     pub routes: Vec<Vec<Route>>,
     touches: Vec<Touch>,
     timeouts: Vec<Option<std::time::Duration>>,
+    /// How long requests are held, in pools that hold any.
+    holds: Vec<Option<std::time::Duration>>,
     /// Connections that the proxy has given up: to which server, if it ever knew, and when.
     given_up: Vec<(Option<(usize, usize)>, Time)>,
     /// By pool: whether a key stays where it is whatever fails.
@@ -99,6 +104,14 @@ impl Oracle {
             routes: (0..workers).map(|_| routes()).collect(),
             touches: Vec::new(),
             given_up: Vec::new(),
+            holds: config
+                .pools
+                .iter()
+                .map(|pool| {
+                    let holds = pool.on_server_failure == OnServerFailure::Hold;
+                    holds.then_some(pool.hold_time)
+                })
+                .collect(),
             timeouts: config.pools.iter().map(|pool| pool.timeout).collect(),
             stable: stable.collect(),
             beliefs: BTreeMap::new(),
@@ -129,6 +142,7 @@ impl Oracle {
             end,
             arrived: None,
             executions: Vec::new(),
+            retried: BTreeSet::new(),
             answered: false,
             failed: false,
         });
@@ -198,11 +212,20 @@ impl Oracle {
         let entry = &mut book.entries[mark.number];
         let keys = matched_keys(&entry.request, args)
             .unwrap_or_else(|| panic!("{mark:?} came as {}", head(&args.join(&b' '))));
-        let again = entry
-            .executions
-            .iter()
-            .any(|earlier| keys.is_empty() || earlier.keys.iter().any(|key| keys.contains(key)));
-        assert!(!again, "{mark:?} was executed twice");
+        let again = |earlier: &Execution| {
+            keys.is_empty() || earlier.keys.iter().any(|key| keys.contains(key))
+        };
+        if let Some(at) = entry.executions.iter().position(again) {
+            // Once more, on another connection, if it changes nothing: its reply was lost.
+            let earlier = entry.executions.remove(at);
+            assert!(entry.request.is_read(), "{mark:?} was executed twice");
+            assert_ne!(earlier.link, link, "{mark:?} was sent twice at once");
+            assert!(
+                entry.retried.insert(earlier.keys.clone()),
+                "{mark:?} was executed more than twice"
+            );
+            tally.count(Happening::Retried);
+        }
         let from = entry
             .arrived
             .expect("a request is executed before it is sent");
@@ -230,6 +253,7 @@ impl Oracle {
         Execution {
             mark,
             server,
+            link,
             keys,
             order: self.executions,
             reply: Bytes::new(),

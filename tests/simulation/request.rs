@@ -63,6 +63,11 @@ impl Request {
         }
     }
 
+    /// Whether it changes nothing, so that it may be executed once more.
+    pub fn is_read(&self) -> bool {
+        coremux::protocol::command::resolve(&self.args).is_ok_and(|row| row.safe_to_retry())
+    }
+
     /// A request whose keys may live on several servers.
     pub fn split(args: Vec<Vec<u8>>, step: usize, split: Split) -> Request {
         let keys = (1..args.len()).step_by(step).collect();

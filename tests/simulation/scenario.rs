@@ -189,6 +189,10 @@ fn say_times(section: &mut Section, dice: &mut Dice) {
         section.put("auto_eject_hosts", true);
         section.put("server_failure_limit", dice.between(1, 4));
         section.put("server_retry_timeout", dice.between(100, 1000));
+    } else if dice.percent(40) {
+        section.put("on_server_failure", "hold");
+        section.put("hold_ms", dice.between(50, 900));
+        section.sometimes(30, "hold_bytes", &[1, 1000, 20_000], dice);
     }
 }
 

@@ -103,6 +103,18 @@ happenings! {
     Ejected,
     /// It was readmitted.
     Readmitted,
+    /// A server that had failed answered a probe.
+    AnsweredProbe,
+    /// A server had to prove that it serves before it got a request.
+    Proved,
+    /// A request that changes nothing was executed, its reply was lost, and it was executed again.
+    Retried,
+    /// A request was told that nobody knows whether it was executed.
+    OutcomeUnknown,
+    /// A request waited for a server to come back, and succeeded.
+    Held,
+    /// It waited as long as it might.
+    HeldTooLong,
     /// All servers of a pool were ejected at once, and a request was told so.
     NoServer,
     /// A request that had not been sent when its connection ended was sent on the next one.

@@ -177,9 +177,9 @@ impl World {
             Some(errno) => proxy.failed(conn, errno, self.now),
         }
         if unsent > 0 {
-            assert_eq!(
-                self.unsent(id),
-                unsent,
+            // Reads that were sent may have joined them.
+            assert!(
+                self.unsent(id) >= unsent,
                 "requests that were not sent are lost"
             );
             self.tally.count(Happening::SentAgain);

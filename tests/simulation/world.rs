@@ -10,12 +10,11 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use coremux::base::PoolIdx;
-use coremux::base::ServerIdx;
 use coremux::base::Time;
 use coremux::base::WorkerIdx;
 use coremux::config::Config;
 use coremux::proxy::Change;
+use coremux::proxy::Probe;
 use coremux::proxy::Proxy;
 use coremux::proxy::ProxySetup;
 use coremux::proxy::Report;
@@ -62,7 +61,8 @@ pub enum Event {
     Hear(Report),
     /// A worker reads what the control plane tells it.
     Mail(usize, Change),
-    Readmit(PoolIdx, ServerIdx),
+    ProbeDue(Probe),
+    ProbeAnswered(Probe),
     LookUp(usize, usize),
     LookedUp(usize, usize),
     /// A fault of the scenario begins.
@@ -266,7 +266,8 @@ impl World {
             Event::ServerWrites(link) => self.server_writes(link),
             Event::Hear(report) => self.hear(report),
             Event::Mail(worker, change) => self.read_mail(worker, &change),
-            Event::Readmit(pool, server) => self.readmit(pool, server),
+            Event::ProbeDue(probe) => self.probe(probe),
+            Event::ProbeAnswered(probe) => self.probe_answered(probe),
             Event::LookUp(pool, server) => self.look_up(pool, server),
             Event::LookedUp(pool, server) => self.looked_up(pool, server),
             Event::Fault(fault) => self.fault_begins(fault),

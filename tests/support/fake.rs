@@ -33,6 +33,7 @@ pub struct FakeServer {
 struct State {
     ended: AtomicBool,
     connections: AtomicUsize,
+    asked: AtomicUsize,
     streams: Mutex<HashMap<usize, TcpStream>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -43,6 +44,7 @@ pub struct FakeConn {
     stream: BufReader<TcpStream>,
     /// How many were made before it.
     pub number: usize,
+    asked: bool,
     state: Arc<State>,
 }
 
@@ -86,6 +88,11 @@ impl FakeServer {
     /// How many connections were made to it.
     pub fn connections(&self) -> usize {
         self.state.connections.load(Ordering::SeqCst)
+    }
+
+    /// On how many of them it was asked for more than that it serves.
+    pub fn asked(&self) -> usize {
+        self.state.asked.load(Ordering::SeqCst)
     }
 }
 
@@ -134,6 +141,7 @@ fn accept(
             serve(FakeConn {
                 stream: BufReader::new(stream),
                 number,
+                asked: false,
                 state: Arc::clone(&of_conn),
             });
             of_conn.close(number);
@@ -152,8 +160,22 @@ impl State {
 }
 
 impl FakeConn {
-    /// The next request's arguments; `None` when the proxy has closed.
+    /// The next request's arguments; `None` when the proxy has closed. That it serves, which the
+    /// proxy asks a server that has failed, it says by itself.
     pub fn request(&mut self) -> Option<Vec<Vec<u8>>> {
+        loop {
+            let request = self.any_request()?;
+            if request != [b"PING"] {
+                if !std::mem::replace(&mut self.asked, true) {
+                    self.state.asked.fetch_add(1, Ordering::SeqCst);
+                }
+                return Some(request);
+            }
+            self.send(b"+PONG\r\n");
+        }
+    }
+
+    fn any_request(&mut self) -> Option<Vec<Vec<u8>>> {
         match Reply::read(&mut self.stream) {
             Ok(Reply::Array(args)) => Some(
                 args.into_iter()

@@ -38,13 +38,7 @@ fn same_words(block: &str, text: &str) -> bool {
 }
 
 /// Keys that are read and checked, and that nothing heeds so far.
-const NOT_YET: &[&str] = &[
-    "hold_ms",
-    "hold_bytes",
-    "server_queue_bytes",
-    "resolve_interval",
-    "require_sentinel_quorum",
-];
+const NOT_YET: &[&str] = &["resolve_interval"];
 
 /// Compares that part of `path` with `made`, or writes it there when told to.
 fn check_part(path: &str, name: &str, made: &str) {

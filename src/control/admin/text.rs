@@ -59,10 +59,11 @@ pub(super) fn of_health(health: &HealthReport) -> String {
 /// `pool alpha: ready since …`, and how many servers it has and needs.
 pub(super) fn of_pool(pool: &PoolReport) -> String {
     format!(
-        "pool {}: {} since {}, {} of {} usable, {} needed",
+        "pool {}: {} since {}, {}, {} of {} usable, {} needed",
         pool.pool,
         pool.state,
         pool.since,
+        counted(pool.clients, "client"),
         pool.usable,
         counted(pool.servers.len() as u64, "server"),
         pool.required

@@ -50,6 +50,8 @@ pub(in crate::control) struct PoolReport {
     pub(in crate::control) required: usize,
     /// How many it has.
     pub(in crate::control) usable: usize,
+    /// Clients connected now.
+    pub(in crate::control) clients: u64,
     pub(in crate::control) servers: Vec<ServerReport>,
 }
 
@@ -99,28 +101,34 @@ impl Health {
             } else {
                 "unhealthy"
             },
-            pools: self.pools().iter().map(of_pool).collect(),
+            pools: (0..self.pools.len()).map(|idx| self.of_pool(idx)).collect(),
         }
     }
 
     pub(in crate::control) fn pool_report(&self, pool: PoolIdx) -> PoolReport {
-        of_pool(&self.pools()[pool.index()])
+        self.of_pool(pool.index())
+    }
+
+    fn of_pool(&self, idx: usize) -> PoolReport {
+        let pool = &self.pools[idx];
+        let clients = self.workers.iter().map(|worker| {
+            let counters = &worker.pools[idx].counters;
+            counters.client_connections.value()
+        });
+        PoolReport {
+            pool: pool.name.to_string(),
+            state: ready(pool.is_ready()),
+            since: rfc3339(pool.since),
+            required: pool.required,
+            usable: pool.usable(),
+            clients: clients.sum(),
+            servers: pool.servers.iter().map(of_server).collect(),
+        }
     }
 }
 
 fn ready(ready: bool) -> &'static str {
     if ready { "ready" } else { "unready" }
-}
-
-fn of_pool(pool: &PoolView) -> PoolReport {
-    PoolReport {
-        pool: pool.name.to_string(),
-        state: ready(pool.is_ready()),
-        since: rfc3339(pool.since),
-        required: pool.required,
-        usable: pool.usable(),
-        servers: pool.servers.iter().map(of_server).collect(),
-    }
 }
 
 fn of_server(server: &ServerView) -> ServerReport {

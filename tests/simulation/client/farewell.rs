@@ -73,7 +73,10 @@ impl World {
             let last = link.last_received.unwrap_or(client.plan.start);
             ended.since(last) >= timeout
         });
-        let drained = self.workers[client.worker].drained_at;
+        // One that was idle may have been told its last word before all were.
+        let drained = self.workers[client.worker]
+            .drained_at
+            .filter(|drained| ended >= *drained);
         let asked_for_it = client.state == State::Finished
             || client.refused
             || (client.last_word && matches!(client.plan.ending, Ending::Quit | Ending::Broken));

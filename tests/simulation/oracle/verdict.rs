@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use coremux::base::Time;
 
+use crate::fault::HELD;
+use crate::fault::OUTCOME_UNKNOWN;
+use crate::fault::REMEMBERED;
 use crate::frame::elements;
 use crate::gathered::gathered;
 use crate::oracle::Answer;
@@ -35,6 +38,15 @@ impl Oracle {
         );
         trace!(now, "client {client} reply {number}: {}", head(reply));
         tally.replies += 1;
+        let book = &self.books[client];
+        let arrived = book.entries[number].arrived.unwrap_or(now);
+        if self.holds[book.pool].is_some() && !reply.starts_with(b"-") {
+            // Longer than any healthy server takes.
+            let took = answer.emitted.since(arrived);
+            if took > Duration::from_millis(40) {
+                tally.count(Happening::Held);
+            }
+        }
         if reply.len() > 256 << 10 {
             tally.count(Happening::LargeReply);
         }
@@ -157,6 +169,32 @@ impl Oracle {
             return Err("got an error though no fault is left");
         }
         tally.errors += 1;
+        let text = reply.strip_suffix(b"\r\n").unwrap_or(reply);
+        let unknown = text.ends_with(OUTCOME_UNKNOWN);
+        if unknown {
+            tally.count(Happening::OutcomeUnknown);
+            if entry.request.is_read() {
+                return Err("changes nothing and has an unknown outcome");
+            }
+        }
+        let lost = [
+            &b"-ERR Server closed"[..],
+            b"-ERR Connection reset",
+            b"-ERR Broken pipe",
+        ];
+        let was_lost = lost.iter().any(|beginning| reply.starts_with(beginning));
+        // Of a split request other parts may have been executed.
+        let whole = entry.request.split.is_none();
+        if was_lost && !unknown && whole && !entry.request.is_read() && !entry.executions.is_empty()
+        {
+            return Err("was executed, and its client is told that it was not");
+        }
+        if reply[1..].starts_with(HELD) {
+            tally.count(Happening::HeldTooLong);
+            if self.holds[book.pool].is_none() {
+                return Err("was held in a pool that holds nothing");
+            }
+        }
         match reply {
             TIMED_OUT => tally.count(Happening::TimedOut),
             NO_NAME => tally.count(Happening::HostIsDown),
@@ -182,7 +220,7 @@ impl Oracle {
         let own_time = self.timeouts[book.pool].is_some_and(|timeout| took >= timeout);
         let given_up = self.given_up.iter().any(|(server, at)| {
             let here = server.is_none_or(|(pool, s)| pool == book.pool && servers.contains(&s));
-            here && from <= *at && *at <= answer.emitted
+            here && from <= *at + REMEMBERED && *at <= answer.emitted
         });
         if reply == TIMED_OUT && !own_time && !given_up {
             return Err("was failed before its time");
@@ -226,7 +264,10 @@ impl Oracle {
         };
         let arrived = book.entries[number].arrived.unwrap_or(answer.emitted);
         let took = answer.emitted.since(arrived);
-        let most = timeout + TIMER_SLACK;
+        // What is held has all of its time from the moment that it can be sent; it may be held
+        // again, once, when that connection breaks.
+        let held = self.holds[book.pool].map_or(Duration::ZERO, |hold| (hold + timeout) * 2);
+        let most = timeout + held + TIMER_SLACK;
         assert!(
             took <= most,
             "client {client} waited {took:?} for reply {number}, the timeout is {timeout:?}"

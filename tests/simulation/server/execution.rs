@@ -62,7 +62,7 @@ impl World {
 
     /// Executes one request and sees that its reply is sent; whether the connection goes on.
     fn take_request(&mut self, pool: usize, server: usize, link: LinkId, args: &[&[u8]]) -> bool {
-        if args[0] == b"AUTH" || args[0] == b"SELECT" {
+        if [&b"AUTH"[..], b"SELECT", b"PING"].contains(&args[0]) {
             let reply = self.greet(pool, server, link, args);
             self.reply(link, reply);
             return true;
@@ -154,6 +154,14 @@ impl World {
             return Bytes::new();
         };
         let password = config.redis_auth.as_ref().map(|secret| secret.expose());
+        if args[0] == b"PING" {
+            assert!(!self.links[link.0].has_served, "PING among requests");
+            if password.is_some() && !conn.authenticated {
+                return Bytes::from_static(b"-NOAUTH Authentication required.\r\n");
+            }
+            self.tally.count(Happening::Proved);
+            return Bytes::from_static(b"+PONG\r\n");
+        }
         assert!(
             conn.replies.len() < 2 && args.len() == 2 && conn.database == 0,
             "an odd greeting: {}",

@@ -1,0 +1,188 @@
+//! A server connection's deadlines: of connecting, of each request, of silence, of the next
+//! attempt.
+//!
+//! Owns: what happens when one has passed. The timer has one entry a connection that counts; what
+//! comes up looks at all of them.
+
+use std::time::Duration;
+
+use crate::base::Key;
+use crate::base::Time;
+use crate::config::OnServerFailure;
+use crate::proxy::Proxy;
+use crate::proxy::client::Awaiter;
+use crate::proxy::failure::Failure;
+use crate::proxy::failure::RequestError;
+use crate::proxy::output::ConnId;
+use crate::proxy::salvage::sizes;
+use crate::proxy::server::Pending;
+use crate::proxy::server::ServerPhase;
+
+/// A server connection that is silent for so many times the pool's `timeout` is given up.
+const SILENCE_TIMEOUTS: u32 = 3;
+
+impl Proxy {
+    /// Looks at a server connection's deadlines at `due`, if not before.
+    pub(super) fn look_again(&mut self, key: Key, due: Time) {
+        let conn = &mut self.servers[key];
+        if conn.due.is_none_or(|earlier| due < earlier) {
+            conn.due = Some(due);
+            self.timers.set(due, ConnId::Server(key));
+        }
+    }
+
+    /// How long the oldest request of a connection may wait: for its reply, or for a connection
+    /// where requests are held.
+    fn patience(&self, key: Key) -> Option<Duration> {
+        let conn = &self.servers[key];
+        let config = &self.pools[conn.pool.index()].config;
+        let held = config.on_server_failure == OnServerFailure::Hold;
+        if held && conn.phase != ServerPhase::Ready {
+            Some(config.hold_time)
+        } else {
+            config.timeout
+        }
+    }
+
+    /// Sees that a request that has just been queued is timed.
+    #[inline]
+    pub(super) fn time_request(&mut self, key: Key, now: Time) {
+        if let Some(patience) = self.patience(key) {
+            self.look_again(key, now + patience);
+        }
+    }
+
+    /// Sees that the oldest request is timed that was handed on to a new connection.
+    pub(super) fn time_first(&mut self, key: Key) {
+        let oldest = self.servers[key].fifo.front().map(|oldest| oldest.since);
+        if let (Some(since), Some(patience)) = (oldest, self.patience(key)) {
+            self.look_again(key, since + patience);
+        }
+    }
+
+    /// What was held has all of `timeout` from the moment that it can be sent.
+    pub(super) fn time_held(&mut self, key: Key, now: Time) {
+        let conn = &mut self.servers[key];
+        let config = &self.pools[conn.pool.index()].config;
+        if config.on_server_failure == OnServerFailure::Hold && !conn.fifo.is_empty() {
+            conn.fifo.iter_mut().for_each(|pending| pending.since = now);
+            self.time_first(key);
+        }
+    }
+
+    /// Looks at a server connection's deadlines, of which the nearest was thought to be `due`.
+    pub(super) fn server_due(&mut self, key: Key, due: Time, now: Time) {
+        let Some(conn) = self.servers.find_mut(key) else {
+            return;
+        };
+        if conn.due != Some(due) {
+            return;
+        }
+        conn.due = None;
+        let pool = &self.pools[conn.pool.index()];
+        match conn.phase {
+            ServerPhase::Closed => return,
+            ServerPhase::Down { retry_at, .. } if retry_at <= now => {
+                if pool.servers[conn.server.index()].ejected && conn.fifo.is_empty() {
+                    self.close_server_conn(key);
+                    return;
+                }
+                self.attempt(key, now);
+            }
+            ServerPhase::Down { retry_at, .. } => self.look_again(key, retry_at),
+            ServerPhase::Ready => {}
+            _ => {
+                let due = conn.last_heard + pool.config.connect_timeout;
+                if due <= now {
+                    self.fail_server_conn(key, &Failure::TimedOut, now);
+                    return;
+                }
+                self.look_again(key, due);
+            }
+        }
+        let is_ready = self.servers[key].phase == ServerPhase::Ready;
+        let config = &self.pools[self.servers[key].pool.index()].config;
+        if config.on_server_failure == OnServerFailure::Hold && !is_ready {
+            self.expire_held(key, now);
+            if !self.servers[key].fifo.is_empty() {
+                self.time_first(key);
+            }
+        } else if let Some(timeout) = config.timeout {
+            // A request's time includes that of connecting.
+            self.expire_requests(key, timeout, now);
+            self.time_next(key, timeout, now);
+        }
+    }
+
+    /// Answers requests that have waited for a server as long as they may.
+    pub(super) fn expire_held(&mut self, key: Key, now: Time) {
+        let conn = &self.servers[key];
+        let hold_time = self.pools[conn.pool.index()].config.hold_time;
+        let expired = conn
+            .fifo
+            .iter()
+            .take_while(|pending| pending.since + hold_time <= now);
+        let expired = expired.count();
+        if expired > 0 {
+            let reply = self.cause_of(key).reply_to_held();
+            self.fail_unsent(key, expired, &reply);
+        }
+    }
+
+    /// Answers requests that have waited too long, each for itself: a sent one leaves a tombstone
+    /// that swallows its late reply, an unsent one is not sent any more.
+    fn expire_requests(&mut self, key: Key, timeout: Duration, now: Time) {
+        let conn = &mut self.servers[key];
+        let expired: Vec<Pending> = conn
+            .fifo
+            .range(conn.tombstones..)
+            .take_while(|pending| pending.since + timeout <= now)
+            .copied()
+            .collect();
+        let Some(oldest) = expired.first() else {
+            return;
+        };
+        let since = oldest.since;
+        let sent = (conn.fifo.len() - conn.unsent - conn.tombstones).min(expired.len());
+        for pending in conn.fifo.range_mut(conn.tombstones..conn.tombstones + sent) {
+            pending.awaiter = Awaiter::NOBODY;
+        }
+        conn.tombstones += sent;
+        let unsent_bytes = sizes(&expired[sent..]);
+        conn.queue.drop_front(unsent_bytes);
+        conn.fifo
+            .drain(conn.tombstones..conn.tombstones + expired.len() - sent);
+        conn.unsent -= expired.len() - sent;
+        let (pool, server) = (conn.pool, conn.server);
+        let stats = &self.stats.pools[pool.index()].servers[server.index()];
+        stats.in_queue.sub(expired.len() - sent);
+        stats.in_queue_bytes.sub(unsent_bytes);
+        stats.server_timedout.add(expired.len());
+        let reply = RequestError::TimedOut.reply();
+        for pending in &expired {
+            self.answer_failed(key, pending, &reply);
+        }
+        self.release_if_short(key);
+        self.pools[pool.index()].servers[server.index()].suspect = true;
+        self.report_failure(pool, server, since, now);
+    }
+
+    /// Gives up a connection that has been silent for too long; sets the timer for the rest.
+    fn time_next(&mut self, key: Key, timeout: Duration, now: Time) {
+        let conn = &mut self.servers[key];
+        let Some(oldest) = conn.fifo.front() else {
+            return;
+        };
+        let silent_until = conn.last_heard.max(oldest.since) + timeout * SILENCE_TIMEOUTS;
+        if conn.awaits_replies() && silent_until <= now {
+            self.fail_server_conn(key, &Failure::TimedOut, now);
+            return;
+        }
+        let next = conn
+            .fifo
+            .get(conn.tombstones)
+            .map(|pending| pending.since + timeout);
+        let due = next.map_or(silent_until, |next| next.min(silent_until));
+        self.look_again(key, due);
+    }
+}

@@ -1,0 +1,157 @@
+//! The way of a request into a server connection's queue, and of the queue onto the wire.
+//!
+//! Owns: who is told to wait: clients whose requests fill a queue, requests for a server that is
+//! down. Never: knows what a request says.
+
+use crate::base::Batch;
+use crate::base::Key;
+use crate::base::Time;
+use crate::config::OnServerFailure;
+use crate::proxy::Proxy;
+use crate::proxy::failure::Failure;
+use crate::proxy::failure::RequestError;
+use crate::proxy::output::ConnId;
+use crate::proxy::reconnect;
+use crate::proxy::server::ServerPhase;
+
+/// What a held request costs besides its bytes, so that a limit in bytes is one in number, too.
+const HELD_REQUEST_BYTES: usize = 128;
+
+impl Proxy {
+    /// Counts a request of `client` that was put into the FIFO, and sees that it is sent and timed.
+    #[inline]
+    pub(super) fn request_queued(&mut self, key: Key, client: Key, bytes: usize, now: Time) {
+        let conn = &mut self.servers[key];
+        let stats = &self.stats.pools[conn.pool.index()].servers[conn.server.index()];
+        stats.requests.add(1);
+        stats.request_bytes.add(bytes);
+        stats.in_queue.add(1);
+        stats.in_queue_bytes.add(bytes);
+        if conn.phase == ServerPhase::Ready {
+            conn.sending.list(ConnId::Server(key), &mut self.wire);
+        } else if !self.may_wait(key, now) {
+            return;
+        }
+        self.time_request(key, now);
+        let conn = &mut self.servers[key];
+        let limit = self.pools[conn.pool.index()].config.server_queue_bytes;
+        if conn.unsent_bytes() >= limit {
+            conn.blocked.push(client);
+            self.clients.slab[client].blocked_by += 1;
+        }
+    }
+
+    /// Whether the request that was queued last may wait for a connection; else it has its error.
+    fn may_wait(&mut self, key: Key, now: Time) -> bool {
+        let mut finds_out = false;
+        if let ServerPhase::Down { since, retry_at } = &mut self.servers[key].phase {
+            // Somebody asks: the next attempt comes sooner. If the last one was a while ago nobody
+            // knows what the server would say now, and who asks first finds out.
+            let soon = *since + reconnect::ASKED;
+            if soon <= now {
+                finds_out = true;
+                self.attempt(key, now);
+            } else if soon < *retry_at {
+                *retry_at = soon;
+                self.look_again(key, soon);
+            }
+        }
+        let conn = &self.servers[key];
+        if !conn.is_down() {
+            return true;
+        }
+        let config = &self.pools[conn.pool.index()].config;
+        let held = conn.queue.len() + conn.fifo.len() * HELD_REQUEST_BYTES;
+        let reply = match config.on_server_failure {
+            OnServerFailure::Hold if held <= config.hold_bytes => return true,
+            OnServerFailure::Hold => RequestError::TooManyHeld.reply(),
+            _ if finds_out => return true,
+            _ => self.cause_of(key).reply(),
+        };
+        self.fail_last(key, &reply);
+        false
+    }
+
+    /// Why there is no connection.
+    pub(super) fn cause_of(&self, key: Key) -> &Failure {
+        let cause = self.servers[key].cause.as_ref();
+        cause.unwrap_or(&Failure::TimedOut)
+    }
+
+    /// Answers the request that was queued last, on a connection on which nothing was sent.
+    fn fail_last(&mut self, key: Key, reply: &[u8]) {
+        let conn = &mut self.servers[key];
+        let Some(last) = conn.fifo.pop_back() else {
+            return;
+        };
+        conn.unsent -= 1;
+        conn.queue.drop_back(last.bytes as usize);
+        let stats = &self.stats.pools[conn.pool.index()].servers[conn.server.index()];
+        stats.in_queue.sub(1);
+        stats.in_queue_bytes.sub(last.bytes as usize);
+        self.answer_failed(key, &last, reply);
+    }
+
+    pub(super) fn take_server_batch(&mut self, key: Key) -> Option<Batch> {
+        let conn = self.servers.find_mut(key)?;
+        conn.sending.unlist();
+        if !conn.sending.is_idle() || !conn.has_bytes() {
+            return None;
+        }
+        if let ServerPhase::Greeting { .. } = conn.phase {
+            let batch = conn.greeting.take();
+            conn.sending.begin(&batch);
+            return Some(batch);
+        }
+        let (requests, batch) = conn.take_requests();
+        let bytes = conn.sending.bytes;
+        conn.sent.begin(requests);
+        let stats = &self.stats.pools[conn.pool.index()].servers[conn.server.index()];
+        stats.in_queue.sub(requests);
+        stats.in_queue_bytes.sub(bytes);
+        stats.out_queue.add(requests);
+        stats.out_queue_bytes.add(bytes);
+        Some(batch)
+    }
+
+    /// A batch was sent.
+    pub(super) fn server_sent(&mut self, key: Key, batch: Batch) {
+        let Some(conn) = self.servers.find_mut(key) else {
+            self.wire.spare.give_batch(batch);
+            return;
+        };
+        conn.sending.end();
+        if conn.phase == ServerPhase::Closed {
+            self.wire.spare.give_batch(batch);
+            return;
+        }
+        conn.sent.end(batch, &mut self.wire.spare);
+        if conn.has_bytes() {
+            conn.sending.list(ConnId::Server(key), &mut self.wire);
+        }
+        self.release_if_short(key);
+    }
+
+    /// Lets stopped clients go on once the queue is half empty, so that they can go on for a while.
+    pub(super) fn release_if_short(&mut self, key: Key) {
+        let conn = &self.servers[key];
+        let limit = self.pools[conn.pool.index()].config.server_queue_bytes;
+        if !conn.blocked.is_empty() && conn.unsent_bytes() <= limit / 2 {
+            self.release_blocked(key);
+        }
+    }
+
+    /// Lets the clients go on that were stopped because the queue was full.
+    pub(super) fn release_blocked(&mut self, key: Key) {
+        for client in std::mem::take(&mut self.servers[key].blocked) {
+            let Some(found) = self.clients.slab.find_mut(client) else {
+                continue;
+            };
+            found.blocked_by -= 1;
+            if found.blocked_by == 0 && found.paused && !found.listed_for_resume {
+                found.listed_for_resume = true;
+                self.clients.resumable.push(client);
+            }
+        }
+    }
+}

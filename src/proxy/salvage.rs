@@ -1,0 +1,166 @@
+//! What becomes of a connection's requests when it ends.
+//!
+//! | the request was      | and then                                                       |
+//! |----------------------|----------------------------------------------------------------|
+//! | not sent             | it is sent on the next connection                               |
+//! | sent, changes nothing| it is sent on the next connection, once, unless its client has  |
+//! |                      | written behind it                                               |
+//! | sent, else           | it gets an error that says that its outcome is unknown          |
+//! | not sent, and the next connection cannot be made | it gets an error, or is held: `on_server_failure` |
+//!
+//! Owns: the order of what goes on: as it was asked. Never: opens a connection.
+
+use std::collections::HashSet;
+
+use bytes::Bytes;
+
+use crate::base::ByteQueue;
+use crate::base::Key;
+use crate::base::Time;
+use crate::config::OnServerFailure;
+use crate::proxy::Proxy;
+use crate::proxy::client::Awaiter;
+use crate::proxy::client::Reply;
+use crate::proxy::failure::Failure;
+use crate::proxy::server::Pending;
+use crate::proxy::server::Retry;
+
+impl Proxy {
+    /// Of a connection that worked: leaves in its queue what is to be sent on the next one.
+    pub(super) fn salvage_sent(&mut self, key: Key, failure: &Failure) {
+        let conn = &mut self.servers[key];
+        let (pool, server) = (conn.pool, conn.server);
+        let sent = conn.fifo.len() - conn.unsent;
+        conn.tombstones = 0;
+        conn.assembly = None;
+        let mut pendings: Vec<Pending> = conn.fifo.drain(..sent).collect();
+        leave_out_overtaken(&mut pendings);
+        let mut bytes = conn.sent.take();
+        let mut again = ByteQueue::default();
+        let (mut retried, mut failed) = (Vec::new(), Vec::new());
+        for mut pending in pendings.iter().copied() {
+            let size = pending.bytes as usize;
+            let may_go = bytes.has_next()
+                && pending.retry == Retry::Once
+                && pending.awaiter != Awaiter::NOBODY
+                && failure.allows_retry();
+            if may_go {
+                bytes.move_next(size, &mut again, &mut self.wire.spare);
+                pending.retry = Retry::Used;
+                retried.push(pending);
+            } else {
+                bytes.skip_next(size);
+                failed.push(pending);
+            }
+        }
+        let stats = &self.stats.pools[pool.index()].servers[server.index()];
+        stats.out_queue.sub(sent);
+        stats.out_queue_bytes.sub(sizes(&pendings));
+        stats.in_queue.add(retried.len());
+        stats.in_queue_bytes.add(again.len());
+        let conn = &mut self.servers[key];
+        again.append(std::mem::take(&mut conn.queue), &mut self.wire.spare);
+        conn.queue = again;
+        conn.unsent += retried.len();
+        for pending in retried.into_iter().rev() {
+            conn.fifo.push_front(pending);
+        }
+        let (plain, unknown) = (failure.reply(), failure.reply_to_sent());
+        for pending in &failed {
+            let reply = match pending.retry {
+                Retry::Never => &unknown,
+                Retry::Once | Retry::Used => &plain,
+            };
+            self.answer_failed(key, pending, reply);
+        }
+    }
+
+    /// Of an attempt to connect that failed: leaves in its queue what waits for the next one.
+    pub(super) fn salvage_unsent(&mut self, key: Key, failure: &Failure, now: Time) {
+        let conn = &mut self.servers[key];
+        conn.greeting = ByteQueue::default();
+        conn.assembly = None;
+        let config = &self.pools[conn.pool.index()].config;
+        if config.on_server_failure == OnServerFailure::Hold {
+            self.expire_held(key, now);
+        } else {
+            let count = self.servers[key].fifo.len();
+            self.fail_unsent(key, count, &failure.reply());
+        }
+    }
+
+    /// Answers the first `count` requests of a connection on which nothing was sent.
+    pub(super) fn fail_unsent(&mut self, key: Key, count: usize, reply: &[u8]) {
+        let conn = &mut self.servers[key];
+        let failed: Vec<Pending> = conn.fifo.drain(..count).collect();
+        let bytes = sizes(&failed);
+        conn.unsent -= failed.len();
+        conn.queue.drop_front(bytes);
+        if conn.queue.is_empty() {
+            conn.queue = ByteQueue::default();
+        }
+        let stats = &self.stats.pools[conn.pool.index()].servers[conn.server.index()];
+        stats.in_queue.sub(failed.len());
+        stats.in_queue_bytes.sub(bytes);
+        for pending in &failed {
+            self.answer_failed(key, pending, reply);
+        }
+        self.release_if_short(key);
+    }
+
+    /// Requests of clients that have gone are not sent any more: nobody would expect what was
+    /// held for a second to be done then.
+    pub(super) fn drop_orphans(&mut self, key: Key) {
+        let clients = &self.clients;
+        let gone = |awaiter| !clients.awaits(awaiter);
+        let conn = &mut self.servers[key];
+        let (dropped, dropped_bytes) = conn.drop_unsent(gone, &mut self.wire.spare);
+        let stats = &self.stats.pools[conn.pool.index()].servers[conn.server.index()];
+        stats.in_queue.sub(dropped);
+        stats.in_queue_bytes.sub(dropped_bytes);
+    }
+
+    /// Gives all that waits on a connection that has ended to the next one.
+    pub(super) fn hand_on(&mut self, from: Key, to: Key) {
+        let conn = &mut self.servers[from];
+        let fifo = std::mem::take(&mut conn.fifo);
+        let queue = std::mem::take(&mut conn.queue);
+        let blocked = std::mem::take(&mut conn.blocked);
+        let unsent = std::mem::take(&mut conn.unsent);
+        debug_assert!(fifo.len() == unsent, "what was sent is settled before");
+        let next = &mut self.servers[to];
+        next.asked = unsent > 0;
+        (next.fifo, next.queue, next.unsent, next.blocked) = (fifo, queue, unsent, blocked);
+    }
+
+    pub(super) fn answer_failed(&mut self, key: Key, pending: &Pending, reply: &[u8]) {
+        if pending.awaiter == Awaiter::NOBODY {
+            return;
+        }
+        let pool = self.servers[key].pool;
+        self.stats.pools[pool.index()].counters.forward_error.add(1);
+        let bytes = pending.bytes as usize;
+        let reply = Reply::<Bytes>::Own(reply);
+        self.clients
+            .deliver(pending.awaiter, reply, bytes, &mut self.wire);
+    }
+}
+
+/// A read behind which its own client has written is not sent again: the write may have been
+/// executed, and the read would see what it must not.
+fn leave_out_overtaken(sent: &mut [Pending]) {
+    let mut writers = HashSet::new();
+    for pending in sent.iter_mut().rev() {
+        match pending.retry {
+            Retry::Never => {
+                writers.insert(pending.awaiter.client);
+            }
+            _ if writers.contains(&pending.awaiter.client) => pending.retry = Retry::Used,
+            _ => {}
+        }
+    }
+}
+
+pub(super) fn sizes(pendings: &[Pending]) -> usize {
+    pendings.iter().map(|pending| pending.bytes as usize).sum()
+}
