@@ -221,20 +221,29 @@ fn a_sentinel_that_is_not_there_at_the_start_is_found_when_it_comes() {
 #[test]
 fn one_sentinel_in_the_file_is_enough_to_find_the_others() {
     let group = Group::start(1, 1, "");
+    // By a name and as twemproxy's forks write it; the others know it by its address.
+    let named = format!("localhost:{}", group.sentinels[0].address().port());
     let pool = Pool::new("alpha")
-        .with(
-            "sentinels",
-            format!("{}:1 forks-write-it-so", group.sentinels[0].address()),
-        )
+        .with("sentinels", format!("{named}:1 forks-write-it-so"))
         .server(group.servers[0][0].address());
     let mut proxy = Proxy::coremux(&[pool]);
-    for sentinel in &group.sentinels {
+    logged(&mut proxy, &["sentinel answers", &named]);
+    for sentinel in &group.sentinels[1..] {
         logged(
             &mut proxy,
             &["sentinel answers", &sentinel.address().to_string()],
         );
     }
-    logged(&mut proxy, &["majority of the sentinels heard"]);
+    logged(&mut proxy, &["majority of the sentinels heard", "of=3"]);
+}
+
+#[test]
+fn masters_that_the_sentinels_know_by_name_are_found() {
+    let lines = "sentinel resolve-hostnames yes\nsentinel announce-hostnames yes";
+    let group = Group::start(1, 1, lines);
+    let mut proxy = Proxy::coremux(&[pool(&group)]);
+    let at = format!("at={}", group.servers[0][0].address());
+    logged(&mut proxy, &["master found", "server=s1", &at]);
 }
 
 #[test]
@@ -276,16 +285,24 @@ fn a_name_that_no_sentinel_knows_is_logged_loudly() {
 }
 
 #[test]
-fn where_a_quorum_is_required_its_loss_is_told_within_a_second_or_so() {
-    let mut group = Group::start(1, 1, "");
+fn where_a_quorum_is_required_writes_are_refused_a_second_or_so_after_its_loss() {
+    let group = Group::start(1, 1, "");
     let mut proxy = Proxy::coremux(&[pool(&group).with("require_sentinel_quorum", true)]);
     logged(&mut proxy, &["writes allowed"]);
+    let mut client = proxy.client("alpha");
+    write_until_good(&mut client, "key");
     for sentinel in &group.sentinels[1..] {
         sentinel.process().signal("STOP");
     }
     let begun = now();
-    logged(&mut proxy, &["writes refused"]);
+    let refused = eventually("a write is refused", || {
+        let reply = client.call(["SET", "key", "without"]);
+        (reply != Reply::ok()).then_some(reply)
+    });
     let took = now() - begun;
+    assert!(refused.error().contains("no majority"), "{refused:?}");
+    logged(&mut proxy, &["writes refused"]);
+    assert!(matches!(client.call(["GET", "key"]), Reply::Bulk(_)));
     println!("loss of the majority to the fence: {took:?}");
     assert!(took < Duration::from_secs(3), "{took:?}");
     for sentinel in &group.sentinels[1..] {
@@ -295,5 +312,5 @@ fn where_a_quorum_is_required_its_loss_is_told_within_a_second_or_so() {
         let log = proxy.process().log();
         (log.matches("writes allowed").count() == 2).then_some(())
     });
-    group.sentinels.clear();
+    write_until_good(&mut client, "key");
 }

@@ -31,7 +31,10 @@ impl Sentinel {
             let port = Port::reserve();
             let mut file = format!("port {}\nbind 127.0.0.1\n{lines}\n", port.number());
             for (name, address) in masters {
-                let (ip, port) = (address.ip(), address.port());
+                let (ip, port) = match lines.contains("announce-hostnames yes") {
+                    true => ("localhost".to_owned(), address.port()),
+                    false => (address.ip().to_string(), address.port()),
+                };
                 file += &format!(
                     "sentinel monitor {name} {ip} {port} 2\n\
                      sentinel down-after-milliseconds {name} 2000\n\

@@ -4,7 +4,6 @@
 //! watcher closes what takes too long.
 
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 
 use futures_lite::AsyncReadExt;
@@ -17,11 +16,11 @@ use glommio::channels::local_channel::LocalSender;
 use glommio::net::TcpStream;
 
 use crate::config::HostPort;
-use crate::control::Lookup;
 use crate::sentinel::LinkId;
 
 use super::drive::Happening;
 use super::drive::Happenings;
+use super::names::Names;
 
 /// Most of what a Sentinel sends is a few hundred bytes.
 const RECV_BYTES: usize = 4 << 10;
@@ -37,13 +36,13 @@ impl Connection {
     pub(super) fn open(
         link: LinkId,
         address: HostPort,
-        lookup: &Lookup,
+        names: &Rc<Names>,
         happenings: &Rc<Happenings>,
     ) -> Connection {
         let (outbox, out) = local_channel::new_unbounded();
-        let (lookup, happenings) = (lookup.clone(), Rc::clone(happenings));
+        let (names, happenings) = (Rc::clone(names), Rc::clone(happenings));
         let task = glommio::spawn_local(async move {
-            let why = match connect(&address, &lookup).await {
+            let why = match connect(&address, &names).await {
                 Ok(stream) => {
                     happenings.tell(Happening::Connected(link));
                     converse(stream, link, out, &happenings).await
@@ -65,22 +64,10 @@ impl Connection {
     }
 }
 
-/// The addresses of `address`, looked up away from this thread if it is a name.
-pub(super) async fn resolve(address: &HostPort, lookup: &Lookup) -> io::Result<Vec<SocketAddr>> {
-    match address {
-        HostPort::Ip(at) => Ok(vec![*at]),
-        HostPort::Name { host, port } => {
-            let (host, port, lookup) = (host.to_string(), *port, lookup.clone());
-            let found = glommio::executor().spawn_blocking(move || lookup(&host, port));
-            found.await
-        }
-    }
-}
-
 /// Connects to the first address that accepts.
-async fn connect(address: &HostPort, lookup: &Lookup) -> io::Result<TcpStream> {
-    let mut end = io::Error::new(io::ErrorKind::NotFound, "no addresses");
-    for at in resolve(address, lookup).await? {
+async fn connect(address: &HostPort, names: &Rc<Names>) -> io::Result<TcpStream> {
+    let mut end = io::Error::new(io::ErrorKind::NotFound, "its name is not known");
+    for at in names.resolve(address).await {
         match TcpStream::connect(at).await {
             Ok(stream) => {
                 stream.set_nodelay(true)?;

@@ -32,6 +32,7 @@ use crate::sentinel::Watcher;
 
 use super::connection::Connection;
 use super::log;
+use super::names::Names;
 use super::probe;
 
 /// Something that the watcher must hear of.
@@ -66,7 +67,7 @@ pub(super) struct Drive<T> {
     pool: PoolConfig,
     watcher: Watcher,
     started: Instant,
-    lookup: Lookup,
+    names: Rc<Names>,
     happenings: Rc<Happenings>,
     tell: T,
     connections: HashMap<LinkId, Connection>,
@@ -96,7 +97,7 @@ impl<T: Fn(Change)> Drive<T> {
             watcher: Watcher::new(&pool, seed, Time::ZERO),
             pool,
             started: clock(),
-            lookup: lookup.clone(),
+            names: Names::new(lookup),
             happenings: Rc::clone(happenings),
             tell,
             connections: HashMap::new(),
@@ -148,8 +149,7 @@ impl<T: Fn(Change)> Drive<T> {
         while let Some(output) = self.watcher.poll_output() {
             match output {
                 Output::Connect { link, address } => {
-                    let connection =
-                        Connection::open(link, address, &self.lookup, &self.happenings);
+                    let connection = Connection::open(link, address, &self.names, &self.happenings);
                     self.connections.insert(link, connection);
                 }
                 Output::Send { link, bytes } => {
@@ -162,9 +162,9 @@ impl<T: Fn(Change)> Drive<T> {
                 }
                 Output::Probe { probe, address } => {
                     let password = self.pool.redis_auth.clone();
-                    let (lookup, happenings) = (self.lookup.clone(), Rc::clone(&self.happenings));
+                    let (names, happenings) = (Rc::clone(&self.names), Rc::clone(&self.happenings));
                     let task = glommio::spawn_local(async move {
-                        let answer = probe::ask(&address, password.as_ref(), &lookup).await;
+                        let answer = probe::ask(&address, password.as_ref(), &names).await;
                         happenings.tell(Happening::Probed(probe, answer));
                     });
                     self.probes.insert(probe, task);
@@ -221,6 +221,6 @@ impl<T: Fn(Change)> Drive<T> {
     clippy::disallowed_methods,
     reason = "the control plane is above the floors that are told the time"
 )]
-fn clock() -> Instant {
+pub(super) fn clock() -> Instant {
     Instant::now()
 }

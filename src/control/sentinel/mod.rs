@@ -7,6 +7,7 @@
 mod connection;
 mod drive;
 mod log;
+mod names;
 mod probe;
 
 use std::collections::HashMap;

@@ -4,6 +4,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use futures_lite::AsyncReadExt;
@@ -13,12 +14,11 @@ use glommio::net::TcpStream;
 
 use crate::config::HostPort;
 use crate::config::Secret;
-use crate::control::Lookup;
 use crate::sentinel::Probed;
 use crate::sentinel::RoleAnswer;
 use crate::sentinel::RoleQuestion;
 
-use super::connection;
+use super::names::Names;
 
 /// A server that is alive answers in milliseconds; one that does not is asked again.
 const WITHIN: Duration = Duration::from_secs(1);
@@ -27,21 +27,22 @@ const WITHIN: Duration = Duration::from_secs(1);
 const RECV_BYTES: usize = 4 << 10;
 
 /// Asks the server at `address`, which logs in with `password`.
-pub(super) async fn ask(address: &HostPort, password: Option<&Secret>, lookup: &Lookup) -> Probed {
+pub(super) async fn ask(
+    address: &HostPort,
+    password: Option<&Secret>,
+    names: &Rc<Names>,
+) -> Probed {
     let too_late = async {
         glommio::timer::sleep(WITHIN).await;
         Probed::Failed
     };
-    future::or(ask_all(address, password, lookup), too_late).await
+    future::or(ask_all(address, password, names), too_late).await
 }
 
 // Of the addresses that a name has, the first that is a master's.
-async fn ask_all(address: &HostPort, password: Option<&Secret>, lookup: &Lookup) -> Probed {
+async fn ask_all(address: &HostPort, password: Option<&Secret>, names: &Rc<Names>) -> Probed {
     let mut answer = Probed::Failed;
-    for at in connection::resolve(address, lookup)
-        .await
-        .unwrap_or_default()
-    {
+    for at in names.resolve(address).await {
         match ask_one(at, password).await {
             Ok(RoleAnswer::Master) => return Probed::Master { at },
             Ok(RoleAnswer::NotMaster) => answer = Probed::NotMaster,

@@ -202,3 +202,38 @@ fn a_name_that_leads_elsewhere_is_followed() {
     assert_eq!(outcome, Outcome::Moved(Source::Epoch));
     assert_eq!(bed.used(), NEW);
 }
+
+#[test]
+fn what_no_majority_has_ever_named_is_left_for_what_one_names_in_the_end() {
+    // One Sentinel was heard alone, and it was wrong; then the others are back.
+    let mut bed = Bed::new();
+    bed.weigh(&[(NEW, 999, false)], ms(0));
+    assert_eq!(bed.run(&[OLD, NEW], ms(0)), [(NEW, Source::Epoch)]);
+    bed.weigh(&[(OLD, 3, true)], ms(1000));
+    let (mut now, mut moves) = (ms(1000), Vec::new());
+    while moves.is_empty() {
+        now = bed.master.due(now).unwrap();
+        assert!(now <= ms(13_000), "never");
+        moves = bed.run(&[OLD, NEW], now);
+    }
+    assert_eq!(moves, [(OLD, Source::Majority)]);
+    assert!(now >= ms(11_000), "{now:?}");
+}
+
+#[test]
+fn what_a_majority_has_named_is_not_left_as_long_as_it_says_that_it_is_a_master() {
+    let mut bed = Bed::settled();
+    let confirmed = Some(3);
+    let contenders = Vec::new();
+    let verdict = Verdict {
+        contenders,
+        confirmed,
+    };
+    bed.master.weighed(verdict, ms(0));
+    bed.weigh(&[(NEW, 2, true)], ms(0));
+    let mut now = ms(0);
+    while now < ms(60_000) {
+        assert_eq!(bed.run(&[OLD, NEW], now), []);
+        now = bed.master.due(now).unwrap();
+    }
+}
