@@ -21,6 +21,7 @@ mod fate;
 mod fragment;
 mod gather;
 mod identity;
+mod leaving;
 mod let_go;
 mod local;
 mod moved;
@@ -255,7 +256,10 @@ impl Proxy {
                     self.settle_client(key, now);
                 }
             }
-            ConnId::Server(key) => self.server_sent(key, batch),
+            ConnId::Server(key) => {
+                self.server_sent(key, batch);
+                self.leave_if_settled(key, now);
+            }
         }
     }
 

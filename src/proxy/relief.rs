@@ -149,8 +149,13 @@ impl Proxy {
     /// Closes the biggest consumers until enough is given up, counting what will be as soon as the
     /// sends to closed clients have ended.
     fn shed(&mut self, pressure: Pressure, now: Time) {
-        let waiting = self.waiting_bytes();
+        // What is kept only to be sent again, maybe, goes first.
+        let keys: Vec<Key> = self.servers.keys().collect();
         let mut given_up = 0;
+        for key in keys {
+            given_up += self.servers[key].sent.forget_bytes();
+        }
+        let waiting = self.waiting_bytes();
         let mut consumers = Vec::new();
         for key in self.clients.slab.keys() {
             let client = &self.clients.slab[key];
@@ -227,19 +232,13 @@ impl Proxy {
         let keys: Vec<Key> = self.servers.keys().collect();
         for key in keys {
             let conn = &mut self.servers[key];
-            let gone = |awaiter: Awaiter| {
-                let client = self.clients.slab.find(awaiter.client);
-                client.is_none_or(|client| client.phase == Phase::Closed)
-            };
             if let (Some(awaiter), Some(reply)) = (conn.next_awaiter(), &mut conn.assembly) {
-                if gone(awaiter) {
+                if !self.clients.awaits(awaiter) {
                     reply.forget();
                 }
             }
-            let (requests, bytes) = conn.drop_unsent(gone, &mut self.wire.spare);
-            let stats = &self.stats.pools[conn.pool.index()].servers[conn.server.index()];
-            stats.in_queue.sub(requests);
-            stats.in_queue_bytes.sub(bytes);
+            self.drop_orphans(key);
+            self.release_if_short(key);
         }
     }
 }
