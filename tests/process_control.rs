@@ -168,7 +168,7 @@ fn run(drains: Drains, lookup: Lookup, act: impl FnOnce(Handles) + Send + 'stati
     let stats_port = stats_listener.local_addr().unwrap().port();
     let (outbox, inbox) = mailbox().unwrap();
     let config = config();
-    let mut names = Names::start(&config, &lookup).unwrap();
+    let mut names = Names::start(&config, &lookup, 1).unwrap();
     names.wait(Duration::from_secs(20));
     let signals = Signals::register().unwrap();
     let heard = [Heard::default(), Heard::default()];

@@ -39,12 +39,19 @@ class Lab:
     """A `with` block: at its beginning all is up, at its end nothing is left."""
 
     def __init__(
-        self, variant: Variant, coremux: Coremux | None, folder: Path, number: int, follow: bool = True
+        self,
+        variant: Variant,
+        coremux: Coremux | None,
+        folder: Path,
+        number: int,
+        follow: bool = True,
+        min_replicas: bool = False,
     ) -> None:
         self.variant = variant
         self.marks: list[tuple[str, float]] = []
         self._coremux = coremux
         self._follow = follow
+        self._min_replicas = min_replicas
         self._folder = folder
         self._number = number
         self._stack = ExitStack()
@@ -74,7 +81,7 @@ class Lab:
             self.hosts[name] = host
         # Before the first packet: the network has to know where this address is from the beginning.
         self.hosts[SECOND].must_run(["ip", "address", "add", f"{SECOND_ALIAS}/24", "dev", "eth0"])
-        self.redis: dict[str, Running] = redis.start_redis(self.hosts, self.variant)
+        self.redis: dict[str, Running] = redis.start_redis(self.hosts, self.variant, self._min_replicas)
         scripts = proxy.prepare(self.hosts, self.variant, self._coremux, self._follow)
         redis.start_sentinels(self.hosts, self.variant, scripts)
         for name in PROXY_HOSTS:

@@ -178,7 +178,8 @@ def change_address(host: Host, variant: Variant, old: str, new: str) -> None:
     """Gives a server of the proxy's file another address, as an operator would, and lets the proxy know."""
     if variant.program == NUTCRACKER:
         port = str(REDIS_PORT)
-        host.must_run([SCRIPT, variant.group_names[2], "leader", "start", old, port, new, port])
+        # By the name that the recipe's script has a file for; it goes by the address.
+        host.must_run([SCRIPT, variant.group_names[1], "leader", "start", old, port, new, port])
         wait_until_serving(host)
         return
     port = str(REDIS_PORT)

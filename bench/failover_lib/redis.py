@@ -30,14 +30,19 @@ repl-backlog-size 16mb
 """
 
 
-def start_redis(hosts: Mapping[str, Host], variant: Variant) -> dict[str, Running]:
-    """Starts the six servers and returns when all replicas follow their masters."""
+def start_redis(hosts: Mapping[str, Host], variant: Variant, min_replicas: bool) -> dict[str, Running]:
+    """Starts the six servers and returns when all replicas follow their masters.
+
+    `min_replicas`: where the project's own files are used, with what they have as a comment.
+    """
     running = {}
     for members in GROUPS.values():
         for name in members:
             text = _REDIS.format(port=REDIS_PORT)
             if variant.program == COREMUX:
                 text = _shipped("redis.conf") + text
+                if min_replicas:
+                    text = text.replace("# min-replicas-", "min-replicas-")
             if name != members[0]:
                 text += f"replicaof {HOSTS[members[0]]} {REDIS_PORT}\n"
             hosts[name].write("/etc/redis/redis.conf", text)

@@ -35,7 +35,7 @@ def run_once(variant: Variant, scenario: Scenario, coremux: Coremux | None, fold
     """Builds the lab, lets the scenario happen, judges. Raises Failed when there are no figures."""
     begun = time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
-    with Lab(variant, coremux, folder, number, not scenario.by_file) as lab:
+    with Lab(variant, coremux, folder, number, not scenario.by_file, scenario.min_replicas) as lab:
         lab.start_load(scenario.both)
         time.sleep(WARM_UP_S)
         scenario.act(lab)

@@ -24,7 +24,8 @@ class Scenario:
     """A row of the table. `act` does it, marking the moments, and returns when the clients have seen enough.
 
     `both`: clients on both client hosts, of which one goes with the part of the network that is cut off.
-    `by_file`: addresses come from the file and not from the Sentinels.
+    `by_file`: addresses come from the file and not from the Sentinels. `min_replicas`: masters want a replica, where
+    the variant's files are the project's.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Scenario:
     act: Callable[[Lab], None]
     both: bool = False
     by_file: bool = False
+    min_replicas: bool = False
 
 
 def _master_killed(group: int) -> Callable[[Lab], None]:
@@ -102,7 +104,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         Scenario("master-2", "master 2 killed", _master_killed(2)),
         Scenario("proxy", "proxy killed on the VIP holder", _proxy_killed),
         Scenario("host-cut", "host .128 cut off, later back", _host_cut),
-        Scenario("partition", "partition and heal", _partition, both=True),
+        Scenario("partition", "partition and heal", _partition, both=True, min_replicas=True),
         Scenario("keepalived", "keepalived stopped on the holder", _keepalived_stopped),
         Scenario("restart", "proxies restarted one after the other", _proxies_restarted),
         Scenario("failover-vip", "failover, then the VIP moves", _failover_then_vip),

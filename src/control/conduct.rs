@@ -132,6 +132,7 @@ pub(super) struct Control {
 
 impl Control {
     async fn run(mut self, events: LocalReceiver<Event>) -> Ending {
+        self.time_names();
         while let Some(event) = events.recv().await {
             for step in self.handle(event) {
                 if let Some(ending) = self.take(step) {
@@ -165,6 +166,7 @@ impl Control {
                     self.health.borrow_mut().set_unknown(pool, server, unknown);
                     self.tell_addresses(pool, server);
                 }
+                self.time_names();
                 Vec::new()
             }
             Event::ProbeDue(probe) => {
@@ -176,6 +178,10 @@ impl Control {
             }
             Event::ProbeAnswered(probe) => {
                 if let Some(change) = self.fates.probe_answered(probe) {
+                    let now = self.clock.now();
+                    let mut health = self.health.borrow_mut();
+                    health.answered(probe.pool, probe.server, now);
+                    drop(health);
                     let (pool, server) = self.labels(probe.pool, probe.server);
                     match change {
                         Change::Readmit { .. } => {
@@ -208,6 +214,12 @@ impl Control {
             }
             Event::LookUp(pool, server) => {
                 self.names.ask(pool, server);
+                Vec::new()
+            }
+            Event::Refresh(pool, server) => {
+                if let Some(delay) = self.names.refresh(pool, server) {
+                    self.events.after(delay, Event::Refresh(pool, server));
+                }
                 Vec::new()
             }
             Event::LetGo(departure) => {
@@ -313,6 +325,13 @@ impl Control {
             Step::End(ending) => return Some(ending),
         }
         None
+    }
+
+    /// Sees that names are looked up again when what is known of them is old.
+    fn time_names(&mut self) {
+        for (pool, server, delay) in self.names.untimed() {
+            self.events.after(delay, Event::Refresh(pool, server));
+        }
     }
 
     /// Asks a server whether it serves again; the answer is an event.

@@ -32,6 +32,8 @@ pub(super) enum Event {
     Names,
     /// The time to look up this server's name has come.
     LookUp(PoolIdx, ServerIdx),
+    /// What is known of this server's name is old.
+    Refresh(PoolIdx, ServerIdx),
     /// The time to ask this server whether it serves again has come.
     ProbeDue(Probe),
     /// It does.

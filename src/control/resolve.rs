@@ -20,6 +20,7 @@ use tracing::info;
 use tracing::warn;
 
 use crate::base::PoolIdx;
+use crate::base::Random;
 use crate::base::ServerIdx;
 use crate::config::Config;
 use crate::config::HostPort;
@@ -44,6 +45,10 @@ const THREADS: usize = 4;
 /// Not sooner after an answer: a server that refuses connections asks for its name at each try.
 const GAP: Duration = Duration::from_secs(1);
 
+/// Of these threads so many may look up what is known, to see whether it has changed: a name server
+/// that is away must not keep them all from a name that a connection waits for.
+const REFRESHES_MAX: usize = THREADS / 2;
+
 /// What came of a lookup.
 pub(super) struct Answer {
     pub(super) pool: PoolIdx,
@@ -64,6 +69,7 @@ pub struct Names {
     // No threads when no server has a name.
     asks: Option<mpsc::Sender<Ask>>,
     answers: Receiver<Answer>,
+    random: Random,
 }
 
 struct Name {
@@ -74,20 +80,29 @@ struct Name {
     asked: bool,
     failing: bool,
     answered_at: Option<Instant>,
+    // `resolve_interval`.
+    interval: Option<Duration>,
+    // When the last answer is to be doubted.
+    stale_at: Option<Instant>,
+    // Whether somebody has been told to come back then.
+    timed: bool,
+    // Whether the lookup that is under way is nobody's wish.
+    refreshing: bool,
 }
 
 impl Names {
-    /// Starts to look up every name of `config`.
+    /// Starts to look up every name of `config`. The `seed` spreads later lookups in time.
     ///
     /// # Errors
     ///
     /// When a thread or a socket pair cannot be made.
-    pub fn start(config: &Config, lookup: &Lookup) -> io::Result<Names> {
+    pub fn start(config: &Config, lookup: &Lookup, seed: u64) -> io::Result<Names> {
         let (answer, answers) = mailbox()?;
         let mut names = Names {
             names: of_config(config),
             asks: None,
             answers,
+            random: Random::new(seed),
         };
         let count = names.names.iter().flatten().flatten().count();
         if count == 0 {
@@ -179,6 +194,45 @@ impl Names {
         Some(GAP.saturating_sub(since))
     }
 
+    /// How long the last answers hold, of every name that nobody was told about yet: after that
+    /// [`refresh`](Names::refresh) them.
+    pub(super) fn untimed(&mut self) -> Vec<(PoolIdx, ServerIdx, Duration)> {
+        let mut untimed = Vec::new();
+        for (pool, server) in self.all() {
+            let Some(name) = self.names[pool.index()][server.index()].as_mut() else {
+                continue;
+            };
+            if let (Some(at), false) = (name.stale_at, name.timed) {
+                name.timed = true;
+                untimed.push((pool, server, at.saturating_duration_since(now())));
+            }
+        }
+        untimed
+    }
+
+    /// Looks a name up again because the last answer is old. If it is not yet, or too many such
+    /// lookups hang already: how long to wait and come back.
+    pub(super) fn refresh(&mut self, pool: PoolIdx, server: ServerIdx) -> Option<Duration> {
+        let names = self.names.iter().flatten().flatten();
+        let busy = names.filter(|name| name.refreshing).count() >= REFRESHES_MAX;
+        let name = self.names[pool.index()][server.index()].as_mut()?;
+        let left = name.stale_at?.saturating_duration_since(now());
+        if name.asked {
+            // Its answer says when to come back.
+            name.timed = false;
+            return None;
+        }
+        if !left.is_zero() {
+            return Some(left);
+        }
+        if busy {
+            return Some(GAP);
+        }
+        (name.refreshing, name.timed) = (true, false);
+        self.ask(pool, server);
+        None
+    }
+
     /// Whether a name was looked up and has no address, by the last answer and by all before it.
     pub(super) fn is_unknown(&self, pool: PoolIdx, server: ServerIdx) -> bool {
         let name = &self.names[pool.index()][server.index()];
@@ -222,8 +276,13 @@ impl Names {
         let Some(name) = self.names[answer.pool.index()][answer.server.index()].as_mut() else {
             return;
         };
-        name.asked = false;
+        (name.asked, name.refreshing) = (false, false);
         name.answered_at = Some(now());
+        // A quarter sooner or later: names that were asked together are not asked together again.
+        name.stale_at = name.interval.map(|interval| {
+            let share = self.random.below(512);
+            now() + interval * 3 / 4 + interval.mul_f64(share as f64 / 1024.0)
+        });
         match answer.result {
             Ok(addresses) if !addresses.is_empty() => {
                 if name.failing {
@@ -264,7 +323,7 @@ impl std::fmt::Debug for Names {
 }
 
 fn of_config(config: &Config) -> Vec<Vec<Option<Name>>> {
-    let name = |address: &ServerAddress| match address {
+    let name = |address: &ServerAddress, interval| match address {
         ServerAddress::Tcp(HostPort::Name { host, port }) => Some(Name {
             host: Arc::clone(host),
             port: *port,
@@ -273,12 +332,21 @@ fn of_config(config: &Config) -> Vec<Vec<Option<Name>>> {
             asked: false,
             failing: false,
             answered_at: None,
+            interval,
+            stale_at: None,
+            timed: false,
+            refreshing: false,
         }),
         ServerAddress::Tcp(HostPort::Ip(_)) | ServerAddress::Unix(_) => None,
     };
     let pools = config.pools.iter();
     pools
-        .map(|pool| pool.servers.iter().map(|s| name(&s.address)).collect())
+        .map(|pool| {
+            let servers = pool.servers.iter();
+            servers
+                .map(|s| name(&s.address, pool.resolve_interval))
+                .collect()
+        })
         .collect()
 }
 

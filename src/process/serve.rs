@@ -184,7 +184,7 @@ fn run(options: &Options, config: Config, log: &Log) -> Result<Ending, StartErro
     );
     let signals = Signals::register().map_err(system("signals"))?;
     let lookup = control::system_lookup();
-    let mut names = Names::start(&config, &lookup).map_err(system("resolver"))?;
+    let mut names = Names::start(&config, &lookup, seed()?).map_err(system("resolver"))?;
     let sentinels = Sentinels::new(&config, &lookup, seed()?);
     names.wait(NAMES_WITHIN);
     let config = Arc::new(config);

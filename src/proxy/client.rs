@@ -158,6 +158,8 @@ pub(super) struct Client {
     pub(super) listed_for_resume: bool,
     pub(super) identity: Box<Identity>,
     pub(super) last_heard: Time,
+    /// When it took all that was being sent.
+    pub(super) last_taken: Time,
     pending: VecDeque<Slot>,
     first: u32,
     // Bytes of replies that wait in slots.
@@ -210,6 +212,7 @@ impl Client {
             listed_for_resume: false,
             identity,
             last_heard: now,
+            last_taken: now,
             pending: VecDeque::new(),
             first: 0,
             ready_bytes: 0,

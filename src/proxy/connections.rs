@@ -113,6 +113,7 @@ impl Proxy {
         let server = &self.pools[conn.pool.index()].servers[conn.server.index()];
         let address = server.addresses[conn.attempt % server.addresses.len()].clone();
         conn.phase = ServerPhase::Connecting;
+        conn.address = Some(address.clone());
         if !std::mem::replace(&mut conn.counted, true) {
             self.stats.total_connections.add(1);
             self.stats.curr_connections.add(1);
@@ -138,6 +139,7 @@ impl Proxy {
         // An answer without addresses is the resolver's trouble: the last known ones may serve.
         if !addresses.is_empty() && !known.moved {
             known.addresses = addresses.to_vec();
+            self.leave_old_addresses(pool, server, now);
         }
         for key in self.conns_of(pool, server) {
             if self.servers[key].phase != ServerPhase::Resolving {
@@ -338,7 +340,7 @@ impl Proxy {
     }
 
     /// A connection that worked has ended: the next one is opened at once if requests are left.
-    fn open_next(&mut self, key: Key, now: Time) {
+    pub(super) fn open_next(&mut self, key: Key, now: Time) {
         let Some(place) = self.forget(key) else {
             return;
         };

@@ -22,6 +22,7 @@ mod fate;
 mod fragment;
 mod gather;
 mod identity;
+mod leaving;
 mod let_go;
 mod local;
 mod moved;
@@ -245,6 +246,7 @@ impl Proxy {
                     return;
                 };
                 client.sending.end();
+                client.last_taken = now;
                 if !client.out.is_empty() && client.phase != Phase::Closed {
                     client.sending.list(conn, &mut self.wire);
                 }
@@ -256,7 +258,10 @@ impl Proxy {
                     self.settle_client(key, now);
                 }
             }
-            ConnId::Server(key) => self.server_sent(key, batch),
+            ConnId::Server(key) => {
+                self.server_sent(key, batch);
+                self.leave_if_settled(key, now);
+            }
         }
     }
 

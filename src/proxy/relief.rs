@@ -89,6 +89,13 @@ impl Said {
     }
 }
 
+/// Who is closed first: the biggest, and of two that are as big the one that has neither asked nor
+/// taken anything for longer. A client that has just asked for a large value is about to take it.
+fn rank(bytes: usize, idle: Duration) -> u128 {
+    let weight = Duration::from_millis(1) + idle.min(Duration::from_secs(1));
+    bytes as u128 * weight.as_micros()
+}
+
 impl Proxy {
     /// What it holds for clients and servers. Looks at each of them.
     #[must_use]
@@ -149,8 +156,13 @@ impl Proxy {
     /// Closes the biggest consumers until enough is given up, counting what will be as soon as the
     /// sends to closed clients have ended.
     fn shed(&mut self, pressure: Pressure, now: Time) {
-        let waiting = self.waiting_bytes();
+        // What is kept only to be sent again, maybe, goes first.
+        let keys: Vec<Key> = self.servers.keys().collect();
         let mut given_up = 0;
+        for key in keys {
+            given_up += self.servers[key].sent.forget_bytes();
+        }
+        let waiting = self.waiting_bytes();
         let mut consumers = Vec::new();
         for key in self.clients.slab.keys() {
             let client = &self.clients.slab[key];
@@ -162,12 +174,13 @@ impl Proxy {
             let elsewhere = waiting.get(&key).copied().unwrap_or(0);
             let consumed = load.owed_bytes + load.unread_bytes + elsewhere;
             if consumed > pressure.spared_bytes {
-                consumers.push((Reverse(consumed), key));
+                let idle = now.since(client.last_heard.max(client.last_taken));
+                consumers.push((Reverse(rank(consumed, idle)), consumed, key));
             }
         }
         consumers.sort_unstable();
         let mut closed = false;
-        for (Reverse(consumed), key) in consumers {
+        for (_, consumed, key) in consumers {
             if given_up >= pressure.shed_bytes {
                 break;
             }
@@ -227,19 +240,13 @@ impl Proxy {
         let keys: Vec<Key> = self.servers.keys().collect();
         for key in keys {
             let conn = &mut self.servers[key];
-            let gone = |awaiter: Awaiter| {
-                let client = self.clients.slab.find(awaiter.client);
-                client.is_none_or(|client| client.phase == Phase::Closed)
-            };
             if let (Some(awaiter), Some(reply)) = (conn.next_awaiter(), &mut conn.assembly) {
-                if gone(awaiter) {
+                if !self.clients.awaits(awaiter) {
                     reply.forget();
                 }
             }
-            let (requests, bytes) = conn.drop_unsent(gone, &mut self.wire.spare);
-            let stats = &self.stats.pools[conn.pool.index()].servers[conn.server.index()];
-            stats.in_queue.sub(requests);
-            stats.in_queue_bytes.sub(bytes);
+            self.drop_orphans(key);
+            self.release_if_short(key);
         }
     }
 }

@@ -38,6 +38,7 @@ impl Proxy {
                 }
             }
         }
+        self.leave_if_settled(key, now);
     }
 
     /// Takes the reply at `chunk[at..]`, or the part of it that is there: how many bytes.

@@ -99,6 +99,15 @@ impl SentBatches {
         }
     }
 
+    /// Gives up what is kept: nothing of it can be sent again. How many bytes that were.
+    pub(super) fn forget_bytes(&mut self) -> usize {
+        let bytes = self.bytes();
+        for sent in &mut self.back {
+            sent.batch = None;
+        }
+        bytes
+    }
+
     /// How many bytes are kept.
     pub(super) fn bytes(&self) -> usize {
         let kept = self.back.iter().filter_map(|sent| sent.batch.as_ref());

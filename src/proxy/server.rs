@@ -20,6 +20,7 @@ use crate::protocol::resp::ReplyAssembly;
 use crate::proxy::client::Awaiter;
 use crate::proxy::failure::Failure;
 use crate::proxy::output::Sending;
+use crate::proxy::output::SocketAddress;
 use crate::proxy::sent::SentBatches;
 
 /// A batch is not made longer by another request from this size on. What is being sent cannot be
@@ -116,6 +117,10 @@ pub(super) struct ServerConn {
     pub(super) due: Option<Time>,
     /// Which of the server's addresses it connects to.
     pub(super) attempt: usize,
+    /// Where it connects to, or is connected.
+    pub(super) address: Option<SocketAddress>,
+    /// That is not its server's any more: nothing is sent there now.
+    pub(super) leaving: bool,
 }
 
 impl ServerConn {
@@ -142,6 +147,8 @@ impl ServerConn {
             blocked: Vec::new(),
             due: None,
             attempt: 0,
+            address: None,
+            leaving: false,
         }
     }
 
@@ -248,7 +255,7 @@ impl ServerConn {
     /// Whether there is something that may be sent now.
     pub(super) fn has_bytes(&self) -> bool {
         match self.phase {
-            ServerPhase::Ready => !self.queue.is_empty(),
+            ServerPhase::Ready => !self.queue.is_empty() && !self.leaving,
             ServerPhase::Greeting { .. } => !self.greeting.is_empty(),
             _ => false,
         }

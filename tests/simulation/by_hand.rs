@@ -6,29 +6,32 @@ use std::time::Duration;
 use bytes::Bytes;
 use coremux::base::Batch;
 use coremux::base::PoolIdx;
+use coremux::base::ServerIdx;
 use coremux::base::Time;
 use coremux::base::WorkerIdx;
 use coremux::config::Config;
+use coremux::proxy::Change;
 use coremux::proxy::ConnId;
 use coremux::proxy::Output;
 use coremux::proxy::Pressure;
 use coremux::proxy::Proxy;
 use coremux::proxy::ProxySetup;
+use coremux::proxy::SocketAddress;
 use coremux::stats::PoolShape;
 use coremux::stats::Shape;
 use coremux::stats::WorkerStats;
 
 /// A proxy with one pool of one server, and what it has asked for.
-struct Bench {
-    proxy: Proxy,
-    now: Time,
-    outputs: Vec<Output>,
+pub struct Bench {
+    pub proxy: Proxy,
+    pub now: Time,
+    pub outputs: Vec<Output>,
     /// Batches that are being sent.
     sending: Vec<(ConnId, Batch)>,
 }
 
 impl Bench {
-    fn new(keys: &str) -> Bench {
+    pub fn new(keys: &str) -> Bench {
         let text = format!(
             "alpha:\n  listen: 127.0.0.1:1\n  redis: true\n{keys}  servers:\n    - 10.0.0.1:6379:1 one\n"
         );
@@ -55,21 +58,21 @@ impl Bench {
         }
     }
 
-    fn client(&mut self) -> ConnId {
+    pub fn client(&mut self) -> ConnId {
         let conn = self.proxy.client_accepted(PoolIdx(0), None, true, self.now);
         self.turn();
         conn
     }
 
     /// Bytes come, and the proxy acts.
-    fn receives(&mut self, conn: ConnId, bytes: &[u8]) {
+    pub fn receives(&mut self, conn: ConnId, bytes: &[u8]) {
         let chunk = Bytes::copy_from_slice(bytes);
         self.proxy.received(conn, &chunk, self.now);
         self.turn();
     }
 
     /// What is being sent on a connection.
-    fn sends(&self, conn: ConnId) -> Vec<u8> {
+    pub fn sends(&self, conn: ConnId) -> Vec<u8> {
         let batches = self.sending.iter().filter(|(to, _)| *to == conn);
         batches
             .flat_map(|(_, batch)| batch.slices().collect::<Vec<_>>().concat())
@@ -77,7 +80,7 @@ impl Bench {
     }
 
     /// What was being sent on a connection is sent.
-    fn sent(&mut self, conn: ConnId) {
+    pub fn sent(&mut self, conn: ConnId) {
         let place = self.sending.iter().position(|(to, _)| *to == conn);
         let (_, batch) = self.sending.remove(place.expect("something is being sent"));
         self.proxy.sent(conn, batch, self.now);
@@ -85,7 +88,7 @@ impl Bench {
     }
 
     /// Time passes, and the proxy is woken whenever it has asked to be.
-    fn passes(&mut self, millis: u64) {
+    pub fn passes(&mut self, millis: u64) {
         let until = self.now + Duration::from_millis(millis);
         while let Some(next) = self.proxy.next_timeout().filter(|next| *next <= until) {
             self.now = self.now.max(next);
@@ -95,7 +98,7 @@ impl Bench {
         self.now = until;
     }
 
-    fn turn(&mut self) {
+    pub fn turn(&mut self) {
         while let Some(output) = self.proxy.poll_output(self.now) {
             self.outputs.push(output);
         }
@@ -114,7 +117,7 @@ impl Bench {
     }
 
     /// The same, connected.
-    fn connected(&mut self) -> ConnId {
+    pub fn connected(&mut self) -> ConnId {
         let server = self.server();
         self.proxy.connected(server, self.now);
         self.turn();
@@ -449,4 +452,141 @@ fn what_waits_for_a_server_that_does_not_read_can_still_be_given_up() {
     bench.receives(first, GET);
     bench.sent(server);
     assert_eq!(bench.sends(server), GET);
+}
+
+/// The only server's name has these addresses from now on.
+fn has_addresses(bench: &mut Bench, last: &[u8]) {
+    let addresses = last
+        .iter()
+        .map(|last| SocketAddress::Tcp(([10, 0, 0, *last], 6379).into()));
+    let change = Change::Addresses {
+        pool: PoolIdx(0),
+        server: ServerIdx(0),
+        addresses: addresses.collect(),
+    };
+    bench.proxy.apply(&change, bench.now);
+    bench.turn();
+}
+
+/// Where the proxy has asked to be connected to, by the last number.
+fn connects(bench: &Bench) -> Vec<u8> {
+    let connects = bench.outputs.iter().filter_map(|output| match output {
+        Output::Connect {
+            address: SocketAddress::Tcp(std::net::SocketAddr::V4(address)),
+            ..
+        } => Some(address.ip().octets()[3]),
+        _ => None,
+    });
+    connects.collect()
+}
+
+const GET_NEXT: &[u8] = b"*2\r\n$3\r\nGET\r\n$4\r\nnext\r\n";
+
+#[test]
+fn a_server_that_moves_answers_what_was_sent_and_gets_nothing_more() {
+    let mut bench = Bench::new("");
+    let client = bench.client();
+    bench.receives(client, GET);
+    let old = bench.connected();
+    bench.sent(old);
+    has_addresses(&mut bench, &[2]);
+    bench.receives(client, GET_NEXT);
+    assert_eq!(bench.sends(old), b"");
+    assert!(!bench.outputs.contains(&Output::Close(old)));
+    bench.receives(old, b"$1\r\na\r\n");
+    assert_eq!(bench.sends(client), b"$1\r\na\r\n");
+    assert!(bench.outputs.contains(&Output::Close(old)));
+    assert_eq!(connects(&bench), [1, 2]);
+    let new = bench.connected();
+    assert_eq!(bench.sends(new), GET_NEXT);
+    bench.sent(client);
+    bench.receives(new, b"$1\r\nb\r\n");
+    assert_eq!(bench.sends(client), b"$1\r\nb\r\n");
+}
+
+#[test]
+fn a_server_whose_addresses_come_in_another_order_stays_connected() {
+    let mut bench = Bench::new("");
+    let client = bench.client();
+    bench.receives(client, GET);
+    let server = bench.connected();
+    bench.sent(server);
+    bench.outputs.clear();
+    has_addresses(&mut bench, &[3, 1, 2]);
+    bench.receives(client, GET_NEXT);
+    assert_eq!(bench.sends(server), GET_NEXT);
+    assert_eq!(bench.outputs, []);
+}
+
+#[test]
+fn an_idle_connection_to_an_old_address_is_closed_at_once_and_opened_when_it_is_wanted() {
+    let mut bench = Bench::new("");
+    let client = bench.client();
+    bench.receives(client, GET);
+    let old = bench.connected();
+    bench.sent(old);
+    bench.receives(old, b"$1\r\na\r\n");
+    bench.outputs.clear();
+    has_addresses(&mut bench, &[2]);
+    assert_eq!(bench.outputs, [Output::Close(old)]);
+    bench.receives(client, GET_NEXT);
+    assert_eq!(connects(&bench), [2]);
+}
+
+#[test]
+fn a_reply_that_comes_before_its_request_is_known_to_be_sent_keeps_nobody_at_an_old_address() {
+    let mut bench = Bench::new("");
+    let client = bench.client();
+    bench.receives(client, GET);
+    let old = bench.connected();
+    has_addresses(&mut bench, &[2]);
+    bench.receives(old, b"$1\r\na\r\n");
+    assert!(!bench.outputs.contains(&Output::Close(old)));
+    bench.sent(old);
+    assert!(bench.outputs.contains(&Output::Close(old)));
+}
+
+#[test]
+fn an_address_that_comes_back_in_time_is_not_left() {
+    let mut bench = Bench::new("");
+    let client = bench.client();
+    bench.receives(client, GET);
+    let server = bench.connected();
+    bench.sent(server);
+    has_addresses(&mut bench, &[2]);
+    bench.receives(client, GET_NEXT);
+    has_addresses(&mut bench, &[1]);
+    assert_eq!(bench.sends(server), GET_NEXT);
+    assert_eq!(connects(&bench), [1]);
+}
+
+#[test]
+fn an_attempt_to_connect_to_an_old_address_is_made_anew() {
+    let mut bench = Bench::new("");
+    let client = bench.client();
+    bench.receives(client, GET);
+    has_addresses(&mut bench, &[2]);
+    assert_eq!(connects(&bench), [1, 2]);
+    let new = bench.connected();
+    assert_eq!(bench.sends(new), GET);
+    bench.receives(new, b"$1\r\na\r\n");
+    assert_eq!(bench.sends(client), b"$1\r\na\r\n");
+}
+
+#[test]
+fn of_clients_as_big_the_one_that_has_just_asked_is_not_the_one_to_be_closed() {
+    let mut bench = Bench::new("");
+    let (just_asked, idle) = (bench.client(), bench.client());
+    bench.receives(idle, GET);
+    let server = bench.connected();
+    bench.sent(server);
+    bench.receives(server, &reply(300_000));
+    bench.passes(50);
+    bench.receives(just_asked, GET);
+    bench.sent(server);
+    bench.receives(server, &reply(310_000));
+    bench.outputs.clear();
+    bench.proxy.relieve(shed(1000), bench.now);
+    bench.turn();
+    assert_eq!(bench.outputs, [Output::Close(idle)]);
 }

@@ -30,6 +30,7 @@ mod frame;
 mod gathered;
 mod link;
 mod mark;
+mod memory;
 mod oracle;
 mod plan;
 mod request;

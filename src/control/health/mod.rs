@@ -211,6 +211,11 @@ impl Health {
         self.pools[pool.index()].servers[server.index()].ejected = ejected;
     }
 
+    /// A server has answered a probe.
+    pub(super) fn answered(&mut self, pool: PoolIdx, server: ServerIdx, now: Micros) {
+        self.pools[pool.index()].servers[server.index()].answered(now);
+    }
+
     /// A server's name has no address, or has one again.
     pub(super) fn set_unknown(&mut self, pool: PoolIdx, server: ServerIdx, unknown: bool) {
         self.pools[pool.index()].servers[server.index()].unknown = unknown;

@@ -4,7 +4,8 @@
 //! asks a worker; it reads what they publish.
 //!
 //! Workers have connections of their own, so they may differ. The latest evidence counts: a server
-//! is failing if some worker's requests fail, unless another worker had a good reply since.
+//! is failing if some worker's requests fail, unless another worker, or a probe, had a good reply
+//! since.
 
 use std::sync::Arc;
 
@@ -86,6 +87,11 @@ impl ServerView {
     /// Whether it is to be counted on.
     pub(in crate::control) fn is_usable(&self) -> bool {
         self.usable.is_good()
+    }
+
+    /// A probe was answered: good news without any client's request.
+    pub(super) fn answered(&mut self, now: Micros) {
+        self.good_at = now;
     }
 
     // `before` is when the last sample was taken: a reply that came since is at least as new.
@@ -260,6 +266,17 @@ mod tests {
         assert_eq!(world.sample(), State::Idle);
         world.fails(0, 0);
         assert_eq!(world.sample(), State::Failing, "and then it failed again");
+    }
+
+    #[test]
+    fn a_probe_that_is_answered_is_good_news() {
+        let mut world = World::new(1);
+        world.fails(0, 0);
+        assert_eq!(world.sample(), State::Failing);
+        world.pool.servers[0].answered(world.now);
+        assert_eq!(world.sample(), State::Idle, "although no request was");
+        world.fails(0, 0);
+        assert_eq!(world.sample(), State::Failing);
     }
 
     #[test]

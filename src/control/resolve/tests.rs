@@ -8,11 +8,15 @@ const POOL: PoolIdx = PoolIdx(0);
 const LONG: Duration = Duration::from_secs(20);
 
 fn config(hosts: &[&str]) -> Config {
+    config_with("", hosts)
+}
+
+fn config_with(keys: &str, hosts: &[&str]) -> Config {
     let servers: String = hosts
         .iter()
         .map(|host| format!("  - {host}:6379:1\n"))
         .collect();
-    let text = format!("alpha:\n  listen: /none\n  redis: true\n  servers:\n{servers}");
+    let text = format!("alpha:\n  listen: /none\n  redis: true\n{keys}  servers:\n{servers}");
     Config::parse(&text, "test.yml").expect("a good configuration")
 }
 
@@ -46,7 +50,7 @@ fn the_first_answers_are_there_after_the_wait_and_addresses_need_none() {
             other => panic!("{other} is not a name"),
         }
     });
-    let mut names = Names::start(&config(&["one", "10.9.9.9", "two"]), &lookup).unwrap();
+    let mut names = Names::start(&config(&["one", "10.9.9.9", "two"]), &lookup, 1).unwrap();
     names.wait(LONG);
     assert_eq!(
         names.addresses(POOL, ServerIdx(0)),
@@ -71,7 +75,7 @@ fn a_name_server_that_hangs_ends_no_wait_and_holds_up_no_other_name() {
         }
         Ok(vec![address(1)])
     });
-    let mut names = Names::start(&config(&["hangs", "works"]), &lookup).unwrap();
+    let mut names = Names::start(&config(&["hangs", "works"]), &lookup, 1).unwrap();
     let before = now();
     while names.addresses(POOL, ServerIdx(1)).is_empty() {
         names.wait(Duration::from_millis(20));
@@ -94,7 +98,7 @@ fn a_failure_keeps_what_was_known() {
             false => Ok(vec![address(7)]),
         })
     };
-    let mut names = Names::start(&config(&["one"]), &lookup).unwrap();
+    let mut names = Names::start(&config(&["one"]), &lookup, 1).unwrap();
     names.wait(LONG);
     broken.store(true, Ordering::SeqCst);
     names.ask(POOL, ServerIdx(0));
@@ -105,7 +109,7 @@ fn a_failure_keeps_what_was_known() {
 #[test]
 fn a_name_is_looked_up_once_at_a_time_and_not_again_at_once() {
     let lookup: Lookup = Arc::new(|_, _| Ok(vec![address(1)]));
-    let mut names = Names::start(&config(&["one"]), &lookup).unwrap();
+    let mut names = Names::start(&config(&["one"]), &lookup, 1).unwrap();
     assert_eq!(
         names.wanted(POOL, ServerIdx(0)),
         None,
@@ -115,4 +119,81 @@ fn a_name_is_looked_up_once_at_a_time_and_not_again_at_once() {
     let delay = names.wanted(POOL, ServerIdx(0)).expect("a new lookup");
     assert!(delay > Duration::ZERO && delay <= GAP, "{delay:?}");
     assert_eq!(names.wanted(POOL, ServerIdx(0)), None, "it waits already");
+}
+
+#[test]
+fn what_is_known_is_looked_up_again_when_it_is_old() {
+    let asked = std::sync::atomic::AtomicU8::new(0);
+    let lookup: Lookup =
+        Arc::new(move |_, _| Ok(vec![address(asked.fetch_add(1, Ordering::SeqCst))]));
+    let config = config_with("  resolve_interval: 20\n", &["one", "10.9.9.9"]);
+    let mut names = Names::start(&config, &lookup, 1).unwrap();
+    names.wait(LONG);
+    for round in 1..4 {
+        let [(pool, server, _)] = names.untimed()[..] else {
+            panic!("one name, one time")
+        };
+        assert_eq!(names.untimed(), [], "somebody was told");
+        let until = now() + LONG;
+        while let Some(left) = names.refresh(pool, server) {
+            assert!(left <= Duration::from_millis(25), "{left:?}");
+            assert!(now() < until);
+            std::thread::yield_now();
+        }
+        assert_eq!(next_answer(&mut names), server);
+        assert_eq!(names.addresses(pool, server), [address(round)]);
+    }
+}
+
+#[test]
+fn many_names_are_not_asked_for_again_at_once() {
+    let lookup: Lookup = Arc::new(|_, _| Ok(vec![address(1)]));
+    let hosts: Vec<String> = (0..100).map(|n| format!("host{n}")).collect();
+    let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+    let config = config_with("  resolve_interval: 100000\n", &hosts);
+    let mut names = Names::start(&config, &lookup, 1).unwrap();
+    names.wait(LONG);
+    let mut delays: Vec<u64> = names.untimed().iter().map(|(.., d)| d.as_secs()).collect();
+    delays.sort_unstable();
+    assert_eq!(delays.len(), 100);
+    assert!(delays[0] >= 50 && delays[99] <= 125, "{delays:?}");
+    // 10 are what an even share would be in 5 seconds.
+    let crowd = delays.windows(26).find(|some| some[25] - some[0] < 5);
+    assert_eq!(crowd, None, "{delays:?}");
+}
+
+#[test]
+fn a_name_server_that_hangs_leaves_threads_for_names_that_somebody_waits_for() {
+    let (release, hang) = mpsc::channel::<()>();
+    let hang = Mutex::new(hang);
+    let is_away = Arc::new(AtomicBool::new(false));
+    let lookup: Lookup = {
+        let is_away = Arc::clone(&is_away);
+        Arc::new(move |host, _| {
+            if is_away.load(Ordering::SeqCst) && host != "wanted" {
+                let _ = hang.lock().unwrap().recv();
+            }
+            Ok(vec![address(1)])
+        })
+    };
+    let config = config_with("  resolve_interval: 1\n", &["a", "b", "c", "d", "wanted"]);
+    let mut names = Names::start(&config, &lookup, 1).unwrap();
+    names.wait(LONG);
+    is_away.store(true, Ordering::SeqCst);
+    let mut asked = 0;
+    let until = now() + LONG;
+    for server in (0..4).map(ServerIdx) {
+        while let Some(delay) = names.refresh(POOL, server) {
+            if delay == GAP {
+                break;
+            }
+            assert!(now() < until);
+        }
+        asked += usize::from(names.names[0][server.index()].as_ref().unwrap().asked);
+    }
+    assert_eq!(asked, REFRESHES_MAX);
+    assert!(names.wanted(POOL, ServerIdx(4)).is_some());
+    names.ask(POOL, ServerIdx(4));
+    assert_eq!(next_answer(&mut names), ServerIdx(4));
+    drop(release);
 }
