@@ -588,5 +588,5 @@ fn of_clients_as_big_the_one_that_has_just_asked_is_not_the_one_to_be_closed() {
     bench.outputs.clear();
     bench.proxy.relieve(shed(1000), bench.now);
     bench.turn();
-    assert_eq!(bench.outputs, [Output::Close(idle)]);
+    assert_eq!(bench.outputs, [Output::Abort(idle)]);
 }

@@ -239,7 +239,7 @@ impl Party {
     fn hear(&mut self) {
         for output in std::mem::take(&mut self.bench.outputs) {
             match output {
-                Output::Close(conn) => {
+                Output::Close(conn) | Output::Abort(conn) => {
                     let guest = self.guests.remove(&conn);
                     let ways = guest.map(|guest| guest.ways);
                     assert_ne!(ways, Some(Ways::Reads), "who reads is closed");
