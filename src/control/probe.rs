@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::config::HostPort;
 use crate::config::PoolConfig;
 use crate::config::ServerAddress;
+use crate::protocol::resp::write_request;
 use crate::proxy::SocketAddress;
 
 /// More than `+PONG` and any error that a server gives instead.
@@ -98,13 +99,10 @@ fn question(pool: &PoolConfig) -> Question {
     let mut bytes = Vec::new();
     let mut lines = 1;
     if let Some(password) = &pool.redis_auth {
-        let password = password.expose();
-        bytes.extend_from_slice(format!("*2\r\n$4\r\nAUTH\r\n${}\r\n", password.len()).as_bytes());
-        bytes.extend_from_slice(password);
-        bytes.extend_from_slice(b"\r\n");
+        write_request(&mut bytes, &[b"AUTH", password.expose()]);
         lines += 1;
     }
-    bytes.extend_from_slice(b"*1\r\n$4\r\nPING\r\n");
+    write_request(&mut bytes, &[b"PING"]);
     Question { bytes, lines }
 }
 

@@ -9,6 +9,7 @@ use crate::base::ServerIdx;
 use crate::config::HostPort;
 use crate::config::PoolConfig;
 use crate::config::ServerAddress;
+use crate::protocol::resp::write_request;
 use crate::proxy::client::ClientLimits;
 use crate::proxy::output::SocketAddress;
 use crate::route::Router;
@@ -76,14 +77,7 @@ pub(super) struct Greeting {
 
 impl Greeting {
     fn ask(&mut self, args: &[&[u8]]) {
-        self.bytes
-            .extend_from_slice(format!("*{}\r\n", args.len()).as_bytes());
-        for arg in args {
-            self.bytes
-                .extend_from_slice(format!("${}\r\n", arg.len()).as_bytes());
-            self.bytes.extend_from_slice(arg);
-            self.bytes.extend_from_slice(b"\r\n");
-        }
+        write_request(&mut self.bytes, args);
         self.replies += 1;
     }
 }

@@ -16,9 +16,9 @@ use crate::base::Random;
 use crate::base::ServerIdx;
 use crate::base::Time;
 use crate::config::HostPort;
+use crate::protocol::resp::write_request;
 use crate::sentinel::address;
 use crate::sentinel::agreement::Claim;
-use crate::sentinel::command;
 use crate::sentinel::line::Line;
 use crate::sentinel::line::jittered;
 use crate::sentinel::reply::Value;
@@ -101,7 +101,7 @@ impl Asking {
             bytes.extend_from_slice(auth);
             self.expected.push_back(Expected::Auth);
         }
-        command::write(&mut bytes, &[b"SENTINEL", b"MYID"]);
+        write_request(&mut bytes, &[b"SENTINEL", b"MYID"]);
         self.expected.push_back(Expected::Id);
         self.line.patience = Some(now + ANSWER_WITHIN);
         self.next_round = now + poll;
@@ -132,9 +132,9 @@ impl Asking {
                 b"GET-MASTER-ADDR-BY-NAME".as_slice(),
                 name.as_bytes(),
             ];
-            command::write(&mut bytes, &where_is);
-            command::write(&mut bytes, &[b"SENTINEL", b"MASTER", name.as_bytes()]);
-            command::write(&mut bytes, &where_is);
+            write_request(&mut bytes, &where_is);
+            write_request(&mut bytes, &[b"SENTINEL", b"MASTER", name.as_bytes()]);
+            write_request(&mut bytes, &where_is);
             let questions = [
                 Expected::Before(server),
                 Expected::Epoch,
@@ -146,7 +146,7 @@ impl Asking {
             self.next_others = now + OTHERS_EVERY;
             let name = &masters[self.others_of % masters.len()];
             self.others_of = self.others_of.wrapping_add(1);
-            command::write(&mut bytes, &[b"SENTINEL", b"SENTINELS", name.as_bytes()]);
+            write_request(&mut bytes, &[b"SENTINEL", b"SENTINELS", name.as_bytes()]);
             self.expected.push_back(Expected::Others);
         }
         self.line.patience = Some(now + ANSWER_WITHIN);

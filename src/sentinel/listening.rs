@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use crate::base::Time;
+use crate::protocol::resp::write_request;
 use crate::sentinel::asking::wants_no_password;
-use crate::sentinel::command;
 use crate::sentinel::event;
 use crate::sentinel::event::Kind;
 use crate::sentinel::line::Line;
@@ -59,7 +59,7 @@ impl Listening {
         let words: Vec<&[u8]> = std::iter::once(b"SUBSCRIBE".as_slice())
             .chain(channels)
             .collect();
-        command::write(&mut bytes, &words);
+        write_request(&mut bytes, &words);
         self.line.patience = Some(now + HEARD_WITHIN);
         self.next_ping = now + PING_EVERY;
         bytes
@@ -77,7 +77,7 @@ impl Listening {
         }
         self.next_ping = now + PING_EVERY;
         let mut bytes = Vec::new();
-        command::write(&mut bytes, &[b"PING"]);
+        write_request(&mut bytes, &[b"PING"]);
         Some(bytes)
     }
 

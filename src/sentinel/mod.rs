@@ -20,7 +20,6 @@ mod address;
 mod agreement;
 mod asking;
 mod candidate;
-mod command;
 mod event;
 mod judge;
 mod line;

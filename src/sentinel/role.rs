@@ -4,7 +4,7 @@
 //! take.
 
 use crate::config::Secret;
-use crate::sentinel::command;
+use crate::protocol::resp::write_request;
 use crate::sentinel::reply::Replies;
 use crate::sentinel::reply::Value;
 
@@ -33,9 +33,9 @@ impl RoleQuestion {
     pub fn new(password: Option<&Secret>) -> (RoleQuestion, Vec<u8>) {
         let mut bytes = Vec::new();
         if let Some(password) = password {
-            command::write(&mut bytes, &[b"AUTH", password.expose()]);
+            write_request(&mut bytes, &[b"AUTH", password.expose()]);
         }
-        command::write(&mut bytes, &[b"ROLE"]);
+        write_request(&mut bytes, &[b"ROLE"]);
         let question = RoleQuestion {
             replies: Replies::default(),
             greetings: usize::from(password.is_some()),

@@ -11,8 +11,8 @@ use crate::base::ServerIdx;
 use crate::base::Time;
 use crate::config::HostPort;
 use crate::config::PoolConfig;
+use crate::protocol::resp::write_request;
 use crate::sentinel::asking::Heard;
-use crate::sentinel::command;
 use crate::sentinel::event::Kind;
 use crate::sentinel::listening::Listened;
 use crate::sentinel::majority::Majority;
@@ -86,9 +86,9 @@ impl Watcher {
             let password = password.expose();
             match &pool.sentinel_user {
                 Some(user) => {
-                    command::write(&mut bytes, &[b"AUTH", user.as_bytes(), password]);
+                    write_request(&mut bytes, &[b"AUTH", user.as_bytes(), password]);
                 }
-                None => command::write(&mut bytes, &[b"AUTH", password]),
+                None => write_request(&mut bytes, &[b"AUTH", password]),
             }
             bytes
         });

@@ -12,6 +12,7 @@ mod reply;
 mod reply_assembly;
 mod request;
 mod request_assembly;
+mod write;
 
 pub use reply::ReplyError;
 pub use reply::cut_reply;
@@ -23,6 +24,7 @@ pub use request::Request;
 pub use request::cut_request;
 pub use request_assembly::Assembled;
 pub use request_assembly::RequestAssembly;
+pub use write::write_request;
 
 /// 512 MiB, Redis's own proto-max-bulk-len: more would only be refused a hop later.
 pub const BULK_BYTES_MAX: u64 = 512 << 20;

@@ -1,7 +1,7 @@
-//! Requests as bytes.
+//! Requests of our own as bytes: greetings, probes, questions to Sentinels.
 
-/// Appends one request.
-pub(super) fn write(out: &mut Vec<u8>, words: &[&[u8]]) {
+/// Appends the request of these words.
+pub fn write_request(out: &mut Vec<u8>, words: &[&[u8]]) {
     let mut number = itoa::Buffer::new();
     out.push(b'*');
     out.extend_from_slice(number.format(words.len()).as_bytes());
