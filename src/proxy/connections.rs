@@ -29,6 +29,10 @@ use crate::proxy::server::ServerConn;
 use crate::proxy::server::ServerPhase;
 use crate::stats::ServerCounters;
 
+/// A connection that is silent for so many times the pool's `timeout` is given up if its server
+/// answers a probe meanwhile.
+const STUCK_TIMEOUTS: u32 = 2;
+
 /// An attempt to connect that is younger is left alone.
 const ROUND_TRIP: Duration = Duration::from_millis(10);
 
@@ -178,12 +182,13 @@ impl Proxy {
         }
     }
 
-    /// Whether requests have timed out on a connection and nothing has come since, although the
-    /// server answers others.
+    /// Whether requests have timed out on a connection and nothing has come since, for as long again,
+    /// although the server answers others. One slow command is no reason.
     fn is_stuck(&self, key: Key, now: Time) -> bool {
         let conn = &self.servers[key];
         let timeout = self.pools[conn.pool.index()].config.timeout;
-        conn.tombstones > 0 && timeout.is_some_and(|timeout| conn.last_heard + timeout <= now)
+        let silent = |timeout| conn.last_heard + timeout * STUCK_TIMEOUTS <= now;
+        conn.tombstones > 0 && timeout.is_some_and(silent)
     }
 
     pub(super) fn conns_of(&self, pool: PoolIdx, server: ServerIdx) -> Vec<Key> {

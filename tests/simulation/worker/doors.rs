@@ -197,13 +197,13 @@ impl World {
             return;
         }
         // It could not be made, or the server has been silent for three times as long as a request
-        // may take, or once as long while it answered a probe.
+        // may take, or twice while it answered a probe.
         if link.has_served {
             let silent = self.now.since(link.last_received.unwrap_or(Time::ZERO));
             let timeout = self.config.pools[pool].timeout;
             let answered = self.control.answered.get(&(pool, server));
             let times = match answered {
-                Some(at) if self.now.since(*at) < Duration::from_millis(2) => 1,
+                Some(at) if self.now.since(*at) < Duration::from_millis(2) => 2,
                 _ => 3,
             };
             assert!(
