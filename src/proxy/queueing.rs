@@ -12,10 +12,15 @@ use crate::proxy::failure::Failure;
 use crate::proxy::failure::RequestError;
 use crate::proxy::output::ConnId;
 use crate::proxy::reconnect;
+use crate::proxy::server::ServerConn;
 use crate::proxy::server::ServerPhase;
 
 /// What a held request costs besides its bytes, so that a limit in bytes is one in number, too.
 const HELD_REQUEST_BYTES: usize = 128;
+
+fn held_bytes(conn: &ServerConn) -> usize {
+    conn.queue.len() + conn.fifo.len() * HELD_REQUEST_BYTES
+}
 
 impl Proxy {
     /// Counts a request of `client` that was put into the FIFO, and sees that it is sent and timed.
@@ -61,15 +66,24 @@ impl Proxy {
             return true;
         }
         let config = &self.pools[conn.pool.index()].config;
-        let held = conn.queue.len() + conn.fifo.len() * HELD_REQUEST_BYTES;
         let reply = match config.on_server_failure {
-            OnServerFailure::Hold if held <= config.hold_bytes => return true,
+            OnServerFailure::Hold if held_bytes(conn) <= config.hold_bytes => return true,
             OnServerFailure::Hold => RequestError::TooManyHeld.reply(),
             _ if finds_out => return true,
             _ => self.cause_of(key).reply(),
         };
         self.fail_last(key, &reply);
         false
+    }
+
+    /// Answers the youngest requests of those that came while it was not yet known that they would
+    /// have to be held, as far as they are too many.
+    pub(super) fn refuse_excess(&mut self, key: Key) {
+        let limit = self.pools[self.servers[key].pool.index()].config.hold_bytes;
+        let reply = RequestError::TooManyHeld.reply();
+        while held_bytes(&self.servers[key]) > limit && !self.servers[key].fifo.is_empty() {
+            self.fail_last(key, &reply);
+        }
     }
 
     /// Why there is no connection.

@@ -83,6 +83,7 @@ impl Proxy {
         let config = &self.pools[conn.pool.index()].config;
         if config.on_server_failure == OnServerFailure::Hold {
             self.expire_held(key, now);
+            self.refuse_excess(key);
         } else {
             let count = self.servers[key].fifo.len();
             self.fail_unsent(key, count, &failure.reply());
