@@ -4,7 +4,7 @@
 //! asked for as an event, so a command is done between two other events, and nothing happens
 //! beside it.
 //!
-//! To add one is to add a row. An act that cannot answer at once keeps its [`Reply`] until it can.
+//! To add one is to add a row. An act that cannot answer at once keeps its `Reply` until it can.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;

@@ -78,7 +78,12 @@ impl Signs {
             true => info!("healthy"),
             false => {
                 let reasons: Vec<&str> = health.bars().collect();
-                warn!(reasons = reasons.join(", "), "unhealthy");
+                let reasons = reasons.join(", ");
+                if health.is_wanted() {
+                    info!(reasons, "unhealthy");
+                } else {
+                    warn!(reasons, "unhealthy");
+                }
             }
         }
     }

@@ -118,18 +118,28 @@ impl Proxy {
         let address = server.addresses[conn.attempt % server.addresses.len()].clone();
         conn.phase = ServerPhase::Connecting;
         conn.address = Some(address.clone());
-        if !std::mem::replace(&mut conn.counted, true) {
-            self.stats.total_connections.add(1);
-            self.stats.curr_connections.add(1);
-            self.stats.pools[conn.pool.index()].servers[conn.server.index()]
-                .server_connections
-                .add(1);
+        // Attempts that nobody waits for are not counted, unless one succeeds: twemproxy, whose
+        // numbers these are, makes none.
+        let is_asked_for = conn.attempts == 0 || conn.asked;
+        if is_asked_for {
+            self.count_conn(key);
         }
         self.wire.put(Output::Connect {
             conn: ConnId::Server(key),
             address,
             keepalive: true,
         });
+    }
+
+    fn count_conn(&mut self, key: Key) {
+        let conn = &mut self.servers[key];
+        if std::mem::replace(&mut conn.counted, true) {
+            return;
+        }
+        let (pool, server) = (conn.pool, conn.server);
+        self.stats.total_connections.add(1);
+        self.stats.curr_connections.add(1);
+        self.server_stats(pool, server).server_connections.add(1);
     }
 
     pub(super) fn server_resolved(
@@ -205,6 +215,8 @@ impl Proxy {
             return;
         }
         conn.last_heard = now;
+        self.count_conn(key);
+        let conn = &mut self.servers[key];
         let pool = &self.pools[conn.pool.index()];
         // A server that has failed proves that it serves before it gets a request.
         let proves = conn.attempts > 0 || pool.servers[conn.server.index()].suspect;
@@ -276,12 +288,6 @@ impl Proxy {
         if phase == ServerPhase::Ready {
             self.standing(pool, server).ready_connections.sub(1);
         }
-        let stats = self.server_stats(pool, server);
-        match failure {
-            Failure::ClosedByServer => stats.server_eof.add(1),
-            Failure::TimedOut => stats.server_timedout.add(1),
-            _ => stats.server_err.add(1),
-        }
         let server_of_pool = &mut self.pools[pool.index()].servers[server.index()];
         server_of_pool.suspect = true;
         if server_of_pool.has_name {
@@ -295,6 +301,14 @@ impl Proxy {
             ServerPhase::Ready => idle && *failure == Failure::ClosedByServer,
             _ => !asked,
         };
+        if phase == ServerPhase::Ready || asked {
+            let stats = self.server_stats(pool, server);
+            match failure {
+                Failure::ClosedByServer => stats.server_eof.add(1),
+                Failure::TimedOut => stats.server_timedout.add(1),
+                _ => stats.server_err.add(1),
+            }
+        }
         if !harmless {
             self.report_failure(pool, server, since, now);
         }

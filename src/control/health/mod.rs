@@ -138,6 +138,12 @@ impl Health {
         self.bars.iter().map(|bar| bar.name())
     }
 
+    /// Whether all reasons against are what somebody told the process to do.
+    pub(super) fn is_wanted(&self) -> bool {
+        let told = [Bar::Draining, Bar::Ending];
+        self.bars.iter().all(|bar| told.contains(bar))
+    }
+
     pub(super) fn is_healthy(&self) -> bool {
         self.well.is_good()
     }
