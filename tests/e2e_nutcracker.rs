@@ -133,6 +133,11 @@ fn requests_for_servers_that_are_gone_or_stall_have_the_same_errors() {
     ];
     for request in requests {
         let [theirs, ours] = sides.each_ref().map(|side| side.client().call(&request));
+        // Ours says more of a request that was sent when its connection was given up.
+        let ours = match ours {
+            Reply::Error(text) => Reply::Error(text.replace("; the outcome is unknown", "")),
+            reply => reply,
+        };
         assert_eq!(theirs, ours, "{request:?}");
     }
 }
