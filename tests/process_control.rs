@@ -47,6 +47,7 @@ use coremux::stats::WorkerStats;
 use rustix::event::PollFd;
 use rustix::event::PollFlags;
 use rustix::event::poll;
+use rustix::io::Errno;
 use rustix::process::Signal;
 use rustix::process::getpid;
 use rustix::process::kill_process;
@@ -88,7 +89,11 @@ fn worker(
         let idx = WorkerIdx(idx);
         outbox.send(FromWorker::Started(idx));
         loop {
-            poll(&mut [PollFd::new(&inbox, PollFlags::IN)], None).unwrap();
+            // A signal that this thread took ends the wait, too.
+            match poll(&mut [PollFd::new(&inbox, PollFlags::IN)], None) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => panic!("{error}"),
+            }
             let mut messages = Vec::new();
             inbox.take(&mut messages);
             for message in messages {
