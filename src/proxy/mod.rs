@@ -37,6 +37,7 @@ mod salvage;
 mod sent;
 mod server;
 mod standing;
+mod streaming;
 mod timer;
 
 use std::net::SocketAddr;
