@@ -1,0 +1,240 @@
+//! Conducts the process: hears what happens, and does what follows from it.
+//!
+//! Owns: the one loop of the control plane, and the state that it changes. Never: decides what the
+//! life of the process (`supervisor`), a failure (`Fates`) or a name (`resolve`) means.
+
+mod servers;
+mod standing;
+mod workers;
+
+use std::cell::RefCell;
+use std::os::unix::net::UnixStream;
+use std::rc::Rc;
+use std::time::Duration;
+
+use glommio::channels::local_channel::LocalReceiver;
+use tracing::info;
+use tracing::warn;
+
+use crate::control::Ending;
+use crate::control::Log;
+use crate::control::Names;
+use crate::control::Probes;
+use crate::control::Setup;
+use crate::control::StatsSource;
+use crate::control::admin::Api;
+use crate::control::adopt;
+use crate::control::clock::Clock;
+use crate::control::event;
+use crate::control::event::Event;
+use crate::control::event::Events;
+use crate::control::health;
+use crate::control::health::Bar;
+use crate::control::health::Health;
+use crate::control::sentinel::Watching;
+use crate::control::signals::Signal;
+use crate::control::signs::Signs;
+use crate::control::stats_port;
+use crate::control::supervisor::Phase;
+use crate::control::supervisor::Step;
+use crate::control::supervisor::Supervisor;
+use crate::proxy::Change;
+use crate::proxy::Fates;
+use crate::reactor::FromWorker;
+use crate::reactor::Receiver;
+use crate::reactor::Sender;
+use crate::reactor::ToWorker;
+
+/// Longer than a worker needs to close its sockets; what hangs longer is left to the kernel.
+const STOP_WITHIN: Duration = Duration::from_secs(2);
+
+/// Workers are told the deadline itself; ours only catches a worker that does not keep it.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// Runs until the process should end.
+pub(super) async fn conduct(
+    setup: Setup,
+    inbox_wake: UnixStream,
+    names_wake: UnixStream,
+) -> Ending {
+    let (events_of, events) = event::queue();
+    let tell = events_of.clone();
+    let signals = setup.signals;
+    glommio::spawn_local(signals.forward(move |s| tell.tell(Event::Signal(s)))).detach();
+    events_of.when_woken(inbox_wake, || Event::Inbox);
+    events_of.when_woken(names_wake, || Event::Names);
+    let listener = adopt::listener(setup.stats_listener);
+    let stats = Rc::new(setup.stats);
+    glommio::spawn_local(stats_port::serve(listener, Rc::clone(&stats))).detach();
+    let clock = Clock::since(stats.started);
+    let health = Health::new(
+        &stats.shape,
+        &setup.required_servers,
+        &stats.workers,
+        clock.now(),
+    );
+    let health = Rc::new(RefCell::new(health));
+    if !setup.admin.is_empty() {
+        events_of.every(health::PERIOD, || Event::Sample);
+    }
+    let api = |door| Api::new(door, &health, &stats, clock, &events_of);
+    let signs = Signs::open(setup.admin, api);
+    for change in setup.sentinels.changes() {
+        if let Change::Fence { pool, fenced } = change {
+            health.borrow_mut().set_fenced(pool, fenced, clock.now());
+        }
+    }
+    let tell = events_of.clone();
+    let sentinels = setup.sentinels.watch(move |c| tell.tell(Event::Change(c)));
+    let control = Control {
+        supervisor: Supervisor::new(setup.workers.len(), setup.drain_within),
+        workers: setup.workers,
+        inbox: setup.inbox,
+        names: setup.names,
+        sentinels,
+        fates: setup.fates,
+        probes: setup.probes,
+        log: setup.log,
+        stats,
+        clock,
+        health,
+        signs,
+        departures: 0,
+        ready: Some(setup.ready),
+        events: events_of,
+    };
+    control.run(events).await
+}
+
+/// All that the loop changes; the acts of `ctl` get it, too.
+pub(super) struct Control {
+    supervisor: Supervisor,
+    workers: Vec<Sender<ToWorker>>,
+    inbox: Receiver<FromWorker>,
+    names: Names,
+    sentinels: Watching,
+    fates: Fates,
+    probes: Probes,
+    pub(in crate::control) log: Box<dyn Log>,
+    pub(in crate::control) stats: Rc<StatsSource>,
+    pub(in crate::control) clock: Clock,
+    pub(in crate::control) health: Rc<RefCell<Health>>,
+    signs: Signs,
+    // How often clients were told to go, or to stay.
+    departures: u32,
+    ready: Option<Box<dyn FnOnce()>>,
+    events: Events,
+}
+
+impl Control {
+    async fn run(mut self, events: LocalReceiver<Event>) -> Ending {
+        self.time_names();
+        while let Some(event) = events.recv().await {
+            for step in self.handle(event) {
+                if let Some(ending) = self.take(step) {
+                    return ending;
+                }
+            }
+        }
+        unreachable!("we hold a sender of our own events")
+    }
+
+    fn handle(&mut self, event: Event) -> Vec<Step> {
+        match event {
+            Event::Signal(signal) => vec![self.signal(signal)],
+            Event::Overdue(phase) => {
+                if phase == Phase::Draining && self.supervisor.phase() == phase {
+                    let workers = self.supervisor.unfinished();
+                    warn!(workers, "drain took too long");
+                }
+                vec![self.supervisor.overdue(phase)]
+            }
+            Event::Inbox => {
+                let mut messages = Vec::new();
+                self.inbox.take(&mut messages);
+                messages.into_iter().map(|m| self.hear(m)).collect()
+            }
+            Event::Names => {
+                self.names_came();
+                Vec::new()
+            }
+            Event::ProbeDue(probe) => {
+                self.probe_due(probe);
+                Vec::new()
+            }
+            Event::ProbeAnswered(probe) => {
+                self.probe_answered(probe);
+                Vec::new()
+            }
+            Event::Change(change) => {
+                self.told_by_sentinels(change);
+                Vec::new()
+            }
+            Event::LookUp(pool, server) => {
+                self.names.ask(pool, server);
+                Vec::new()
+            }
+            Event::Refresh(pool, server) => {
+                if let Some(delay) = self.names.refresh(pool, server) {
+                    self.events.after(delay, Event::Refresh(pool, server));
+                }
+                Vec::new()
+            }
+            Event::LetGo(departure) => {
+                self.depart(departure);
+                Vec::new()
+            }
+            Event::Sample => {
+                self.sample();
+                Vec::new()
+            }
+            Event::Ctl(asked) => {
+                asked.act(self);
+                Vec::new()
+            }
+        }
+    }
+
+    fn signal(&mut self, signal: Signal) -> Step {
+        match signal {
+            Signal::End => return self.supervisor.told_to_end(),
+            Signal::ReopenLog => self.log.reopen(),
+            Signal::LogMore => _ = self.log.change_level(1),
+            Signal::LogLess => _ = self.log.change_level(-1),
+            Signal::Ignored(signal) => info!(signal, "signal ignored"),
+        }
+        Step::Nothing
+    }
+
+    // Does what the supervisor decided; an ending when that was the last thing.
+    fn take(&mut self, step: Step) -> Option<Ending> {
+        match step {
+            Step::Nothing => {}
+            Step::Ready => {
+                info!(workers = self.workers.len(), "serving");
+                let now = self.clock.now();
+                self.health.borrow_mut().started(now);
+                self.show_health();
+                if let Some(ready) = self.ready.take() {
+                    ready();
+                }
+            }
+            Step::Drain(within) => {
+                // First of all, so that clients go elsewhere while it still serves.
+                self.bar(Bar::Ending);
+                info!(within_ms = within.as_millis(), "draining");
+                self.tell_all(&ToWorker::Drain { within });
+                self.events
+                    .after(within + GRACE, Event::Overdue(Phase::Draining));
+            }
+            Step::Stop => {
+                self.bar(Bar::Ending);
+                self.tell_all(&ToWorker::Stop);
+                self.events
+                    .after(STOP_WITHIN, Event::Overdue(Phase::Stopping));
+            }
+            Step::End(ending) => return Some(ending),
+        }
+        None
+    }
+}

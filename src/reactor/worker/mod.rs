@@ -1,0 +1,229 @@
+//! A worker: one thread, one ring, one `Proxy`.
+//!
+//! Owns: the pass. Reap every completion and feed the `Proxy`; do what it asks; one send for every
+//! connection that has bytes; one system call that submits all of it and waits.
+//! Each of the acts of a pass has a room of its own below this one.
+
+mod accepting;
+mod acting;
+mod mail;
+mod receiving;
+mod sending;
+mod sockets;
+mod time;
+
+use std::os::fd::AsFd;
+use std::os::fd::AsRawFd;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::thread;
+
+use crate::base::PoolIdx;
+use crate::base::Time;
+use crate::base::WorkerIdx;
+use crate::config::Config;
+use crate::proxy::Proxy;
+use crate::proxy::ProxySetup;
+use crate::reactor::Receiver;
+use crate::reactor::Sender;
+use crate::reactor::admission::Admission;
+use crate::reactor::admission::TurnedAway;
+use crate::reactor::clock::Clock;
+use crate::reactor::memory::Memory;
+use crate::reactor::memory::Watch;
+use crate::reactor::message::Farewell;
+use crate::reactor::message::FromWorker;
+use crate::reactor::message::ToWorker;
+use crate::reactor::ring::Completion;
+use crate::reactor::ring::Ring;
+use crate::reactor::socket::Socket;
+use crate::reactor::token::Token;
+use crate::reactor::wait::Wait;
+use crate::stats::WorkerStats;
+
+use accepting::Listener;
+
+/// What a worker is given at its birth.
+#[derive(Debug)]
+pub struct WorkerSetup {
+    /// Which worker.
+    pub idx: WorkerIdx,
+    /// How many there are.
+    pub workers: u16,
+    /// Where it runs; `None` lets the system choose.
+    pub core: Option<core_affinity::CoreId>,
+    /// Its own listening sockets.
+    pub listeners: Vec<(PoolIdx, OwnedFd)>,
+    /// The pools.
+    pub config: Arc<Config>,
+    /// Where it counts.
+    pub stats: Arc<WorkerStats>,
+    /// Which clients the process has room for.
+    pub admission: Arc<Admission>,
+    /// How much memory the process may have.
+    pub memory: Arc<Memory>,
+    /// What it is told.
+    pub inbox: Receiver<ToWorker>,
+    /// Where it tells.
+    pub outbox: Sender<FromWorker>,
+    /// Where its random numbers begin.
+    pub seed: u64,
+    /// All workers have the same: they tell each other when a server failed.
+    pub clock: Clock,
+}
+
+/// Starts a worker. It says `Started` when it serves, and `Stopped` at its end, with the cause.
+///
+/// # Errors
+/// When the system gives no thread.
+pub fn spawn(setup: WorkerSetup) -> std::io::Result<thread::JoinHandle<()>> {
+    let name = format!("worker-{}", setup.idx.0);
+    thread::Builder::new().name(name).spawn(move || {
+        let farewell = Farewell::of(setup.idx, setup.outbox.clone());
+        let ended = Worker::new(setup).and_then(Worker::run);
+        farewell.say(ended.err().map(|error| error.to_string()));
+    })
+}
+
+struct Worker {
+    // Dropped first, see `Ring`.
+    ring: Ring,
+    proxy: Proxy,
+    stats: Arc<WorkerStats>,
+    idx: WorkerIdx,
+    clock: Clock,
+    wait: Wait,
+    listeners: Vec<Listener>,
+    clients: Vec<Option<Socket>>,
+    servers: Vec<Option<Socket>>,
+    admission: Arc<Admission>,
+    inbox: Receiver<ToWorker>,
+    outbox: Sender<FromWorker>,
+    completions: Vec<Completion>,
+    mail: Vec<ToWorker>,
+    // When the ring's timer comes up.
+    timer: Option<Time>,
+    trim_at: Option<Time>,
+    accept_again_at: Option<Time>,
+    turned_away: TurnedAway,
+    watch: Watch,
+    // Sends are under way whose completions end no wait, see `Patience`.
+    sent_silently: bool,
+    look_again_at: Option<Time>,
+    drain_until: Option<Time>,
+    drained: bool,
+    stopped: bool,
+}
+
+impl Worker {
+    fn new(setup: WorkerSetup) -> std::io::Result<Worker> {
+        if let Some(core) = setup.core {
+            if !core_affinity::set_for_current(core) {
+                tracing::warn!(
+                    worker = setup.idx.0,
+                    core = core.id,
+                    "worker could not be pinned"
+                );
+            }
+        }
+        let clock = setup.clock;
+        let proxy = Proxy::new(ProxySetup {
+            config: Arc::clone(&setup.config),
+            stats: Arc::clone(&setup.stats),
+            worker: setup.idx,
+            workers: setup.workers,
+            seed: setup.seed,
+            epoch: clock.epoch(),
+            process: std::process::id(),
+        });
+        let listeners = setup.listeners.into_iter().map(|(pool, fd)| {
+            let socket = socket2::SockRef::from(&fd);
+            // A non-blocking listener's accept would complete with EAGAIN instead of waiting.
+            socket.set_nonblocking(false)?;
+            Ok(Listener {
+                pool,
+                armed: false,
+                fd: Some(fd),
+            })
+        });
+        Ok(Worker {
+            ring: Ring::new()?,
+            proxy,
+            stats: setup.stats,
+            idx: setup.idx,
+            clock,
+            wait: Wait::default(),
+            listeners: listeners.collect::<std::io::Result<_>>()?,
+            clients: Vec::new(),
+            servers: Vec::new(),
+            admission: setup.admission,
+            inbox: setup.inbox,
+            outbox: setup.outbox,
+            completions: Vec::new(),
+            mail: Vec::new(),
+            timer: None,
+            trim_at: None,
+            accept_again_at: None,
+            turned_away: TurnedAway::default(),
+            watch: Watch::new(setup.memory, setup.idx),
+            sent_silently: false,
+            look_again_at: None,
+            drain_until: None,
+            drained: false,
+            stopped: false,
+        })
+    }
+
+    fn run(mut self) -> std::io::Result<()> {
+        self.ring
+            .poll(self.inbox.as_fd().as_raw_fd(), Token::Mail.pack());
+        let mut now = self.clock.now();
+        self.accept_all();
+        self.proxy.relieve(self.watch.at_rest(), now);
+        self.proxy.start(now);
+        self.outbox.send(FromWorker::Started(self.idx));
+        while !self.stopped {
+            self.act(now);
+            self.transmit();
+            self.watch_the_time(now);
+            let plan = self.wait.plan();
+            self.ring.submit_and_wait(plan.completions, plan.at_most)?;
+            now = self.clock.now();
+            self.stats.counters.passes.add(1);
+            self.wait.turn(now);
+            let mut completions = std::mem::take(&mut self.completions);
+            self.ring.reap(&mut completions);
+            for completion in completions.drain(..) {
+                self.complete(completion, now)?;
+            }
+            self.completions = completions;
+            self.look_at_the_time(now);
+        }
+        Ok(())
+    }
+
+    fn complete(&mut self, completion: Completion, now: Time) -> std::io::Result<()> {
+        match Token::unpack(completion.token) {
+            Token::Receive(place) => self.received(place, completion, now)?,
+            Token::Send(place) => self.sent(place, completion, now),
+            Token::Accept(listener) => self.accepted(listener, completion, now),
+            Token::Connect(place) => self.connected(place, completion, now),
+            Token::Cancel(place) => {
+                if let Some(socket) = self.socket(place) {
+                    socket.under_way -= 1;
+                }
+                self.close_if_idle(place);
+            }
+            Token::Timer => self.timer = None,
+            Token::Mail => {
+                if !completion.more {
+                    self.ring
+                        .poll(self.inbox.as_fd().as_raw_fd(), Token::Mail.pack());
+                }
+                self.read_mail(now);
+            }
+            Token::Nothing => {}
+        }
+        Ok(())
+    }
+}
