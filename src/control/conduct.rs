@@ -3,6 +3,8 @@
 //! Owns: the one loop of the control plane, and the state that it changes. Never: decides what the
 //! life of the process (`supervisor`), a failure (`Fates`) or a name (`resolve`) means.
 
+mod moves;
+
 use std::cell::RefCell;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
@@ -48,6 +50,9 @@ use super::stats_port;
 use super::supervisor::Phase;
 use super::supervisor::Step;
 use super::supervisor::Supervisor;
+
+pub(super) use moves::Switched;
+pub(super) use moves::in_words;
 
 /// Longer than a worker needs to close its sockets; what hangs longer is left to the kernel.
 const STOP_WITHIN: Duration = Duration::from_secs(2);
@@ -201,15 +206,14 @@ impl Control {
                     self.health.borrow_mut().set_fenced(pool, fenced, now);
                     self.show_health();
                 }
-                if let Change::Moved {
-                    pool,
-                    server,
-                    addresses,
-                } = &change
-                {
-                    self.probes.moved(*pool, *server, addresses);
+                match change {
+                    Change::Moved {
+                        pool,
+                        server,
+                        addresses,
+                    } => self.move_server(pool, server, addresses),
+                    change => self.tell_all(&ToWorker::Change(Arc::new(change))),
                 }
-                self.tell_all(&ToWorker::Change(Arc::new(change)));
                 Vec::new()
             }
             Event::LookUp(pool, server) => {
