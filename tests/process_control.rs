@@ -47,6 +47,7 @@ use coremux::stats::WorkerStats;
 use rustix::event::PollFd;
 use rustix::event::PollFlags;
 use rustix::event::poll;
+use rustix::io::Errno;
 use rustix::process::Signal;
 use rustix::process::getpid;
 use rustix::process::kill_process;
@@ -88,7 +89,11 @@ fn worker(
         let idx = WorkerIdx(idx);
         outbox.send(FromWorker::Started(idx));
         loop {
-            poll(&mut [PollFd::new(&inbox, PollFlags::IN)], None).unwrap();
+            // A signal that this thread took ends the wait, too.
+            match poll(&mut [PollFd::new(&inbox, PollFlags::IN)], None) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => panic!("{error}"),
+            }
             let mut messages = Vec::new();
             inbox.take(&mut messages);
             for message in messages {
@@ -122,20 +127,20 @@ fn worker(
     })
 }
 
-struct Log(Rc<RefCell<Vec<String>>>);
+struct Log(Heard);
 
 impl control::Log for Log {
     fn reopen(&self) {
-        self.0.borrow_mut().push("reopen".to_owned());
+        self.0.lock().unwrap().push("reopen".to_owned());
     }
 
     fn change_level(&self, by: i8) -> u8 {
-        self.0.borrow_mut().push(format!("level {by:+}"));
+        self.0.lock().unwrap().push(format!("level {by:+}"));
         5
     }
 
     fn set_level(&self, level: u8) -> u8 {
-        self.0.borrow_mut().push(format!("level {level}"));
+        self.0.lock().unwrap().push(format!("level {level}"));
         level
     }
 }
@@ -153,6 +158,7 @@ struct Handles {
     stats: Vec<Arc<WorkerStats>>,
     outbox: Sender<FromWorker>,
     heard: Vec<Heard>,
+    log: Heard,
 }
 
 fn run(drains: Drains, lookup: Lookup, act: impl FnOnce(Handles) + Send + 'static) -> Run {
@@ -190,9 +196,10 @@ fn run(drains: Drains, lookup: Lookup, act: impl FnOnce(Handles) + Send + 'stati
         stats: stats.clone(),
         outbox,
         heard: heard.to_vec(),
+        log: Heard::default(),
     };
+    let log = Arc::clone(&handles.log);
     let actor = Rc::new(RefCell::new(None));
-    let log = Rc::new(RefCell::new(Vec::new()));
     let setup = Setup {
         stats: StatsSource {
             shape,
@@ -210,7 +217,7 @@ fn run(drains: Drains, lookup: Lookup, act: impl FnOnce(Handles) + Send + 'stati
         fates: Fates::new(&config),
         probes: Probes::new(&config),
         signals,
-        log: Box::new(Log(Rc::clone(&log))),
+        log: Box::new(Log(Arc::clone(&log))),
         ready: {
             let actor = Rc::clone(&actor);
             Box::new(move || *actor.borrow_mut() = Some(std::thread::spawn(|| act(handles))))
@@ -226,7 +233,7 @@ fn run(drains: Drains, lookup: Lookup, act: impl FnOnce(Handles) + Send + 'stati
         ending,
         took,
         heard: heard.map(|h| h.lock().unwrap().clone()).to_vec(),
-        log: log.take(),
+        log: log.lock().unwrap().clone(),
     }
 }
 
@@ -243,12 +250,17 @@ fn config() -> Config {
 
 // Waits until every worker has heard `what`.
 fn all_heard(handles: &Handles, what: &str) {
-    let until = now() + Duration::from_secs(20);
     for heard in &handles.heard {
-        while !heard.lock().unwrap().iter().any(|h| h.contains(what)) {
-            assert!(now() < until, "{what} not heard");
-            std::thread::yield_now();
-        }
+        wait_until(|| heard.lock().unwrap().iter().any(|h| h.contains(what)));
+    }
+}
+
+#[track_caller]
+fn wait_until(mut happened: impl FnMut() -> bool) {
+    let until = now() + Duration::from_secs(20);
+    while !happened() {
+        assert!(now() < until, "it did not happen");
+        std::thread::yield_now();
     }
 }
 
@@ -303,17 +315,20 @@ fn a_worker_that_fails_ends_the_process_with_its_words() {
 
 #[test]
 fn signals_turn_the_log_and_the_user_signals_kill_nobody() {
-    let mut run = run(Drains::AtOnce, localhost(), |_| {
+    let mut run = run(Drains::AtOnce, localhost(), |handles| {
         for signal in [
+            Signal::USR1,
+            Signal::USR2,
             Signal::HUP,
             Signal::TTIN,
             Signal::TTOU,
-            Signal::USR1,
-            Signal::USR2,
-            Signal::TERM,
         ] {
             raise(signal);
         }
+        // Each may be taken by another thread of the process, so that the last can overtake the
+        // others; and after the end nobody looks.
+        wait_until(|| handles.log.lock().unwrap().len() == 3);
+        raise(Signal::TERM);
     });
     // Signals that wait together come in no promised order.
     run.log.sort();

@@ -105,17 +105,7 @@ fn keepalived_takes_every_file() {
         let installed = text.replace("/usr/local/lib/coremux", &format!("{ROOT}/scripts"));
         assert!(!text.contains(".sh\"") || installed != text);
         fs::write(&copy, installed).expect("a file");
-        let output = Command::new("/usr/sbin/keepalived")
-            .args(["--config-test", "--use-file"])
-            .arg(&copy)
-            .output()
-            .expect("Debian's package keepalived is needed");
-        assert_eq!(
-            (code(&output), said(&output).as_str()),
-            (0, ""),
-            "{}",
-            file.display()
-        );
+        assert_silent(&keepalived_test(&copy), &file);
     }
 }
 
@@ -125,12 +115,22 @@ fn keepalived_would_say_what_is_wrong_with_a_file() {
     let file = folder.path().join("keepalived.conf");
     let text = fs::read_to_string(format!("{ROOT}/conf/keepalived/first.conf")).expect("a file");
     fs::write(&file, text + "}\n").expect("a file");
-    let output = Command::new("/usr/sbin/keepalived")
+    assert_ne!(code(&keepalived_test(&file)), 0);
+}
+
+fn keepalived_test(file: &Path) -> Output {
+    Command::new("/usr/sbin/keepalived")
         .args(["--config-test", "--use-file"])
-        .arg(&file)
+        .arg(file)
         .output()
-        .expect("Debian's package keepalived is needed");
-    assert_ne!(code(&output), 0);
+        .expect("Debian's package keepalived is needed")
+}
+
+/// The program was content with `file` and had nothing to say about it.
+#[track_caller]
+fn assert_silent(output: &Output, file: &Path) {
+    let said = said(output);
+    assert_eq!((code(output), said.as_str()), (0, ""), "{}", file.display());
 }
 
 #[test]
@@ -168,12 +168,7 @@ fn systemd_takes_the_unit() {
             .arg(&copy)
             .output()
             .expect("Debian's package systemd is needed");
-        assert_eq!(
-            (code(&output), said(&output).as_str()),
-            (0, ""),
-            "{}",
-            file.display()
-        );
+        assert_silent(&output, &file);
     }
 }
 

@@ -1,10 +1,15 @@
-"""What several tests need: a Coremux to measure before there is one, and waiting for a condition."""
+"""What several tests need: real servers, a Coremux to measure before there is one, and waiting for a condition."""
 
 import os
 import subprocess
+import tempfile
 import time
+import unittest
 from collections.abc import Callable
 from pathlib import Path
+
+from bench.lib.process import Children
+from bench.lib.servers import start_servers
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEADLINE_S = 30
@@ -18,6 +23,18 @@ for word do
 done
 exec nutcracker "$@"
 """
+
+
+class WithServers(unittest.TestCase):
+    """Real servers for each test, `server_count` of them, and a folder; all of it is gone after the test."""
+
+    server_count = 1
+
+    def setUp(self) -> None:
+        self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        self.children = self.enterContext(Children())
+        self.servers = start_servers(self.children, self.server_count, self.folder)
+        self.server = self.servers[0]
 
 
 def write_stand_in(folder: Path) -> Path:

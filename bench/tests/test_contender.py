@@ -14,12 +14,11 @@ from bench.lib.errors import CannotRun
 from bench.lib.errors import Failed
 from bench.lib.measure import check
 from bench.lib.point import Point
-from bench.lib.process import Children
 from bench.lib.resp import Client
 from bench.lib.servers import Server
 from bench.lib.servers import fill_keyspace
 from bench.lib.servers import fill_value
-from bench.lib.servers import start_servers
+from bench.tests.support import WithServers
 from bench.tests.support import write_script
 
 POOLS = [Pool(20001, [Server(7001, 1)]), Pool(20002, [Server(7001, 1), Server(7002, 2)])]
@@ -52,14 +51,8 @@ class Configuration(unittest.TestCase):
         self.assertEqual(line, "/b -c /c -o /l -a 127.0.0.1 -s 22222 --cores 2")
 
 
-class Running(unittest.TestCase):
-    def setUp(self) -> None:
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = Path(folder.name)
-        self.children = Children()
-        self.addCleanup(self.children.__exit__, None, None, None)
-        self.servers = start_servers(self.children, 2, self.folder)
+class Running(WithServers):
+    server_count = 2
 
     def start(self, name: str) -> contender.Contender:
         proxy = PROXIES[name]

@@ -20,9 +20,7 @@ mkdir -p target/release && touch target/release/coremux
 
 class Binary(unittest.TestCase):
     def setUp(self) -> None:
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.repository = Path(folder.name)
+        self.repository = Path(self.enterContext(tempfile.TemporaryDirectory()))
         self.binary = self.repository / "target/release/coremux"
 
     def with_cargo(self, script: str) -> None:

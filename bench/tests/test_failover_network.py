@@ -49,9 +49,7 @@ def namespaces(pid: int) -> list[str]:
 
 class Hosts(unittest.TestCase):
     def setUp(self) -> None:
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = Path(folder.name)
+        self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
         self.network = self.enterContext(Network(1))
         self.hosts = {name: self.host(name, number) for number, name in enumerate("abc", 1)}
 

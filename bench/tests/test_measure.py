@@ -1,8 +1,6 @@
 """A window is as long as asked, pays for its own work, and what fails in it is said and not guessed."""
 
-import tempfile
 import unittest
-from pathlib import Path
 
 from bench.lib import contender
 from bench.lib.contender import PROXIES
@@ -10,11 +8,10 @@ from bench.lib.cpu import process_cpu_ns
 from bench.lib.measure import measure_point
 from bench.lib.measure import requests_that_last
 from bench.lib.point import Point
-from bench.lib.process import Children
 from bench.lib.resp import Client
-from bench.lib.servers import start_servers
 from bench.lib.summary import Sample
 from bench.lib.summary import Spoiled
+from bench.tests.support import WithServers
 
 POINT = Point("get", 3, 8, 16)
 
@@ -31,14 +28,9 @@ class Requests(unittest.TestCase):
         self.assertEqual(requests_that_last(1.0, 0.5, step=50), 100)
 
 
-class Windows(unittest.TestCase):
+class Windows(WithServers):
     def setUp(self) -> None:
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = Path(folder.name)
-        self.children = Children()
-        self.addCleanup(self.children.__exit__, None, None, None)
-        self.servers = start_servers(self.children, 1, self.folder)
+        super().setUp()
         self.direct = contender.direct(self.servers, [1])
         binary = contender.find_binary(PROXIES["nutcracker"])
         self.proxy = contender.start_proxy(

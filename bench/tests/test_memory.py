@@ -3,7 +3,6 @@
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import unittest
 from pathlib import Path
@@ -13,12 +12,11 @@ from bench.lib import rss
 from bench.lib.burst import Burst
 from bench.lib.crowd import Crowd
 from bench.lib.errors import Failed
-from bench.lib.process import Children
 from bench.lib.resp import Client
 from bench.lib.servers import fill_value
-from bench.lib.servers import start_servers
 from bench.lib.slow_readers import SlowReaders
 from bench.lib.slow_readers import write_value
+from bench.tests.support import WithServers
 from bench.tests.support import wait_until
 
 MIB = 1 << 20
@@ -72,14 +70,7 @@ class Resident(unittest.TestCase):
             rss.kib_of("Pss: 3 kB\n", "Rss:")
 
 
-class Clients(unittest.TestCase):
-    def setUp(self) -> None:
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        children = Children()
-        self.addCleanup(children.__exit__, None, None, None)
-        (self.server,) = start_servers(children, 1, Path(folder.name))
-
+class Clients(WithServers):
     def connected(self) -> int:
         with Client(self.server.port) as client:
             info = client.call("INFO", "clients")

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import tempfile
 import time
 import unittest
 from dataclasses import replace
@@ -14,10 +13,9 @@ from bench.lib.errors import Failed
 from bench.lib.homes import keys_by_server
 from bench.lib.homes import route_table
 from bench.lib.open_load import LoadPlan
-from bench.lib.process import Children
 from bench.lib.process import send_signal
 from bench.lib.resp import Client
-from bench.lib.servers import start_servers
+from bench.tests.support import WithServers
 from bench.tests.support import built_load
 
 GROUP = {"good": 5, "errors": {"ERR a": 2, "ERR b": 1}, "connections_lost": 1, "lost_writes_seen": 0}
@@ -38,7 +36,7 @@ class Reading(unittest.TestCase):
                 open_load.parse(text)
 
 
-class Running(unittest.TestCase):
+class Running(WithServers):
     binary: Path
 
     @classmethod
@@ -46,12 +44,7 @@ class Running(unittest.TestCase):
         cls.binary = built_load()
 
     def setUp(self) -> None:
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = Path(folder.name)
-        self.children = Children()
-        self.addCleanup(self.children.__exit__, None, None, None)
-        (self.server,) = start_servers(self.children, 1, self.folder)
+        super().setUp()
         proxy = Contender("direct", {1: self.server.port})
         keys = self.folder / "keys.txt"
         keys.write_text(route_table(keys_by_server(proxy, [self.server], 100)), encoding="utf-8")

@@ -1,34 +1,24 @@
 """The relay is a good server, a late one, one that answers garbage, and one that answers half."""
 
 import socket
-import tempfile
 import time
 import unittest
-from pathlib import Path
 
 from bench.lib.errors import Failed
-from bench.lib.process import Children
 from bench.lib.relay import Mode
 from bench.lib.relay import Relay
 from bench.lib.resp import Client
 from bench.lib.resp import encode
-from bench.lib.servers import start_servers
+from bench.tests.support import WithServers
 
 DELAY_S = 0.2
 
 
-class Modes(unittest.TestCase):
+class Modes(WithServers):
     def setUp(self) -> None:
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        children = Children()
-        self.addCleanup(children.__exit__, None, None, None)
-        (self.server,) = start_servers(children, 1, Path(folder.name))
-        self.relay = Relay(self.server.port, DELAY_S)
-        self.relay.__enter__()
-        self.addCleanup(self.relay.__exit__, None, None, None)
-        self.client = Client(self.relay.port)
-        self.addCleanup(self.client.__exit__, None, None, None)
+        super().setUp()
+        self.relay = self.enterContext(Relay(self.server.port, DELAY_S))
+        self.client = self.enterContext(Client(self.relay.port))
         self.client.call("SET", "key", "value")
 
     def test_it_passes_everything_on(self) -> None:

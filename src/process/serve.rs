@@ -3,37 +3,34 @@
 //! Owns: the order of the start, what is given back at the end, the exit code. All that can fail
 //! fails before the daemon leaves its terminal, or reaches it through the exit code.
 
-use std::io;
-use std::net::IpAddr;
+mod crew;
+mod error;
+mod sockets;
+
 use std::num::NonZeroU32;
 use std::num::NonZeroUsize;
-use std::num::TryFromIntError;
-use std::os::fd::OwnedFd;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
-use core_affinity::CoreId;
-use rustix::rand::GetRandomFlags;
-use rustix::rand::getrandom;
 use rustix::system::uname;
-use thiserror::Error;
 use tracing::error;
 use tracing::info;
 use tracing::warn;
 
-use crate::base::PoolIdx;
-use crate::base::WorkerIdx;
+use crew::Crew;
+use crew::seed;
+use error::StartError;
+use error::system;
+use sockets::Sockets;
+use sockets::address_of;
+use sockets::open_admin;
+
 use crate::config::Config;
-use crate::config::HostPort;
 use crate::config::Protocol;
 use crate::control;
-use crate::control::AdminSetup;
-use crate::control::ControlError;
 use crate::control::Ending;
-use crate::control::HealthFile;
 use crate::control::Names;
 use crate::control::Probes;
 use crate::control::Sentinels;
@@ -42,36 +39,19 @@ use crate::control::StatsSource;
 use crate::process::cli::NAME;
 use crate::process::cli::Options;
 use crate::process::cores;
-use crate::process::cores::CoresError;
 use crate::process::daemon;
-use crate::process::daemon::DaemonError;
 use crate::process::limits;
-use crate::process::limits::LimitError;
 use crate::process::log;
 use crate::process::log::Log;
 use crate::process::memory_limit;
-use crate::process::memory_limit::MemoryLimitError;
 use crate::process::pid_file::PidFile;
-use crate::process::pid_file::PidFileError;
-use crate::proxy::Change;
 use crate::proxy::Fates;
 use crate::reactor;
 use crate::reactor::Admission;
-use crate::reactor::Clock;
-use crate::reactor::FromWorker;
 use crate::reactor::Memory;
-use crate::reactor::Receiver;
-use crate::reactor::RingError;
-use crate::reactor::Sender;
-use crate::reactor::ToWorker;
-use crate::reactor::WorkerSetup;
 use crate::reactor::listener;
-use crate::reactor::listener::ListenError;
-use crate::reactor::listener::SocketFile;
-use crate::reactor::mailbox;
 use crate::stats::PoolShape;
 use crate::stats::Shape;
-use crate::stats::WorkerStats;
 
 /// How long clients have to get their answers after SIGTERM: requests in flight take milliseconds,
 /// and service managers kill after 30 to 90 s.
@@ -80,39 +60,6 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 /// How long the start waits for names: a name server that is away must not keep the pools with
 /// addresses from being served.
 const NAMES_WITHIN: Duration = Duration::from_secs(5);
-
-#[derive(Debug, Error)]
-enum StartError {
-    #[error(
-        "pool {0}: memcached is not served yet; for Redis servers say `redis: true` in the pool"
-    )]
-    Memcached(Arc<str>),
-    #[error(transparent)]
-    Limit(#[from] LimitError),
-    #[error(transparent)]
-    Ring(#[from] RingError),
-    #[error("--cores: {0}")]
-    Cores(#[from] CoresError),
-    #[error("--memory-limit: {0}")]
-    Memory(#[from] MemoryLimitError),
-    #[error("{0} workers are too many")]
-    Workers(usize),
-    #[error(transparent)]
-    Listen(#[from] ListenError),
-    #[error(transparent)]
-    Daemon(#[from] DaemonError),
-    #[error(transparent)]
-    PidFile(#[from] PidFileError),
-    #[error("the system gives no {what}: {source}")]
-    System {
-        what: &'static str,
-        source: io::Error,
-    },
-    #[error("cannot write the health file {}: {source}", .path.display())]
-    HealthFile { path: PathBuf, source: io::Error },
-    #[error(transparent)]
-    Control(#[from] ControlError),
-}
 
 /// Serves `config` until told to end.
 ///
@@ -235,32 +182,6 @@ fn run(options: &Options, config: Config, log: &Log) -> Result<Ending, StartErro
     Ok(ending?)
 }
 
-/// What of the admin side was asked for, and the control socket's file, to be removed at the end.
-fn open_admin(options: &Options) -> Result<(AdminSetup, Option<SocketFile>), StartError> {
-    let mut admin = AdminSetup::default();
-    if let Some(address) = &options.admin {
-        admin.http = Some(listener::bind_one("--admin", address)?);
-        info!(%address, "admin side listens");
-    }
-    if let Some(address) = &options.health {
-        admin.health_port = Some(listener::bind_silent("--health", address)?);
-    }
-    let mut file = None;
-    if let Some(path) = &options.ctl {
-        let (listener, socket_file) = listener::bind_private("--ctl", path)?;
-        (admin.ctl, file) = (Some(listener), Some(socket_file));
-    }
-    // Last: as long as it is here and we are not, it says so.
-    if let Some(path) = &options.health_file {
-        let failed = |source| StartError::HealthFile {
-            path: path.clone(),
-            source,
-        };
-        admin.health_file = Some(HealthFile::create(path).map_err(failed)?);
-    }
-    Ok((admin, file))
-}
-
 fn refuse_memcached(config: &Config) -> Result<(), StartError> {
     let mut pools = config.pools.iter();
     match pools.find(|pool| pool.protocol == Protocol::Memcached) {
@@ -305,16 +226,6 @@ fn write_pid_file(options: &Options) -> Result<Option<PidFile>, StartError> {
     }
 }
 
-fn address_of(host: &str, port: u16) -> HostPort {
-    match host.parse::<IpAddr>() {
-        Ok(ip) => HostPort::Ip((ip, port).into()),
-        Err(_) => HostPort::Name {
-            host: Arc::from(host),
-            port,
-        },
-    }
-}
-
 fn shape_of(config: &Config) -> Shape {
     let pools = config.pools.iter().map(|pool| PoolShape {
         name: Arc::clone(&pool.name),
@@ -323,104 +234,4 @@ fn shape_of(config: &Config) -> Shape {
     Shape {
         pools: pools.collect(),
     }
-}
-
-fn system(what: &'static str) -> impl Fn(io::Error) -> StartError {
-    move |source| StartError::System { what, source }
-}
-
-/// The listening sockets of all pools.
-struct Sockets {
-    /// One list for each worker.
-    of_workers: Vec<Vec<(PoolIdx, OwnedFd)>>,
-    /// Removed at the end.
-    files: Vec<SocketFile>,
-}
-
-impl Sockets {
-    fn bind(config: &Config, workers: usize) -> Result<Sockets, ListenError> {
-        let mut sockets = Sockets {
-            of_workers: (0..workers).map(|_| Vec::new()).collect(),
-            files: Vec::new(),
-        };
-        for (idx, pool) in (0..).map(PoolIdx).zip(&config.pools) {
-            let bound = listener::bind(pool, workers)?;
-            for (worker, socket) in sockets.of_workers.iter_mut().zip(bound.sockets) {
-                worker.push((idx, socket));
-            }
-            sockets.files.extend(bound.file);
-            info!(pool = %pool.name, address = %pool.listen, "listening");
-        }
-        Ok(sockets)
-    }
-}
-
-/// The workers, as the control plane speaks to them.
-struct Crew {
-    workers: Vec<Sender<ToWorker>>,
-    stats: Vec<Arc<WorkerStats>>,
-}
-
-impl Crew {
-    fn start(
-        config: &Arc<Config>,
-        cores: &[CoreId],
-        shape: &Shape,
-        sockets: Vec<Vec<(PoolIdx, OwnedFd)>>,
-        known: &[Change],
-        (admission, memory): (Admission, Memory),
-    ) -> Result<(Crew, Receiver<FromWorker>), StartError> {
-        let clock = Clock::start();
-        let count = u16::try_from(cores.len())
-            .map_err(|_: TryFromIntError| StartError::Workers(cores.len()))?;
-        let (admission, memory) = (Arc::new(admission), Arc::new(memory));
-        let (outbox, inbox) = mailbox().map_err(system("socket pair"))?;
-        let known: Vec<_> = known.iter().cloned().map(Arc::new).collect();
-        let mut crew = Crew {
-            workers: Vec::new(),
-            stats: Vec::new(),
-        };
-        for (idx, (core, listeners)) in (0..).zip(cores.iter().zip(sockets)) {
-            let stats = Arc::new(WorkerStats::new(shape));
-            let (sender, receiver) = mailbox().map_err(system("socket pair"))?;
-            for change in &known {
-                sender.send(ToWorker::Change(Arc::clone(change)));
-            }
-            let spawned = reactor::spawn(WorkerSetup {
-                idx: WorkerIdx(idx),
-                workers: count,
-                core: Some(*core),
-                listeners,
-                config: Arc::clone(config),
-                stats: Arc::clone(&stats),
-                admission: Arc::clone(&admission),
-                memory: Arc::clone(&memory),
-                inbox: receiver,
-                outbox: outbox.clone(),
-                seed: seed()?,
-                clock,
-            });
-            if let Err(error) = spawned {
-                crew.stop();
-                return Err(system("thread")(error));
-            }
-            crew.workers.push(sender);
-            crew.stats.push(stats);
-        }
-        Ok((crew, inbox))
-    }
-
-    fn stop(&self) {
-        for worker in &self.workers {
-            worker.send(ToWorker::Stop);
-        }
-    }
-}
-
-fn seed() -> Result<u64, StartError> {
-    let mut bytes = [0; 8];
-    // 8 bytes come whole (getrandom(2)).
-    getrandom(&mut bytes, GetRandomFlags::empty())
-        .map_err(|errno| system("random numbers")(errno.into()))?;
-    Ok(u64::from_ne_bytes(bytes))
 }

@@ -123,19 +123,18 @@ impl Control {
             self.health.borrow_mut().set_fenced(pool, fenced, now);
             self.show_health();
         }
-        if let Change::Moved {
-            pool,
-            server,
-            addresses,
-        } = &change
-        {
-            self.probes.moved(*pool, *server, addresses);
+        match change {
+            Change::Moved {
+                pool,
+                server,
+                addresses,
+            } => self.move_server(pool, server, addresses),
+            change => self.tell_all(&ToWorker::Change(Arc::new(change))),
         }
-        self.tell_all(&ToWorker::Change(Arc::new(change)));
     }
 
     /// What a pool and its server are called in the log.
-    fn labels(&self, pool: PoolIdx, server: ServerIdx) -> (&str, &str) {
+    pub(super) fn labels(&self, pool: PoolIdx, server: ServerIdx) -> (&str, &str) {
         let pool = &self.stats.shape.pools[pool.index()];
         (&pool.name, &pool.servers[server.index()])
     }

@@ -3,6 +3,7 @@
 //! Owns: the one loop of the control plane, and the state that it changes. Never: decides what the
 //! life of the process (`supervisor`), a failure (`Fates`) or a name (`resolve`) means.
 
+mod moves;
 mod servers;
 mod standing;
 mod workers;
@@ -44,6 +45,9 @@ use crate::reactor::FromWorker;
 use crate::reactor::Receiver;
 use crate::reactor::Sender;
 use crate::reactor::ToWorker;
+
+pub(super) use moves::Switched;
+pub(super) use moves::in_words;
 
 /// Longer than a worker needs to close its sockets; what hangs longer is left to the kernel.
 const STOP_WITHIN: Duration = Duration::from_secs(2);

@@ -1,0 +1,86 @@
+//! The sockets on which the process listens.
+//!
+//! Owns: which of them were asked for, and the order in which they are opened. Never: how one is
+//! opened (`reactor/listener`).
+
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use tracing::info;
+
+use super::error::StartError;
+use crate::base::PoolIdx;
+use crate::config::Config;
+use crate::config::HostPort;
+use crate::control::AdminSetup;
+use crate::control::HealthFile;
+use crate::process::cli::Options;
+use crate::reactor::listener;
+use crate::reactor::listener::ListenError;
+use crate::reactor::listener::SocketFile;
+
+/// The listening sockets of all pools.
+pub(super) struct Sockets {
+    /// One list for each worker.
+    pub(super) of_workers: Vec<Vec<(PoolIdx, OwnedFd)>>,
+    /// Removed at the end.
+    pub(super) files: Vec<SocketFile>,
+}
+
+impl Sockets {
+    pub(super) fn bind(config: &Config, workers: usize) -> Result<Sockets, ListenError> {
+        let mut sockets = Sockets {
+            of_workers: (0..workers).map(|_| Vec::new()).collect(),
+            files: Vec::new(),
+        };
+        for (idx, pool) in (0..).map(PoolIdx).zip(&config.pools) {
+            let bound = listener::bind(pool, workers)?;
+            for (worker, socket) in sockets.of_workers.iter_mut().zip(bound.sockets) {
+                worker.push((idx, socket));
+            }
+            sockets.files.extend(bound.file);
+            info!(pool = %pool.name, address = %pool.listen, "listening");
+        }
+        Ok(sockets)
+    }
+}
+
+/// What of the admin side was asked for, and the control socket's file, to be removed at the end.
+pub(super) fn open_admin(
+    options: &Options,
+) -> Result<(AdminSetup, Option<SocketFile>), StartError> {
+    let mut admin = AdminSetup::default();
+    if let Some(address) = &options.admin {
+        admin.http = Some(listener::bind_one("--admin", address)?);
+        info!(%address, "admin side listens");
+    }
+    if let Some(address) = &options.health {
+        admin.health_port = Some(listener::bind_silent("--health", address)?);
+    }
+    let mut file = None;
+    if let Some(path) = &options.ctl {
+        let (listener, socket_file) = listener::bind_private("--ctl", path)?;
+        (admin.ctl, file) = (Some(listener), Some(socket_file));
+    }
+    // Last: as long as it is here and we are not, it says so.
+    if let Some(path) = &options.health_file {
+        let failed = |source| StartError::HealthFile {
+            path: path.clone(),
+            source,
+        };
+        admin.health_file = Some(HealthFile::create(path).map_err(failed)?);
+    }
+    Ok((admin, file))
+}
+
+/// Where statistics are asked for: twemproxy takes the host and the port apart.
+pub(super) fn address_of(host: &str, port: u16) -> HostPort {
+    match host.parse::<IpAddr>() {
+        Ok(ip) => HostPort::Ip((ip, port).into()),
+        Err(_) => HostPort::Name {
+            host: Arc::from(host),
+            port,
+        },
+    }
+}
