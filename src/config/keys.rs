@@ -105,7 +105,7 @@ pub const KEYS: &[Key] = &[
         takes: "true or false",
         default: "false",
         twemproxy: true,
-        doc: "SO_KEEPALIVE on clients' sockets",
+        doc: "find clients that have vanished: an idle one is probed after a minute, and closed when it has not answered, or not taken what it is owed, for five minutes",
         set: Set::Text(|draft, text| put(&mut draft.tcpkeepalive, scalar::boolean(text))),
     },
     Key {

@@ -6,6 +6,8 @@
 //!
 //! To add one is to add a row. An act that cannot answer at once keeps its `Reply` until it can.
 
+mod switch_master;
+
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -99,6 +101,14 @@ pub const COMMANDS: &[Command] = &[
             control.keep();
             reply.done("drains no longer\n".to_owned());
         },
+    },
+    Command {
+        name: "switch-master",
+        arguments: "NAME IP PORT",
+        doc: "the server of this name is there now, in every pool that has it; refused where \
+              Sentinels say where it is, who are asked at once",
+        counts: 3..=3,
+        act: switch_master::act,
     },
     Command {
         name: "loglevel",

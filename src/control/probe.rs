@@ -65,6 +65,11 @@ impl Probes {
         self.pools[pool.index()].servers[server.index()] = to.to_vec();
     }
 
+    /// Where a server is; nothing while its name says so.
+    pub(super) fn known(&self, pool: PoolIdx, server: ServerIdx) -> &[SocketAddress] {
+        &self.pools[pool.index()].servers[server.index()]
+    }
+
     /// Asks one server once, at the first of the addresses that are known or that its name has
     /// `looked_up`; whether it can serve. The answer takes `connect_timeout` at most.
     pub(super) fn ask(

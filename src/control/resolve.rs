@@ -183,6 +183,16 @@ impl Names {
         addresses.iter().copied().map(SocketAddress::Tcp).collect()
     }
 
+    /// Whether a server is where a name says.
+    pub(super) fn has(&self, pool: PoolIdx, server: ServerIdx) -> bool {
+        self.names[pool.index()][server.index()].is_some()
+    }
+
+    /// A server is elsewhere from now on, whatever its name says.
+    pub(super) fn forget(&mut self, pool: PoolIdx, server: ServerIdx) {
+        self.names[pool.index()][server.index()] = None;
+    }
+
     /// How long to wait before [`ask`](Names::ask); `None` when an answer is already on its way
     /// or the server has no name.
     pub(super) fn wanted(&mut self, pool: PoolIdx, server: ServerIdx) -> Option<Duration> {

@@ -140,6 +140,13 @@ impl Fates {
         }
     }
 
+    /// A server is elsewhere: one that is ejected is asked there at once whether it serves.
+    pub fn moved(&mut self, pool: PoolIdx, server: ServerIdx) -> Option<Probe> {
+        let fate = self.fate(pool, server);
+        fate.ejected
+            .then(|| fate.probe(pool, server, Duration::ZERO))
+    }
+
     /// A probe's time has come: when the next one is due, unless this one is not needed any more.
     pub fn probe_due(&mut self, probe: Probe) -> Option<Probe> {
         let after = PROBE_PERIOD;
@@ -276,6 +283,18 @@ mod tests {
             server: SERVER,
         });
         assert_eq!(fates.probe_answered(probe), reachable);
+    }
+
+    #[test]
+    fn an_ejected_server_that_is_elsewhere_is_asked_there_at_once() {
+        let mut fates = fates("  auto_eject_hosts: true\n  server_failure_limit: 1\n");
+        assert_eq!(fates.moved(POOL, SERVER), None, "nothing is wrong with it");
+        let later = fail(&mut fates, 1, 2).probe.expect("it is ejected");
+        let probe = fates.moved(POOL, SERVER).expect("it is elsewhere");
+        assert_eq!(probe.after, Duration::ZERO);
+        assert_eq!(fates.probe_due(later), None, "that was for the old place");
+        let readmit = fates.probe_answered(probe);
+        assert!(matches!(readmit, Some(Change::Readmit { .. })));
     }
 
     #[test]

@@ -23,6 +23,7 @@ use socket2::Domain;
 use socket2::Protocol;
 use socket2::SockAddr;
 use socket2::Socket;
+use socket2::TcpKeepalive;
 use socket2::Type;
 use thiserror::Error;
 
@@ -34,6 +35,14 @@ use crate::config::PoolConfig;
 /// it takes megabytes for each client that does not read, which no limit of ours knows of; a
 /// thousand of them slow down every socket of the host.
 const UNSENT_BYTES_MAX: u32 = 256 << 10;
+
+/// A client that has vanished without a word, with `tcpkeepalive`: by probes if it is idle, and by
+/// what it does not acknowledge, or has no room for, if it is owed something. The kernel's own two
+/// hours, and sixteen minutes, are for lines that may come back.
+const CLIENT_PROBES: TcpKeepalive = TcpKeepalive::new()
+    .with_time(Duration::from_secs(60))
+    .with_interval(Duration::from_secs(30));
+const CLIENT_SILENCE_MAX: Duration = Duration::from_secs(300);
 
 /// The open sockets of a pool.
 #[derive(Debug)]
@@ -232,10 +241,13 @@ fn open_tcp(at: SocketAddr, nth: usize, options: Options) -> io::Result<Socket> 
     } else if options.freebind {
         socket.set_freebind_v6(true)?;
     }
-    // Accepted sockets inherit all three, which spares system calls for each client.
+    // Accepted sockets inherit all of them, which spares system calls for each client.
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
-    socket.set_keepalive(options.keepalive)?;
+    if options.keepalive {
+        socket.set_tcp_keepalive(&CLIENT_PROBES)?;
+        socket.set_tcp_user_timeout(Some(CLIENT_SILENCE_MAX))?;
+    }
     if nth > 0 {
         socket.set_reuse_port(true)?;
     }

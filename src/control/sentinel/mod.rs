@@ -88,6 +88,11 @@ pub(super) struct Watching {
 }
 
 impl Watching {
+    /// Whether a pool's servers are where Sentinels say.
+    pub(super) fn follows(&self, pool: PoolIdx) -> bool {
+        self.pools.contains_key(&pool)
+    }
+
     /// A server has failed for a worker: its master may be moving.
     pub(super) fn hint(&self, pool: PoolIdx, server: ServerIdx) {
         if let Some(happenings) = self.pools.get(&pool) {

@@ -86,6 +86,10 @@ fn accepted_sockets_inherit_no_delay_and_keepalive() {
         let (accepted, _) = listener.accept().unwrap();
         assert!(accepted.tcp_nodelay().unwrap());
         assert_eq!(accepted.keepalive().unwrap(), keepalive);
+        let silence = accepted.tcp_user_timeout().unwrap();
+        assert_eq!(silence, keepalive.then_some(CLIENT_SILENCE_MAX));
+        let probed_after = accepted.tcp_keepalive_time().unwrap();
+        assert_eq!(probed_after == Duration::from_secs(60), keepalive);
     }
 }
 
