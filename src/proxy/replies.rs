@@ -6,6 +6,8 @@
 use crate::base::ByteQueue;
 use crate::base::Chunk;
 use crate::base::Key;
+use crate::base::PoolIdx;
+use crate::base::ServerIdx;
 use crate::base::Time;
 use crate::protocol::resp::ReplyAssembly;
 use crate::protocol::resp::cut_reply;
@@ -14,6 +16,7 @@ use crate::proxy::client::Reply;
 use crate::proxy::failure::Failure;
 use crate::proxy::output::Output;
 use crate::proxy::output::Report;
+use crate::proxy::refusals;
 use crate::proxy::server::ServerPhase;
 
 /// As much of a server's refusal as is told to clients.
@@ -106,36 +109,51 @@ impl Proxy {
         if let ServerPhase::Greeting { left } = conn.phase {
             return self.greeting_reply(key, left, &reply.head(GREETING_BYTES_MAX), now);
         }
+        let (pool, server) = (conn.pool, conn.server);
+        let mut error = Vec::new();
+        if mark == b'-' {
+            error = reply.head(refusals::HEAD_BYTES);
+            let since = conn.fifo.front().map_or(now, |first| first.since);
+            if self.waits_though_refused(key, &error, now) {
+                return self.server_spoke(pool, server, &error, since, now);
+            }
+        }
+        let conn = &mut self.servers[key];
         let Some(pending) = conn.pair(&mut self.wire.spare) else {
             return Err(Failure::Unasked);
         };
-        let (pool, server) = (conn.pool, conn.server);
         let stats = &self.stats.pools[pool.index()].servers[server.index()];
         stats.responses.add(1);
         stats.response_bytes.add(bytes);
         stats.out_queue.sub(1);
         stats.out_queue_bytes.sub(pending.bytes as usize);
-        let (transient, demoted) = match mark {
-            b'-' => {
-                let head = reply.head(16);
-                (is_transient(&head), is_demoted(&head))
-            }
-            _ => (false, false),
-        };
         self.clients.deliver(
             pending.awaiter,
             reply,
             pending.bytes as usize,
             &mut self.wire,
         );
+        self.server_spoke(pool, server, &error, pending.since, now)
+    }
+
+    /// What a reply, an `error` or none, to a request of `since` says of its server.
+    #[inline]
+    fn server_spoke(
+        &mut self,
+        pool: PoolIdx,
+        server: ServerIdx,
+        error: &[u8],
+        since: Time,
+        now: Time,
+    ) -> Result<(), Failure> {
         let suspect = &mut self.pools[pool.index()].servers[server.index()].suspect;
-        if transient {
+        if is_transient(error) {
             *suspect = true;
             self.publish_failure(pool, server, now);
             self.wire.put(Output::Report(Report::ServerFailed {
                 pool,
                 server,
-                since: pending.since,
+                since,
                 at: now,
                 answers: true,
             }));
@@ -144,7 +162,7 @@ impl Proxy {
             self.wire
                 .put(Output::Report(Report::ServerAnswered { pool, server }));
         }
-        if demoted && self.pools[pool.index()].follows_sentinels {
+        if refusals::is_demoted(error) && self.pools[pool.index()].follows_sentinels {
             return Err(Failure::NotMaster);
         }
         Ok(())
@@ -174,13 +192,6 @@ impl Proxy {
         }
         Ok(())
     }
-}
-
-/// What a server says that was a master before, or has lost its own.
-fn is_demoted(reply: &[u8]) -> bool {
-    [&b"-READONLY "[..], b"-MASTERDOWN "]
-        .iter()
-        .any(|mark| reply.starts_with(mark))
 }
 
 fn first_byte(reply: &ByteQueue) -> u8 {
