@@ -23,6 +23,7 @@ use crate::config::types::ListenAddress;
 use crate::config::types::OnServerFailure;
 use crate::config::types::PoolConfig;
 use crate::config::types::Protocol;
+use crate::config::types::ReadFrom;
 use crate::config::types::ServerConfig;
 use crate::config::validate::INDICES_MAX;
 use crate::config::warning::WarningKind;
@@ -182,7 +183,12 @@ impl PoolRead<'_> {
             let wanted = draft
                 .require_sentinel_quorum
                 .then_some("require_sentinel_quorum");
-            for key in ["sentinel_user", "sentinel_password"]
+            if draft.read_from != ReadFrom::Master {
+                let at = place("read_from").unwrap_or(self.at);
+                let kind = ConfigErrorKind::ReplicasWithoutSentinels;
+                findings.error(at, &self.path("read_from"), kind);
+            }
+            for key in ["sentinel_user", "sentinel_password", "replica_lag_ms"]
                 .into_iter()
                 .chain(wanted)
             {
