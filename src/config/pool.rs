@@ -188,7 +188,7 @@ impl PoolRead<'_> {
                 let kind = ConfigErrorKind::ReplicasWithoutSentinels;
                 findings.error(at, &self.path("read_from"), kind);
             }
-            for key in ["sentinel_user", "sentinel_password", "replica_lag_ms"]
+            for key in ["sentinel_user", "sentinel_password"]
                 .into_iter()
                 .chain(wanted)
             {
@@ -239,6 +239,12 @@ impl PoolRead<'_> {
             let at = *self.keys.get(key).unwrap_or(&self.at);
             let kind = WarningKind::FewSentinels { count: sentinels };
             findings.warning(at, &self.path(key), kind);
+        }
+        if let (ReadFrom::Master, Some(&at)) =
+            (self.draft.read_from, self.keys.get("replica_lag_ms"))
+        {
+            let path = self.path("replica_lag_ms");
+            findings.warning(at, &path, WarningKind::ReadsNoReplica);
         }
         if policy != OnServerFailure::Hold {
             for key in ["hold_ms", "hold_bytes"] {
