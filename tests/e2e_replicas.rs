@@ -87,7 +87,7 @@ fn while_reading<T>(proxy: &Proxy, act: impl FnOnce(&mut dyn FnMut(u64)) -> T) -
                     while !end.load(Ordering::Relaxed) {
                         nth = (nth + 1) % KEYS;
                         let reply = client.call(["GET", &key(nth)]);
-                        assert_eq!(reply, Reply::bulk(&nth.to_string()));
+                        assert_eq!(reply, Reply::bulk(nth.to_string()));
                         reads.fetch_add(1, Ordering::Relaxed);
                     }
                 })
@@ -123,7 +123,7 @@ fn reads_land_on_replicas_and_writes_at_the_masters() {
     let keys: Vec<String> = (0..KEYS).map(key).collect();
     let mut words = vec!["MGET"];
     words.extend(keys.iter().map(String::as_str));
-    let values: Vec<Reply> = (0..KEYS).map(|nth| Reply::bulk(&nth.to_string())).collect();
+    let values: Vec<Reply> = (0..KEYS).map(|nth| Reply::bulk(nth.to_string())).collect();
     assert_eq!(proxy.client("alpha").call(&words), Reply::Array(values));
     for servers in &group.servers {
         let [master, replicas @ ..] = &servers[..] else {
