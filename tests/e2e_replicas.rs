@@ -21,7 +21,7 @@ fn pool(group: &Group, read_from: &str) -> Pool {
     let pool = Pool::new("alpha")
         .with("sentinels", group.yml())
         .with("read_from", read_from)
-        .with("timeout", 300);
+        .with("timeout", 2000);
     let servers = group.servers.iter();
     servers.fold(pool, |pool, servers| pool.server(servers[0].address()))
 }
