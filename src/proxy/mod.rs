@@ -38,6 +38,7 @@ mod salvage;
 mod sent;
 mod server;
 mod standing;
+mod streaming;
 mod timer;
 
 use std::net::SocketAddr;

@@ -146,7 +146,7 @@ impl Proxy {
         if conn.phase == ServerPhase::Closed {
             if conn.replica.is_some() && !conn.fifo.is_empty() {
                 conn.sent.end(batch, &mut self.wire.spare);
-                self.pass_on(key, now);
+                self.ask_all_elsewhere(key, &Failure::ClosedByServer, now);
             } else {
                 self.wire.spare.give_batch(batch);
             }

@@ -28,10 +28,12 @@ use crate::base::ServerIdx;
 use crate::base::Time;
 use crate::config::ReadFrom;
 use crate::proxy::Proxy;
+use crate::proxy::client::Awaiter;
 use crate::proxy::failure::Failure;
 use crate::proxy::failure::RequestError;
 use crate::proxy::output::ConnId;
 use crate::proxy::output::Output;
+use crate::proxy::salvage::sizes;
 use crate::proxy::server::Pending;
 use crate::proxy::server::Retry;
 use crate::proxy::server::ServerPhase;
@@ -132,8 +134,19 @@ impl Proxy {
         }
         let conns = left.iter().flat_map(|replica| &replica.conns);
         for key in conns.filter(|key| **key != Key::NONE) {
-            self.fail_replica_conn(*key, &Failure::Left, now);
+            self.leave_replica_conn(*key, now);
         }
+    }
+
+    // A client that has a part of a reply can have the rest from nobody else: that is waited for.
+    fn leave_replica_conn(&mut self, key: Key, now: Time) {
+        let conn = &mut self.servers[key];
+        if !conn.streaming {
+            return self.fail_replica_conn(key, &Failure::Left, now);
+        }
+        conn.leaving = true;
+        self.ask_unsent_elsewhere(key, now);
+        self.release_blocked(key);
     }
 
     pub(super) fn put_replica_conn(
@@ -171,8 +184,12 @@ impl Proxy {
             ServerPhase::Closed => return,
             ServerPhase::Ready => {
                 let timeout = self.pools[conn.pool.index()].config.timeout;
-                let oldest = conn.fifo.front().map(|oldest| oldest.since);
-                oldest.zip(timeout).map(|(since, timeout)| since + timeout)
+                let since = match conn.streaming {
+                    // Only a standstill ends what its client has a part of.
+                    true => Some(conn.last_heard),
+                    false => conn.fifo.front().map(|oldest| oldest.since),
+                };
+                since.zip(timeout).map(|(since, timeout)| since + timeout)
             }
             _ => Some(conn.last_heard + self.connect_within(key)),
         };
@@ -233,51 +250,64 @@ impl Proxy {
                 _ => stats.server_err.add(1),
             }
         }
-        self.pass_on(key, now);
+        self.ask_all_elsewhere(key, failure, now);
         self.release_blocked(key);
     }
 
     /// Asks elsewhere what was asked on a connection to a replica that has ended, but for what is
     /// still being sent: its bytes come back when that has ended.
-    pub(super) fn pass_on(&mut self, key: Key, now: Time) {
+    pub(super) fn ask_all_elsewhere(&mut self, key: Key, failure: &Failure, now: Time) {
+        self.end_half_given(key, failure, now);
         let conn = &mut self.servers[key];
         let (pool, server) = (conn.pool, conn.server);
         (conn.tombstones, conn.assembly) = (0, None);
         conn.greeting = ByteQueue::default();
         let sent = conn.fifo.len() - conn.unsent - conn.sent.in_sending();
         let mut sent_bytes = conn.sent.take();
-        let mut orphans: Vec<(Pending, Option<ByteQueue>)> = Vec::new();
-        let spare = &mut self.wire.spare;
-        for pending in conn.fifo.drain(..sent) {
-            let bytes = sent_bytes.has_next().then(|| {
-                let mut bytes = ByteQueue::default();
-                sent_bytes.move_next(pending.bytes as usize, &mut bytes, spare);
-                bytes
-            });
-            if bytes.is_none() {
-                sent_bytes.skip_next(pending.bytes as usize);
-            }
-            orphans.push((pending, bytes));
+        let pendings: Vec<Pending> = conn.fifo.drain(..sent).collect();
+        let stats = &self.stats.pools[pool.index()].servers[server.index()];
+        stats.out_queue.sub(sent);
+        stats.out_queue_bytes.sub(sizes(&pendings));
+        for pending in &pendings {
+            let size = pending.bytes as usize;
+            let mut bytes = ByteQueue::default();
+            let is_there = sent_bytes.has_next();
+            sent_bytes.move_next(size, &mut bytes, &mut self.wire.spare);
+            self.ask_elsewhere(key, pending, is_there.then_some(bytes), now);
         }
+        self.ask_unsent_elsewhere(key, now);
+    }
+
+    // Nobody else can give the rest of a reply of which a part is on its way.
+    fn end_half_given(&mut self, key: Key, failure: &Failure, now: Time) {
+        let conn = &mut self.servers[key];
+        if !std::mem::take(&mut conn.streaming) {
+            return;
+        }
+        let Some(awaiter) = conn.fifo.front().map(|first| first.awaiter) else {
+            return;
+        };
+        if self.cut_short(key, awaiter, failure, now) {
+            if let Some(first) = self.servers[key].fifo.front_mut() {
+                first.awaiter = Awaiter::NOBODY;
+            }
+        }
+    }
+
+    /// Asks elsewhere what was not sent to a replica yet.
+    fn ask_unsent_elsewhere(&mut self, key: Key, now: Time) {
+        let conn = &mut self.servers[key];
+        let (pool, server) = (conn.pool, conn.server);
         let unsent = conn.fifo.split_off(conn.fifo.len() - conn.unsent);
         conn.unsent = 0;
         let mut queue = std::mem::take(&mut conn.queue);
-        for pending in unsent {
+        let stats = &self.stats.pools[pool.index()].servers[server.index()];
+        stats.in_queue.sub(unsent.len());
+        stats.in_queue_bytes.sub(queue.len());
+        for pending in &unsent {
             let mut bytes = ByteQueue::default();
             bytes.untake(queue.take_front(pending.bytes as usize));
-            orphans.push((pending, Some(bytes)));
-        }
-        let stats = &self.stats.pools[pool.index()].servers[server.index()];
-        for (nth, (pending, _)) in orphans.iter().enumerate() {
-            let (requests, bytes) = match nth < sent {
-                true => (&stats.out_queue, &stats.out_queue_bytes),
-                false => (&stats.in_queue, &stats.in_queue_bytes),
-            };
-            requests.sub(1);
-            bytes.sub(pending.bytes as usize);
-        }
-        for (pending, bytes) in orphans {
-            self.ask_elsewhere(key, &pending, bytes, now);
+            self.ask_elsewhere(key, pending, Some(bytes), now);
         }
     }
 

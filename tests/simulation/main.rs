@@ -40,6 +40,7 @@ mod runs;
 mod scenario;
 mod server;
 mod store;
+mod streaming;
 mod tally;
 mod trace;
 mod trouble;

@@ -237,3 +237,46 @@ fn clients_are_spread_over_replicas_and_each_keeps_its_own_as_long_as_that_is_re
     }
     assert_eq!(opened, bench.outputs.len());
 }
+
+/// A client that has got half of a large value from a replica, and asked it something else.
+fn half_given() -> (Bench, ConnId, ConnId, Vec<u8>) {
+    let (mut bench, client) = bench("prefer-replica", &[1]);
+    bench.receives(client, GET);
+    let replica = greeted(&mut bench, &role("connected"));
+    bench.sent(replica);
+    let mut value = Vec::new();
+    super::frame::write_bulk(&vec![b'l'; 1 << 20], &mut value);
+    let rest = value.split_off(value.len() / 2);
+    bench.receives(replica, &value);
+    assert_eq!(bench.sends(client), value);
+    bench.sent(client);
+    bench.receives(client, GET);
+    (bench, client, replica, rest)
+}
+
+#[test]
+fn a_replica_that_is_left_in_the_middle_of_a_reply_gives_the_rest_of_it() {
+    let (mut bench, client, replica, rest) = half_given();
+    bench.sent(replica);
+    let other = bench.client();
+    tell(&mut bench, &[]);
+    assert!(!bench.outputs.contains(&Output::Close(replica)));
+    bench.receives(other, GET);
+    assert_eq!(to(&bench), master(), "nothing more is asked there");
+    bench.receives(replica, &rest);
+    bench.sent(client);
+    bench.receives(replica, VALUE);
+    assert_eq!(bench.sends(client), VALUE);
+    assert!(bench.outputs.contains(&Output::Close(replica)));
+}
+
+#[test]
+fn a_replica_that_is_lost_in_the_middle_of_a_reply_ends_that_client() {
+    let (mut bench, client, replica, _) = half_given();
+    bench.proxy.received_end(replica, bench.now);
+    bench.turn();
+    assert!(bench.outputs.contains(&Output::ShutdownWrite(client)));
+    assert_eq!(bench.sends(client), b"", "nothing stands in the middle");
+    bench.sent(replica);
+    assert_eq!(to(&bench), SocketAddress::Tcp(at(1)), "for nobody");
+}
