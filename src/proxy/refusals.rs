@@ -30,9 +30,6 @@ const NOT_YET: [&[u8]; 2] = [b"-NOREPLICAS ", b"-LOADING "];
 /// Errors of a server that is not, or has not, the master.
 const NO_MASTER: [&[u8]; 2] = [b"-READONLY ", b"-MASTERDOWN "];
 
-/// As much of an error as these tests look at.
-pub(super) const HEAD_BYTES: usize = 16;
-
 /// What a server says that was a master before, or has lost its own.
 pub(super) fn is_demoted(error: &[u8]) -> bool {
     NO_MASTER.iter().any(|mark| error.starts_with(mark))
@@ -77,7 +74,8 @@ impl Proxy {
     pub(super) fn waits_though_refused(&mut self, key: Key, error: &[u8], now: Time) -> bool {
         let conn = &self.servers[key];
         let pool = &self.pools[conn.pool.index()];
-        if pool.config.on_server_failure != OnServerFailure::Hold {
+        // Whoever awaits a replica's reply can be answered elsewhere.
+        if conn.replica.is_some() || pool.config.on_server_failure != OnServerFailure::Hold {
             return false;
         }
         let not_yet = NOT_YET.iter().any(|mark| error.starts_with(mark))

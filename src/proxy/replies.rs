@@ -6,8 +6,6 @@
 use crate::base::ByteQueue;
 use crate::base::Chunk;
 use crate::base::Key;
-use crate::base::PoolIdx;
-use crate::base::ServerIdx;
 use crate::base::Time;
 use crate::protocol::resp::ReplyAssembly;
 use crate::protocol::resp::cut_reply;
@@ -24,6 +22,13 @@ const GREETING_BYTES_MAX: usize = 512;
 
 /// How the answer of a master to `ROLE` begins.
 const ROLE_MASTER: &[u8] = b"*3\r\n$6\r\nmaster\r\n";
+
+/// How that of a replica begins, and what it has further on if it hears its master.
+const ROLE_REPLICA: &[u8] = b"*5\r\n$5\r\nslave\r\n";
+const LINK_IS_UP: &[u8] = b"\r\n$9\r\nconnected\r\n";
+
+/// As much of an error as is looked at, and logged of a replica that cannot serve.
+const ERROR_BYTES_MAX: usize = 80;
 
 impl Proxy {
     pub(super) fn server_received<C: Chunk>(&mut self, key: Key, chunk: &C, now: Time) {
@@ -112,10 +117,14 @@ impl Proxy {
         let (pool, server) = (conn.pool, conn.server);
         let mut error = Vec::new();
         if mark == b'-' {
-            error = reply.head(refusals::HEAD_BYTES);
+            error = reply.head(ERROR_BYTES_MAX);
+            // Whoever awaits it can be answered elsewhere.
+            if conn.replica.is_some() && is_unfit(&error) {
+                return Err(Failure::Unfit(in_words(&error)));
+            }
             let since = conn.fifo.front().map_or(now, |first| first.since);
             if self.waits_though_refused(key, &error, now) {
-                return self.server_spoke(pool, server, &error, since, now);
+                return self.server_spoke(key, &error, since, now);
             }
         }
         let conn = &mut self.servers[key];
@@ -133,19 +142,24 @@ impl Proxy {
             pending.bytes as usize,
             &mut self.wire,
         );
-        self.server_spoke(pool, server, &error, pending.since, now)
+        self.server_spoke(key, &error, pending.since, now)
     }
 
     /// What a reply, an `error` or none, to a request of `since` says of its server.
     #[inline]
     fn server_spoke(
         &mut self,
-        pool: PoolIdx,
-        server: ServerIdx,
+        key: Key,
         error: &[u8],
         since: Time,
         now: Time,
     ) -> Result<(), Failure> {
+        let conn = &self.servers[key];
+        let (pool, server) = (conn.pool, conn.server);
+        if conn.replica.is_some() {
+            self.standing(pool, server).replica_replies.add(1);
+            return Ok(());
+        }
         let suspect = &mut self.pools[pool.index()].servers[server.index()].suspect;
         if is_transient(error) {
             *suspect = true;
@@ -175,8 +189,13 @@ impl Proxy {
         reply: &[u8],
         now: Time,
     ) -> Result<(), Failure> {
-        let pool = &self.pools[self.servers[key].pool.index()];
-        if left == 1 && pool.follows_sentinels && reply.starts_with(b"*") {
+        let conn = &self.servers[key];
+        let pool = &self.pools[conn.pool.index()];
+        if left == 1 && conn.replica.is_some() && reply.starts_with(b"*") {
+            if !is_in_step(reply) {
+                return Err(Failure::NotInStep);
+            }
+        } else if left == 1 && pool.follows_sentinels && reply.starts_with(b"*") {
             if !reply.starts_with(ROLE_MASTER) {
                 return Err(Failure::NotMaster);
             }
@@ -192,6 +211,24 @@ impl Proxy {
         }
         Ok(())
     }
+}
+
+/// What a replica says that has lost its master, or has not all data yet.
+fn is_unfit(reply: &[u8]) -> bool {
+    [&b"-MASTERDOWN "[..], b"-LOADING "]
+        .iter()
+        .any(|mark| reply.starts_with(mark))
+}
+
+/// Whether an answer to `ROLE` is that of a replica that hears its master.
+fn is_in_step(role: &[u8]) -> bool {
+    role.starts_with(ROLE_REPLICA) && memchr::memmem::find(role, LINK_IS_UP).is_some()
+}
+
+/// A server's error, without what makes it one.
+fn in_words(reply: &[u8]) -> String {
+    let text = String::from_utf8_lossy(reply);
+    text.trim_start_matches('-').trim_end().to_owned()
 }
 
 fn first_byte(reply: &ByteQueue) -> u8 {
