@@ -9,8 +9,10 @@ mod adopt;
 mod clock;
 mod conduct;
 pub mod ctl;
+mod doors;
 mod event;
 mod health;
+mod notify;
 mod probe;
 mod resolve;
 mod sentinel;
@@ -18,6 +20,7 @@ mod signals;
 mod signs;
 mod stats_port;
 mod supervisor;
+mod upgrade;
 
 use std::io;
 use std::time::Duration;
@@ -42,6 +45,7 @@ pub use sentinel::Sentinels;
 pub use signals::Signals;
 pub use stats_port::StatsSource;
 pub use supervisor::Ending;
+pub use upgrade::UpgradeSetup;
 
 /// The log as the control plane needs it: signals turn it.
 pub trait Log {
@@ -102,6 +106,8 @@ pub struct Setup {
     pub log: Box<dyn Log>,
     /// Called once, when every worker serves.
     pub ready: Box<dyn FnOnce()>,
+    /// What an upgrade needs.
+    pub upgrade: UpgradeSetup,
     /// How long clients have to get their answers after SIGTERM.
     pub drain_within: Duration,
 }

@@ -7,6 +7,8 @@
     reason = "promises the ring that what it points to stays in place"
 )]
 
+mod hand_over;
+
 use std::os::fd::AsFd;
 use std::os::fd::AsRawFd;
 use std::os::fd::FromRawFd;
@@ -47,6 +49,8 @@ use crate::reactor::token::Token;
 use crate::reactor::wait::Wait;
 use crate::stats::WorkerStats;
 
+use hand_over::Leaving;
+
 /// What a worker is given at its birth.
 #[derive(Debug)]
 pub struct WorkerSetup {
@@ -70,6 +74,8 @@ pub struct WorkerSetup {
     pub inbox: Receiver<ToWorker>,
     /// Where it tells.
     pub outbox: Sender<FromWorker>,
+    /// Whether it is to wait for `Accept` before it does, and the id of its first client then.
+    pub stands_by: Option<u64>,
     /// Where its random numbers begin.
     pub seed: u64,
     /// All workers have the same: they tell each other when a server failed.
@@ -142,6 +148,8 @@ struct Worker {
     // Sends are under way whose completions end no wait, see `Patience`.
     sent_silently: bool,
     look_again_at: Option<Time>,
+    stands_by: bool,
+    leaving: Option<Leaving>,
     drain_until: Option<Time>,
     drained: bool,
     stopped: bool,
@@ -159,7 +167,7 @@ impl Worker {
             }
         }
         let clock = setup.clock;
-        let proxy = Proxy::new(ProxySetup {
+        let mut proxy = Proxy::new(ProxySetup {
             config: Arc::clone(&setup.config),
             stats: Arc::clone(&setup.stats),
             worker: setup.idx,
@@ -168,6 +176,7 @@ impl Worker {
             epoch: clock.epoch(),
             process: std::process::id(),
         });
+        proxy.number_clients_from(setup.stands_by.unwrap_or_default());
         let listeners = setup.listeners.into_iter().map(|(pool, fd)| {
             let socket = socket2::SockRef::from(&fd);
             // A non-blocking listener's accept would complete with EAGAIN instead of waiting.
@@ -200,6 +209,8 @@ impl Worker {
             watch: Watch::new(setup.memory, setup.idx),
             sent_silently: false,
             look_again_at: None,
+            stands_by: setup.stands_by.is_some(),
+            leaving: None,
             drain_until: None,
             drained: false,
             stopped: false,
@@ -309,6 +320,7 @@ impl Worker {
         if !completion.more {
             self.receive_again(place);
             self.close_if_idle(place);
+            self.go_if_idle(place, now);
         }
         Ok(())
     }
@@ -414,11 +426,19 @@ impl Worker {
         }
         self.proxy.sent(conn, batch, now);
         self.close_if_idle(place);
+        self.go_if_idle(place, now);
     }
 
     // --- opening and closing ---
 
+    fn accepts(&self) -> bool {
+        !self.stands_by && self.leaving.is_none() && self.drain_until.is_none()
+    }
+
     fn accept_all(&mut self) {
+        if !self.accepts() {
+            return;
+        }
         for (index, listener) in (0u32..).zip(&mut self.listeners) {
             if let (Some(fd), false) = (&listener.fd, listener.armed) {
                 listener.armed = true;
@@ -440,7 +460,7 @@ impl Worker {
             }
         }
         if completion.result < 0 {
-            if !draining {
+            if self.accepts() {
                 self.accept_failed(-completion.result, now);
             }
             return;
@@ -628,6 +648,7 @@ impl Worker {
                     }
                 }
                 Output::Close(conn) => self.close(conn),
+                Output::HandOver(conn) => self.let_go(conn, now),
                 Output::Abort(conn) => {
                     if let Some(socket) = self.socket(Place::of(conn)) {
                         socket.forget_unsent();
@@ -640,6 +661,7 @@ impl Worker {
                 Output::Report(report) => self.outbox.send(FromWorker::Report(report)),
             }
         }
+        self.look_who_leaves(now);
         if self.drain_until.is_some() && !self.drained && self.proxy.is_drained() {
             self.drained = true;
             self.outbox.send(FromWorker::Drained(self.idx));
@@ -659,6 +681,16 @@ impl Worker {
                 ToWorker::Drain { within } => self.drain(within, now),
                 ToWorker::LetGo { within } => self.proxy.let_go(within, now),
                 ToWorker::Keep => self.proxy.keep(),
+                ToWorker::Show(to) => self.show(&to),
+                ToWorker::Accept => {
+                    self.stands_by = false;
+                    self.accept_all();
+                }
+                ToWorker::HandOver { pools, to, within } => {
+                    self.hand_over(&pools, to, within, now);
+                }
+                ToWorker::KeepClients => self.keep_clients(),
+                ToWorker::Adopt(parcel) => self.adopt_shared(parcel, now),
                 // That there was a pass is the answer.
                 ToWorker::Pass => {}
                 ToWorker::Stop => self.stopped = true,
@@ -696,6 +728,7 @@ impl Worker {
             self.trim_at,
             self.accept_again_at,
             self.watch.look_at(),
+            self.leaving.as_ref().and_then(Leaving::until),
             self.drain_until.filter(|_| !self.drained),
         ];
         let Some(next) = deadlines.into_iter().flatten().min() else {

@@ -9,6 +9,7 @@
 
 use std::io;
 use std::net::Shutdown;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::rc::Weak;
 
@@ -23,15 +24,18 @@ const BACKLOG: i32 = 128;
 pub(in crate::control) struct HealthPort {
     socket: Socket,
     open: Option<Rc<()>>,
+    // It does not listen, or that is another process's affair.
+    silent: bool,
     failed: bool,
 }
 
 impl HealthPort {
-    /// Takes a socket that is bound, to a port that was named, and does not listen.
+    /// Takes a socket that is bound to a port that was named.
     pub(in crate::control) fn new(socket: std::net::TcpListener) -> HealthPort {
         HealthPort {
             socket: Socket::from(socket),
             open: None,
+            silent: false,
             failed: false,
         }
     }
@@ -50,6 +54,7 @@ impl HealthPort {
                 let open = Rc::new(());
                 accept(listener, Rc::downgrade(&open));
                 self.open = Some(open);
+                self.silent = false;
                 self.failed = false;
             }
             Err(error) => {
@@ -70,10 +75,27 @@ impl HealthPort {
 
     /// Refuses from now on; those who wait to be accepted are reset.
     pub(in crate::control) fn close(&mut self) {
-        if self.open.take().is_some() {
+        self.open = None;
+        if !std::mem::replace(&mut self.silent, true) {
             // It fails only for a socket that does not listen.
             let _ = self.socket.shutdown(Shutdown::Both);
         }
+    }
+
+    /// Leaves it as it is to another process that has it, too.
+    pub(in crate::control) fn leave(&mut self) {
+        self.open = None;
+        self.silent = true;
+    }
+
+    /// It is ours again, and may listen.
+    pub(in crate::control) fn own(&mut self) {
+        self.silent = false;
+    }
+
+    /// The socket once more, for another process.
+    pub(in crate::control) fn shared(&self) -> io::Result<OwnedFd> {
+        self.socket.try_clone().map(OwnedFd::from)
     }
 }
 

@@ -105,8 +105,8 @@ fn a_name_is_resolved_and_an_unknown_one_is_named_in_the_error() {
         host: Arc::from(host),
         port: 0,
     };
-    assert!(bind_one("statistics", &name("localhost")).is_ok());
-    let error = bind_one("statistics", &name("no-such-host.invalid")).unwrap_err();
+    assert!(bind_one("statistics", &name("localhost"), &mut Inherited::default()).is_ok());
+    let error = bind_one("statistics", &name("no-such-host.invalid"), &mut Inherited::default()).unwrap_err();
     let text = error.to_string();
     assert!(
         text.starts_with("statistics: cannot listen on no-such-host.invalid:0: the name does not"),
