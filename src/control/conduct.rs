@@ -4,11 +4,13 @@
 //! life of the process (`supervisor`), a failure (`Fates`) or a name (`resolve`) means.
 
 mod moves;
+mod servers;
+mod standing;
+mod workers;
 
 use std::cell::RefCell;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use glommio::channels::local_channel::LocalReceiver;
@@ -16,40 +18,37 @@ use tracing::error;
 use tracing::info;
 use tracing::warn;
 
-use crate::base::PoolIdx;
-use crate::base::ServerIdx;
+use crate::control::Ending;
+use crate::control::Log;
+use crate::control::Names;
+use crate::control::Probes;
+use crate::control::Setup;
+use crate::control::StatsSource;
+use crate::control::admin::Api;
+use crate::control::admin::Door;
+use crate::control::clock::Clock;
+use crate::control::doors::Doors;
+use crate::control::event;
+use crate::control::event::Event;
+use crate::control::event::Events;
+use crate::control::health;
+use crate::control::health::Bar;
+use crate::control::health::Health;
+use crate::control::notify;
+use crate::control::sentinel::Watching;
+use crate::control::signals::Signal;
+use crate::control::signs::Signs;
+use crate::control::supervisor::Phase;
+use crate::control::supervisor::Step;
+use crate::control::supervisor::Supervisor;
+use crate::control::upgrade::Upgrade;
+use crate::control::watchdog::Watchdog;
 use crate::proxy::Change;
 use crate::proxy::Fates;
-use crate::proxy::Probe;
-use crate::proxy::Report;
 use crate::reactor::FromWorker;
 use crate::reactor::Receiver;
 use crate::reactor::Sender;
 use crate::reactor::ToWorker;
-
-use super::Ending;
-use super::Log;
-use super::Names;
-use super::Probes;
-use super::Setup;
-use super::StatsSource;
-use super::admin::Api;
-use super::adopt;
-use super::clock::Clock;
-use super::event;
-use super::event::Departure;
-use super::event::Event;
-use super::event::Events;
-use super::health;
-use super::health::Bar;
-use super::health::Health;
-use super::sentinel::Watching;
-use super::signals::Signal;
-use super::signs::Signs;
-use super::stats_port;
-use super::supervisor::Phase;
-use super::supervisor::Step;
-use super::supervisor::Supervisor;
 
 pub(super) use moves::Switched;
 pub(super) use moves::in_words;
@@ -72,9 +71,7 @@ pub(super) async fn conduct(
     glommio::spawn_local(signals.forward(move |s| tell.tell(Event::Signal(s)))).detach();
     events_of.when_woken(inbox_wake, || Event::Inbox);
     events_of.when_woken(names_wake, || Event::Names);
-    let listener = adopt::listener(setup.stats_listener);
     let stats = Rc::new(setup.stats);
-    glommio::spawn_local(stats_port::serve(listener, Rc::clone(&stats))).detach();
     let clock = Clock::since(stats.started);
     let health = Health::new(
         &stats.shape,
@@ -83,11 +80,18 @@ pub(super) async fn conduct(
         clock.now(),
     );
     let health = Rc::new(RefCell::new(health));
-    if !setup.admin.is_empty() {
+    let watchdog = Watchdog::new();
+    if !setup.admin.is_empty() || watchdog.is_some() {
         events_of.every(health::PERIOD, || Event::Sample);
     }
     let api = |door| Api::new(door, &health, &stats, clock, &events_of);
-    let signs = Signs::open(setup.admin, api);
+    let doors = Doors::new(
+        (setup.stats_listener, Rc::clone(&stats)),
+        setup.admin.http.map(|socket| (socket, api(Door::Admin))),
+        setup.admin.ctl.map(|socket| (socket, api(Door::Ctl))),
+    );
+    let (file, port) = (setup.admin.health_file, setup.admin.health_port);
+    let signs = Signs::new(file, port, api(Door::Health));
     for change in setup.sentinels.changes() {
         if let Change::Fence { pool, fenced } = change {
             health.borrow_mut().set_fenced(pool, fenced, clock.now());
@@ -95,7 +99,7 @@ pub(super) async fn conduct(
     }
     let tell = events_of.clone();
     let sentinels = setup.sentinels.watch(move |c| tell.tell(Event::Change(c)));
-    let control = Control {
+    let mut control = Control {
         supervisor: Supervisor::new(setup.workers.len(), setup.drain_within),
         workers: setup.workers,
         inbox: setup.inbox,
@@ -107,32 +111,42 @@ pub(super) async fn conduct(
         stats,
         clock,
         health,
+        doors,
         signs,
+        upgrade: Upgrade::new(setup.upgrade),
+        watchdog,
         departures: 0,
         ready: Some(setup.ready),
         events: events_of,
     };
+    if let Err(error) = control.open() {
+        error!(%error, "cannot take over");
+        return Ending::CalledOff;
+    }
     control.run(events).await
 }
 
 /// All that the loop changes; the acts of `ctl` get it, too.
 pub(super) struct Control {
-    supervisor: Supervisor,
-    workers: Vec<Sender<ToWorker>>,
+    pub(in crate::control) supervisor: Supervisor,
+    pub(in crate::control) workers: Vec<Sender<ToWorker>>,
     inbox: Receiver<FromWorker>,
     names: Names,
     sentinels: Watching,
     fates: Fates,
     probes: Probes,
-    pub(super) log: Box<dyn Log>,
-    pub(super) stats: Rc<StatsSource>,
-    pub(super) clock: Clock,
-    pub(super) health: Rc<RefCell<Health>>,
-    signs: Signs,
+    pub(in crate::control) log: Box<dyn Log>,
+    pub(in crate::control) stats: Rc<StatsSource>,
+    pub(in crate::control) clock: Clock,
+    pub(in crate::control) health: Rc<RefCell<Health>>,
+    pub(in crate::control) doors: Doors,
+    pub(in crate::control) signs: Signs,
+    pub(in crate::control) upgrade: Upgrade,
+    watchdog: Option<Watchdog>,
     // How often clients were told to go, or to stay.
     departures: u32,
     ready: Option<Box<dyn FnOnce()>>,
-    events: Events,
+    pub(in crate::control) events: Events,
 }
 
 impl Control {
@@ -164,56 +178,19 @@ impl Control {
                 messages.into_iter().map(|m| self.hear(m)).collect()
             }
             Event::Names => {
-                for answer in self.names.take() {
-                    let (pool, server) = (answer.pool, answer.server);
-                    self.names.learn(answer);
-                    let unknown = self.names.is_unknown(pool, server);
-                    self.health.borrow_mut().set_unknown(pool, server, unknown);
-                    self.tell_addresses(pool, server);
-                }
-                self.time_names();
+                self.names_came();
                 Vec::new()
             }
             Event::ProbeDue(probe) => {
-                if let Some(next) = self.fates.probe_due(probe) {
-                    self.events.after(next.after, Event::ProbeDue(next));
-                    self.probe(probe);
-                }
+                self.probe_due(probe);
                 Vec::new()
             }
             Event::ProbeAnswered(probe) => {
-                if let Some(change) = self.fates.probe_answered(probe) {
-                    let now = self.clock.now();
-                    let mut health = self.health.borrow_mut();
-                    health.answered(probe.pool, probe.server, now);
-                    drop(health);
-                    let (pool, server) = self.labels(probe.pool, probe.server);
-                    match change {
-                        Change::Readmit { .. } => {
-                            info!(pool, server, "server readmitted");
-                            let mut health = self.health.borrow_mut();
-                            health.set_ejected(probe.pool, probe.server, false);
-                        }
-                        _ => info!(pool, server, "server answers again"),
-                    }
-                    self.tell_all(&ToWorker::Change(Arc::new(change)));
-                }
+                self.probe_answered(probe);
                 Vec::new()
             }
             Event::Change(change) => {
-                if let Change::Fence { pool, fenced } = change {
-                    let now = self.clock.now();
-                    self.health.borrow_mut().set_fenced(pool, fenced, now);
-                    self.show_health();
-                }
-                match change {
-                    Change::Moved {
-                        pool,
-                        server,
-                        addresses,
-                    } => self.move_server(pool, server, addresses),
-                    change => self.tell_all(&ToWorker::Change(Arc::new(change))),
-                }
+                self.told_by_sentinels(change);
                 Vec::new()
             }
             Event::LookUp(pool, server) => {
@@ -234,6 +211,16 @@ impl Control {
                 self.sample();
                 Vec::new()
             }
+            Event::Giver => {
+                self.hear_giver();
+                Vec::new()
+            }
+            Event::Taker => self.hear_taker(),
+            Event::MastersOverdue => {
+                self.masters_overdue();
+                Vec::new()
+            }
+            Event::HandedOver => vec![self.supervisor.told_to_end()],
             Event::Ctl(asked) => {
                 asked.act(self);
                 Vec::new()
@@ -247,73 +234,21 @@ impl Control {
             Signal::ReopenLog => self.log.reopen(),
             Signal::LogMore => _ = self.log.change_level(1),
             Signal::LogLess => _ = self.log.change_level(-1),
+            Signal::Upgrade => self.start_upgrade(None),
             Signal::Ignored(signal) => info!(signal, "signal ignored"),
         }
         Step::Nothing
-    }
-
-    fn hear(&mut self, message: FromWorker) -> Step {
-        match message {
-            FromWorker::Started(worker) => self.supervisor.started(worker),
-            FromWorker::Drained(worker) => self.supervisor.drained(worker),
-            FromWorker::Stopped { worker, error } => {
-                if let Some(error) = &error {
-                    error!(worker = worker.0, error, "worker failed");
-                }
-                self.supervisor.stopped(worker, error)
-            }
-            FromWorker::ShortOfMemory => {
-                self.tell_all(&ToWorker::ShortOfMemory);
-                Step::Nothing
-            }
-            FromWorker::Resolve { pool, server } => {
-                // Who waits for a name that has just been found unknown need not wait for the next
-                // lookup, which may not follow at once.
-                if self.names.is_unknown(pool, server) {
-                    self.tell_addresses(pool, server);
-                }
-                if let Some(delay) = self.names.wanted(pool, server) {
-                    self.events.after(delay, Event::LookUp(pool, server));
-                }
-                Step::Nothing
-            }
-            FromWorker::Report(report) => {
-                let verdict = self.fates.hear(report);
-                if let Report::ServerFailed { pool, server, .. } = report {
-                    self.sentinels.hint(pool, server);
-                }
-                if let Some(probe) = verdict.probe {
-                    self.events.after(probe.after, Event::ProbeDue(probe));
-                    if let Some(Change::Eject { pool, server }) = verdict.change {
-                        self.health.borrow_mut().set_ejected(pool, server, true);
-                        let (pool, server) = self.labels(pool, server);
-                        let retry_ms = probe.after.as_millis();
-                        warn!(pool, server, retry_ms, "server ejected");
-                    }
-                }
-                if let Some(change) = verdict.change {
-                    self.tell_all(&ToWorker::Change(Arc::new(change)));
-                }
-                Step::Nothing
-            }
-        }
     }
 
     // Does what the supervisor decided; an ending when that was the last thing.
     fn take(&mut self, step: Step) -> Option<Ending> {
         match step {
             Step::Nothing => {}
-            Step::Ready => {
-                info!(workers = self.workers.len(), "serving");
-                let now = self.clock.now();
-                self.health.borrow_mut().started(now);
-                self.show_health();
-                if let Some(ready) = self.ready.take() {
-                    ready();
-                }
-            }
+            Step::Ready if self.upgrade.stands_by() => self.workers_stand_by(),
+            Step::Ready => self.serve(),
             Step::Drain(within) => {
                 // First of all, so that clients go elsewhere while it still serves.
+                notify::stopping();
                 self.bar(Bar::Ending);
                 info!(within_ms = within.as_millis(), "draining");
                 self.tell_all(&ToWorker::Drain { within });
@@ -326,97 +261,8 @@ impl Control {
                 self.events
                     .after(STOP_WITHIN, Event::Overdue(Phase::Stopping));
             }
-            Step::End(ending) => return Some(ending),
+            Step::End(ending) => return Some(self.upgrade.ending(ending)),
         }
         None
-    }
-
-    /// Sees that names are looked up again when what is known of them is old.
-    fn time_names(&mut self) {
-        for (pool, server, delay) in self.names.untimed() {
-            self.events.after(delay, Event::Refresh(pool, server));
-        }
-    }
-
-    /// Asks a server whether it serves again; the answer is an event.
-    fn probe(&self, probe: Probe) {
-        let looked_up = self.names.known(probe.pool, probe.server);
-        let asking = self.probes.ask(probe.pool, probe.server, &looked_up);
-        let events = self.events.clone();
-        let task = async move {
-            if asking.await {
-                events.tell(Event::ProbeAnswered(probe));
-            }
-        };
-        glommio::spawn_local(task).detach();
-    }
-
-    fn tell_addresses(&self, pool: PoolIdx, server: ServerIdx) {
-        let change = self.names.change(pool, server);
-        self.tell_all(&ToWorker::Change(Arc::new(change)));
-    }
-
-    fn tell_all(&self, message: &ToWorker) {
-        for worker in &self.workers {
-            worker.send(message.clone());
-        }
-    }
-
-    /// A reason against giving clients to us, shown at once.
-    pub(super) fn bar(&mut self, bar: Bar) {
-        let now = self.clock.now();
-        self.health.borrow_mut().bar(bar, now);
-        self.show_health();
-    }
-
-    /// Lets clients go over `within`, `after` a while; the health that was shown first has to reach
-    /// those who send clients here.
-    pub(super) fn let_go(&mut self, after: Duration, within: Duration) {
-        self.departures = self.departures.wrapping_add(1);
-        let number = self.departures;
-        let departure = Departure { within, number };
-        self.events.after(after, Event::LetGo(departure));
-    }
-
-    /// Clients that have not gone stay.
-    pub(super) fn keep(&mut self) {
-        self.departures = self.departures.wrapping_add(1);
-        self.tell_all(&ToWorker::Keep);
-    }
-
-    fn depart(&mut self, departure: Departure) {
-        if departure.number == self.departures {
-            let within = departure.within;
-            info!(within_ms = within.as_millis(), "letting clients go");
-            self.tell_all(&ToWorker::LetGo { within });
-        }
-    }
-
-    fn sample(&mut self) {
-        let now = self.clock.now();
-        let (ask, turned) = self.health.borrow_mut().sample(now);
-        for worker in ask {
-            self.workers[worker.index()].send(ToWorker::Pass);
-        }
-        for pool in turned {
-            let health = self.health.borrow();
-            let pool = &health.pools()[pool.index()];
-            let (usable, needed) = (pool.usable(), pool.required);
-            match pool.is_ready() {
-                true => info!(pool = %pool.name, usable, needed, "pool ready"),
-                false => warn!(pool = %pool.name, usable, needed, "pool not ready"),
-            }
-        }
-        self.show_health();
-    }
-
-    fn show_health(&mut self) {
-        self.signs.show(&self.health.borrow());
-    }
-
-    /// What a pool and its server are called in the log.
-    fn labels(&self, pool: PoolIdx, server: ServerIdx) -> (&str, &str) {
-        let pool = &self.stats.shape.pools[pool.index()];
-        (&pool.name, &pool.servers[server.index()])
     }
 }

@@ -21,6 +21,7 @@ mod signs;
 mod stats_port;
 mod supervisor;
 mod upgrade;
+mod watchdog;
 
 use std::io;
 use std::time::Duration;

@@ -134,7 +134,10 @@ impl Upgrade {
 }
 
 fn now() -> Instant {
-    #[allow(clippy::disallowed_methods, reason = "an upgrade is not on a request's way")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "an upgrade is not on a request's way"
+    )]
     Instant::now()
 }
 
@@ -178,7 +181,10 @@ impl Control {
     pub(super) fn masters_overdue(&mut self) {
         let unknown = std::mem::take(&mut self.upgrade.masters).len();
         if unknown > 0 && self.upgrade.stands_by() {
-            warn!(unknown, "masters are not known yet, taking over all the same");
+            warn!(
+                unknown,
+                "masters are not known yet, taking over all the same"
+            );
         }
         self.be_ready();
     }
@@ -263,7 +269,9 @@ impl Control {
         }
         // With the first process of a container all others end.
         if std::process::id() == 1 {
-            return Err("process 1 cannot be replaced: use an init (`docker run --init`)".to_owned());
+            return Err(
+                "process 1 cannot be replaced: use an init (`docker run --init`)".to_owned(),
+            );
         }
         let no_descriptor = |error: std::io::Error| error.to_string();
         let (tell, inbox) = mailbox().map_err(no_descriptor)?;
@@ -354,7 +362,10 @@ impl Control {
         };
         let pid = pid.unwrap_or_default();
         let in_ms = within.as_millis();
-        info!(count = clients, in_ms, pid, "client connections handed over");
+        info!(
+            count = clients,
+            in_ms, pid, "client connections handed over"
+        );
         if let Some(reply) = reply {
             reply.done(format!(
                 "process {pid} serves; {clients} client connections handed over in {in_ms} ms\n"

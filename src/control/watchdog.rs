@@ -24,7 +24,9 @@ impl Watchdog {
 
     /// Speaks if all `turns`, and it is time.
     pub(super) fn sample(&mut self, turns: bool, now: Micros) {
-        let due = self.said_at.is_none_or(|at| now >= at.saturating_add(self.every));
+        let due = self
+            .said_at
+            .is_none_or(|at| now >= at.saturating_add(self.every));
         if turns && due {
             self.said_at = Some(now);
             notify::alive();

@@ -246,7 +246,9 @@ fn bind_tcp(
     let open = inherited.take_tcp(at);
     if !open.is_empty() {
         let prepare = |socket: &Socket| take_options(socket, at, options);
-        open.iter().try_for_each(prepare).map_err(ListenErrorKind::Os)?;
+        open.iter()
+            .try_for_each(prepare)
+            .map_err(ListenErrorKind::Os)?;
         return Ok(Bound {
             sockets: share(open, options.workers).map_err(ListenErrorKind::Os)?,
             address: Some(at),

@@ -19,13 +19,6 @@ const UNSAFE: &[(&str, &str)] = &[
 /// A file longer than this is more than one idea.
 const LINES_MAX: usize = 600;
 
-/// Files that are longer, how long they may be, and why.
-const LONG: &[(&str, usize, &str)] = &[(
-    "src/reactor/worker.rs",
-    800,
-    "one pass of the loop: each kind of completion is a few lines that need all of the worker",
-)];
-
 /// Where people keep what is on no other machine.
 const HOMES: &[&str] = &["/root/", "/home/", "/Users/"];
 
@@ -58,16 +51,12 @@ fn unsafe_stands_only_where_it_says_why() {
 fn a_file_is_one_idea() {
     let mut found = Vec::new();
     for file in rust_below("src") {
-        let exempt = LONG.iter().find(|(path, ..)| *path == file.path);
-        let limit = exempt.map_or(LINES_MAX, |(_, limit, _)| *limit);
         let lines = file.text.lines().count();
-        if lines > limit {
-            found.push(format!("{}: {lines} lines, {limit} at most", file.path));
-        } else if exempt.is_some() && lines <= LINES_MAX {
-            found.push(format!("{}: {lines} lines need no exemption", file.path));
+        if lines > LINES_MAX {
+            found.push(format!("{}: {lines} lines, {LINES_MAX} at most", file.path));
         }
     }
-    expect_none("split it, or exempt it here with a reason", &found);
+    expect_none("split it", &found);
 }
 
 #[test]

@@ -74,7 +74,7 @@ impl Worker {
     }
 
     /// The proxy says that a client can go.
-    pub(super) fn let_go(&mut self, conn: ConnId, now: Time) {
+    pub(super) fn client_can_go(&mut self, conn: ConnId, now: Time) {
         let place = Place::of(conn);
         if let Some(socket) = self.socket(place) {
             socket.going = true;

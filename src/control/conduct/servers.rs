@@ -1,0 +1,144 @@
+//! How servers do and where they are: what follows from reports, probes, names and Sentinels.
+//!
+//! Owns: who is told of it: workers, health, log. Never: decides what a failure (`Fates`) or a name
+//! (`resolve`) means.
+
+use std::sync::Arc;
+
+use tracing::info;
+use tracing::warn;
+
+use crate::base::PoolIdx;
+use crate::base::ServerIdx;
+use crate::control::event::Event;
+use crate::proxy::Change;
+use crate::proxy::Probe;
+use crate::proxy::Report;
+use crate::reactor::ToWorker;
+
+use super::Control;
+
+impl Control {
+    /// The resolver has answered.
+    pub(super) fn names_came(&mut self) {
+        for answer in self.names.take() {
+            let (pool, server) = (answer.pool, answer.server);
+            self.names.learn(answer);
+            let unknown = self.names.is_unknown(pool, server);
+            self.health.borrow_mut().set_unknown(pool, server, unknown);
+            self.tell_addresses(pool, server);
+        }
+        self.time_names();
+    }
+
+    /// A worker asks where a server is.
+    pub(super) fn name_wanted(&mut self, pool: PoolIdx, server: ServerIdx) {
+        // Who waits for a name that has just been found unknown need not wait for the next
+        // lookup, which may not follow at once.
+        if self.names.is_unknown(pool, server) {
+            self.tell_addresses(pool, server);
+        }
+        if let Some(delay) = self.names.wanted(pool, server) {
+            self.events.after(delay, Event::LookUp(pool, server));
+        }
+    }
+
+    /// Sees that names are looked up again when what is known of them is old.
+    pub(super) fn time_names(&mut self) {
+        for (pool, server, delay) in self.names.untimed() {
+            self.events.after(delay, Event::Refresh(pool, server));
+        }
+    }
+
+    pub(super) fn tell_addresses(&self, pool: PoolIdx, server: ServerIdx) {
+        let change = self.names.change(pool, server);
+        self.tell_all(&ToWorker::Change(Arc::new(change)));
+    }
+
+    /// A worker tells how a server does.
+    pub(super) fn reported(&mut self, report: Report) {
+        let verdict = self.fates.hear(report);
+        if let Report::ServerFailed { pool, server, .. } = report {
+            self.sentinels.hint(pool, server);
+        }
+        if let Some(probe) = verdict.probe {
+            self.events.after(probe.after, Event::ProbeDue(probe));
+            if let Some(Change::Eject { pool, server }) = verdict.change {
+                self.health.borrow_mut().set_ejected(pool, server, true);
+                let (pool, server) = self.labels(pool, server);
+                let retry_ms = probe.after.as_millis();
+                warn!(pool, server, retry_ms, "server ejected");
+            }
+        }
+        if let Some(change) = verdict.change {
+            self.tell_all(&ToWorker::Change(Arc::new(change)));
+        }
+    }
+
+    /// The time to ask a server whether it serves again has come.
+    pub(super) fn probe_due(&mut self, probe: Probe) {
+        if let Some(next) = self.fates.probe_due(probe) {
+            self.events.after(next.after, Event::ProbeDue(next));
+            self.probe(probe);
+        }
+    }
+
+    /// Asks a server whether it serves again; the answer is an event.
+    fn probe(&self, probe: Probe) {
+        let looked_up = self.names.known(probe.pool, probe.server);
+        let asking = self.probes.ask(probe.pool, probe.server, &looked_up);
+        let events = self.events.clone();
+        let task = async move {
+            if asking.await {
+                events.tell(Event::ProbeAnswered(probe));
+            }
+        };
+        glommio::spawn_local(task).detach();
+    }
+
+    /// A server that had failed answers.
+    pub(super) fn probe_answered(&mut self, probe: Probe) {
+        if let Some(change) = self.fates.probe_answered(probe) {
+            let now = self.clock.now();
+            let mut health = self.health.borrow_mut();
+            health.answered(probe.pool, probe.server, now);
+            drop(health);
+            let (pool, server) = self.labels(probe.pool, probe.server);
+            match change {
+                Change::Readmit { .. } => {
+                    info!(pool, server, "server readmitted");
+                    let mut health = self.health.borrow_mut();
+                    health.set_ejected(probe.pool, probe.server, false);
+                }
+                _ => info!(pool, server, "server answers again"),
+            }
+            self.tell_all(&ToWorker::Change(Arc::new(change)));
+        }
+    }
+
+    /// The Sentinels have told of something that every worker must know.
+    pub(super) fn told_by_sentinels(&mut self, change: Change) {
+        if let Change::Fence { pool, fenced } = change {
+            let now = self.clock.now();
+            self.health.borrow_mut().set_fenced(pool, fenced, now);
+            self.show_health();
+        }
+        match change {
+            Change::Moved {
+                pool,
+                server,
+                addresses,
+            } => {
+                self.move_server(pool, server, addresses);
+                self.master_known(pool, server);
+            }
+            change => self.tell_all(&ToWorker::Change(Arc::new(change))),
+        }
+    }
+
+    /// What a pool and its server are called in the log.
+    pub(super) fn labels(&self, pool: PoolIdx, server: ServerIdx) -> (&str, &str) {
+        let pool = &self.stats.shape.pools[pool.index()];
+        (&pool.name, &pool.servers[server.index()])
+    }
+}

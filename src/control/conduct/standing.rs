@@ -1,0 +1,97 @@
+//! What those see who send clients here: health, and a drain that lets clients go.
+
+use std::io;
+use std::time::Duration;
+
+use tracing::info;
+use tracing::warn;
+
+use crate::control::event::Departure;
+use crate::control::event::Event;
+use crate::control::health::Bar;
+use crate::control::notify;
+use crate::reactor::ToWorker;
+
+use super::Control;
+
+impl Control {
+    /// Shows how things are, unless another process does yet.
+    pub(super) fn open(&mut self) -> io::Result<()> {
+        if self.upgrade.stands_by() {
+            self.signs.leave();
+            return self.take_over();
+        }
+        self.doors.open();
+        Ok(())
+    }
+
+    /// From now on this process serves.
+    pub(in crate::control) fn serve(&mut self) {
+        info!(workers = self.workers.len(), "serving");
+        let now = self.clock.now();
+        self.health.borrow_mut().started(now);
+        self.doors.open();
+        self.signs.own();
+        self.show_health();
+        if let Some(ready) = self.ready.take() {
+            ready();
+        }
+        notify::ready();
+    }
+
+    /// A reason against giving clients to us, shown at once.
+    pub(in crate::control) fn bar(&mut self, bar: Bar) {
+        let now = self.clock.now();
+        self.health.borrow_mut().bar(bar, now);
+        self.show_health();
+    }
+
+    /// Lets clients go over `within`, `after` a while; the health that was shown first has to reach
+    /// those who send clients here.
+    pub(in crate::control) fn let_go(&mut self, after: Duration, within: Duration) {
+        self.departures = self.departures.wrapping_add(1);
+        let number = self.departures;
+        let departure = Departure { within, number };
+        self.events.after(after, Event::LetGo(departure));
+    }
+
+    /// Clients that have not gone stay.
+    pub(in crate::control) fn keep(&mut self) {
+        self.departures = self.departures.wrapping_add(1);
+        self.tell_all(&ToWorker::Keep);
+    }
+
+    pub(super) fn depart(&mut self, departure: Departure) {
+        if departure.number == self.departures {
+            let within = departure.within;
+            info!(within_ms = within.as_millis(), "letting clients go");
+            self.tell_all(&ToWorker::LetGo { within });
+        }
+    }
+
+    pub(super) fn sample(&mut self) {
+        let now = self.clock.now();
+        let (ask, turned) = self.health.borrow_mut().sample(now);
+        for worker in ask {
+            self.workers[worker.index()].send(ToWorker::Pass);
+        }
+        for pool in turned {
+            let health = self.health.borrow();
+            let pool = &health.pools()[pool.index()];
+            let (usable, needed) = (pool.usable(), pool.required);
+            match pool.is_ready() {
+                true => info!(pool = %pool.name, usable, needed, "pool ready"),
+                false => warn!(pool = %pool.name, usable, needed, "pool not ready"),
+            }
+        }
+        self.show_health();
+        if let Some(watchdog) = &mut self.watchdog {
+            let turns = !self.health.borrow().is_barred(Bar::WorkerStuck);
+            watchdog.sample(turns && !self.upgrade.stands_by(), now);
+        }
+    }
+
+    pub(in crate::control) fn show_health(&mut self) {
+        self.signs.show(&self.health.borrow());
+    }
+}

@@ -1,0 +1,66 @@
+//! What the `Proxy` asks for, done with sockets and mailboxes.
+
+use super::Worker;
+use crate::base::Time;
+use crate::proxy::Output;
+use crate::reactor::message::FromWorker;
+use crate::reactor::token::Place;
+use crate::reactor::token::Token;
+
+impl Worker {
+    pub(super) fn act(&mut self, now: Time) {
+        while let Some(output) = self.proxy.poll_output(now) {
+            match output {
+                Output::Connect {
+                    conn,
+                    address,
+                    keepalive,
+                } => {
+                    self.connect(conn, &address, keepalive, now);
+                }
+                Output::Pause(conn) => {
+                    let place = Place::of(conn);
+                    let Some(socket) = self.socket(place) else {
+                        continue;
+                    };
+                    socket.wants_receive = false;
+                    if socket.receiving {
+                        self.ring
+                            .cancel(Token::Receive(place).pack(), Token::Nothing.pack());
+                    }
+                }
+                Output::Resume(conn) => {
+                    let place = Place::of(conn);
+                    if let Some(socket) = self.socket(place) {
+                        socket.wants_receive = true;
+                    }
+                    self.receive_again(place);
+                }
+                Output::ShutdownWrite(conn) => {
+                    if let Some(socket) = self.socket(Place::of(conn)) {
+                        // Fails only if the peer has gone, which its receive says.
+                        let _ =
+                            socket2::SockRef::from(&socket.fd).shutdown(std::net::Shutdown::Write);
+                    }
+                }
+                Output::Close(conn) => self.close(conn),
+                Output::HandOver(conn) => self.client_can_go(conn, now),
+                Output::Abort(conn) => {
+                    if let Some(socket) = self.socket(Place::of(conn)) {
+                        socket.forget_unsent();
+                    }
+                    self.close(conn);
+                }
+                Output::Resolve { pool, server } => {
+                    self.outbox.send(FromWorker::Resolve { pool, server });
+                }
+                Output::Report(report) => self.outbox.send(FromWorker::Report(report)),
+            }
+        }
+        self.look_who_leaves(now);
+        if self.drain_until.is_some() && !self.drained && self.proxy.is_drained() {
+            self.drained = true;
+            self.outbox.send(FromWorker::Drained(self.idx));
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! What the control plane tells.
+
+use super::Worker;
+use crate::base::Time;
+use crate::reactor::message::ToWorker;
+use crate::reactor::token::Token;
+use std::sync::Arc;
+use std::time::Duration;
+
+impl Worker {
+    pub(super) fn read_mail(&mut self, now: Time) {
+        let mut mail = std::mem::take(&mut self.mail);
+        self.inbox.take(&mut mail);
+        for message in mail.drain(..) {
+            match message {
+                ToWorker::Change(change) => self.proxy.apply(&change, now),
+                ToWorker::ShortOfMemory => {
+                    let blocks = Arc::clone(self.ring.blocks());
+                    self.watch.look(&mut self.proxy, &blocks, None, now);
+                }
+                ToWorker::Drain { within } => self.drain(within, now),
+                ToWorker::LetGo { within } => self.proxy.let_go(within, now),
+                ToWorker::Keep => self.proxy.keep(),
+                ToWorker::Show(to) => self.show(&to),
+                ToWorker::Accept => {
+                    self.stands_by = false;
+                    self.accept_all();
+                }
+                ToWorker::HandOver { pools, to, within } => {
+                    self.hand_over(&pools, to, within, now);
+                }
+                ToWorker::KeepClients => self.keep_clients(),
+                ToWorker::Adopt(parcel) => self.adopt_shared(parcel, now),
+                // That there was a pass is the answer.
+                ToWorker::Pass => {}
+                ToWorker::Stop => self.stopped = true,
+            }
+        }
+        self.mail = mail;
+    }
+
+    fn drain(&mut self, within: Duration, now: Time) {
+        self.drain_until = Some(now + within);
+        for (index, listener) in (0u32..).zip(&mut self.listeners) {
+            if listener.armed {
+                self.ring
+                    .cancel(Token::Accept(index).pack(), Token::Nothing.pack());
+            } else {
+                listener.fd = None;
+            }
+        }
+        self.proxy.drain(now);
+    }
+}

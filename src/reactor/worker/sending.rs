@@ -1,0 +1,113 @@
+//! What goes out: one send for every connection that has bytes, and what follows when it is done.
+//!
+//! Owns: how patient a send is, and its rest when a full socket has cut it.
+#![expect(
+    unsafe_code,
+    reason = "promises the ring that what it sends stays in place"
+)]
+
+use super::Worker;
+use crate::base::Time;
+use crate::reactor::ring::Completion;
+use crate::reactor::ring::Patience;
+use crate::reactor::ring::Ring;
+use crate::reactor::socket::Outgoing;
+use crate::reactor::socket::Rest;
+use crate::reactor::token::Place;
+use crate::reactor::token::Token;
+use std::os::fd::AsRawFd;
+
+/// A longer send is likely to be cut short by a full socket, and is then gone on with at once.
+const SILENT_BYTES_MAX: usize = 64 << 10;
+
+impl Worker {
+    pub(super) fn transmit(&mut self) {
+        while let Some((conn, batch)) = self.proxy.poll_transmit() {
+            let place = Place::of(conn);
+            let wake = self.proxy.awaits_sent(conn) || batch.len() > SILENT_BYTES_MAX;
+            let patience = if wake {
+                Patience::NoneAndWake
+            } else {
+                Patience::None
+            };
+            self.sent_silently |= !wake;
+            let sockets = if place.is_server {
+                &mut self.servers
+            } else {
+                &mut self.clients
+            };
+            let Some(Some(socket)) = sockets.get_mut(place.index as usize) else {
+                continue;
+            };
+            let outgoing = socket.outgoing.insert(Outgoing::new(batch));
+            socket.under_way += 1;
+            let fd = socket.fd.as_raw_fd();
+            send(&mut self.ring, fd, outgoing, patience, place);
+        }
+    }
+
+    pub(super) fn sent(&mut self, place: Place, completion: Completion, now: Time) {
+        let sockets = if place.is_server {
+            &mut self.servers
+        } else {
+            &mut self.clients
+        };
+        let Some(Some(socket)) = sockets.get_mut(place.index as usize) else {
+            return;
+        };
+        socket.under_way -= 1;
+        let conn = socket.conn;
+        let Some(outgoing) = &mut socket.outgoing else {
+            return;
+        };
+        let (taken, errno) = match usize::try_from(completion.result) {
+            Ok(taken) => (taken, 0),
+            Err(_) => (0, -completion.result),
+        };
+        outgoing.advance(taken);
+        let goes_on = matches!(errno, 0 | libc::EAGAIN | libc::EINTR) && !socket.closing;
+        if goes_on && !outgoing.is_done() {
+            socket.under_way += 1;
+            let fd = socket.fd.as_raw_fd();
+            send(
+                &mut self.ring,
+                fd,
+                outgoing,
+                Patience::UntilAllIsSent,
+                place,
+            );
+            return;
+        }
+        let broke = !outgoing.is_done() && !socket.closing;
+        let batch = socket
+            .outgoing
+            .take()
+            .map(Outgoing::into_batch)
+            .unwrap_or_default();
+        if broke {
+            self.proxy.failed(conn, errno, now);
+        }
+        self.proxy.sent(conn, batch, now);
+        self.close_if_idle(place);
+        self.go_if_idle(place, now);
+    }
+}
+
+/// Submits the rest of a batch.
+fn send(
+    ring: &mut Ring,
+    socket: std::os::fd::RawFd,
+    outgoing: &mut Outgoing,
+    patience: Patience,
+    place: Place,
+) {
+    let token = Token::Send(place).pack();
+    // SAFETY: the batch and the message stay in the socket's `Outgoing` until the completion has
+    // come, and the socket stays in its place as long as anything is under way.
+    unsafe {
+        match outgoing.next() {
+            Rest::Bytes(bytes) => ring.send(socket, bytes, patience, token),
+            Rest::Message(message) => ring.send_message(socket, message, patience, token),
+        }
+    }
+}

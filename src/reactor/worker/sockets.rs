@@ -1,0 +1,166 @@
+//! The life of a socket: asked for, connected, in its place, closed once nothing is under way.
+//!
+//! Owns: the places of clients and of server connections.
+#![expect(
+    unsafe_code,
+    reason = "promises the ring that an address stays in place"
+)]
+
+use super::Worker;
+use crate::base::Time;
+use crate::proxy::ConnId;
+use crate::proxy::SocketAddress;
+use crate::reactor::ring::Completion;
+use crate::reactor::socket::Socket;
+use crate::reactor::token::Place;
+use crate::reactor::token::Token;
+use std::os::fd::AsRawFd;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+/// A server that vanishes without a word is found out in half a minute, also without `timeout`: by
+/// probes while nothing is sent, and by what it does not acknowledge otherwise.
+const PROBES: socket2::TcpKeepalive = socket2::TcpKeepalive::new()
+    .with_time(Duration::from_secs(15))
+    .with_interval(Duration::from_secs(5))
+    .with_retries(3);
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(30);
+
+impl Worker {
+    pub(super) fn connect(
+        &mut self,
+        conn: ConnId,
+        address: &SocketAddress,
+        keepalive: bool,
+        now: Time,
+    ) {
+        let place = Place::of(conn);
+        match open_socket(address, keepalive) {
+            Ok((fd, address)) => {
+                let mut socket = Socket::new(conn, fd, None);
+                socket.wants_receive = false;
+                socket.under_way = 1;
+                let address = &**socket.address.insert(Box::new(address));
+                // SAFETY: the address is boxed in the socket, which stays while this is under way.
+                unsafe {
+                    self.ring
+                        .connect(socket.fd.as_raw_fd(), address, Token::Connect(place).pack());
+                }
+                self.insert(socket);
+            }
+            Err(error) => {
+                let errno = error.raw_os_error().unwrap_or(libc::EINVAL);
+                self.proxy.failed(conn, errno, now);
+            }
+        }
+    }
+
+    pub(super) fn connected(&mut self, place: Place, completion: Completion, now: Time) {
+        let Some(socket) = self.socket(place) else {
+            return;
+        };
+        socket.under_way -= 1;
+        socket.address = None;
+        let conn = socket.conn;
+        if socket.closing {
+            self.close_if_idle(place);
+        } else if completion.result < 0 {
+            // The next attempt has a socket of its own.
+            self.servers[place.index as usize] = None;
+            self.proxy.failed(conn, -completion.result, now);
+        } else {
+            socket.wants_receive = true;
+            self.receive_again(place);
+            self.proxy.connected(conn, now);
+        }
+    }
+
+    pub(super) fn close(&mut self, conn: ConnId) {
+        let place = Place::of(conn);
+        let Some(socket) = self.socket(place) else {
+            self.proxy.closed(conn);
+            return;
+        };
+        socket.closing = true;
+        if place.is_server {
+            socket.forget_unsent();
+        }
+        if socket.under_way > 0 {
+            socket.under_way += 1;
+            let fd = socket.fd();
+            self.ring.cancel_all(fd, Token::Cancel(place).pack());
+        }
+        self.close_if_idle(place);
+    }
+
+    pub(super) fn close_if_idle(&mut self, place: Place) {
+        let Some(socket) = self.socket(place) else {
+            return;
+        };
+        if !socket.closing || socket.under_way > 0 {
+            return;
+        }
+        let (conn, pool) = (socket.conn, socket.pool);
+        let sockets = if place.is_server {
+            &mut self.servers
+        } else {
+            &mut self.clients
+        };
+        sockets[place.index as usize] = None;
+        if let Some(pool) = pool {
+            self.admission.leave(pool);
+        }
+        self.proxy.closed(conn);
+        if self.accept_again_at.take().is_some() {
+            self.accept_all();
+        }
+    }
+
+    pub(super) fn insert(&mut self, socket: Socket) {
+        let place = Place::of(socket.conn);
+        let sockets = if place.is_server {
+            &mut self.servers
+        } else {
+            &mut self.clients
+        };
+        let index = place.index as usize;
+        if sockets.len() <= index {
+            sockets.resize_with(index + 1, || None);
+        }
+        debug_assert!(sockets[index].is_none(), "a place is given twice");
+        sockets[index] = Some(socket);
+    }
+
+    #[inline]
+    pub(super) fn socket(&mut self, place: Place) -> Option<&mut Socket> {
+        let sockets = if place.is_server {
+            &mut self.servers
+        } else {
+            &mut self.clients
+        };
+        sockets.get_mut(place.index as usize)?.as_mut()
+    }
+}
+
+fn open_socket(
+    address: &SocketAddress,
+    keepalive: bool,
+) -> std::io::Result<(OwnedFd, socket2::SockAddr)> {
+    let (domain, address) = match address {
+        SocketAddress::Tcp(address) => (
+            socket2::Domain::for_address(*address),
+            socket2::SockAddr::from(*address),
+        ),
+        SocketAddress::Unix(path) => (socket2::Domain::UNIX, socket2::SockAddr::unix(path)?),
+    };
+    let kind = socket2::Type::STREAM.cloexec();
+    let socket = socket2::Socket::new(domain, kind, None)?;
+    if domain != socket2::Domain::UNIX {
+        socket.set_tcp_nodelay(true)?;
+        if keepalive {
+            socket.set_tcp_keepalive(&PROBES)?;
+            socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX))?;
+        }
+    }
+    Ok((socket.into(), address))
+}

@@ -1,0 +1,79 @@
+//! Deadlines: the one timer of the ring, and what is done when it comes up.
+
+use super::Worker;
+use super::hand_over::Leaving;
+use crate::base::Time;
+use crate::reactor::message::FromWorker;
+use crate::reactor::token::Token;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often surplus memory is given back.
+const TRIM_PERIOD: Duration = Duration::from_secs(1);
+
+/// When a short send that a full socket has cut is gone on with at the latest. Its reader has
+/// megabytes yet to read by then.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+impl Worker {
+    /// Sees that the ring completes something when the nearest deadline comes.
+    pub(super) fn watch_the_time(&mut self, now: Time) {
+        if self.trim_at.is_none() && self.ring.blocks().keeps_any() {
+            self.trim_at = Some(now + TRIM_PERIOD);
+        }
+        if std::mem::take(&mut self.sent_silently) && self.look_again_at.is_none() {
+            self.look_again_at = Some(now + LOOK_AGAIN);
+        }
+        let deadlines = [
+            self.proxy.next_timeout(),
+            self.look_again_at,
+            self.trim_at,
+            self.accept_again_at,
+            self.leaving.as_ref().and_then(Leaving::until),
+            self.watch.look_at(),
+            self.drain_until.filter(|_| !self.drained),
+        ];
+        let Some(next) = deadlines.into_iter().flatten().min() else {
+            return;
+        };
+        // One that comes up too early costs a pass; arming it anew each time costs every pass.
+        if self.timer.is_none_or(|timer| next < timer) {
+            self.timer = Some(next);
+            self.ring.timeout(next.since(now), Token::Timer.pack());
+        }
+    }
+
+    pub(super) fn look_at_memory(&mut self, now: Time) {
+        let blocks = Arc::clone(self.ring.blocks());
+        let tell = Some(&self.outbox);
+        self.watch.look(&mut self.proxy, &blocks, tell, now);
+    }
+
+    pub(super) fn look_at_the_time(&mut self, now: Time) {
+        if self.watch.is_high() || self.watch.look_at().is_some_and(|at| at <= now) {
+            self.look_at_memory(now);
+        }
+        if self.proxy.next_timeout().is_some_and(|next| next <= now) {
+            self.proxy.handle_timeout(now);
+        }
+        // That there was a pass is all that it takes.
+        self.look_again_at = self.look_again_at.filter(|at| *at > now);
+        if self.trim_at.is_some_and(|at| at <= now) {
+            self.trim_at = None;
+            self.ring.blocks().trim();
+        }
+        if self.accept_again_at.is_some_and(|at| at <= now) {
+            self.accept_again_at = None;
+            self.accept_all();
+        }
+        if self.drain_until.is_some_and(|until| until <= now) && !self.drained {
+            self.drained = true;
+            tracing::warn!(
+                worker = self.idx.0,
+                clients = self.proxy.client_count(),
+                "clients were cut because draining took too long"
+            );
+            self.outbox.send(FromWorker::Drained(self.idx));
+        }
+    }
+}
