@@ -247,16 +247,21 @@ impl Control {
             Step::Ready if self.upgrade.stands_by() => self.workers_stand_by(),
             Step::Ready => self.serve(),
             Step::Drain(within) => {
-                // First of all, so that clients go elsewhere while it still serves.
-                notify::stopping();
-                self.bar(Bar::Ending);
+                // First of all, so that clients go elsewhere while it still serves. After a hand-over
+                // they are elsewhere, and whoever asks asks about the other process.
+                if !self.upgrade.is_gone() {
+                    notify::stopping();
+                    self.bar(Bar::Ending);
+                }
                 info!(within_ms = within.as_millis(), "draining");
                 self.tell_all(&ToWorker::Drain { within });
                 self.events
                     .after(within + GRACE, Event::Overdue(Phase::Draining));
             }
             Step::Stop => {
-                self.bar(Bar::Ending);
+                if !self.upgrade.is_gone() {
+                    self.bar(Bar::Ending);
+                }
                 self.tell_all(&ToWorker::Stop);
                 self.events
                     .after(STOP_WITHIN, Event::Overdue(Phase::Stopping));

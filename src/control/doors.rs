@@ -15,6 +15,7 @@ use super::StatsSource;
 use super::admin;
 use super::admin::Api;
 use super::adopt;
+use super::gate::Gate;
 use super::stats_port;
 
 /// The sockets, and who answers.
@@ -22,10 +23,13 @@ pub(super) struct Doors {
     stats: (TcpListener, Rc<StatsSource>),
     admin: Option<(TcpListener, Rc<Api>)>,
     ctl: Option<(UnixListener, Rc<Api>)>,
-    answering: Vec<Task<()>>,
+    answers: bool,
+    gate: Gate,
+    answers_ctl: Option<Task<()>>,
 }
 
 impl Doors {
+    /// Nobody is answered yet.
     pub(super) fn new(
         stats: (TcpListener, Rc<StatsSource>),
         admin: Option<(TcpListener, Rc<Api>)>,
@@ -35,34 +39,43 @@ impl Doors {
             stats,
             admin,
             ctl,
-            answering: Vec::new(),
+            answers: false,
+            gate: Gate::open(),
+            answers_ctl: None,
         }
     }
 
-    /// Answers whoever knocks.
+    /// Answers whoever knocks, if they were not open already.
     pub(super) fn open(&mut self) {
-        self.leave();
+        if std::mem::replace(&mut self.answers, true) {
+            return;
+        }
+        self.gate = Gate::open();
         let (listener, source) = &self.stats;
-        self.answering.extend(own(listener.try_clone()).map(|own| {
-            glommio::spawn_local(stats_port::serve(adopt::listener(own), Rc::clone(source)))
-        }));
+        if let Some(own) = own(listener.try_clone()) {
+            let (own, source) = (adopt::listener(own), Rc::clone(source));
+            glommio::spawn_local(stats_port::serve(own, source, self.gate.clone())).detach();
+        }
         if let Some((listener, api)) = &self.admin {
-            self.answering.extend(own(listener.try_clone()).map(|own| {
-                glommio::spawn_local(admin::serve(adopt::listener(own), Rc::clone(api), None))
-            }));
+            if let Some(own) = own(listener.try_clone()) {
+                let (own, api) = (adopt::listener(own), Rc::clone(api));
+                glommio::spawn_local(admin::serve(own, api, self.gate.clone())).detach();
+            }
         }
         if let Some((listener, api)) = &self.ctl {
-            self.answering.extend(own(listener.try_clone()).map(|own| {
-                let own = adopt::unix_listener(own);
-                glommio::spawn_local(admin::serve(own, Rc::clone(api), None))
-            }));
+            self.answers_ctl = own(listener.try_clone()).map(|own| {
+                let (own, api) = (adopt::unix_listener(own), Rc::clone(api));
+                glommio::spawn_local(admin::serve(own, api, self.gate.clone()))
+            });
         }
     }
 
     /// Leaves them to another process; who is inside is answered.
     pub(super) fn leave(&mut self) {
-        // To drop a task is to cancel it.
-        self.answering.clear();
+        self.answers = false;
+        self.gate.leave();
+        // To drop a task is to cancel it: no further command is for this process.
+        self.answers_ctl = None;
     }
 
     /// The sockets once more, for another process.

@@ -11,6 +11,7 @@ mod conduct;
 pub mod ctl;
 mod doors;
 mod event;
+mod gate;
 mod health;
 mod notify;
 mod probe;

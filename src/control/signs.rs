@@ -3,7 +3,6 @@
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-use glommio::Task;
 use tracing::info;
 use tracing::warn;
 
@@ -19,7 +18,6 @@ pub(super) struct Signs {
     file: Option<HealthFile>,
     port: Option<HealthPort>,
     port_api: Rc<Api>,
-    answering: Option<Task<()>>,
     // Another process shows how things are.
     left: bool,
     // What they show; None until they show anything.
@@ -38,7 +36,6 @@ impl Signs {
             file,
             port: port.map(HealthPort::new),
             port_api,
-            answering: None,
             left: false,
             shown: None,
             logged: false,
@@ -60,10 +57,9 @@ impl Signs {
                 return true;
             }
             let api = Rc::clone(&self.port_api);
-            let answering = &mut self.answering;
-            port.open(|listener, open| {
-                let serving = admin::serve(adopt::listener(listener), api, Some(open));
-                *answering = Some(glommio::spawn_local(serving));
+            port.open(|listener, gate| {
+                let serving = admin::serve(adopt::listener(listener), api, gate);
+                glommio::spawn_local(serving).detach();
             })
         });
         // What did not work is tried again at the next sample.
@@ -73,8 +69,6 @@ impl Signs {
     /// Leaves them as they are to another process that has them, too; who is inside is answered.
     pub(super) fn leave(&mut self) {
         self.left = true;
-        // To drop a task is to cancel it.
-        self.answering = None;
         self.file.iter_mut().for_each(HealthFile::leave);
         self.port.iter_mut().for_each(HealthPort::leave);
     }

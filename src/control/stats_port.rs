@@ -15,6 +15,7 @@ use glommio::net::TcpListener;
 use glommio::net::TcpStream;
 use tracing::warn;
 
+use crate::control::gate::Gate;
 use crate::stats::Head;
 use crate::stats::Shape;
 use crate::stats::WorkerStats;
@@ -53,10 +54,10 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// More than any request line of a tool that takes the port for HTTP.
 const UNWANTED_BYTES_MAX: usize = 16 << 10;
 
-/// Answers whoever connects, for ever.
-pub(super) async fn serve(listener: TcpListener, source: Rc<StatsSource>) {
+/// Answers whoever connects, as long as `gate` is open.
+pub(super) async fn serve(listener: TcpListener, source: Rc<StatsSource>, gate: Gate) {
     let mut accepts = true;
-    loop {
+    while gate.is_open() {
         match listener.accept().await {
             Ok(stream) => {
                 accepts = true;

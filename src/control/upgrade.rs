@@ -118,6 +118,11 @@ impl Upgrade {
         }
     }
 
+    /// Whether another process serves from now on.
+    pub(super) fn is_gone(&self) -> bool {
+        matches!(self.state, State::Gone)
+    }
+
     /// How this process ends, when it would end so without an upgrade.
     pub(super) fn ending(&self, ending: Ending) -> Ending {
         match &self.state {

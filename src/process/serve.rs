@@ -180,9 +180,10 @@ fn run(
     }));
     let claim = {
         let (pid_file, options) = (Rc::clone(&pid_file), options.clone());
-        move || match write_pid_file(&options) {
-            Ok(file) => *pid_file.borrow_mut() = file,
-            Err(error) => error!("{error}"),
+        move || match options.pid_file.as_deref().map(PidFile::replace) {
+            Some(Ok(file)) => *pid_file.borrow_mut() = Some(file),
+            Some(Err(error)) => error!("{error}"),
+            None => {}
         }
     };
     info!(

@@ -12,7 +12,6 @@ mod page;
 mod text;
 
 use std::rc::Rc;
-use std::rc::Weak;
 use std::time::Duration;
 
 use glommio::net::TcpListener;
@@ -20,6 +19,8 @@ use glommio::net::TcpStream;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use tracing::warn;
+
+use crate::control::gate::Gate;
 
 pub(super) use api::Api;
 pub(super) use api::Door;
@@ -49,20 +50,24 @@ const CONNECTIONS_MAX: usize = 64;
 /// Accepting rests so long after it failed, mostly for want of a descriptor.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 
-/// Answers whoever connects, for ever, or as long as `open` is there.
-pub(super) async fn serve(listener: TcpListener, api: Rc<Api>, open: Option<Weak<()>>) {
+/// Answers whoever connects, as long as `gate` is open.
+pub(super) async fn serve(listener: TcpListener, api: Rc<Api>, gate: Gate) {
     let connections = Connections::new(CONNECTIONS_MAX);
     let mut accepts = true;
     loop {
         let accepted = listener.accept().await;
-        if open.as_ref().is_some_and(|open| open.strong_count() == 0) {
+        if gate.is_shut() {
             return connections.leave();
         }
         match accepted {
             Ok(stream) => {
                 accepts = true;
                 connections.admit(converse(stream, Rc::clone(&api)));
+                if !gate.is_open() {
+                    return connections.leave();
+                }
             }
+            Err(_) if !gate.is_open() => return connections.leave(),
             Err(error) => {
                 if accepts {
                     warn!(door = api.door().name(), %error, "admin side cannot accept");

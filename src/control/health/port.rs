@@ -10,11 +10,11 @@
 use std::io;
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
-use std::rc::Rc;
-use std::rc::Weak;
 
 use socket2::Socket;
 use tracing::error;
+
+use crate::control::gate::Gate;
 
 /// As many as may connect between two passes of the executor.
 const BACKLOG: i32 = 128;
@@ -23,7 +23,7 @@ const BACKLOG: i32 = 128;
 #[derive(Debug)]
 pub(in crate::control) struct HealthPort {
     socket: Socket,
-    open: Option<Rc<()>>,
+    open: Option<Gate>,
     // It does not listen, or that is another process's affair.
     silent: bool,
     failed: bool,
@@ -44,16 +44,16 @@ impl HealthPort {
     /// it listens now; worth a try again if not.
     pub(in crate::control) fn open(
         &mut self,
-        accept: impl FnOnce(std::net::TcpListener, Weak<()>),
+        accept: impl FnOnce(std::net::TcpListener, Gate),
     ) -> bool {
         if self.open.is_some() {
             return true;
         }
         match self.listen() {
             Ok(listener) => {
-                let open = Rc::new(());
-                accept(listener, Rc::downgrade(&open));
-                self.open = Some(open);
+                let gate = Gate::open();
+                accept(listener, gate.clone());
+                self.open = Some(gate);
                 self.silent = false;
                 self.failed = false;
             }
@@ -75,7 +75,9 @@ impl HealthPort {
 
     /// Refuses from now on; those who wait to be accepted are reset.
     pub(in crate::control) fn close(&mut self) {
-        self.open = None;
+        if let Some(gate) = self.open.take() {
+            gate.shut();
+        }
         if !std::mem::replace(&mut self.silent, true) {
             // It fails only for a socket that does not listen.
             let _ = self.socket.shutdown(Shutdown::Both);
@@ -84,7 +86,9 @@ impl HealthPort {
 
     /// Leaves it as it is to another process that has it, too.
     pub(in crate::control) fn leave(&mut self) {
-        self.open = None;
+        if let Some(gate) = self.open.take() {
+            gate.leave();
+        }
         self.silent = true;
     }
 
@@ -134,13 +138,14 @@ mod tests {
         let refused = || TcpStream::connect(address).unwrap_err().kind();
         for _ in 0..3 {
             assert_eq!(refused(), ErrorKind::ConnectionRefused);
-            let mut closed = Weak::new();
-            assert!(port.open(|_, weak| closed = weak));
+            let mut found = None;
+            assert!(port.open(|_, gate| found = Some(gate)));
+            let gate = found.unwrap();
             assert!(port.open(|_, _| panic!("it is open already")));
-            assert!(closed.upgrade().is_some());
+            assert!(gate.is_open());
             TcpStream::connect(address).unwrap();
             port.close();
-            assert!(closed.upgrade().is_none());
+            assert!(gate.is_shut());
         }
         assert_eq!(refused(), ErrorKind::ConnectionRefused);
     }
