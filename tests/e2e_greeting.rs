@@ -232,3 +232,26 @@ fn a_greeting_that_is_not_answered_ends_with_the_time_to_connect() {
         (fake.connections() >= 2).then_some(())
     });
 }
+
+#[test]
+fn what_a_server_says_instead_of_ok_never_becomes_replies_of_a_client() {
+    for reply in [
+        &b"$9\r\nx\r\n+moved\r\n"[..],
+        b"*2\r\n+OK\r\n+OK\r\n",
+        b":1\r\n",
+    ] {
+        let fake = FakeServer::start(move |mut conn| {
+            while conn.request().is_some() {
+                conn.send(reply);
+            }
+        });
+        let proxy = Proxy::coremux(&[pool("alpha", fake.address()).with("redis_db", 7)]);
+        let mut client = proxy.client("alpha");
+        let replies = client.pipeline(&[["GET", "key"], ["ECHO", "mine"]]);
+        assert_eq!(
+            replies[0].error(),
+            "ERR Server sent an unexpected reply to its greeting"
+        );
+        assert_eq!(replies[1], Reply::bulk("mine"));
+    }
+}

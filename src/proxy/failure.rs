@@ -26,9 +26,12 @@ pub enum Failure {
     /// The server sent a reply that nobody had asked for.
     #[error("Server sent a reply without a request")]
     Unasked,
-    /// The server refused `AUTH` or `SELECT`; its own words.
+    /// The server refused `AUTH` or `SELECT`; its own words, one line.
     #[error("{0}")]
     Refused(String),
+    /// The server neither took nor refused what it was sent first.
+    #[error("Server sent an unexpected reply to its greeting")]
+    BadGreeting,
     /// The server is elsewhere: its master has been replaced.
     #[error("Server was replaced")]
     Moved,

@@ -157,11 +157,11 @@ impl Proxy {
             if !reply.starts_with(ROLE_MASTER) {
                 return Err(Failure::NotMaster);
             }
+        } else if let Some(refusal) = reply.strip_prefix(b"-") {
+            let text = String::from_utf8_lossy(refusal);
+            return Err(Failure::Refused(text.trim_end().to_owned()));
         } else if !reply.starts_with(b"+") {
-            let text = String::from_utf8_lossy(reply);
-            return Err(Failure::Refused(
-                text.trim_start_matches('-').trim_end().to_owned(),
-            ));
+            return Err(Failure::BadGreeting);
         }
         match left - 1 {
             0 => self.server_ready(key, now),

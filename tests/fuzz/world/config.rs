@@ -1,0 +1,105 @@
+//! The pools of a run, and what the control plane may say of them.
+
+use std::net::Ipv4Addr;
+use std::net::SocketAddr;
+
+use coremux::base::PoolIdx;
+use coremux::base::ServerIdx;
+use coremux::config::Config;
+use coremux::proxy::Change;
+use coremux::proxy::SocketAddress;
+
+use crate::dice::Dice;
+
+pub const IN_FLIGHT_MAX: usize = 16;
+pub const OUTPUT_LIMIT: usize = 64 << 10;
+
+/// More than a reply of `material` has, gathered ones included.
+pub const REPLY_BYTES_MAX: usize = 2 << 20;
+
+/// Keys, and what a pool may have for them.
+const CHOICES: &[(&str, &[&str])] = &[
+    ("redis", &["true"]),
+    ("client_requests_in_flight", &["16"]),
+    ("client_output_limit", &["65536"]),
+    ("hold_ms", &["40"]),
+    ("connect_timeout", &["60"]),
+    ("distribution", &["ketama", "modula", "random"]),
+    ("server_connections", &["1", "1", "2", "3"]),
+    ("on_server_failure", &["rehash", "fail", "hold"]),
+    ("preconnect", &["true", "false"]),
+    ("timeout", &["0", "30", "500"]),
+    ("unknown_commands", &["forward", "refuse"]),
+    ("server_queue_bytes", &["65536", "16777216"]),
+    ("client_idle_timeout", &["0", "0", "200"]),
+    ("redis_db", &["0", "0", "3"]),
+];
+
+pub fn config(dice: &mut Dice) -> Config {
+    let mut lines = Vec::new();
+    for pool in 0..dice.between(1, 2) {
+        lines.push(format!("pool{pool}:"));
+        lines.push(format!("  listen: 127.0.0.1:{}", 9 + pool));
+        for (key, values) in CHOICES {
+            lines.push(format!("  {key}: {}", dice.pick(values)));
+        }
+        if dice.percent(10) {
+            lines.push("  redis_auth: secret".to_owned());
+        }
+        if dice.percent(30) {
+            lines.push("  sentinels: ['127.0.0.1:26379']".to_owned());
+        }
+        lines.push("  servers:".to_owned());
+        for server in 0..dice.between(1, 4) {
+            let host = match dice.percent(80) {
+                true => "127.0.0.1".to_owned(),
+                false => format!("host{server}.example"),
+            };
+            lines.push(format!("  - {host}:7{pool}{server}:1 s{server}"));
+        }
+    }
+    let text = lines.join("\n");
+    Config::parse(&text, "fuzz.yml").unwrap_or_else(|problems| panic!("{problems:?} in\n{text}"))
+}
+
+/// What a name was found to mean.
+pub fn found(pool: PoolIdx, server: ServerIdx) -> Change {
+    let addresses = vec![address(7)];
+    Change::Addresses {
+        pool,
+        server,
+        addresses,
+    }
+}
+
+fn address(port: u16) -> SocketAddress {
+    SocketAddress::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+}
+
+pub fn change(config: &Config, dice: &mut Dice) -> Change {
+    let index = dice.below(config.pools.len());
+    let servers = config.pools[index].servers.len();
+    let pool = PoolIdx(u16::try_from(index).expect("few pools"));
+    let server = ServerIdx(u16::try_from(dice.below(servers)).expect("few servers"));
+    let addresses = (0..dice.below(3)).map(|n| address(8 + n as u16)).collect();
+    match dice.below(7) {
+        0 => Change::Addresses {
+            pool,
+            server,
+            addresses,
+        },
+        1 => Change::Moved {
+            pool,
+            server,
+            addresses: vec![address(1000 + dice.below(3) as u16)],
+        },
+        2 => Change::Fence {
+            pool,
+            fenced: dice.percent(30),
+        },
+        3 => Change::Suspect { pool, server },
+        4 => Change::Eject { pool, server },
+        5 => Change::Reachable { pool, server },
+        _ => Change::Readmit { pool, server },
+    }
+}
