@@ -35,6 +35,7 @@ use super::Ending;
 use super::conduct::Control;
 use super::ctl::Reply;
 use super::event::Event;
+use super::health::Bar;
 use super::notify;
 use super::supervisor::Phase;
 use super::supervisor::Step;
@@ -152,6 +153,10 @@ impl Control {
         let Some(predecessor) = self.upgrade.setup.predecessor.take() else {
             return Ok(());
         };
+        if predecessor.drains() {
+            let now = self.clock.now();
+            self.health.borrow_mut().bar(Bar::Draining, now);
+        }
         let (tell, inbox) = mailbox()?;
         self.events
             .when_woken(inbox.wake_socket()?, || Event::Taker);
@@ -202,6 +207,7 @@ impl Control {
         } = &self.upgrade.state
         {
             if self.upgrade.workers_ready && self.upgrade.masters.is_empty() {
+                self.upgrade.workers_ready = false;
                 taker.ready();
             }
         }
@@ -222,6 +228,9 @@ impl Control {
                     }
                     self.tell_all(&ToWorker::Accept);
                     self.serve();
+                    if let State::Taking { taker, .. } = &self.upgrade.state {
+                        taker.ready();
+                    }
                 }
                 FromTaker::CalledOff(why) => {
                     warn!(why, "the running process goes on, this one ends");
@@ -289,6 +298,7 @@ impl Control {
             workers: self.workers.clone(),
             addresses: self.upgrade.setup.addresses.clone(),
             doors,
+            draining: self.health.borrow().is_barred(Bar::Draining),
             start_within: START_WITHIN,
             hand_over_within: HAND_OVER_WITHIN,
         };

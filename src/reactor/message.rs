@@ -13,6 +13,7 @@ use crate::proxy::Change;
 use crate::proxy::Report;
 
 use super::Sender;
+use super::hand_over::Given;
 use super::hand_over::Parcel;
 use super::hand_over::Shown;
 
@@ -44,7 +45,7 @@ pub enum ToWorker {
         /// Those of which pools, as `PoolIdx` counts them.
         pools: Arc<Vec<bool>>,
         /// Where to.
-        to: mpsc::Sender<Parcel>,
+        to: mpsc::Sender<Given>,
         /// Who cannot go until then stays.
         within: Duration,
     },

@@ -18,6 +18,7 @@ use std::time::Duration;
 use crate::reactor::Sender;
 use crate::reactor::message::ToWorker;
 
+use super::Given;
 use super::Parcel;
 use super::Shown;
 use super::wire::Channel;
@@ -51,6 +52,8 @@ pub struct GiverSetup {
     pub addresses: Vec<String>,
     /// Listening sockets that are not the workers'.
     pub doors: Vec<OwnedFd>,
+    /// Somebody has told this process to be unhealthy, and the new one is to be, too.
+    pub draining: bool,
     /// How long the new process may take until it is ready.
     pub start_within: Duration,
     /// How long clients have to come to the end of a request.
@@ -112,17 +115,18 @@ fn give(mut setup: GiverSetup, committed: &mpsc::Receiver<()>, tell: &Sender<Fro
     tell.send(FromGiver::Ready {
         pid: successor.child.id(),
     });
-    let mut said = committed.recv().map_err(|_| "called off".to_owned());
-    if said.is_ok() {
-        let commit = successor.channel.say(Kind::Commit);
-        said = commit.map_err(|error| successor.fate(&error));
-    }
-    if let Err(why) = said {
+    if committed.recv().is_err() {
         successor.end();
-        return tell.send(FromGiver::Failed(why));
+        return tell.send(FromGiver::Failed("called off".to_owned()));
     }
-    let ended = successor.give_clients(&setup);
-    tell.send(match ended {
+    let parcels = match successor.commit(&setup) {
+        Ok(parcels) => parcels,
+        Err(why) => {
+            successor.end();
+            return tell.send(FromGiver::Failed(why));
+        }
+    };
+    tell.send(match successor.give_clients(&setup, parcels) {
         Ok((clients, within)) => FromGiver::Done { clients, within },
         Err(why) => FromGiver::Lost(why),
     });
@@ -180,6 +184,7 @@ impl Successor {
         let hello = Hello {
             version: VERSION,
             client_ids_from: used.unwrap_or_default() + CLIENT_IDS_SPARED,
+            draining: setup.draining,
         };
         self.channel.tell(Kind::Hello, &hello)?;
         let listeners = shown.iter().flat_map(|worker| &worker.listeners);
@@ -221,10 +226,9 @@ impl Successor {
         let _ = self.child.wait();
     }
 
-    fn give_clients(&mut self, setup: &GiverSetup) -> Result<(u64, Duration), String> {
-        #[allow(clippy::disallowed_methods, reason = "not on a request's way")]
-        let began = std::time::Instant::now();
-        let (to, parcels) = mpsc::channel();
+    /// Lets the new process serve, once nobody here accepts any more.
+    fn commit(&mut self, setup: &GiverSetup) -> Result<Parcels, String> {
+        let (to, given) = mpsc::channel();
         let pools = Arc::new(self.pools.clone());
         for worker in &setup.workers {
             worker.send(ToWorker::HandOver {
@@ -234,11 +238,40 @@ impl Successor {
             });
         }
         drop(to);
+        let (mut early, mut accepting) = (Vec::new(), setup.workers.len());
+        while accepting > 0 {
+            match given.recv_timeout(SHOWN_WITHIN) {
+                Ok(Given::Stopped) => accepting -= 1,
+                Ok(Given::Client(parcel)) => early.push(parcel),
+                Err(_) => {
+                    take_back(setup, Parcels { early, given });
+                    return Err("a worker is stuck".to_owned());
+                }
+            }
+        }
+        let parcels = Parcels { early, given };
+        match self.channel.say(Kind::Commit) {
+            Ok(()) => Ok(parcels),
+            Err(error) => {
+                take_back(setup, parcels);
+                Err(self.fate(&error))
+            }
+        }
+    }
+
+    fn give_clients(
+        &mut self,
+        setup: &GiverSetup,
+        mut parcels: Parcels,
+    ) -> Result<(u64, Duration), String> {
+        #[allow(clippy::disallowed_methods, reason = "not on a request's way")]
+        let began = std::time::Instant::now();
         let mut clients = 0;
         // It ends when each worker has given all that it could.
-        while let Ok(parcel) = parcels.recv() {
+        while let Some(parcel) = parcels.next() {
             if let Err(error) = self.give_client(&parcel, &setup.addresses) {
-                take_back(setup, parcel, &parcels);
+                parcels.early.push(parcel);
+                take_back(setup, parcels);
                 return Err(self.fate(&error));
             }
             clients += 1;
@@ -265,19 +298,37 @@ impl Successor {
     }
 }
 
+/// Clients that the workers have given.
+struct Parcels {
+    /// Those from before the new process was told to serve.
+    early: Vec<Parcel>,
+    given: mpsc::Receiver<Given>,
+}
+
+impl Iterator for Parcels {
+    type Item = Parcel;
+
+    fn next(&mut self) -> Option<Parcel> {
+        if let Some(parcel) = self.early.pop() {
+            return Some(parcel);
+        }
+        loop {
+            match self.given.recv().ok()? {
+                Given::Client(parcel) => return Some(parcel),
+                Given::Stopped => {}
+            }
+        }
+    }
+}
+
 /// Gives the workers back what the new process has not taken.
-fn take_back(setup: &GiverSetup, first: Parcel, parcels: &mpsc::Receiver<Parcel>) {
+fn take_back(setup: &GiverSetup, parcels: Parcels) {
     for worker in &setup.workers {
         worker.send(ToWorker::KeepClients);
     }
-    let mut workers = setup.workers.iter().cycle();
-    let mut next = Some(first);
     // It ends when the workers have heard that their clients stay.
-    while let Some(parcel) = next {
-        if let Some(worker) = workers.next() {
-            worker.send(ToWorker::Adopt(Arc::new(parcel)));
-        }
-        next = parcels.recv().ok();
+    for (parcel, worker) in parcels.zip(setup.workers.iter().cycle()) {
+        worker.send(ToWorker::Adopt(Arc::new(parcel)));
     }
 }
 

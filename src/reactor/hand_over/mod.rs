@@ -6,13 +6,15 @@
 //!
 //!   Hello, Socket…, Begin   ──►   binds the rest, starts its workers, learns its masters
 //!                           ◄──   Ready, or Refused and why
-//!   Commit, and accepts no more ──►  accepts, shows its health, takes the pid file
+//!   accepts no more, Commit ──►   accepts, shows its health, takes the pid file
 //!   Client, as each is between two requests ──►  serves it
 //!   End                     ──►
 //!                           ◄──   Thanks
 //! ```
 //!
-//! Until `Commit` the old process alone serves, and goes on if anything is wrong. Owns: both ends of
+//! Until `Commit` the old process alone serves, and goes on if anything is wrong. The two never
+//! accept at the same time: the kernel wakes one waiter for each connection, and if that one is just
+//! being taken back, the connection would be left in the queue until the next one comes. Owns: both ends of
 //! that talk. Never: decides when; the control plane does.
 
 mod giver;
@@ -42,6 +44,15 @@ pub struct Parcel {
     pub socket: OwnedFd,
     /// All that is known of it.
     pub state: ClientState,
+}
+
+/// What a worker gives away.
+#[derive(Debug)]
+pub enum Given {
+    /// A client.
+    Client(Parcel),
+    /// It accepts no more; said once.
+    Stopped,
 }
 
 /// What a worker shows of itself before a hand-over.

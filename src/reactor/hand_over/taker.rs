@@ -57,7 +57,7 @@ pub enum PredecessorError {
 #[derive(Debug)]
 pub struct Predecessor {
     channel: Channel,
-    client_ids_from: u64,
+    hello: Hello,
 }
 
 impl Predecessor {
@@ -80,13 +80,7 @@ impl Predecessor {
         stream.set_read_timeout(Some(SOCKETS_WITHIN))?;
         let mut channel = Channel(stream);
         match introduce(&mut channel) {
-            Ok((client_ids_from, sockets)) => {
-                let predecessor = Predecessor {
-                    channel,
-                    client_ids_from,
-                };
-                Ok(Some((predecessor, sockets)))
-            }
+            Ok((hello, sockets)) => Ok(Some((Predecessor { channel, hello }, sockets))),
             Err(error) => {
                 // If it does not hear this either, it finds that we have ended.
                 let _ = channel.send(Kind::Refused, error.to_string().as_bytes(), None);
@@ -104,11 +98,17 @@ impl Predecessor {
     /// Ids of clients are free from there on.
     #[must_use]
     pub fn client_ids_from(&self) -> u64 {
-        self.client_ids_from
+        self.hello.client_ids_from
+    }
+
+    /// Whether somebody has told it to be unhealthy.
+    #[must_use]
+    pub fn drains(&self) -> bool {
+        self.hello.draining
     }
 }
 
-fn introduce(channel: &mut Channel) -> Result<(u64, Vec<OwnedFd>), PredecessorError> {
+fn introduce(channel: &mut Channel) -> Result<(Hello, Vec<OwnedFd>), PredecessorError> {
     let hello: Hello = expect(channel.receive()?, Kind::Hello)?.read()?;
     if hello.version != VERSION {
         return Err(PredecessorError::Version {
@@ -122,7 +122,7 @@ fn introduce(channel: &mut Channel) -> Result<(u64, Vec<OwnedFd>), PredecessorEr
             Kind::Socket => sockets.extend(frame.socket),
             _ => {
                 expect(frame, Kind::Begin)?;
-                return Ok((hello.client_ids_from, sockets));
+                return Ok((hello, sockets));
             }
         }
     }
@@ -188,7 +188,7 @@ impl Taker {
         Ok(Taker { ready })
     }
 
-    /// This process could serve.
+    /// This process could serve; after `FromTaker::Commit`: it does, and the old one may end.
     pub fn ready(&self) {
         // Fails when the old process was lost meanwhile, which is told.
         let _ = self.ready.send(());
@@ -211,7 +211,11 @@ fn take(
     }
     tell.send(FromTaker::Commit);
     let mut clients = 0;
-    let ended = take_clients(&mut channel, setup, &mut clients);
+    let ended = take_clients(&mut channel, setup, &mut clients).and_then(|()| {
+        // The old process must not end before this one has its doors open and the pid file.
+        is_ready.recv().map_err(invalid)?;
+        channel.say(Kind::Thanks)
+    });
     tell.send(match ended {
         Ok(()) => FromTaker::Done { clients },
         Err(error) => FromTaker::Lost {
@@ -237,7 +241,7 @@ fn take_clients(channel: &mut Channel, setup: &TakerSetup, clients: &mut u64) ->
     loop {
         let frame = channel.receive()?;
         if frame.kind == Kind::End {
-            return channel.say(Kind::Thanks);
+            return Ok(());
         }
         let parcel = parcel(expect(frame, Kind::Client)?, &setup.addresses);
         match (parcel, workers.next()) {

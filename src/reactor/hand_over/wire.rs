@@ -75,6 +75,9 @@ pub(super) struct Hello {
     /// Ids of clients from there on are free.
     #[serde(default)]
     pub(super) client_ids_from: u64,
+    /// Somebody has told the old process to be unhealthy.
+    #[serde(default)]
+    pub(super) draining: bool,
 }
 
 /// The new process's answer.
@@ -217,6 +220,7 @@ mod tests {
         let hello = Hello {
             version: VERSION,
             client_ids_from: 7,
+            draining: true,
         };
         near.tell(Kind::Hello, &hello).unwrap();
         near.send(Kind::Socket, &[], Some(listener.as_fd()))

@@ -12,6 +12,7 @@ use bytes::Bytes;
 
 use crate::base::Time;
 use crate::proxy::ConnId;
+use crate::reactor::hand_over::Given;
 use crate::reactor::hand_over::Parcel;
 use crate::reactor::hand_over::Shown;
 use crate::reactor::socket::Socket;
@@ -23,7 +24,9 @@ use super::Worker;
 /// Clients are to go to another process.
 pub(super) struct Leaving {
     // None once no more of them can go.
-    to: Option<mpsc::Sender<Parcel>>,
+    to: Option<mpsc::Sender<Given>>,
+    // It was said that no more are accepted.
+    stopped: bool,
     until: Time,
     // How many clients there were when it was last looked whether all have gone.
     clients: Option<usize>,
@@ -54,12 +57,13 @@ impl Worker {
     pub(super) fn hand_over(
         &mut self,
         pools: &[bool],
-        to: mpsc::Sender<Parcel>,
+        to: mpsc::Sender<Given>,
         within: Duration,
         now: Time,
     ) {
         self.leaving = Some(Leaving {
             to: Some(to),
+            stopped: false,
             until: now + within,
             clients: None,
         });
@@ -105,7 +109,7 @@ impl Worker {
                 socket,
                 state,
             };
-            if let Err(mpsc::SendError(parcel)) = to.send(parcel) {
+            if let Err(mpsc::SendError(Given::Client(parcel))) = to.send(Given::Client(parcel)) {
                 self.keep_clients();
                 self.adopt(parcel, now);
             }
@@ -117,6 +121,15 @@ impl Worker {
         let Some(leaving) = &mut self.leaving else {
             return;
         };
+        let armed = self.listeners.iter().any(|listener| listener.armed);
+        if let (Some(to), false, false) = (&leaving.to, armed, leaving.stopped) {
+            leaving.stopped = true;
+            // Fails when nobody takes any client; then each stays.
+            let _ = to.send(Given::Stopped);
+        }
+        if !leaving.stopped && now < leaving.until {
+            return;
+        }
         let clients = Some(self.proxy.client_count());
         let turned = std::mem::replace(&mut leaving.clients, clients) != clients;
         if now >= leaving.until || (turned && self.proxy.going_count() == 0) {
