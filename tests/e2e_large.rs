@@ -252,3 +252,92 @@ fn a_large_reply_delays_no_other_client_of_the_same_server() {
     assert_eq!(large.call(["GET", "large one"]), Reply::bulk("large one"));
     assert_eq!(fake.asked(), 2);
 }
+
+/// What a fake server does within a reply of 8 MiB: it ends, by a reset or an end, or stands still.
+fn half_a_reply(
+    key: &[u8],
+    conn: support::FakeConn,
+    released: &std::sync::Mutex<std::sync::mpsc::Receiver<()>>,
+) {
+    let mut conn = conn;
+    conn.send(b"$8388608\r\n");
+    conn.send(&vec![b'h'; 4 << 20]);
+    let patience = Duration::from_secs(20);
+    released.lock().unwrap().recv_timeout(patience).unwrap();
+    match key {
+        b"reset" => conn.reset(),
+        b"end" => drop(conn),
+        _ => conn.wait_for_end(),
+    }
+}
+
+#[test]
+fn a_large_reply_reaches_its_client_while_it_comes_and_its_client_is_closed_if_the_rest_does_not() {
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let released = std::sync::Mutex::new(released);
+    let fake = FakeServer::start(move |mut conn| {
+        while let Some(request) = conn.request() {
+            let key = &request[1];
+            if [&b"reset"[..], b"end", b"stall"].contains(&key.as_slice()) {
+                return half_a_reply(key, conn, &released);
+            }
+            conn.send(&[format!("${}\r\n", key.len()).as_bytes(), key, b"\r\n"].concat());
+        }
+    });
+    let pool = Pool::new("alpha")
+        .server(fake.address())
+        .with("timeout", 1000);
+    let mut proxy = Proxy::coremux_with(&["--cores", "1"], &[pool]);
+    for key in ["reset", "end", "stall"] {
+        let (mut large, mut other) = (proxy.client("alpha"), proxy.client("alpha"));
+        large.send(["ECHO", "first"]);
+        large.send(["GET", key]);
+        large.send(["GET", "behind it"]);
+        assert_eq!(large.read(), Reply::bulk("first"));
+        // What has come so far is there before the rest is.
+        assert_eq!(large.read_raw(10), b"$8388608\r\n");
+        assert!(large.read_raw(3 << 20) == vec![b'h'; 3 << 20]);
+        assert_eq!(other.call(["GET", "between"]), Reply::bulk("between"));
+        release.send(()).unwrap();
+        let rest = large.read_until_closed();
+        assert!(
+            rest.len() <= 1 << 20,
+            "{} bytes behind the part",
+            rest.len()
+        );
+        assert!(
+            rest.iter().all(|byte| *byte == b'h'),
+            "nothing else is in the reply"
+        );
+        assert_eq!(other.call(["GET", "after"]), Reply::bulk("after"));
+    }
+    let log = proxy.process().log();
+    assert_eq!(
+        log.matches("a part of a reply has not come").count(),
+        3,
+        "{log}"
+    );
+    assert!(!log.contains("panicked"), "{log}");
+}
+
+#[test]
+fn a_slow_reader_of_a_large_reply_is_nobody_elses_loss() {
+    let servers = Redis::fleet(1);
+    let pool = Pool::over("alpha", &servers);
+    let proxy = Proxy::coremux_with(&["--cores", "1"], &[pool]);
+    let bytes = &value("slowly", 1, 64 << 20)[..64 << 20];
+    let mut slow = proxy.client("alpha");
+    assert_eq!(slow.call([&b"SET"[..], b"slowly", bytes]), Reply::ok());
+    slow.send(["GET", "slowly"]);
+    assert_eq!(slow.read_raw(11), b"$67108864\r\n");
+    // It reads no further; its reply is not waited for by those who ask the same server.
+    let mut other = proxy.client("alpha");
+    other.set_read_timeout(Duration::from_secs(10));
+    for n in 0..100 {
+        let own = n.to_string();
+        assert_eq!(other.call(["SET", "own", &own]), Reply::ok());
+        assert_eq!(other.call(["GET", "own"]), Reply::bulk(&own));
+    }
+    assert!(slow.read_raw(64 << 20) == bytes);
+    assert_eq!(slow.read_raw(2), b"\r\n");
+}

@@ -35,6 +35,8 @@ use crate::proxy::output::Wire;
 enum Slot {
     /// No reply yet.
     Waiting,
+    /// The reply is due and large, and so many bytes of it are in `out`, or were.
+    Streaming(usize),
     /// The reply is here, and others are due before it.
     Ready(Vec<u8>),
     /// The same, too large to be copied.
@@ -162,6 +164,8 @@ pub(super) struct Client {
     pub(super) last_heard: Time,
     /// When it took all that was being sent.
     pub(super) last_taken: Time,
+    // The rest of a reply that it has begun to get will not come: it gets no other.
+    cut_off: bool,
     pending: VecDeque<Slot>,
     first: u32,
     // Bytes of replies that wait in slots.
@@ -196,6 +200,10 @@ pub struct ClientLoad {
 /// are on their way at once under a limit of 16 MiB.
 const FIRST_REPLY_BYTES: usize = 64 << 10;
 
+/// A longer batch would be given back only when all of it has been taken; and what is being sent
+/// cannot be taken back.
+const BATCH_BYTES_MAX: usize = 4 << 20;
+
 impl Client {
     pub(super) fn new(pool: PoolIdx, identity: Box<Identity>, now: Time) -> Client {
         Client {
@@ -216,6 +224,7 @@ impl Client {
             identity,
             last_heard: now,
             last_taken: now,
+            cut_off: false,
             pending: VecDeque::new(),
             first: 0,
             ready_bytes: 0,
@@ -326,7 +335,10 @@ impl Client {
         if self.phase == Phase::Closed || self.out.is_empty() || !self.sending.is_idle() {
             return None;
         }
-        let batch = self.out.take();
+        let batch = match self.out.len() {
+            0..=BATCH_BYTES_MAX => self.out.take(),
+            _ => self.out.take_front(BATCH_BYTES_MAX),
+        };
         self.sending.begin(&batch);
         Some(batch)
     }
@@ -338,6 +350,54 @@ impl Client {
             self.assembly = None;
             self.held = VecDeque::new();
         }
+    }
+
+    /// Whether it takes any more replies.
+    #[inline]
+    fn listens(&self) -> bool {
+        self.phase != Phase::Closed && !self.cut_off
+    }
+
+    /// Gives it no more replies, and closes when it has those that are whole.
+    pub(super) fn cut_off(&mut self) {
+        self.end(true);
+        self.give_up_replies();
+        self.cut_off = true;
+    }
+
+    /// Whether the reply to `to` is what it is to get next, from one server.
+    #[inline]
+    fn is_due(&self, to: Awaiter) -> bool {
+        let next = self.pending.front();
+        let whole = matches!(next, Some(Slot::Waiting | Slot::Streaming(_)));
+        whole && to.sequence == self.first && self.listens()
+    }
+
+    /// Takes a part of the reply that is due.
+    fn deliver_part(&mut self, part: ByteQueue, wire: &mut Wire) {
+        let Some(slot) = self.pending.front_mut() else {
+            return;
+        };
+        let before = match slot {
+            Slot::Streaming(given) => *given,
+            _ => 0,
+        };
+        *slot = Slot::Streaming(before + part.len());
+        self.out.append(part, &mut wire.spare);
+        self.sending.list(ConnId::Client(self.key), wire);
+    }
+
+    /// Takes back what was given of the reply that is due, as far as it is not on its way: whether
+    /// that is all.
+    fn take_back(&mut self) -> bool {
+        let Some(Slot::Streaming(given)) = self.pending.front() else {
+            return true;
+        };
+        // What came before it leaves before it, and nothing comes behind it.
+        let (given, left) = (*given, self.out.len());
+        self.out.drop_back(given.min(left));
+        self.pending[0] = Slot::Waiting;
+        given <= left
     }
 
     fn await_slot(&mut self, slot: Slot) -> Awaiter {
@@ -366,8 +426,16 @@ impl Client {
         self.request_bytes = self.request_bytes.saturating_sub(bytes);
         let reply_bytes = reply.len();
         match self.pending.get_mut(place) {
-            Some(Slot::Waiting) if place == 0 => {
-                self.reply_bytes = (self.reply_bytes * 7 + reply_bytes).div_ceil(8);
+            Some(slot @ (Slot::Waiting | Slot::Streaming(_))) if place == 0 => {
+                let given = match slot {
+                    Slot::Streaming(given) => *given,
+                    _ => 0,
+                };
+                debug_assert!(
+                    given == 0 || !matches!(reply, Reply::Own(_)),
+                    "an error within a reply"
+                );
+                self.reply_bytes = (self.reply_bytes * 7 + given + reply_bytes).div_ceil(8);
                 reply.write_to(&mut self.out, &mut wire.spare);
                 self.advance();
             }
@@ -462,8 +530,28 @@ impl Clients {
     /// Whether anybody would read a reply to this request: its client is there and is not closed.
     #[inline]
     pub(super) fn awaits(&self, to: Awaiter) -> bool {
+        self.slab.find(to.client).is_some_and(Client::listens)
+    }
+
+    /// Whether the reply to this request is what its client is to get next, from one server.
+    #[inline]
+    pub(super) fn is_due(&self, to: Awaiter) -> bool {
         let client = self.slab.find(to.client);
-        client.is_some_and(|client| client.phase != Phase::Closed)
+        client.is_some_and(|client| client.is_due(to))
+    }
+
+    /// Gives a part of the reply that is due.
+    pub(super) fn deliver_part(&mut self, to: Awaiter, part: ByteQueue, wire: &mut Wire) {
+        if let Some(client) = self.slab.find_mut(to.client) {
+            client.deliver_part(part, wire);
+        }
+    }
+
+    /// Takes back the parts of a reply that has been given in parts, as far as they are not on
+    /// their way: whether that is all of them.
+    pub(super) fn take_back(&mut self, to: Awaiter) -> bool {
+        let client = self.slab.find_mut(to.client);
+        client.is_none_or(|client| !client.is_due(to) || client.take_back())
     }
 
     /// Gives a reply to the request that awaits it; swallows it if the client has gone. `bytes` are
@@ -479,7 +567,7 @@ impl Clients {
         let Some(client) = self.slab.find_mut(to.client) else {
             return;
         };
-        if client.phase == Phase::Closed {
+        if !client.listens() {
             return;
         }
         client.deliver(to, reply, bytes, wire);

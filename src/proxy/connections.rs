@@ -313,7 +313,7 @@ impl Proxy {
             self.report_failure(pool, server, since, now);
         }
         if phase == ServerPhase::Ready {
-            self.salvage_sent(key, failure);
+            self.salvage_sent(key, failure, now);
             self.open_next(key, now);
         } else {
             self.salvage_unsent(key, failure, now);

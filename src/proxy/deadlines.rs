@@ -109,6 +109,7 @@ impl Proxy {
             }
         } else if let Some(timeout) = config.timeout {
             // A request's time includes that of connecting.
+            self.expire_standstill(key, timeout, now);
             self.expire_requests(key, timeout, now);
             self.time_next(key, timeout, now);
         }
@@ -133,9 +134,10 @@ impl Proxy {
     /// that swallows its late reply, an unsent one is not sent any more.
     fn expire_requests(&mut self, key: Key, timeout: Duration, now: Time) {
         let conn = &mut self.servers[key];
+        let untimed = conn.untimed();
         let expired: Vec<Pending> = conn
             .fifo
-            .range(conn.tombstones..)
+            .range(untimed..)
             .take_while(|pending| pending.since + timeout <= now)
             .copied()
             .collect();
@@ -143,15 +145,14 @@ impl Proxy {
             return;
         };
         let since = oldest.since;
-        let sent = (conn.fifo.len() - conn.unsent - conn.tombstones).min(expired.len());
-        for pending in conn.fifo.range_mut(conn.tombstones..conn.tombstones + sent) {
+        let sent = (conn.fifo.len() - conn.unsent - untimed).min(expired.len());
+        for pending in conn.fifo.range_mut(untimed..untimed + sent) {
             pending.awaiter = Awaiter::NOBODY;
         }
         conn.tombstones += sent;
         let unsent_bytes = sizes(&expired[sent..]);
         conn.queue.drop_front(unsent_bytes);
-        conn.fifo
-            .drain(conn.tombstones..conn.tombstones + expired.len() - sent);
+        conn.fifo.drain(untimed + sent..untimed + expired.len());
         conn.unsent -= expired.len() - sent;
         let (pool, server) = (conn.pool, conn.server);
         let stats = &self.stats.pools[pool.index()].servers[server.index()];
@@ -178,11 +179,10 @@ impl Proxy {
             self.fail_server_conn(key, &Failure::TimedOut, now);
             return;
         }
-        let next = conn
-            .fifo
-            .get(conn.tombstones)
-            .map(|pending| pending.since + timeout);
-        let due = next.map_or(silent_until, |next| next.min(silent_until));
-        self.look_again(key, due);
+        let next = conn.fifo.get(conn.untimed());
+        let next = next.map(|pending| pending.since + timeout);
+        let standstill = conn.streaming.then(|| conn.last_heard + timeout);
+        let due = [next, standstill].into_iter().flatten().min();
+        self.look_again(key, due.map_or(silent_until, |due| due.min(silent_until)));
     }
 }

@@ -39,6 +39,7 @@ mod salvage;
 mod sent;
 mod server;
 mod standing;
+mod streaming;
 mod timer;
 
 use std::net::SocketAddr;

@@ -1,7 +1,7 @@
 //! Takes a server's bytes, cuts them into replies, and gives each to whom it belongs.
 //!
 //! Owns: the strictness towards servers. Bytes that are no reply end the connection and fail its
-//! FIFO; nothing of them is passed on.
+//! FIFO; nothing of them is passed on, but for what seemed the beginning of a large reply.
 
 use crate::base::ByteQueue;
 use crate::base::Chunk;
@@ -80,10 +80,15 @@ impl Proxy {
         if fed.complete {
             let bytes = assembly.come_bytes();
             let reply = assembly.into_bytes();
-            let mark = first_byte(&reply);
+            // No error is so long that it would be passed on in parts.
+            let mark = match self.servers[key].streaming {
+                true => 0,
+                false => first_byte(&reply),
+            };
             self.deliver(key, Reply::<C>::Assembled(reply), mark, bytes, now)?;
         } else {
-            conn.assembly = Some(assembly);
+            self.pass_on(key, &mut assembly);
+            self.servers[key].assembly = Some(assembly);
         }
         Ok(fed.used)
     }

@@ -5,6 +5,7 @@
 //! | not sent             | it is sent on the next connection                               |
 //! | sent, changes nothing| it is sent on the next connection, once, unless its client has  |
 //! |                      | written behind it                                               |
+//! | half answered        | its client is closed: `streaming`                               |
 //! | sent, else           | it gets an error that says that its outcome is unknown          |
 //! | not sent, and the next connection cannot be made | it gets an error, or is held: `on_server_failure` |
 //!
@@ -27,19 +28,25 @@ use crate::proxy::server::Retry;
 
 impl Proxy {
     /// Of a connection that worked: leaves in its queue what is to be sent on the next one.
-    pub(super) fn salvage_sent(&mut self, key: Key, failure: &Failure) {
+    pub(super) fn salvage_sent(&mut self, key: Key, failure: &Failure, now: Time) {
         let conn = &mut self.servers[key];
         let (pool, server) = (conn.pool, conn.server);
         let sent = conn.fifo.len() - conn.unsent;
         conn.tombstones = 0;
         conn.assembly = None;
+        let streaming = std::mem::take(&mut conn.streaming);
         let mut pendings: Vec<Pending> = conn.fifo.drain(..sent).collect();
         leave_out_overtaken(&mut pendings);
         let mut bytes = conn.sent.take();
         let mut again = ByteQueue::default();
         let (mut retried, mut failed) = (Vec::new(), Vec::new());
-        for mut pending in pendings.iter().copied() {
+        for (place, mut pending) in pendings.iter().copied().enumerate() {
             let size = pending.bytes as usize;
+            let half_given = streaming && place == 0;
+            if half_given && self.cut_short(key, pending.awaiter, failure, now) {
+                bytes.skip_next(size);
+                continue;
+            }
             let may_go = bytes.has_next()
                 && pending.retry == Retry::Once
                 && pending.awaiter != Awaiter::NOBODY

@@ -97,7 +97,10 @@ pub(super) struct ServerConn {
     pub(super) fifo: VecDeque<Pending>,
     /// How many at the back of the FIFO lie in `queue`.
     pub(super) unsent: usize,
-    /// How many at the front of the FIFO have been answered with a time-out already.
+    /// The first in the FIFO has been given a part of its reply.
+    pub(super) streaming: bool,
+    /// How many at the front of the FIFO, behind that one, have been answered with a time-out
+    /// already.
     pub(super) tombstones: usize,
     /// When a byte last came; before the first one, when the attempt to connect began.
     pub(super) last_heard: Time,
@@ -137,6 +140,7 @@ impl ServerConn {
             assembly: None,
             fifo: VecDeque::new(),
             unsent: 0,
+            streaming: false,
             tombstones: 0,
             last_heard: now,
             opened: now,
@@ -173,10 +177,29 @@ impl ServerConn {
         if self.fifo.len() == self.unsent {
             return None;
         }
-        self.tombstones = self.tombstones.saturating_sub(1);
+        if !std::mem::take(&mut self.streaming) {
+            self.tombstones = self.tombstones.saturating_sub(1);
+        }
         let pending = self.fifo.pop_front()?;
         self.sent.answered(pending.bytes as usize, spare);
         Some(pending)
+    }
+
+    /// How many at the front of the FIFO are not timed, or not any more.
+    pub(super) fn untimed(&self) -> usize {
+        usize::from(self.streaming) + self.tombstones
+    }
+
+    /// Makes a tombstone of the request that has been given a part of its reply.
+    pub(super) fn bury_streamed(&mut self) -> Option<Pending> {
+        if !std::mem::take(&mut self.streaming) {
+            return None;
+        }
+        let first = self.fifo.front_mut()?;
+        let buried = *first;
+        first.awaiter = Awaiter::NOBODY;
+        self.tombstones += 1;
+        Some(buried)
     }
 
     /// Bytes of requests that are not sent yet.
@@ -268,8 +291,8 @@ impl ServerConn {
             "more unsent requests than requests"
         );
         assert!(
-            self.tombstones + self.unsent <= self.fifo.len(),
-            "an unsent tombstone"
+            self.untimed() + self.unsent <= self.fifo.len(),
+            "an unsent tombstone, or a reply to what was not sent"
         );
         if self.phase == ServerPhase::Ready {
             let sent = self.fifo.len() - self.unsent;

@@ -176,12 +176,16 @@ metrics! {
 
 metrics! {
     /// What a worker says of itself.
-    WorkerCounters, WORKER_METRICS of 2:
+    WorkerCounters, WORKER_METRICS of 4:
 
     /// Passes of the worker's loop. A worker that is asked to pass, and does not, is stuck.
     passes Counter "coremux_worker_passes_total" "";
     /// Clients that were closed because the process came near its limit of memory.
     clients_shed Counter "coremux_worker_clients_shed_total" "";
+    /// Large replies that were passed on while they came.
+    replies_streamed Counter "coremux_worker_replies_streamed_total" "";
+    /// Clients that were closed because the rest of a large reply did not come.
+    replies_cut Counter "coremux_worker_replies_cut_total" "";
 }
 
 /// The text of `-D`: every pool and server metric with what it is, as nutcracker prints it.

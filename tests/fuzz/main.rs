@@ -1,4 +1,4 @@
-//! Whatever bytes clients and servers send, whenever connections come and go, whatever the control
+//! Whatever bytes clients, servers and Sentinels send, whenever connections come and go, whatever the control
 //! plane says: nothing panics, a server gets whole requests only, a client whole replies only and
 //! never more than it made requests, what is owed stays within the limits, and all of it ends.
 //!
@@ -21,41 +21,55 @@ mod dice;
 #[allow(dead_code, reason = "the simulation looks into frames, too")]
 mod frame;
 mod material;
+mod sentinels;
 mod world;
 
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::panic::resume_unwind;
 
+use sentinels::Heard;
 use world::Seen;
 use world::World;
 
-/// A fraction of a minute in a build with all assertions.
-const SEEDS: u64 = 600;
+/// Some seconds in a build with all assertions.
+const SEEDS: u64 = 400;
 const STEPS: usize = 1000;
 
 #[test]
 fn arbitrary_bytes_and_events_break_no_promise() {
+    let mut seen = Seen::default();
+    let whole = for_each_seed(|seed| seen.add(&World::new(seed).run(STEPS)));
+    println!("{seen:?}");
+    if whole {
+        seen.assert_worth_while();
+    }
+}
+
+#[test]
+fn no_word_of_a_sentinel_makes_a_master() {
+    let mut heard = Heard::default();
+    let whole = for_each_seed(|seed| heard.add(&sentinels::World::new(seed).run(STEPS)));
+    println!("{heard:?}");
+    if whole {
+        heard.assert_worth_while();
+    }
+}
+
+/// Runs all seeds, or the one that is asked for; whether they are enough to be judged.
+fn for_each_seed(mut run: impl FnMut(u64)) -> bool {
     let seeds = match (number("FUZZ_SEED"), number("FUZZ_SEEDS")) {
         (Some(seed), _) => seed..seed + 1,
         (None, count) => 0..count.unwrap_or(SEEDS),
     };
     let whole = seeds.end - seeds.start >= SEEDS;
-    let mut seen = Seen::default();
     for seed in seeds {
-        let run = catch_unwind(AssertUnwindSafe(|| World::new(seed).run(STEPS)));
-        match run {
-            Ok(run) => seen.add(&run),
-            Err(panic) => {
-                eprintln!("FUZZ_SEED={seed} replays it");
-                resume_unwind(panic);
-            }
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run(seed))) {
+            eprintln!("FUZZ_SEED={seed} replays it");
+            resume_unwind(panic);
         }
     }
-    println!("{seen:?}");
-    if whole {
-        seen.assert_worth_while();
-    }
+    whole
 }
 
 fn number(variable: &str) -> Option<u64> {

@@ -150,7 +150,7 @@ fn reply(dice: &mut Dice, depth: usize, out: &mut Vec<u8>) {
 }
 
 /// Does to bytes what a bad program, or a bad line, does.
-fn spoilt(dice: &mut Dice, bytes: &mut Vec<u8>) {
+pub fn spoilt(dice: &mut Dice, bytes: &mut Vec<u8>) {
     for _ in 0..dice.between(1, 3) {
         if bytes.is_empty() {
             return;

@@ -173,6 +173,7 @@ impl World {
         let mut incoming = std::mem::take(&mut self.clients[number].incoming);
         let mut at = 0;
         loop {
+            let first = self.clients[number].taken + 1;
             let reply = match parse_reply(&incoming[at..]) {
                 Ok(Some(len)) => &incoming[at..at + len],
                 Ok(None) => break,
@@ -186,6 +187,7 @@ impl World {
             let link = &self.links[id.0];
             let answer = Answer {
                 bytes: reply,
+                begun: link.emitted_at(first),
                 emitted: link.emitted_at(self.clients[number].taken),
                 unhindered: !link.was_paused && !link.was_parked,
             };
@@ -239,6 +241,7 @@ impl World {
                 None => match client.plan.taste {
                     Taste::Mixed => client.asker.ask(client.asked, &mut client.dice),
                     Taste::Greedy => client.asker.crave(client.asked),
+                    Taste::Voracious => client.asker.gorge(client.asked, &mut client.dice),
                     Taste::Generous => client.asker.give(client.asked, &mut client.dice),
                 },
             };

@@ -22,6 +22,13 @@ impl Touch {
         self.from <= to && self.until.is_none_or(|until| until + REMEMBERED >= from)
     }
 
+    /// Whether the rest of a reply may be lost, or late, because of the fault.
+    pub fn breaks_replies(&self) -> bool {
+        [CLOSED, TIMED_OUT]
+            .iter()
+            .any(|text| texts(self.fault).contains(text))
+    }
+
     /// Whether a client may be told this because of the fault.
     pub fn explains(&self, reply: &[u8]) -> bool {
         let Some(text) = reply
@@ -48,8 +55,8 @@ impl Touch {
 }
 
 /// A failed attempt to connect speaks for the server until the next one has its end: a wait, and
-/// the longest connect_timeout.
-pub const REMEMBERED: Duration = Duration::from_millis(950);
+/// the longest connect_timeout, which is the default one.
+pub const REMEMBERED: Duration = Duration::from_millis(1100);
 
 /// Behind an error: the request may have been executed.
 pub const OUTCOME_UNKNOWN: &[u8] = b"; the outcome is unknown";

@@ -64,6 +64,8 @@ pub struct Link {
     pub worker: usize,
     pub conn: ConnId,
     pub peer: Peer,
+    /// Which of its server's addresses it is to.
+    pub home: u8,
     pub to_proxy: Wire,
     pub to_peer: Wire,
     /// `None` once the descriptor is closed.
@@ -118,6 +120,7 @@ impl Link {
             worker,
             conn,
             peer,
+            home: 0,
             to_proxy: Wire::new(64 << 10, pace),
             to_peer: Wire::new(capacity, pace),
             socket: None,

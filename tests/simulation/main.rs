@@ -39,6 +39,7 @@ mod runs;
 mod scenario;
 mod server;
 mod store;
+mod streaming;
 mod tally;
 mod trace;
 mod trouble;

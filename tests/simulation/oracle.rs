@@ -28,6 +28,9 @@ use crate::world::LinkId;
 
 use beliefs::Belief;
 
+/// A reply with less is passed on whole.
+pub const STREAMED_BYTES_MIN: usize = 256 << 10;
+
 /// One request and what has become of it.
 #[derive(Debug)]
 struct Entry {
@@ -64,7 +67,9 @@ struct Book {
 #[derive(Clone, Copy, Debug)]
 pub struct Answer<'a> {
     pub bytes: &'a [u8],
-    /// When the proxy gave it to the wire.
+    /// When the proxy gave its first byte to the wire.
+    pub begun: Time,
+    /// When it gave the last one.
     pub emitted: Time,
     /// Whether the proxy could always give its replies to the wire at once.
     pub unhindered: bool,

@@ -30,6 +30,8 @@ pub enum Taste {
     Mixed,
     /// The same large value again and again, without reading.
     Greedy,
+    /// The same value again and again, larger than any other, and all of it.
+    Voracious,
     /// To take one large value after the other.
     Generous,
 }
@@ -73,11 +75,13 @@ impl Plan {
         let taste = match dice.below(100) {
             0..8 => Taste::Greedy,
             8..20 => Taste::Generous,
+            20..26 => Taste::Voracious,
             _ => Taste::Mixed,
         };
         let restful = taste == Taste::Greedy || dice.percent(15);
         let (requests, depth) = match taste {
             Taste::Mixed => (requests, *dice.pick(&[1, 1, 2, 5, 20, 1000])),
+            Taste::Voracious => (dice.between(3, 15), dice.between(1, 3)),
             _ => (dice.between(40, 120), 1000),
         };
         Plan {

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use coremux::base::Time;
 
+use crate::oracle::STREAMED_BYTES_MIN;
 use crate::store::Store;
 use crate::tally::Happening;
 use crate::trace::trace;
@@ -111,8 +112,12 @@ impl World {
             .replies
             .back()
             .map_or(ready, |(last, _)| ready.max(*last));
+        let large = reply.len() > STREAMED_BYTES_MIN;
         conn.replies.push_back((ready, reply));
         self.schedule(ready, Event::ServerWrites(link));
+        if large {
+            self.maybe_interrupt(link, ready);
+        }
     }
 
     /// A server sends the replies that are ready, as far as there is room.

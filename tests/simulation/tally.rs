@@ -123,6 +123,10 @@ happenings! {
     PartialSend,
     /// A reply larger than 256 KiB reached its client.
     LargeReply,
+    /// A reply was passed on while it came.
+    Streamed,
+    /// The rest of it did not come, and its client was closed.
+    StreamCut,
 }
 
 /// Counts of each.
@@ -148,6 +152,10 @@ impl Default for Tally {
 impl Tally {
     pub fn count(&mut self, what: Happening) {
         self.counts[what as usize] += 1;
+    }
+
+    pub fn count_many(&mut self, what: Happening, times: u64) {
+        self.counts[what as usize] += times;
     }
 
     pub fn of(&self, what: Happening) -> u64 {

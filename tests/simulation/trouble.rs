@@ -45,7 +45,10 @@ impl World {
                 }
             }
             Happening::Unasked => self.send_unasked(pool, server),
-            Happening::WireFrozen => self.freeze(&plan),
+            Happening::WireFrozen => {
+                let links = self.links_of(pool, server);
+                self.freeze(pool, server, &links, plan.lasts);
+            }
             Happening::Killed => {
                 self.tally.count(fault);
                 self.close_all(pool, server, fault);
@@ -158,6 +161,31 @@ impl World {
         }
     }
 
+    /// A large reply, which begins to be sent at `begin`, may stand still on its way, or not come
+    /// whole.
+    pub fn maybe_interrupt(&mut self, link: LinkId, begin: Time) {
+        if self.scenario.faults.is_empty() || !self.dice.percent(30) {
+            return;
+        }
+        let then = begin + self.dice.micros(0, 1500);
+        let event = match self.dice.percent(50) {
+            true => Event::Break(link),
+            false => Event::Freeze(link),
+        };
+        self.schedule(then, event);
+    }
+
+    /// The network carries nothing on a connection to a server for a while.
+    pub fn freeze_link(&mut self, link: LinkId) {
+        let Some((pool, server)) = self.server_of(link) else {
+            return;
+        };
+        if self.servers[pool][server].conns.contains_key(&link) && self.faults_may_happen() {
+            let lasts = self.dice.millis(20, 1000);
+            self.freeze(pool, server, &[link], lasts);
+        }
+    }
+
     pub fn break_link(&mut self, link: LinkId) {
         let Some((pool, server)) = self.server_of(link) else {
             return;
@@ -226,23 +254,22 @@ impl World {
     }
 
     /// The network between the proxy and a server carries nothing for a while.
-    fn freeze(&mut self, plan: &FaultPlan) {
-        let links = self.links_of(plan.pool, plan.server);
+    fn freeze(&mut self, pool: usize, server: usize, links: &[LinkId], lasts: Duration) {
         if links.is_empty() {
             return;
         }
         self.tally.count(Happening::WireFrozen);
-        let thaws = (self.now + plan.lasts).min(Time::ZERO + FAULTS_END);
+        let thaws = (self.now + lasts).min(Time::ZERO + FAULTS_END);
         let touch = self
             .oracle
-            .touch(plan.pool, plan.server, Happening::WireFrozen, self.now);
+            .touch(pool, server, Happening::WireFrozen, self.now);
         self.oracle.end_touch(touch, thaws + AFTERMATH);
         for link in links {
             let connection = &mut self.links[link.0];
             connection.to_proxy.delay_until(thaws);
             connection.to_peer.delay_until(thaws);
-            self.land_at(link, true, [thaws]);
-            self.land_at(link, false, [thaws]);
+            self.land_at(*link, true, [thaws]);
+            self.land_at(*link, false, [thaws]);
         }
     }
 }

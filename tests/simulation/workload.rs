@@ -135,6 +135,29 @@ impl Asker {
         self.or_refused(request)
     }
 
+    /// A value that is passed on in parts, after it was set.
+    pub fn gorge(&mut self, number: usize, dice: &mut Dice) -> Request {
+        let mark = Mark {
+            client: self.client,
+            number,
+        };
+        let key = own(self.client, 2);
+        let request = match number % 6 {
+            0 | 1 => {
+                let mut value = mark.text();
+                value.extend(b"x".repeat(dice.between(200 << 10, 900 << 10)));
+                self.put(vec![b"SET".to_vec(), key, value])
+            }
+            _ => self.read(vec![
+                b"GETRANGE".to_vec(),
+                key,
+                b"0".to_vec(),
+                mark.decimal(),
+            ]),
+        };
+        self.or_refused(request)
+    }
+
     /// One large value after the other.
     pub fn give(&mut self, number: usize, dice: &mut Dice) -> Request {
         let mark = Mark {

@@ -71,6 +71,8 @@ pub enum Event {
     Heal(usize),
     /// A connection to a server breaks.
     Break(LinkId),
+    /// It carries nothing for a while.
+    Freeze(LinkId),
     /// No fault from now on.
     AllHealed,
     /// Everything must be as if nothing had happened.
@@ -214,6 +216,10 @@ impl World {
             self.pass();
         }
         self.check_the_end();
+        for worker in &self.workers {
+            let streamed = worker.stats.counters.replies_streamed.value();
+            self.tally.count_many(Happening::Streamed, streamed);
+        }
         self.tally
     }
 
@@ -273,6 +279,7 @@ impl World {
             Event::Fault(fault) => self.fault_begins(fault),
             Event::Heal(fault) => self.fault_ends(fault),
             Event::Break(link) => self.break_link(link),
+            Event::Freeze(link) => self.freeze_link(link),
             Event::AllHealed => self.all_healed(),
             Event::Verify => self.verify(),
             Event::Drain => self.drain(),

@@ -99,7 +99,14 @@ impl ReplyAssembly {
         self.come
     }
 
-    /// The reply, once it is complete; its first bytes if it was forgotten.
+    /// Takes the bytes that have come and were not taken before.
+    #[must_use]
+    pub fn take_bytes(&mut self) -> ByteQueue {
+        std::mem::take(&mut self.bytes)
+    }
+
+    /// The reply, once it is complete, or what was not taken of it; its first bytes if it was
+    /// forgotten.
     #[must_use]
     pub fn into_bytes(self) -> ByteQueue {
         debug_assert!(self.is_complete(), "the reply is not complete");

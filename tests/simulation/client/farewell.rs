@@ -3,7 +3,6 @@
 use crate::client::State;
 use crate::plan::Ending;
 use crate::tally::Happening;
-use crate::trace::head;
 use crate::trace::trace;
 use crate::wire::End;
 use crate::world::Event;
@@ -60,11 +59,11 @@ impl World {
             self.now,
             "client {number} sees the end: {:?}", link.to_peer.end
         );
-        assert!(
-            client.incoming.is_empty(),
-            "client {number} got a part of a reply: {}",
-            head(&client.incoming)
-        );
+        let is_cut = !client.incoming.is_empty();
+        if is_cut {
+            self.oracle
+                .cut_short(number, &client.incoming, self.now, &mut self.tally);
+        }
         let ended = link
             .ended_by_proxy
             .expect("only the proxy ends a client's connection");
@@ -80,9 +79,11 @@ impl World {
         let asked_for_it = client.state == State::Finished
             || client.refused
             || (client.last_word && matches!(client.plan.ending, Ending::Quit | Ending::Broken));
-        let may_leave_out = if let Some(drained) = drained {
+        let may_leave_out = if let (Some(drained), false) = (drained, is_cut) {
             // What the proxy had put aside because of the client's limits it never reads.
             link.was_paused || self.oracle.answered_all_before(number, drained)
+        } else if is_cut {
+            true
         } else if was_idle {
             self.tally.count(Happening::ClientIdle);
             self.oracle.answered_all_before(number, ended)

@@ -12,6 +12,7 @@ use crate::frame::elements;
 use crate::gathered::gathered;
 use crate::oracle::Answer;
 use crate::oracle::Oracle;
+use crate::oracle::STREAMED_BYTES_MIN;
 use crate::request::Expect;
 use crate::routes::Placement;
 use crate::tally::Happening;
@@ -47,7 +48,7 @@ impl Oracle {
                 tally.count(Happening::Held);
             }
         }
-        if reply.len() > 256 << 10 {
+        if reply.len() > STREAMED_BYTES_MIN {
             tally.count(Happening::LargeReply);
         }
         let verdict = self.verdict(client, number, answer, tally);
@@ -67,6 +68,39 @@ impl Oracle {
         book.entries[number].answered = true;
         book.entries[number].failed = !succeeded;
         book.answered += 1;
+    }
+
+    /// A client was closed when it had got only a part of its next reply. That must be a part of
+    /// its own, of one that is so large that it was passed on while it came; and something must
+    /// have befallen the server that gave it.
+    pub fn cut_short(&self, client: usize, part: &[u8], now: Time, tally: &mut Tally) {
+        let book = &self.books[client];
+        let number = book.answered;
+        let entry = &book.entries[number];
+        let [execution] = entry.executions.as_slice() else {
+            panic!(
+                "client {client} got a part of a reply that nobody gave: {}",
+                head(part)
+            );
+        };
+        let whole = &execution.reply;
+        assert!(
+            whole.len() > STREAMED_BYTES_MIN && whole.len() > part.len() && whole.starts_with(part),
+            "client {client} got a part of no reply of its own: {}, request {number} had {}",
+            head(part),
+            head(whole)
+        );
+        let from = entry.arrived.unwrap_or(now);
+        let explained = self.touches.iter().any(|touch| {
+            (touch.pool, touch.server) == (book.pool, execution.server)
+                && touch.overlaps(from, now)
+                && touch.breaks_replies()
+        });
+        assert!(
+            explained && !book.strict,
+            "client {client} got a part of reply {number}, and no fault explains it"
+        );
+        tally.count(Happening::StreamCut);
     }
 
     fn describe(&self, client: usize, number: usize, answer: Answer<'_>) -> String {
@@ -256,14 +290,15 @@ impl Oracle {
         }
     }
 
-    /// `timeout` is how long a request may take, queueing and connecting included.
+    /// `timeout` is how long a request may take, queueing and connecting included, until its reply
+    /// begins.
     fn check_timeout(&self, client: usize, number: usize, answer: Answer<'_>) {
         let book = &self.books[client];
         let (Some(timeout), true) = (self.timeouts[book.pool], answer.unhindered) else {
             return;
         };
         let arrived = book.entries[number].arrived.unwrap_or(answer.emitted);
-        let took = answer.emitted.since(arrived);
+        let took = answer.begun.since(arrived);
         // What is held has all of its time from the moment that it can be sent; it may be held
         // again, once, when that connection breaks.
         let held = self.holds[book.pool].map_or(Duration::ZERO, |hold| (hold + timeout) * 2);

@@ -64,6 +64,7 @@ impl World {
         self.workers[worker].refused.remove(&conn);
         let mut link = Link::new(worker, conn, Peer::Server { pool, server }, &mut self.dice);
         link.peer_gone = true;
+        link.home = home;
         link.socket = Some(Socket {
             connecting: true,
             receiving: false,
@@ -200,6 +201,15 @@ impl World {
         // may take, or twice while it answered a probe.
         if link.has_served {
             let silent = self.now.since(link.last_received.unwrap_or(Time::ZERO));
+            // The server is elsewhere: nobody asks anything here any more.
+            if link.home != self.servers[pool][server].home {
+                let quiet = self.servers[pool][server].conns.get(&id);
+                assert!(
+                    quiet.is_none_or(|conn| conn.is_idle()),
+                    "an old address is left before it has answered"
+                );
+                return;
+            }
             let timeout = self.config.pools[pool].timeout;
             let answered = self.control.answered.get(&(pool, server));
             let times = match answered {
