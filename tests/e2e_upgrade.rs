@@ -544,7 +544,7 @@ fn a_daemon_is_upgraded_by_its_pid_file_which_always_names_the_one_that_serves()
     assert_eq!(client.call(["PING"]), Reply::Simple("PONG".to_owned()));
     let log = || fs::read_to_string(proxy.directory.path().join("log")).unwrap();
     assert!(
-        log().contains(&format!("client connections handed over count=1")),
+        log().contains("client connections handed over count=1"),
         "{}",
         log()
     );
