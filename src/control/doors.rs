@@ -3,19 +3,20 @@
 //! Owns: their listening sockets, and whether this process answers at them. Another one may share
 //! them: to leave them closes nothing, and whoever knocks is answered by it.
 
+use std::io;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::rc::Rc;
 
-use glommio::Task;
 use tracing::error;
 
 use super::StatsSource;
+use super::accept::Accepted;
+use super::accept::Accepting;
+use super::accept::accept;
 use super::admin;
 use super::admin::Api;
-use super::adopt;
-use super::gate::Gate;
 use super::stats_port;
 
 /// The sockets, and who answers.
@@ -23,9 +24,8 @@ pub(super) struct Doors {
     stats: (TcpListener, Rc<StatsSource>),
     admin: Option<(TcpListener, Rc<Api>)>,
     ctl: Option<(UnixListener, Rc<Api>)>,
-    answers: bool,
-    gate: Gate,
-    answers_ctl: Option<Task<()>>,
+    // None while another process answers.
+    accepting: Option<Vec<Accepting>>,
 }
 
 impl Doors {
@@ -39,43 +39,35 @@ impl Doors {
             stats,
             admin,
             ctl,
-            answers: false,
-            gate: Gate::open(),
-            answers_ctl: None,
+            accepting: None,
         }
     }
 
-    /// Answers whoever knocks, if they were not open already.
+    /// Answers whoever knocks, and who has knocked already.
     pub(super) fn open(&mut self) {
-        if std::mem::replace(&mut self.answers, true) {
+        if self.accepting.is_some() {
             return;
         }
-        self.gate = Gate::open();
-        let (listener, source) = &self.stats;
-        if let Some(own) = own(listener.try_clone()) {
-            let (own, source) = (adopt::listener(own), Rc::clone(source));
-            glommio::spawn_local(stats_port::serve(own, source, self.gate.clone())).detach();
+        let mut all = Vec::new();
+        let (socket, source) = &self.stats;
+        if let Some((accepting, accepted)) = at(socket.try_clone()) {
+            glommio::spawn_local(stats_port::serve(accepted, Rc::clone(source))).detach();
+            all.push(accepting);
         }
-        if let Some((listener, api)) = &self.admin {
-            if let Some(own) = own(listener.try_clone()) {
-                let (own, api) = (adopt::listener(own), Rc::clone(api));
-                glommio::spawn_local(admin::serve(own, api, self.gate.clone())).detach();
+        let admin = self.admin.iter().map(|(s, api)| (at(s.try_clone()), api));
+        let ctl = self.ctl.iter().map(|(s, api)| (at(s.try_clone()), api));
+        for (door, api) in admin.chain(ctl) {
+            if let Some((accepting, accepted)) = door {
+                glommio::spawn_local(admin::serve(accepted, Rc::clone(api))).detach();
+                all.push(accepting);
             }
         }
-        if let Some((listener, api)) = &self.ctl {
-            self.answers_ctl = own(listener.try_clone()).map(|own| {
-                let (own, api) = (adopt::unix_listener(own), Rc::clone(api));
-                glommio::spawn_local(admin::serve(own, api, self.gate.clone()))
-            });
-        }
+        self.accepting = Some(all);
     }
 
     /// Leaves them to another process; who is inside is answered.
     pub(super) fn leave(&mut self) {
-        self.answers = false;
-        self.gate.leave();
-        // To drop a task is to cancel it: no further command is for this process.
-        self.answers_ctl = None;
+        self.accepting = None;
     }
 
     /// The sockets once more, for another process.
@@ -89,8 +81,12 @@ impl Doors {
     }
 }
 
+fn at(socket: io::Result<impl Into<OwnedFd>>) -> Option<(Accepting, Accepted)> {
+    own(socket.and_then(|socket| accept(socket.into())))
+}
+
 // Without a descriptor left there is one door fewer, and it says so.
-fn own<T>(socket: std::io::Result<T>) -> Option<T> {
+fn own<T>(socket: io::Result<T>) -> Option<T> {
     socket
         .inspect_err(|error| error!(%error, "a listening socket cannot be shared"))
         .ok()

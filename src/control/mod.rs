@@ -4,6 +4,7 @@
 //! death of the workers. Never: a client's or a server's byte; it meets the workers only in mailboxes and in
 //! numbers that they publish. Lives on the main thread, and sleeps when nothing happens.
 
+mod accept;
 mod admin;
 mod adopt;
 mod clock;
@@ -11,7 +12,6 @@ mod conduct;
 pub mod ctl;
 mod doors;
 mod event;
-mod gate;
 mod health;
 mod notify;
 mod probe;

@@ -8,7 +8,6 @@ use tracing::warn;
 
 use super::admin;
 use super::admin::Api;
-use super::adopt;
 use super::health::Health;
 use super::health::HealthFile;
 use super::health::HealthPort;
@@ -57,9 +56,8 @@ impl Signs {
                 return true;
             }
             let api = Rc::clone(&self.port_api);
-            port.open(|listener, gate| {
-                let serving = admin::serve(adopt::listener(listener), api, gate);
-                glommio::spawn_local(serving).detach();
+            port.open(|accepted| {
+                glommio::spawn_local(admin::serve(accepted, api)).detach();
             })
         });
         // What did not work is tried again at the next sample.

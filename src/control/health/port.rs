@@ -14,7 +14,9 @@ use std::os::fd::OwnedFd;
 use socket2::Socket;
 use tracing::error;
 
-use crate::control::gate::Gate;
+use crate::control::accept::Accepted;
+use crate::control::accept::Accepting;
+use crate::control::accept::accept;
 
 /// As many as may connect between two passes of the executor.
 const BACKLOG: i32 = 128;
@@ -23,7 +25,7 @@ const BACKLOG: i32 = 128;
 #[derive(Debug)]
 pub(in crate::control) struct HealthPort {
     socket: Socket,
-    open: Option<Gate>,
+    open: Option<Accepting>,
     // It does not listen, or that is another process's affair.
     silent: bool,
     failed: bool,
@@ -40,20 +42,15 @@ impl HealthPort {
         }
     }
 
-    /// Listens; `accept` gets the listener, and what tells it that the port was closed. `true` if
-    /// it listens now; worth a try again if not.
-    pub(in crate::control) fn open(
-        &mut self,
-        accept: impl FnOnce(std::net::TcpListener, Gate),
-    ) -> bool {
+    /// Listens; `serve` gets those who come. `true` if it listens now; worth a try again if not.
+    pub(in crate::control) fn open(&mut self, serve: impl FnOnce(Accepted)) -> bool {
         if self.open.is_some() {
             return true;
         }
         match self.listen() {
-            Ok(listener) => {
-                let gate = Gate::open();
-                accept(listener, gate.clone());
-                self.open = Some(gate);
+            Ok((accepting, accepted)) => {
+                serve(accepted);
+                self.open = Some(accepting);
                 self.silent = false;
                 self.failed = false;
             }
@@ -68,16 +65,14 @@ impl HealthPort {
         !self.failed
     }
 
-    fn listen(&self) -> io::Result<std::net::TcpListener> {
+    fn listen(&self) -> io::Result<(Accepting, Accepted)> {
         self.socket.listen(BACKLOG)?;
-        Ok(self.socket.try_clone()?.into())
+        accept(self.socket.try_clone()?.into())
     }
 
     /// Refuses from now on; those who wait to be accepted are reset.
     pub(in crate::control) fn close(&mut self) {
-        if let Some(gate) = self.open.take() {
-            gate.shut();
-        }
+        self.open = None;
         if !std::mem::replace(&mut self.silent, true) {
             // It fails only for a socket that does not listen.
             let _ = self.socket.shutdown(Shutdown::Both);
@@ -86,9 +81,7 @@ impl HealthPort {
 
     /// Leaves it as it is to another process that has it, too.
     pub(in crate::control) fn leave(&mut self) {
-        if let Some(gate) = self.open.take() {
-            gate.leave();
-        }
+        self.open = None;
         self.silent = true;
     }
 
@@ -138,14 +131,11 @@ mod tests {
         let refused = || TcpStream::connect(address).unwrap_err().kind();
         for _ in 0..3 {
             assert_eq!(refused(), ErrorKind::ConnectionRefused);
-            let mut found = None;
-            assert!(port.open(|_, gate| found = Some(gate)));
-            let gate = found.unwrap();
-            assert!(port.open(|_, _| panic!("it is open already")));
-            assert!(gate.is_open());
+            let mut opened = false;
+            assert!(port.open(|_| opened = true) && opened);
+            assert!(port.open(|_| panic!("it is open already")));
             TcpStream::connect(address).unwrap();
             port.close();
-            assert!(gate.is_shut());
         }
         assert_eq!(refused(), ErrorKind::ConnectionRefused);
     }
