@@ -12,6 +12,8 @@ use crate::config::ServerAddress;
 use crate::protocol::resp::write_request;
 use crate::proxy::client::ClientLimits;
 use crate::proxy::output::SocketAddress;
+use crate::proxy::replicas::End;
+use crate::proxy::replicas::Replica;
 use crate::route::Router;
 use crate::route::RouterServer;
 use crate::route::RouterSpec;
@@ -24,6 +26,8 @@ pub(super) struct Server {
     /// By `server_connections`, and one more that is the way around one of them; `Key::NONE` where
     /// there is no connection.
     pub(super) conns: Vec<Key>,
+    /// Those that may be read.
+    pub(super) replicas: Vec<Replica>,
     /// Best first; empty while its name is not known.
     pub(super) addresses: Vec<SocketAddress>,
     /// Whether its addresses come from a name, which may change its meaning.
@@ -36,7 +40,16 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Which of its connections is a client's own.
+    /// The connections to the server itself, or to one of its replicas.
+    #[inline]
+    pub(super) fn conns_to(&self, end: End) -> &[Key] {
+        match end {
+            End::Master => &self.conns,
+            End::Replica(nth) => &self.replicas[nth].conns,
+        }
+    }
+
+    /// Which of its connections, or of a replica's, is a client's own.
     #[inline]
     pub(super) fn own_place(&self, client: Key) -> usize {
         match self.way_around() {
@@ -65,6 +78,8 @@ pub(super) struct Pool {
     pub(super) follows_sentinels: bool,
     greeting: Greeting,
     proving_greeting: Greeting,
+    /// What is sent first to a replica.
+    pub(super) replica_greeting: Greeting,
 }
 
 /// What is sent first on a server connection.
@@ -91,6 +106,7 @@ impl Pool {
                 name: Arc::clone(&server.name),
                 weight: server.weight,
                 conns: vec![Key::NONE; config.server_connections.get() as usize + 1],
+                replicas: Vec::new(),
                 addresses: known_addresses(&server.address),
                 has_name: matches!(server.address, ServerAddress::Tcp(HostPort::Name { .. })),
                 moved: false,
@@ -100,6 +116,8 @@ impl Pool {
             .collect();
         let mut greeting = greeting(&config);
         let mut proving_greeting = greeting.clone();
+        let mut replica_greeting = greeting.clone();
+        replica_greeting.ask(&[b"ROLE"]);
         let follows_sentinels = !config.sentinels.is_empty();
         if follows_sentinels {
             greeting.ask(&[b"ROLE"]);
@@ -118,6 +136,7 @@ impl Pool {
             limits,
             greeting,
             proving_greeting,
+            replica_greeting,
             fenced: false,
             follows_sentinels,
         }
