@@ -10,11 +10,8 @@ use crate::control::clock::Micros;
 use crate::control::event::Departure;
 use crate::control::event::Event;
 use crate::control::health::Bar;
-<<<<<<< HEAD
-use crate::control::notify;
-=======
 use crate::control::health::Following;
->>>>>>> main
+use crate::control::notify;
 use crate::reactor::ToWorker;
 
 use super::Control;
@@ -97,9 +94,6 @@ impl Control {
         }
     }
 
-<<<<<<< HEAD
-    pub(in crate::control) fn show_health(&mut self) {
-=======
     fn look_at_sentinels(&mut self, now: Micros) {
         let mut health = self.health.borrow_mut();
         for (pool, (view, then)) in self.sentinels.views() {
@@ -107,8 +101,7 @@ impl Control {
         }
     }
 
-    pub(super) fn show_health(&mut self) {
->>>>>>> main
+    pub(in crate::control) fn show_health(&mut self) {
         self.signs.show(&self.health.borrow());
     }
 }
