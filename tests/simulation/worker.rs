@@ -66,6 +66,7 @@ impl World {
                     }
                 }
                 Output::ShutdownWrite(conn) => self.shut_down(worker, conn),
+                Output::HandOver(conn) => unreachable!("{conn:?}: nobody hands over"),
                 Output::Close(conn) => self.close(worker, conn),
                 Output::Abort(conn) => {
                     assert!(self.done.was_short, "a client is thrown out without need");

@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 use crate::control::clock::Micros;
+use crate::control::health::following::Following;
 use crate::control::health::steady::Steady;
 use crate::stats::PoolShape;
 use crate::stats::WorkerStats;
@@ -138,6 +139,8 @@ pub(in crate::control) struct PoolView {
     pub(in crate::control) required: usize,
     /// Since when it is ready, or is not.
     pub(in crate::control) since: Micros,
+    /// What its Sentinels say, if it has any.
+    pub(in crate::control) following: Option<Following>,
     ready: bool,
 }
 
@@ -149,6 +152,7 @@ impl PoolView {
             servers: servers.map(|name| ServerView::new(name, workers)).collect(),
             required,
             since: now,
+            following: None,
             ready: true,
         }
     }

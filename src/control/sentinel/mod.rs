@@ -17,9 +17,11 @@ use glommio::Task;
 
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
+use crate::base::Time;
 use crate::config::Config;
 use crate::config::PoolConfig;
 use crate::proxy::Change;
+use crate::sentinel::View;
 
 use super::Lookup;
 
@@ -91,6 +93,12 @@ impl Watching {
     /// Whether a pool's servers are where Sentinels say.
     pub(super) fn follows(&self, pool: PoolIdx) -> bool {
         self.pools.contains_key(&pool)
+    }
+
+    /// How things stand in each pool, and the time by the clock of its watcher.
+    pub(super) fn views(&self) -> impl Iterator<Item = (PoolIdx, (View, Time))> {
+        let pools = self.pools.iter();
+        pools.map(|(pool, happenings)| (*pool, happenings.view()))
     }
 
     /// A server has failed for a worker: its master may be moving.
