@@ -207,7 +207,7 @@ impl World {
                 Some(at) if self.now.since(*at) < Duration::from_millis(2) => 2,
                 _ => 3,
             };
-            if !timeout.is_some_and(|timeout| silent >= timeout * times) {
+            if timeout.is_none_or(|timeout| silent < timeout * times) {
                 // The server is elsewhere, and nobody asks anything here any more.
                 let home = &self.servers[pool][server];
                 let quiet = home.conns.get(&id).is_none_or(ServerConn::is_idle);
