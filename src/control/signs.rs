@@ -7,6 +7,7 @@ use tracing::info;
 use tracing::warn;
 
 use super::AdminSetup;
+use super::HealthMeans;
 use super::admin;
 use super::admin::Api;
 use super::admin::Door;
@@ -20,9 +21,17 @@ pub(super) struct Signs {
     file: Option<HealthFile>,
     port: Option<HealthPort>,
     port_api: Rc<Api>,
+    means: HealthMeans,
     // What they show; None until they show anything.
-    shown: Option<bool>,
+    shown: Option<Shown>,
     logged: bool,
+}
+
+/// The health file, and the health port.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Shown {
+    healthy: bool,
+    open: bool,
 }
 
 impl Signs {
@@ -39,7 +48,8 @@ impl Signs {
         Signs {
             file: setup.health_file,
             port: setup.health_port.map(HealthPort::new),
-            port_api: api(Door::Health),
+            port_api: api(Door::Health(setup.health_means)),
+            means: setup.health_means,
             shown: None,
             logged: false,
         }
@@ -48,14 +58,19 @@ impl Signs {
     /// Shows how it is, if that is not what they show already.
     pub(super) fn show(&mut self, health: &Health) {
         let healthy = health.is_healthy();
-        if self.shown == Some(healthy) {
+        let open = match self.means {
+            HealthMeans::Live => healthy,
+            HealthMeans::Ready => health.is_ready(),
+        };
+        let shown = Shown { healthy, open };
+        if self.shown == Some(shown) {
             return;
         }
         self.log(health);
         // The file first: it moves a virtual IP soonest.
         let written = self.file.as_mut().is_none_or(|file| file.say(healthy));
         let turned = self.port.as_mut().is_none_or(|port| {
-            if !healthy {
+            if !open {
                 port.close();
                 return true;
             }
@@ -66,7 +81,7 @@ impl Signs {
             })
         });
         // What did not work is tried again at the next sample.
-        self.shown = (written && turned).then_some(healthy);
+        self.shown = (written && turned).then_some(shown);
     }
 
     fn log(&mut self, health: &Health) {
