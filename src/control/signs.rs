@@ -1,17 +1,14 @@
-//! What shows the world how this process is: the health file and the health port, and the doors of
-//! the admin side.
+//! What shows the world how this process is: the health file and the health port.
 
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use tracing::info;
 use tracing::warn;
 
-use super::AdminSetup;
 use super::HealthMeans;
 use super::admin;
 use super::admin::Api;
-use super::admin::Door;
-use super::adopt;
 use super::health::Health;
 use super::health::HealthFile;
 use super::health::HealthPort;
@@ -22,6 +19,8 @@ pub(super) struct Signs {
     port: Option<HealthPort>,
     port_api: Rc<Api>,
     means: HealthMeans,
+    // Another process shows how things are.
+    left: bool,
     // What they show; None until they show anything.
     shown: Option<Shown>,
     logged: bool,
@@ -35,21 +34,19 @@ struct Shown {
 }
 
 impl Signs {
-    /// Opens the doors; `api` makes what is behind each.
-    pub(super) fn open(setup: AdminSetup, api: impl Fn(Door) -> Rc<Api>) -> Signs {
-        if let Some(listener) = setup.http {
-            let serving = admin::serve(adopt::listener(listener), api(Door::Admin), None);
-            glommio::spawn_local(serving).detach();
-        }
-        if let Some(listener) = setup.ctl {
-            let serving = admin::serve(adopt::unix_listener(listener), api(Door::Ctl), None);
-            glommio::spawn_local(serving).detach();
-        }
+    /// `port_api` is what is behind the health port.
+    pub(super) fn new(
+        file: Option<HealthFile>,
+        port: Option<std::net::TcpListener>,
+        port_api: Rc<Api>,
+        means: HealthMeans,
+    ) -> Signs {
         Signs {
-            file: setup.health_file,
-            port: setup.health_port.map(HealthPort::new),
-            port_api: api(Door::Health(setup.health_means)),
-            means: setup.health_means,
+            file,
+            port: port.map(HealthPort::new),
+            port_api,
+            means,
+            left: false,
             shown: None,
             logged: false,
         }
@@ -63,7 +60,7 @@ impl Signs {
             HealthMeans::Ready => health.is_ready(),
         };
         let shown = Shown { healthy, open };
-        if self.shown == Some(shown) {
+        if self.left || self.shown == Some(shown) {
             return;
         }
         self.log(health);
@@ -75,13 +72,30 @@ impl Signs {
                 return true;
             }
             let api = Rc::clone(&self.port_api);
-            port.open(|listener, open| {
-                let serving = admin::serve(adopt::listener(listener), api, Some(open));
-                glommio::spawn_local(serving).detach();
+            port.open(|accepted| {
+                glommio::spawn_local(admin::serve(accepted, api)).detach();
             })
         });
         // What did not work is tried again at the next sample.
         self.shown = (written && turned).then_some(shown);
+    }
+
+    /// Leaves them as they are to another process that has them, too; who is inside is answered.
+    pub(super) fn leave(&mut self) {
+        self.left = true;
+        self.file.iter_mut().for_each(HealthFile::leave);
+        self.port.iter_mut().for_each(HealthPort::leave);
+    }
+
+    /// From now on this process shows how it is.
+    pub(super) fn own(&mut self) {
+        (self.left, self.shown) = (false, None);
+        self.port.iter_mut().for_each(HealthPort::own);
+    }
+
+    /// The health port's socket once more, for another process.
+    pub(super) fn shared(&self) -> Option<OwnedFd> {
+        self.port.as_ref().and_then(|port| port.shared().ok())
     }
 
     fn log(&mut self, health: &Health) {

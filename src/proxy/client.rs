@@ -153,6 +153,8 @@ pub(super) struct Client {
     /// What was received and is not looked at before replies have gone out.
     pub(super) held: VecDeque<Bytes>,
     pub(super) paused: bool,
+    /// It is to go to another process, and is read no further.
+    pub(super) going: bool,
     /// Its requests go the way around its own connections.
     pub(super) detour: bool,
     /// So many servers' queues are full with requests of its own.
@@ -215,6 +217,7 @@ impl Client {
             assembly: None,
             held: VecDeque::new(),
             paused: false,
+            going: false,
             detour: false,
             blocked_by: 0,
             listed_for_resume: false,

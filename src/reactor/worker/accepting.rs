@@ -30,7 +30,14 @@ pub(super) struct Listener {
 }
 
 impl Worker {
+    fn accepts(&self) -> bool {
+        !self.stands_by && self.leaving.is_none() && self.drain_until.is_none()
+    }
+
     pub(super) fn accept_all(&mut self) {
+        if !self.accepts() {
+            return;
+        }
         for (index, listener) in (0u32..).zip(&mut self.listeners) {
             if let (Some(fd), false) = (&listener.fd, listener.armed) {
                 listener.armed = true;
@@ -52,7 +59,7 @@ impl Worker {
             }
         }
         if completion.result < 0 {
-            if !draining {
+            if self.accepts() {
                 self.accept_failed(-completion.result, now);
             }
             return;

@@ -1,6 +1,7 @@
 //! Deadlines: the one timer of the ring, and what is done when it comes up.
 
 use super::Worker;
+use super::hand_over::Leaving;
 use crate::base::Time;
 use crate::reactor::message::FromWorker;
 use crate::reactor::token::Token;
@@ -28,6 +29,7 @@ impl Worker {
             self.look_again_at,
             self.trim_at,
             self.accept_again_at,
+            self.leaving.as_ref().and_then(Leaving::until),
             self.watch.look_at(),
             self.drain_until.filter(|_| !self.drained),
         ];
