@@ -127,7 +127,8 @@ class Gate(unittest.TestCase):
         self.assertEqual(added["master-1", "time without a good reply, its keys"], 2.5)
         self.assertEqual(added["host-cut", "errors"], 12)
         self.assertEqual(added["master-1", "errors, the other server's keys"], 0)
-        strict = [amount for (_, text), amount in added.items() if "wr" in text or "misplaced" in text or "of another" in text]
+        self.assertEqual(added["partition", "acknowledged writes lost, cut-off side"], 2.5 * 75)
+        strict = [amount for (_, text), amount in added.items() if "wrong" in text or "not found" in text or "misplaced" in text or "of another" in text]
         self.assertEqual(set(strict), {0})
 
     def test_every_target_can_be_missed(self) -> None:
