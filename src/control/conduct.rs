@@ -4,6 +4,7 @@
 //! life of the process (`supervisor`), a failure (`Fates`) or a name (`resolve`) means.
 
 mod moves;
+mod reload;
 mod servers;
 mod standing;
 mod workers;
@@ -11,12 +12,14 @@ mod workers;
 use std::cell::RefCell;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use glommio::channels::local_channel::LocalReceiver;
 use tracing::info;
 use tracing::warn;
 
+use crate::config::Table;
 use crate::control::Ending;
 use crate::control::Log;
 use crate::control::Names;
@@ -45,6 +48,10 @@ use crate::reactor::FromWorker;
 use crate::reactor::Receiver;
 use crate::reactor::Sender;
 use crate::reactor::ToWorker;
+use crate::stats::WorkerStats;
+
+pub(super) use reload::Outcome;
+use reload::Reloading;
 
 pub(super) use moves::Switched;
 pub(super) use moves::in_words;
@@ -71,15 +78,19 @@ pub(super) async fn conduct(
     let stats = Rc::new(setup.stats);
     glommio::spawn_local(stats_port::serve(listener, Rc::clone(&stats))).detach();
     let clock = Clock::since(stats.started);
+    let counters = stats.numbers().workers.clone();
     let health = Health::new(
-        &stats.shape,
+        &stats.numbers().shape,
         &setup.required_servers,
-        &stats.workers,
+        &counters,
         clock.now(),
     );
     let health = Rc::new(RefCell::new(health));
     if !setup.admin.is_empty() {
         events_of.every(health::PERIOD, || Event::Sample);
+    }
+    if setup.reload_on_change {
+        events_of.every(reload::LOOK_PERIOD, || Event::LookAtFile);
     }
     let api = |door| Api::new(door, &health, &stats, clock, &events_of);
     let signs = Signs::open(setup.admin, api);
@@ -103,6 +114,9 @@ pub(super) async fn conduct(
         clock,
         health,
         signs,
+        table: setup.table,
+        counters,
+        reloading: Reloading::new(setup.source),
         departures: 0,
         ready: Some(setup.ready),
         events: events_of,
@@ -124,6 +138,11 @@ pub(super) struct Control {
     pub(in crate::control) clock: Clock,
     pub(in crate::control) health: Rc<RefCell<Health>>,
     signs: Signs,
+    /// What is served.
+    pub(in crate::control) table: Arc<Table>,
+    // Each worker's numbers, in the table's places.
+    counters: Vec<Arc<WorkerStats>>,
+    reloading: Reloading,
     // How often clients were told to go, or to stay.
     departures: u32,
     ready: Option<Box<dyn FnOnce()>>,
@@ -188,6 +207,14 @@ impl Control {
                 self.depart(departure);
                 Vec::new()
             }
+            Event::Prepared(outcome) => {
+                self.prepared(outcome);
+                Vec::new()
+            }
+            Event::LookAtFile => {
+                self.look_at_file();
+                Vec::new()
+            }
             Event::Sample => {
                 self.sample();
                 Vec::new()
@@ -202,7 +229,10 @@ impl Control {
     fn signal(&mut self, signal: Signal) -> Step {
         match signal {
             Signal::End => return self.supervisor.told_to_end(),
-            Signal::ReopenLog => self.log.reopen(),
+            Signal::Renew => {
+                self.log.reopen();
+                self.reload(None);
+            }
             Signal::LogMore => _ = self.log.change_level(1),
             Signal::LogLess => _ = self.log.change_level(-1),
             Signal::Ignored(signal) => info!(signal, "signal ignored"),

@@ -61,6 +61,8 @@ pub struct Options {
     pub health_file: Option<PathBuf>,
     /// `--ctl`.
     pub ctl: Option<PathBuf>,
+    /// `--reload-on-change`.
+    pub reload_on_change: bool,
 }
 
 /// What the arguments ask for.
@@ -249,6 +251,10 @@ struct Cli {
     #[arg(long, value_name = "PATH")]
     ctl: Option<PathBuf>,
 
+    /// Reload when the configuration file was changed, or another was put in its place
+    #[arg(long)]
+    reload_on_change: bool,
+
     /// Ask the proxy that has this --admin, --health or --ctl how it is: exit code 0 if healthy,
     /// else 1 [default: /run/coremux/ctl.sock]
     #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = CTL_SOCKET)]
@@ -359,6 +365,7 @@ impl Cli {
                 health: self.health,
                 health_file: self.health_file,
                 ctl: self.ctl,
+                reload_on_change: self.reload_on_change,
             }),
         }
     }

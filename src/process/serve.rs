@@ -6,7 +6,9 @@
 mod crew;
 mod error;
 mod sockets;
+mod source;
 
+use std::cell::RefCell;
 use std::num::NonZeroU32;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
@@ -26,12 +28,15 @@ use error::system;
 use sockets::Sockets;
 use sockets::address_of;
 use sockets::open_admin;
+use source::ConfigFile;
 
 use crate::config::Config;
 use crate::config::Protocol;
+use crate::config::Table;
 use crate::control;
 use crate::control::Ending;
 use crate::control::Names;
+use crate::control::Numbers;
 use crate::control::Probes;
 use crate::control::Sentinels;
 use crate::control::Signals;
@@ -136,7 +141,15 @@ fn run(options: &Options, config: Config, log: &Log) -> Result<Ending, StartErro
     names.wait(NAMES_WITHIN);
     let config = Arc::new(config);
     let shape = shape_of(&config);
-    let admission = Admission::new(&config, clients_max(&config, cores.len(), open_files));
+    let clients_max = clients_max(&config, cores.len(), open_files);
+    let admission = Arc::new(Admission::new(&config, clients_max));
+    let source = Arc::new(ConfigFile::new(
+        options.conf_file.clone(),
+        cores.len(),
+        open_files,
+        Arc::clone(&admission),
+        sockets.files,
+    ));
     let (crew, inbox) = Crew::start(
         &config,
         &cores,
@@ -147,13 +160,18 @@ fn run(options: &Options, config: Config, log: &Log) -> Result<Ending, StartErro
     )?;
     let setup = control::Setup {
         stats: StatsSource {
-            shape,
-            workers: crew.stats.clone(),
+            numbers: RefCell::new(Numbers {
+                shape,
+                workers: crew.stats.clone(),
+            }),
             host: uname().nodename().to_string_lossy().into_owned(),
             started,
         },
         stats_listener,
         admin,
+        table: Arc::new(Table::new(Arc::clone(&config))),
+        source: Arc::<ConfigFile>::clone(&source),
+        reload_on_change: options.reload_on_change,
         required_servers: config
             .pools
             .iter()
@@ -178,7 +196,7 @@ fn run(options: &Options, config: Config, log: &Log) -> Result<Ending, StartErro
     if ending.is_err() {
         crew.stop();
     }
-    drop((sockets.files, ctl_file, pid_file));
+    drop((source, ctl_file, pid_file));
     Ok(ending?)
 }
 

@@ -79,11 +79,11 @@ impl Proxy {
             return;
         }
         conn.due = None;
-        let pool = &self.pools[conn.pool.index()];
+        let (pool, server) = (conn.pool, conn.server);
         match conn.phase {
             ServerPhase::Closed => return,
             ServerPhase::Down { retry_at, .. } if retry_at <= now => {
-                if pool.servers[conn.server.index()].ejected && conn.fifo.is_empty() {
+                if conn.fifo.is_empty() && self.is_unwanted(pool, server) {
                     self.close_server_conn(key);
                     return;
                 }
@@ -92,7 +92,7 @@ impl Proxy {
             ServerPhase::Down { retry_at, .. } => self.look_again(key, retry_at),
             ServerPhase::Ready => {}
             _ => {
-                let due = conn.last_heard + pool.config.connect_timeout;
+                let due = conn.last_heard + self.pools[pool.index()].config.connect_timeout;
                 if due <= now {
                     self.fail_server_conn(key, &Failure::TimedOut, now);
                     return;
@@ -113,6 +113,7 @@ impl Proxy {
             self.expire_requests(key, timeout, now);
             self.time_next(key, timeout, now);
         }
+        self.leave_if_settled(key, now);
     }
 
     /// Answers requests that have waited for a server as long as they may.
@@ -164,8 +165,11 @@ impl Proxy {
             self.answer_failed(key, pending, &reply);
         }
         self.release_if_short(key);
-        self.pools[pool.index()].servers[server.index()].suspect = true;
-        self.report_failure(pool, server, since, now);
+        // Where the server was it may fail.
+        if self.servers[key].succeeded.is_none() {
+            self.pools[pool.index()].servers[server.index()].suspect = true;
+            self.report_failure(pool, server, since, now);
+        }
     }
 
     /// Gives up a connection that has been silent for too long; sets the timer for the rest.

@@ -31,6 +31,7 @@ mod pool;
 mod queueing;
 mod reconnect;
 mod relief;
+mod reload;
 mod replies;
 mod requests;
 mod salvage;
@@ -38,6 +39,7 @@ mod sent;
 mod server;
 mod standing;
 mod streaming;
+mod succession;
 mod timer;
 
 use std::net::SocketAddr;
@@ -69,6 +71,7 @@ pub use output::Report;
 pub use output::SocketAddress;
 pub use relief::Holdings;
 pub use relief::Pressure;
+pub use reload::Reload;
 
 use client::Client;
 use client::Clients;
@@ -195,10 +198,10 @@ impl Proxy {
             let reply = RequestError::TooManyClients.reply();
             self.clients.slab[key].reply_in_place(&reply, &mut self.wire);
             self.end_client(key, true, now);
-        } else if self.draining {
+        } else if self.draining || self.pools[pool.index()].retired {
             self.end_client(key, true, now);
         } else if let Some(idle) = self.pools[pool.index()].config.client_idle_timeout {
-            self.timers.set(now + idle, ConnId::Client(key));
+            self.time_client(key, now + idle);
         }
         ConnId::Client(key)
     }
@@ -360,7 +363,7 @@ impl Proxy {
         self.part(now);
         while let Some((due, conn)) = self.timers.pop_due(now) {
             match conn {
-                ConnId::Client(key) => self.client_due(key, now),
+                ConnId::Client(key) => self.client_due(key, due, now),
                 ConnId::Server(key) => self.server_due(key, due, now),
             }
         }

@@ -129,7 +129,9 @@ impl Proxy {
             &mut self.wire,
         );
         let suspect = &mut self.pools[pool.index()].servers[server.index()].suspect;
-        if transient {
+        if (transient || *suspect) && self.servers[key].succeeded.is_some() {
+            // What is said where the server was says nothing of where it is.
+        } else if transient {
             *suspect = true;
             self.publish_failure(pool, server, now);
             self.wire.put(Output::Report(Report::ServerFailed {

@@ -124,6 +124,10 @@ pub(super) struct ServerConn {
     pub(super) address: Option<SocketAddress>,
     /// That is not its server's any more: nothing is sent there now.
     pub(super) leaving: bool,
+    /// Another connection has its place, which is this one: it only awaits replies.
+    pub(super) succeeded: Option<usize>,
+    /// It is closed when nothing is left to do on it: its server is served no longer.
+    pub(super) last: bool,
 }
 
 impl ServerConn {
@@ -153,6 +157,8 @@ impl ServerConn {
             attempt: 0,
             address: None,
             leaving: false,
+            succeeded: None,
+            last: false,
         }
     }
 

@@ -22,6 +22,7 @@ use std::time::Duration;
 use socket2::Domain;
 use socket2::Protocol;
 use socket2::SockAddr;
+use socket2::SockRef;
 use socket2::Socket;
 use socket2::TcpKeepalive;
 use socket2::Type;
@@ -245,8 +246,7 @@ fn open_tcp(at: SocketAddr, nth: usize, options: Options) -> io::Result<Socket> 
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
     if options.keepalive {
-        socket.set_tcp_keepalive(&CLIENT_PROBES)?;
-        socket.set_tcp_user_timeout(Some(CLIENT_SILENCE_MAX))?;
+        keep_alive(&socket)?;
     }
     if nth > 0 {
         socket.set_reuse_port(true)?;
@@ -259,6 +259,28 @@ fn open_tcp(at: SocketAddr, nth: usize, options: Options) -> io::Result<Socket> 
         socket.set_reuse_port(true)?;
     }
     Ok(socket)
+}
+
+fn keep_alive(socket: &Socket) -> io::Result<()> {
+    socket.set_tcp_keepalive(&CLIENT_PROBES)?;
+    socket.set_tcp_user_timeout(Some(CLIENT_SILENCE_MAX))
+}
+
+/// Gives a listening socket another backlog, and to the clients that come from now on another
+/// `tcpkeepalive`.
+pub(super) fn change(socket: &OwnedFd, backlog: u32, keepalive: bool) -> io::Result<()> {
+    let socket = SockRef::from(socket);
+    // On a Unix socket there is nothing to keep alive.
+    if socket.domain()? != Domain::UNIX {
+        if keepalive {
+            keep_alive(&socket)?;
+        } else {
+            socket.set_keepalive(false)?;
+            socket.set_tcp_user_timeout(None)?;
+        }
+    }
+    // On a socket that listens already it changes the backlog (listen(2)).
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))
 }
 
 /// How long a taken port is waited for. A proxy that was killed leaves its port taken until the

@@ -40,6 +40,7 @@ fn nothing_said_is_twemproxys_defaults() {
         health: None,
         health_file: None,
         ctl: None,
+        reload_on_change: false,
     };
     assert_eq!(options(""), defaults);
 }
