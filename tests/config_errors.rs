@@ -249,6 +249,16 @@ a.yml:4:3: a.sentinel_user: needs `sentinels:`, and this pool has none
 a.yml:4:3: a.sentinel_user: needs `sentinel_password:`; a user without a password cannot log in
 a.yml:5:3: a.require_sentinel_quorum: needs `sentinels:`, and this pool has none";
     assert_eq!(report(&text), expected);
+    let text = followed("  redis: true\n  read_from: replica\n");
+    let expected = "a.yml:4:3: a.read_from: needs `sentinels:`, which say what replicas there are; this pool has none";
+    assert_eq!(report(&text), expected);
+    let text = followed("  redis: true\n  read_from: slave\n");
+    let expected =
+        "a.yml:4:14: a.read_from: unknown choice `slave`; one of master, prefer-replica, replica";
+    assert_eq!(report(&text), expected);
+    let text = followed("  redis: true\n  replica_lag_ms: 50\n");
+    let expected = "a.yml:4:3: a.replica_lag_ms: of no effect without `read_from: prefer-replica` or `replica`";
+    assert_eq!(warnings(&text), expected);
     let text = "a:\n  listen: /a\n  sentinels: []\n  servers: b:1:1 one\n";
     let expected = "\
 a.yml:3:3: a.sentinels: no Sentinels; below it, one a line, `- host:port`; leave the key out if none is meant

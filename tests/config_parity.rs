@@ -265,6 +265,8 @@ const LINES: &[(&str, AcceptedBy)] = &[
     ("client_idle_timeout: 60000", UsOnly(OURS)),
     ("connect_timeout: 250", UsOnly(OURS)),
     ("resolve_interval: 0", UsOnly(OURS)),
+    ("read_from: master", UsOnly(OURS)),
+    ("replica_lag_ms: 100", UsOnly(OURS)),
     ("ready_servers: all", UsOnly(OURS)),
     ("ready_servers: 2", UsOnly(OURS)),
 ];

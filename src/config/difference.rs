@@ -10,6 +10,7 @@ use crate::config::types::Config;
 use crate::config::types::OnServerFailure;
 use crate::config::types::PoolConfig;
 use crate::config::types::Protocol;
+use crate::config::types::ReadFrom;
 use crate::config::types::ReadyServers;
 use crate::config::types::Secret;
 use crate::config::types::ServerConfig;
@@ -161,6 +162,8 @@ fn values(pool: &PoolConfig) -> Vec<(&'static str, Value<'_>)> {
             "sentinel_password",
             Value::Hidden(pool.sentinel_password.as_ref()),
         ),
+        ("read_from", Value::Shown(read_from(pool.read_from))),
+        ("replica_lag_ms", millis(pool.replica_lag)),
         (
             "require_sentinel_quorum",
             shown(&pool.require_sentinel_quorum),
@@ -182,6 +185,15 @@ fn failure(value: OnServerFailure) -> String {
         OnServerFailure::Rehash => "rehash",
         OnServerFailure::Fail => "fail",
         OnServerFailure::Hold => "hold",
+    }
+    .to_owned()
+}
+
+fn read_from(value: ReadFrom) -> String {
+    match value {
+        ReadFrom::Master => "master",
+        ReadFrom::PreferReplica => "prefer-replica",
+        ReadFrom::Replica => "replica",
     }
     .to_owned()
 }

@@ -12,6 +12,7 @@ use crate::config::types::ListenAddress;
 use crate::config::types::OnServerFailure;
 use crate::config::types::PoolConfig;
 use crate::config::types::Protocol;
+use crate::config::types::ReadFrom;
 use crate::config::types::ReadyServers;
 use crate::config::types::Secret;
 use crate::config::types::ServerConfig;
@@ -46,6 +47,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_millis(1000);
 
 /// Half a minute, as for the return of an ejected server: a name that moves is followed as soon.
 const RESOLVE_INTERVAL: Duration = Duration::from_millis(30_000);
+
+/// One second: a replica that keeps up is milliseconds behind, one that does not is soon more.
+const REPLICA_LAG: Duration = Duration::from_millis(1000);
 
 /// What the keys read so far say; the rest are defaults (twemproxy: `CONF_DEFAULT_*` in
 /// `src/nc_conf.h`).
@@ -83,6 +87,8 @@ pub(super) struct Draft {
     pub(super) sentinel_user: Option<Arc<str>>,
     pub(super) sentinel_password: Option<Secret>,
     pub(super) require_sentinel_quorum: bool,
+    pub(super) read_from: ReadFrom,
+    pub(super) replica_lag: Duration,
     pub(super) ready_servers: ReadyServers,
     /// What is odd about the key read last.
     pub(super) odd: Option<WarningKind>,
@@ -123,6 +129,8 @@ impl Draft {
             sentinel_user: None,
             sentinel_password: None,
             require_sentinel_quorum: false,
+            read_from: ReadFrom::Master,
+            replica_lag: REPLICA_LAG,
             ready_servers: ReadyServers::default(),
             odd: None,
         }
@@ -181,6 +189,8 @@ impl Draft {
             sentinel_user: self.sentinel_user,
             sentinel_password: self.sentinel_password,
             require_sentinel_quorum: self.require_sentinel_quorum,
+            read_from: self.read_from,
+            replica_lag: self.replica_lag,
             ready_servers: self.ready_servers,
             servers,
         }

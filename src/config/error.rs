@@ -298,6 +298,9 @@ pub enum ConfigErrorKind {
     /// A key about Sentinels in a pool that has none.
     #[error("needs `sentinels:`, and this pool has none")]
     NeedsSentinels,
+    /// Replicas are to be read in a pool without Sentinels.
+    #[error("needs `sentinels:`, which say what replicas there are; this pool has none")]
+    ReplicasWithoutSentinels,
     /// `sentinel_user` alone.
     #[error("needs `sentinel_password:`; a user without a password cannot log in")]
     UserWithoutPassword,

@@ -354,6 +354,24 @@ pub const KEYS: &[Key] = &[
         }),
     },
     Key {
+        name: "read_from",
+        takes: "master, prefer-replica or replica",
+        default: "master",
+        twemproxy: false,
+        doc: "who answers commands that only read; replicas need `sentinels:`, which name them, and a client may not see what it has just written",
+        set: Set::Text(|draft, text| put(&mut draft.read_from, scalar::read_from(text))),
+    },
+    Key {
+        name: "replica_lag_ms",
+        takes: "milliseconds, at least 1",
+        default: "1000",
+        twemproxy: false,
+        doc: "how far a replica may be behind its master and be read, measured four times a second",
+        set: Set::Text(|draft, text| {
+            put(&mut draft.replica_lag, scalar::millis_at_least_one(text))
+        }),
+    },
+    Key {
         name: "ready_servers",
         takes: "all or a number, at least 1",
         default: "1",

@@ -45,6 +45,7 @@ pub use types::ListenAddress;
 pub use types::OnServerFailure;
 pub use types::PoolConfig;
 pub use types::Protocol;
+pub use types::ReadFrom;
 pub use types::ReadyServers;
 pub use types::Secret;
 pub use types::ServerAddress;

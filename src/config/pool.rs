@@ -23,6 +23,7 @@ use crate::config::types::ListenAddress;
 use crate::config::types::OnServerFailure;
 use crate::config::types::PoolConfig;
 use crate::config::types::Protocol;
+use crate::config::types::ReadFrom;
 use crate::config::types::ServerConfig;
 use crate::config::validate::INDICES_MAX;
 use crate::config::warning::WarningKind;
@@ -182,6 +183,11 @@ impl PoolRead<'_> {
             let wanted = draft
                 .require_sentinel_quorum
                 .then_some("require_sentinel_quorum");
+            if draft.read_from != ReadFrom::Master {
+                let at = place("read_from").unwrap_or(self.at);
+                let kind = ConfigErrorKind::ReplicasWithoutSentinels;
+                findings.error(at, &self.path("read_from"), kind);
+            }
             for key in ["sentinel_user", "sentinel_password"]
                 .into_iter()
                 .chain(wanted)
@@ -233,6 +239,12 @@ impl PoolRead<'_> {
             let at = *self.keys.get(key).unwrap_or(&self.at);
             let kind = WarningKind::FewSentinels { count: sentinels };
             findings.warning(at, &self.path(key), kind);
+        }
+        if let (ReadFrom::Master, Some(&at)) =
+            (self.draft.read_from, self.keys.get("replica_lag_ms"))
+        {
+            let path = self.path("replica_lag_ms");
+            findings.warning(at, &path, WarningKind::ReadsNoReplica);
         }
         if policy != OnServerFailure::Hold {
             for key in ["hold_ms", "hold_bytes"] {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::config::error::ConfigErrorKind;
 use crate::config::types::OnServerFailure;
 use crate::config::types::Protocol;
+use crate::config::types::ReadFrom;
 use crate::config::types::ReadyServers;
 use crate::config::types::Secret;
 use crate::config::types::UnknownCommands;
@@ -144,6 +145,19 @@ pub(super) fn on_server_failure(text: &str) -> Result<OnServerFailure, ConfigErr
         "fail" => Ok(OnServerFailure::Fail),
         "hold" => Ok(OnServerFailure::Hold),
         _ => Err(not_one_of("choice", text, &["rehash", "fail", "hold"])),
+    }
+}
+
+pub(super) fn read_from(text: &str) -> Result<ReadFrom, ConfigErrorKind> {
+    match text {
+        "master" => Ok(ReadFrom::Master),
+        "prefer-replica" => Ok(ReadFrom::PreferReplica),
+        "replica" => Ok(ReadFrom::Replica),
+        _ => Err(not_one_of(
+            "choice",
+            text,
+            &["master", "prefer-replica", "replica"],
+        )),
     }
 }
 

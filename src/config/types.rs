@@ -120,6 +120,11 @@ pub struct PoolConfig {
     /// `require_sentinel_quorum`: refuse writes while no majority of the Sentinels is heard; only
     /// where there are Sentinels.
     pub require_sentinel_quorum: bool,
+    /// `read_from`: who answers commands that only read; others than masters only where there are
+    /// Sentinels.
+    pub read_from: ReadFrom,
+    /// `replica_lag_ms`: how far a replica may be behind its master and be read; never zero.
+    pub replica_lag: Duration,
     /// `ready_servers`: how many servers must be usable for the pool to be ready.
     pub ready_servers: ReadyServers,
     /// At least one, in twemproxy's order (shorter name first, then bytes).
@@ -232,6 +237,17 @@ pub enum UnknownCommands {
     Refuse,
     /// Its first argument is taken for a key.
     Forward,
+}
+
+/// Who answers commands that only read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadFrom {
+    /// The master, as everything else.
+    Master,
+    /// A replica if one may be read, else the master.
+    PreferReplica,
+    /// A replica and nobody else.
+    Replica,
 }
 
 /// How many of its servers a pool needs to be called ready.

@@ -50,6 +50,8 @@ pub enum WarningKind {
     ReuseportAlwaysOn,
     /// `hold_ms` or `hold_bytes` in a pool that does not hold.
     HoldsNothing,
+    /// `replica_lag_ms` in a pool that reads from masters.
+    ReadsNoReplica,
     /// `require_sentinel_quorum` with one or two Sentinels.
     FewSentinels {
         /// How many there are.
@@ -98,6 +100,9 @@ impl fmt::Display for WarningKind {
             }
             WarningKind::HoldsNothing => {
                 f.write_str("of no effect without `on_server_failure: hold`")
+            }
+            WarningKind::ReadsNoReplica => {
+                f.write_str("of no effect without `read_from: prefer-replica` or `replica`")
             }
             WarningKind::FewSentinels { count } => write!(
                 f,

@@ -9,6 +9,7 @@ use rustix::process::setrlimit;
 use thiserror::Error;
 
 use crate::config::Config;
+use crate::config::ReadFrom;
 
 /// glommio makes no executor with less, whatever the kernel would need.
 const LOCKED_BYTES_MIN: u64 = 512 << 10;
@@ -76,6 +77,9 @@ pub(super) struct TooFewFiles {
     pub(super) wanted: Option<u64>,
 }
 
+/// How many replicas of a server are read is known later; most have two.
+const REPLICAS_GUESSED: u64 = 2;
+
 /// A thousand clients are few for a proxy without `client_connections`.
 const CLIENTS_FEW: u64 = 1000;
 
@@ -84,7 +88,11 @@ const CLIENTS_FEW: u64 = 1000;
 pub(super) fn clients_left(config: &Config, workers: usize, open_files: u64) -> u64 {
     let workers = workers as u64;
     let per_worker = |pool: &crate::config::PoolConfig| {
-        1 + pool.servers.len() as u64 * u64::from(pool.server_connections.get())
+        let ends = match pool.read_from {
+            ReadFrom::Master => 1,
+            ReadFrom::PreferReplica | ReadFrom::Replica => 1 + REPLICAS_GUESSED,
+        };
+        1 + ends * pool.servers.len() as u64 * u64::from(pool.server_connections.get())
     };
     let servers: u64 = config.pools.iter().map(per_worker).sum::<u64>() * workers;
     let kept = servers + DESCRIPTORS_OF_PROCESS + DESCRIPTORS_OF_WORKER * workers;

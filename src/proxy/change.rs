@@ -1,5 +1,7 @@
 //! What the control plane tells the data planes, all of them alike.
 
+use std::net::SocketAddr;
+
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
 use crate::proxy::SocketAddress;
@@ -25,6 +27,15 @@ pub enum Change {
         server: ServerIdx,
         /// Where it is.
         addresses: Vec<SocketAddress>,
+    },
+    /// These replicas of a server may be read, and no other.
+    Replicas {
+        /// The server's pool.
+        pool: PoolIdx,
+        /// The server.
+        server: ServerIdx,
+        /// Where they are.
+        addresses: Vec<SocketAddr>,
     },
     /// Writes are to be refused, or are no longer: whether a majority of the Sentinels is heard.
     Fence {

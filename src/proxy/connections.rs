@@ -25,6 +25,7 @@ use crate::proxy::output::Output;
 use crate::proxy::output::Report;
 use crate::proxy::output::SocketAddress;
 use crate::proxy::reconnect;
+use crate::proxy::replicas::End;
 use crate::proxy::server::ServerConn;
 use crate::proxy::server::ServerPhase;
 use crate::stats::ServerCounters;
@@ -46,7 +47,7 @@ impl Proxy {
             let own = self.pools[pool.index()].servers[usize::from(server)].way_around();
             for place in 0..own {
                 if self.pools[pool.index()].servers[usize::from(server)].conns[place] == Key::NONE {
-                    self.open(pool, ServerIdx(server), place, now);
+                    self.open(pool, (ServerIdx(server), End::Master), place, now);
                 }
             }
         }
@@ -58,7 +59,7 @@ impl Proxy {
     pub(super) fn server_conn(
         &mut self,
         pool: PoolIdx,
-        server: ServerIdx,
+        (server, end): (ServerIdx, End),
         client: Key,
         now: Time,
     ) -> Key {
@@ -67,8 +68,8 @@ impl Proxy {
             true => known.way_around(),
             false => known.own_place(client),
         };
-        match known.conns[place] {
-            Key::NONE => self.open(pool, server, place, now),
+        match known.conns_to(end)[place] {
+            Key::NONE => self.open(pool, (server, end), place, now),
             key => key,
         }
     }
@@ -76,11 +77,14 @@ impl Proxy {
     pub(super) fn open(
         &mut self,
         pool: PoolIdx,
-        server: ServerIdx,
+        (server, end): (ServerIdx, End),
         place: usize,
         now: Time,
     ) -> Key {
-        let key = self.put_conn(pool, server, place, now);
+        let key = match end {
+            End::Master => self.put_conn(pool, server, place, now),
+            End::Replica(nth) => self.put_replica_conn(pool, server, nth, place, now),
+        };
         self.attempt(key, now);
         key
     }
@@ -106,9 +110,10 @@ impl Proxy {
         let conn = &mut self.servers[key];
         let (pool, server) = (conn.pool, conn.server);
         (conn.opened, conn.last_heard, conn.attempt) = (now, now, 0);
-        let connect_timeout = self.pools[pool.index()].config.connect_timeout;
-        self.look_again(key, now + connect_timeout);
-        if self.pools[pool.index()].servers[server.index()]
+        self.look_again(key, now + self.connect_within(key));
+        if self.servers[key].replica.is_some() {
+            self.connect(key);
+        } else if self.pools[pool.index()].servers[server.index()]
             .addresses
             .is_empty()
         {
@@ -122,7 +127,10 @@ impl Proxy {
     fn connect(&mut self, key: Key) {
         let conn = &mut self.servers[key];
         let server = &self.pools[conn.pool.index()].servers[conn.server.index()];
-        let address = server.addresses[conn.attempt % server.addresses.len()].clone();
+        let address = match conn.replica {
+            Some(at) => SocketAddress::Tcp(at),
+            None => server.addresses[conn.attempt % server.addresses.len()].clone(),
+        };
         conn.phase = ServerPhase::Connecting;
         conn.address = Some(address.clone());
         // Attempts that nobody waits for are not counted, unless one succeeds: twemproxy, whose
@@ -227,7 +235,10 @@ impl Proxy {
         let pool = &self.pools[conn.pool.index()];
         // A server that has failed proves that it serves before it gets a request.
         let proves = conn.attempts > 0 || pool.servers[conn.server.index()].suspect;
-        let greeting = pool.greeting(proves);
+        let greeting = match conn.replica {
+            Some(_) => &pool.replica_greeting,
+            None => pool.greeting(proves),
+        };
         if greeting.replies == 0 {
             self.server_ready(key, now);
             return;
@@ -253,10 +264,8 @@ impl Proxy {
             conn.sending.list(ConnId::Server(key), &mut self.wire);
         }
         self.time_held(key, now);
+        self.count_ready(key, true);
         let conn = &self.servers[key];
-        self.standing(conn.pool, conn.server)
-            .ready_connections
-            .add(1);
         let pool = &self.pools[conn.pool.index()];
         let (pool, server) = (&pool.config.name, &pool.servers[conn.server.index()].name);
         if was_down {
@@ -271,7 +280,8 @@ impl Proxy {
             return;
         };
         let addresses = &self.pools[conn.pool.index()].servers[conn.server.index()].addresses;
-        if conn.phase == ServerPhase::Connecting && conn.attempt + 1 < addresses.len() {
+        let has_more = conn.replica.is_none() && conn.attempt + 1 < addresses.len();
+        if conn.phase == ServerPhase::Connecting && has_more {
             conn.attempt += 1;
             self.connect(key);
             return;
@@ -284,6 +294,9 @@ impl Proxy {
         let Some(conn) = self.servers.find_mut(key) else {
             return;
         };
+        if conn.replica.is_some() {
+            return self.fail_replica_conn(key, failure, now);
+        }
         let phase = std::mem::replace(&mut conn.phase, ServerPhase::Closed);
         if phase == ServerPhase::Closed {
             return;

@@ -36,7 +36,8 @@ impl Proxy {
     fn patience(&self, key: Key) -> Option<Duration> {
         let conn = &self.servers[key];
         let config = &self.pools[conn.pool.index()].config;
-        let held = config.on_server_failure == OnServerFailure::Hold;
+        // A replica's requests wait for nothing: there are other ways.
+        let held = config.on_server_failure == OnServerFailure::Hold && conn.replica.is_none();
         if held && conn.phase != ServerPhase::Ready {
             Some(config.hold_time)
         } else {
@@ -64,7 +65,8 @@ impl Proxy {
     pub(super) fn time_held(&mut self, key: Key, now: Time) {
         let conn = &mut self.servers[key];
         let config = &self.pools[conn.pool.index()].config;
-        if config.on_server_failure == OnServerFailure::Hold && !conn.fifo.is_empty() {
+        let holds = config.on_server_failure == OnServerFailure::Hold && conn.replica.is_none();
+        if holds && !conn.fifo.is_empty() {
             conn.fifo.iter_mut().for_each(|pending| pending.since = now);
             self.time_first(key);
         }
@@ -79,6 +81,9 @@ impl Proxy {
             return;
         }
         conn.due = None;
+        if conn.replica.is_some() {
+            return self.replica_due(key, now);
+        }
         let (pool, server) = (conn.pool, conn.server);
         match conn.phase {
             ServerPhase::Closed => return,

@@ -9,6 +9,7 @@ use crate::base::Key;
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
 use crate::proxy::Proxy;
+use crate::proxy::replicas::End;
 use crate::proxy::server::ServerConn;
 
 /// Who comes behind fewer bytes than these waits for them: they take less than a millisecond.
@@ -29,15 +30,15 @@ impl Proxy {
         &mut self,
         client: Key,
         pool: PoolIdx,
-        servers: impl IntoIterator<Item = ServerIdx>,
+        servers: impl IntoIterator<Item = (ServerIdx, End)>,
     ) {
         if self.clients.slab[client].requests_in_flight() > 0 {
             return;
         }
         let servers_of_pool = &self.pools[pool.index()].servers;
-        let detour = servers.into_iter().any(|server| {
-            let own = servers_of_pool[server.index()].own_place(client);
-            let conn = servers_of_pool[server.index()].conns[own];
+        let detour = servers.into_iter().any(|(server, end)| {
+            let server = &servers_of_pool[server.index()];
+            let conn = server.conns_to(end)[server.own_place(client)];
             conn != Key::NONE && self.servers[conn].is_busy()
         });
         self.clients.slab[client].detour = detour;

@@ -38,6 +38,15 @@ pub enum Failure {
     /// The server says that it is no master, and a master is what is wanted.
     #[error("Server is not a master")]
     NotMaster,
+    /// The replica says that it is none, or that it does not hear its master.
+    #[error("Replica is not in step with its master")]
+    NotInStep,
+    /// The replica cannot serve now; its own words.
+    #[error("Replica cannot serve: {0}")]
+    Unfit(String),
+    /// The replica is to be read no longer.
+    #[error("Replica was left")]
+    Left,
     /// The server is no longer used.
     #[error("Server was removed")]
     Removed,
@@ -104,6 +113,9 @@ pub enum RequestError {
     /// Too few Sentinels are heard to know who is master.
     #[error("ERR Writes are refused: no majority of the Sentinels is heard")]
     Fenced,
+    /// Only replicas are read, and none is fit.
+    #[error("ERR No replica can be read: none is known, or none keeps up with its master")]
+    NoReplica,
     /// The pool has a password and the client has not given it. The text, without a full stop, is
     /// twemproxy's.
     #[error("NOAUTH Authentication required")]

@@ -15,6 +15,7 @@ use crate::protocol::resp::Request;
 use crate::proxy::Proxy;
 use crate::proxy::failure::RequestError;
 use crate::proxy::gather::Gathering;
+use crate::proxy::replicas::End;
 use crate::proxy::requests::Incoming;
 use crate::proxy::server::Retry;
 
@@ -22,6 +23,7 @@ use crate::proxy::server::Retry;
 #[derive(Clone, Copy, Debug)]
 struct Fragment {
     server: ServerIdx,
+    end: End,
     keys: usize,
     conn: Key,
     // How long the connection's queue was before.
@@ -61,6 +63,7 @@ impl Split {
             self.of_server[server.index()] = fragment;
             self.fragments.push(Fragment {
                 server,
+                end: End::Master,
                 keys: 0,
                 conn: Key::NONE,
                 queued: 0,
@@ -121,11 +124,20 @@ impl Proxy {
         now: Time,
     ) {
         let pool = self.clients.slab[key].pool;
+        let retry = Retry::of(command.safe_to_retry());
+        for fragment in &mut split.fragments {
+            let Some(end) = self.end_for(key, pool, fragment.server, retry, now) else {
+                self.stats.pools[pool.index()].counters.forward_error.add(1);
+                self.reply(key, &RequestError::NoReplica.reply());
+                return;
+            };
+            fragment.end = end;
+        }
         let spare = &mut Default::default();
         std::mem::swap(spare, &mut self.wire.spare);
-        self.choose_way(key, pool, split.fragments.iter().map(|f| f.server));
+        self.choose_way(key, pool, split.fragments.iter().map(|f| (f.server, f.end)));
         for fragment in &mut split.fragments {
-            fragment.conn = self.server_conn(pool, fragment.server, key, now);
+            fragment.conn = self.server_conn(pool, (fragment.server, fragment.end), key, now);
             let queue = &mut self.servers[fragment.conn].queue;
             fragment.queued = queue.len();
             let args = 1 + fragment.keys * keys.step();
@@ -140,7 +152,6 @@ impl Proxy {
             }
         }
         std::mem::swap(spare, &mut self.wire.spare);
-        let retry = Retry::of(command.safe_to_retry());
         self.enqueue_fragments(key, (gather, retry), split, now);
     }
 

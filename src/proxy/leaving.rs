@@ -54,7 +54,10 @@ impl Proxy {
         conn.phase = ServerPhase::Closed;
         let (pool, server) = (conn.pool, conn.server);
         self.wire.put(Output::Close(ConnId::Server(key)));
-        self.standing(pool, server).ready_connections.sub(1);
+        self.count_ready(key, false);
+        if self.servers[key].replica.is_some() {
+            return;
+        }
         let pool = &self.pools[pool.index()];
         let (pool, server) = (&pool.config.name, &pool.servers[server.index()].name);
         tracing::info!(%pool, %server, "server connection left: the server is elsewhere");

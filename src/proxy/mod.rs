@@ -32,6 +32,7 @@ mod queueing;
 mod reconnect;
 mod relief;
 mod reload;
+mod replicas;
 mod replies;
 mod requests;
 mod salvage;
@@ -263,7 +264,7 @@ impl Proxy {
                 }
             }
             ConnId::Server(key) => {
-                self.server_sent(key, batch);
+                self.server_sent(key, batch, now);
                 self.leave_if_settled(key, now);
             }
         }
@@ -283,14 +284,17 @@ impl Proxy {
                         .sub(1);
                 })
                 .is_some(),
-            ConnId::Server(key) => self.servers.remove(key).is_some_and(|server| {
-                if server.counted {
-                    self.server_stats(server.pool, server.server)
-                        .server_connections
-                        .sub(1);
-                }
-                server.counted
-            }),
+            ConnId::Server(key) => {
+                self.fail_rest(key);
+                self.servers.remove(key).is_some_and(|server| {
+                    if server.counted {
+                        self.server_stats(server.pool, server.server)
+                            .server_connections
+                            .sub(1);
+                    }
+                    server.counted
+                })
+            }
         };
         if counted {
             self.stats.curr_connections.sub(1);
@@ -312,6 +316,11 @@ impl Proxy {
                 server,
                 addresses,
             } => self.server_moved(*pool, *server, addresses, now),
+            Change::Replicas {
+                pool,
+                server,
+                addresses,
+            } => self.set_replicas(*pool, *server, addresses, now),
             Change::Fence { pool, fenced } => self.pools[pool.index()].fenced = *fenced,
             Change::Suspect { pool, server } => {
                 self.pools[pool.index()].servers[server.index()].suspect = true;

@@ -12,6 +12,8 @@ use crate::config::ServerConfig;
 use crate::protocol::resp::write_request;
 use crate::proxy::client::ClientLimits;
 use crate::proxy::output::SocketAddress;
+use crate::proxy::replicas::End;
+use crate::proxy::replicas::Replica;
 use crate::route::Router;
 use crate::route::RouterServer;
 use crate::route::RouterSpec;
@@ -23,6 +25,8 @@ pub(super) struct Server {
     /// By `server_connections`, and one more that is the way around one of them; `Key::NONE` where
     /// there is no connection.
     pub(super) conns: Vec<Key>,
+    /// Those that may be read.
+    pub(super) replicas: Vec<Replica>,
     /// Best first; empty while its name is not known.
     pub(super) addresses: Vec<SocketAddress>,
     /// Whether its addresses come from a name, which may change its meaning.
@@ -37,7 +41,16 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Which of its connections is a client's own.
+    /// The connections to the server itself, or to one of its replicas.
+    #[inline]
+    pub(super) fn conns_to(&self, end: End) -> &[Key] {
+        match end {
+            End::Master => &self.conns,
+            End::Replica(nth) => &self.replicas[nth].conns,
+        }
+    }
+
+    /// Which of its connections, or of a replica's, is a client's own.
     #[inline]
     pub(super) fn own_place(&self, client: Key) -> usize {
         match self.way_around() {
@@ -70,6 +83,8 @@ pub(super) struct Pool {
     pub(super) follows_sentinels: bool,
     greeting: Greeting,
     proving_greeting: Greeting,
+    /// What is sent first to a replica.
+    pub(super) replica_greeting: Greeting,
 }
 
 /// What is sent first on a server connection.
@@ -92,7 +107,7 @@ impl Pool {
         let conns = config.server_connections.get() as usize + 1;
         let servers = config.servers.iter();
         let servers: Vec<Server> = servers.map(|server| Server::new(server, conns)).collect();
-        let (greeting, proving_greeting) = greetings(&config);
+        let (greeting, proving_greeting, replica_greeting) = greetings(&config);
         let live: Vec<bool> = vec![true; servers.len()];
         Pool {
             router: router(&config, &live),
@@ -103,6 +118,7 @@ impl Pool {
             greeting,
             proving_greeting,
             places: None,
+            replica_greeting,
             fenced: false,
             retired: false,
         }
@@ -156,7 +172,7 @@ impl Pool {
         let identity = in_order.all(|(at, place)| place.index() == at);
         let identity = identity && places.len() == self.servers.len();
         self.places = (!identity).then(|| Box::from(places));
-        (self.greeting, self.proving_greeting) = greetings(&config);
+        (self.greeting, self.proving_greeting, self.replica_greeting) = greetings(&config);
         self.follows_sentinels = !config.sentinels.is_empty();
         self.limits = limits(&config);
         self.config = config;
@@ -179,7 +195,10 @@ impl Pool {
 
     /// Whether connections of the one configuration are greeted as those of the other.
     pub(super) fn greets_as(&self, config: &PoolConfig) -> bool {
-        greetings(config) == (self.greeting.clone(), self.proving_greeting.clone())
+        let (plain, proving, replica) = greetings(config);
+        plain == self.greeting
+            && proving == self.proving_greeting
+            && replica == self.replica_greeting
     }
 }
 
@@ -196,6 +215,7 @@ impl Server {
         let mut server = Server {
             name: Arc::clone(&config.name),
             conns: vec![Key::NONE; conns],
+            replicas: Vec::new(),
             addresses: Vec::new(),
             has_name: false,
             moved: false,
@@ -240,17 +260,18 @@ fn router(config: &PoolConfig, live: &[bool]) -> Router {
     })
 }
 
-/// What is sent first, and what is where the server has to prove that it serves.
-fn greetings(config: &PoolConfig) -> (Greeting, Greeting) {
+/// What is sent first; what is where the server has to prove that it serves; what a replica gets.
+fn greetings(config: &PoolConfig) -> (Greeting, Greeting, Greeting) {
     let mut plain = greeting(config);
-    let mut proving = plain.clone();
+    let (mut proving, mut replica) = (plain.clone(), plain.clone());
+    replica.ask(&[b"ROLE"]);
     if config.sentinels.is_empty() {
         proving.ask(&[b"PING"]);
     } else {
         plain.ask(&[b"ROLE"]);
         proving.ask(&[b"ROLE"]);
     }
-    (plain, proving)
+    (plain, proving, replica)
 }
 
 /// `AUTH` before `SELECT`: the other way round, which is twemproxy's, the database is refused and

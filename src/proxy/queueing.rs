@@ -26,10 +26,18 @@ impl Proxy {
     /// Counts a request of `client` that was put into the FIFO, and sees that it is sent and timed.
     #[inline]
     pub(super) fn request_queued(&mut self, key: Key, client: Key, bytes: usize, now: Time) {
-        let conn = &mut self.servers[key];
+        let conn = &self.servers[key];
         let stats = &self.stats.pools[conn.pool.index()].servers[conn.server.index()];
         stats.requests.add(1);
         stats.request_bytes.add(bytes);
+        self.request_passed_on(key, client, bytes, now);
+    }
+
+    /// The same with one that was counted on another connection.
+    #[inline]
+    pub(super) fn request_passed_on(&mut self, key: Key, client: Key, bytes: usize, now: Time) {
+        let conn = &mut self.servers[key];
+        let stats = &self.stats.pools[conn.pool.index()].servers[conn.server.index()];
         stats.in_queue.add(1);
         stats.in_queue_bytes.add(bytes);
         if conn.phase == ServerPhase::Ready {
@@ -129,14 +137,19 @@ impl Proxy {
     }
 
     /// A batch was sent.
-    pub(super) fn server_sent(&mut self, key: Key, batch: Batch) {
+    pub(super) fn server_sent(&mut self, key: Key, batch: Batch, now: Time) {
         let Some(conn) = self.servers.find_mut(key) else {
             self.wire.spare.give_batch(batch);
             return;
         };
         conn.sending.end();
         if conn.phase == ServerPhase::Closed {
-            self.wire.spare.give_batch(batch);
+            if conn.replica.is_some() && !conn.fifo.is_empty() {
+                conn.sent.end(batch, &mut self.wire.spare);
+                self.ask_all_elsewhere(key, &Failure::ClosedByServer, now);
+            } else {
+                self.wire.spare.give_batch(batch);
+            }
             return;
         }
         conn.sent.end(batch, &mut self.wire.spare);

@@ -15,6 +15,7 @@ use crate::base::PoolIdx;
 use crate::base::ServerIdx;
 use crate::base::Time;
 use crate::config::PoolConfig;
+use crate::config::ReadFrom;
 use crate::config::Table;
 use crate::proxy::Proxy;
 use crate::proxy::client::Phase;
@@ -73,8 +74,12 @@ impl Proxy {
         let no_password = config.redis_auth.is_none();
         let idle = config.client_idle_timeout;
         let other_idle = idle != pool.config.client_idle_timeout;
-        let in_order =
-            pool.maps_as(&config) && moved.is_empty() && !other_places && !other_greeting;
+        let in_order = pool.maps_as(&config)
+            && moved.is_empty()
+            && !other_places
+            && !other_greeting
+            && config.read_from == pool.config.read_from;
+        let reads_masters = config.read_from == ReadFrom::Master;
         let before = pool.servers.len();
         for (server, config) in reload.table.servers(idx) {
             let known = pool.servers.len();
@@ -105,6 +110,11 @@ impl Proxy {
             if other_greeting || is_moved(server) {
                 self.renew_conns(idx, server, now);
             }
+            if is_moved(server) || reads_masters {
+                self.set_replicas(idx, server, &[], now);
+            } else if other_greeting || other_places {
+                self.renew_replicas(idx, server, now);
+            }
             for key in self.conns_of(idx, server) {
                 self.time_first(key);
             }
@@ -129,6 +139,7 @@ impl Proxy {
             self.servers[key].last = true;
             self.leave_if_settled(key, now);
         }
+        self.set_replicas(pool, server, &[], now);
     }
 
     fn clients_of(&self, pool: PoolIdx) -> Vec<Key> {

@@ -22,6 +22,13 @@ const GREETING_BYTES_MAX: usize = 512;
 /// How the answer of a master to `ROLE` begins.
 const ROLE_MASTER: &[u8] = b"*3\r\n$6\r\nmaster\r\n";
 
+/// How that of a replica begins, and what it has further on if it hears its master.
+const ROLE_REPLICA: &[u8] = b"*5\r\n$5\r\nslave\r\n";
+const LINK_IS_UP: &[u8] = b"\r\n$9\r\nconnected\r\n";
+
+/// Of what a replica says that cannot serve.
+const UNFIT_BYTES_MAX: usize = 80;
+
 impl Proxy {
     pub(super) fn server_received<C: Chunk>(&mut self, key: Key, chunk: &C, now: Time) {
         let Some(conn) = self.servers.find_mut(key) else {
@@ -106,6 +113,13 @@ impl Proxy {
         if let ServerPhase::Greeting { left } = conn.phase {
             return self.greeting_reply(key, left, &reply.head(GREETING_BYTES_MAX), now);
         }
+        if mark == b'-' && conn.replica.is_some() {
+            // Whoever awaits it can be answered elsewhere.
+            let head = reply.head(UNFIT_BYTES_MAX);
+            if is_unfit(&head) {
+                return Err(Failure::Unfit(in_words(&head)));
+            }
+        }
         let Some(pending) = conn.pair(&mut self.wire.spare) else {
             return Err(Failure::Unasked);
         };
@@ -128,6 +142,10 @@ impl Proxy {
             pending.bytes as usize,
             &mut self.wire,
         );
+        if self.servers[key].replica.is_some() {
+            self.standing(pool, server).replica_replies.add(1);
+            return Ok(());
+        }
         let suspect = &mut self.pools[pool.index()].servers[server.index()].suspect;
         if (transient || *suspect) && self.servers[key].succeeded.is_some() {
             // What is said where the server was says nothing of where it is.
@@ -159,8 +177,13 @@ impl Proxy {
         reply: &[u8],
         now: Time,
     ) -> Result<(), Failure> {
-        let pool = &self.pools[self.servers[key].pool.index()];
-        if left == 1 && pool.follows_sentinels && reply.starts_with(b"*") {
+        let conn = &self.servers[key];
+        let pool = &self.pools[conn.pool.index()];
+        if left == 1 && conn.replica.is_some() && reply.starts_with(b"*") {
+            if !is_in_step(reply) {
+                return Err(Failure::NotInStep);
+            }
+        } else if left == 1 && pool.follows_sentinels && reply.starts_with(b"*") {
             if !reply.starts_with(ROLE_MASTER) {
                 return Err(Failure::NotMaster);
             }
@@ -183,6 +206,24 @@ fn is_demoted(reply: &[u8]) -> bool {
     [&b"-READONLY "[..], b"-MASTERDOWN "]
         .iter()
         .any(|mark| reply.starts_with(mark))
+}
+
+/// What a replica says that has lost its master, or has not all data yet.
+fn is_unfit(reply: &[u8]) -> bool {
+    [&b"-MASTERDOWN "[..], b"-LOADING "]
+        .iter()
+        .any(|mark| reply.starts_with(mark))
+}
+
+/// Whether an answer to `ROLE` is that of a replica that hears its master.
+fn is_in_step(role: &[u8]) -> bool {
+    role.starts_with(ROLE_REPLICA) && memchr::memmem::find(role, LINK_IS_UP).is_some()
+}
+
+/// A server's error, without what makes it one.
+fn in_words(reply: &[u8]) -> String {
+    let text = String::from_utf8_lossy(reply);
+    text.trim_start_matches('-').trim_end().to_owned()
 }
 
 fn first_byte(reply: &ByteQueue) -> u8 {

@@ -404,8 +404,13 @@ impl Proxy {
             self.reply(key, &RequestError::Fenced.reply());
             return;
         }
-        self.choose_way(key, pool, [server]);
-        let conn = self.server_conn(pool, server, key, now);
+        let Some(end) = self.end_for(key, pool, server, incoming.retry, now) else {
+            self.stats.pools[pool.index()].counters.forward_error.add(1);
+            self.reply(key, &RequestError::NoReplica.reply());
+            return;
+        };
+        self.choose_way(key, pool, [(server, end)]);
+        let conn = self.server_conn(pool, (server, end), key, now);
         let server_conn = &mut self.servers[conn];
         let client = &mut self.clients.slab[key];
         let before = server_conn.queue.len();

@@ -80,6 +80,11 @@ impl SentBatches {
         }
     }
 
+    /// How many requests of the batch that is being sent await replies.
+    pub(super) fn in_sending(&self) -> usize {
+        self.sending.requests
+    }
+
     /// Everything unanswered, to be read from front to back. What is still being sent is not
     /// among it: nobody can say how much of it has arrived.
     pub(super) fn take(&mut self) -> SentBytes {

@@ -8,6 +8,7 @@
 //! Owns: the send queue and the FIFO. Never: reads a clock, opens a socket, looks at a key.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 
 use crate::base::Batch;
 use crate::base::ByteQueue;
@@ -122,6 +123,8 @@ pub(super) struct ServerConn {
     pub(super) attempt: usize,
     /// Where it connects to, or is connected.
     pub(super) address: Option<SocketAddress>,
+    /// At the other end is not the server itself but this replica of it.
+    pub(super) replica: Option<SocketAddr>,
     /// That is not its server's any more: nothing is sent there now.
     pub(super) leaving: bool,
     /// Another connection has its place, which is this one: it only awaits replies.
@@ -156,6 +159,7 @@ impl ServerConn {
             due: None,
             attempt: 0,
             address: None,
+            replica: None,
             leaving: false,
             succeeded: None,
             last: false,

@@ -23,6 +23,7 @@ use crate::config::OnServerFailure;
 use crate::proxy::Proxy;
 use crate::proxy::output::ConnId;
 use crate::proxy::output::Output;
+use crate::proxy::replicas::End;
 use crate::proxy::server::Pending;
 use crate::proxy::server::ServerPhase;
 
@@ -133,7 +134,7 @@ impl Proxy {
         let known = &self.pools[pool.index()].servers[server.index()];
         let place = place.min(known.way_around());
         let key = match known.conns[place] {
-            Key::NONE => self.open(pool, server, place, now),
+            Key::NONE => self.open(pool, (server, End::Master), place, now),
             key => key,
         };
         let conn = &mut self.servers[key];

@@ -40,6 +40,15 @@ enum Expected {
     Epoch,
     After(ServerIdx),
     Others,
+    Replicas(ServerIdx),
+}
+
+/// A replica, as a Sentinel sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Named {
+    pub(super) address: HostPort,
+    /// Whether it is up, connected to the Sentinel, and hears its master.
+    pub(super) good: bool,
 }
 
 /// What was learned from a Sentinel.
@@ -53,6 +62,8 @@ pub(super) enum Heard {
     Sentinels(usize),
     /// Another Sentinel.
     Other { id: Vec<u8>, address: HostPort },
+    /// The replicas of a master.
+    Replicas(ServerIdx, Vec<Named>),
     /// All questions are answered.
     RoundEnd,
     /// It does not answer questions: its words. The connection is of no use.
@@ -72,13 +83,16 @@ pub(super) struct Asking {
     /// When to ask the next round.
     pub(super) next_round: Time,
     next_others: Time,
+    /// Whether masters' replicas are asked for, too.
+    wants_replicas: bool,
     // Whom to ask the others about: each master may have its own.
     others_of: usize,
 }
 
 impl Asking {
-    pub(super) fn new(now: Time) -> Asking {
+    pub(super) fn new(wants_replicas: bool, now: Time) -> Asking {
         Asking {
+            wants_replicas,
             line: Line::new(now),
             expected: VecDeque::new(),
             before: None,
@@ -141,6 +155,10 @@ impl Asking {
                 Expected::After(server),
             ];
             self.expected.extend(questions);
+            if self.wants_replicas {
+                write_request(&mut bytes, &[b"SENTINEL", b"REPLICAS", name.as_bytes()]);
+                self.expected.push_back(Expected::Replicas(server));
+            }
         }
         if self.next_others <= now && !masters.is_empty() {
             self.next_others = now + OTHERS_EVERY;
@@ -206,6 +224,9 @@ impl Asking {
             (Expected::Epoch | Expected::Others, Value::Error(words)) if !is_refusal(words) => {
                 self.epoch = None;
             }
+            (Expected::Replicas(server), Value::Error(words)) if !is_refusal(words) => {
+                heard.push(Heard::Replicas(server, Vec::new()));
+            }
             (_, Value::Error(words)) => {
                 heard.push(Heard::Refused(String::from_utf8_lossy(words).into_owned()));
             }
@@ -223,8 +244,11 @@ impl Asking {
             }
             (Expected::After(server), value) => self.place(server, value, heard),
             (Expected::Others, value) => others(value, heard),
+            (Expected::Replicas(server), value) => {
+                heard.push(Heard::Replicas(server, replicas(value)));
+            }
         }
-        let in_round = matches!(expected, Expected::After(_) | Expected::Others);
+        let in_round = !matches!(expected, Expected::Auth | Expected::Id);
         if in_round && self.expected.is_empty() {
             heard.push(Heard::RoundEnd);
         }
@@ -266,6 +290,20 @@ fn others(value: &Value, heard: &mut Vec<Heard>) {
             }));
         }
     }
+}
+
+fn replicas(value: &Value) -> Vec<Named> {
+    let all = value.array().unwrap_or_default().iter();
+    all.filter_map(|replica| {
+        let address = address::parse(replica.field("ip")?, replica.field("port")?)?;
+        let flags = replica.field("flags").unwrap_or_default();
+        let has = |flag: &&str| memchr::memmem::find(flags, flag.as_bytes()).is_some();
+        let is_bad = ["down", "disconnected", "master"].iter().any(has);
+        let link_is_up = replica.field("master-link-status") == Some(b"ok");
+        let good = link_is_up && !is_bad;
+        Some(Named { address, good })
+    })
+    .collect()
 }
 
 /// Errors about who we are, which hold for every question.

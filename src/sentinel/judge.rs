@@ -2,18 +2,23 @@
 //!
 //! Owns: who has a vote, and when words become facts. Never: a connection.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use crate::base::Time;
+use crate::config::HostPort;
 use crate::sentinel::agreement;
 use crate::sentinel::agreement::Claim;
 use crate::sentinel::agreement::Electors;
 use crate::sentinel::master::InUse;
 use crate::sentinel::master::Outcome;
 use crate::sentinel::output::Fact;
+use crate::sentinel::output::Measured;
 use crate::sentinel::output::ProbeId;
 use crate::sentinel::output::Probed;
 use crate::sentinel::output::Source;
+use crate::sentinel::replicas::Replicas;
+use crate::sentinel::replicas::Turn;
 use crate::sentinel::watcher::Watcher;
 use crate::sentinel::watcher::server_idx;
 
@@ -73,6 +78,7 @@ impl Watcher {
             self.count(&voters, now);
             for server in 0..self.masters.len() {
                 self.weigh(server, &voters, now);
+                self.name_replicas(server, &voters);
             }
         }
         for server in 0..self.masters.len() {
@@ -136,14 +142,14 @@ impl Watcher {
         match (outcome, taken) {
             (Outcome::Moved(source), _) => {
                 self.taken_told[server] = false;
-                self.moved(server, source);
+                self.moved(server, source, now);
             }
             (Outcome::Nothing, Some((by, at))) => {
                 if !std::mem::replace(&mut self.taken_told[server], true) {
                     self.tell(Fact::Taken {
                         server: server_idx(server),
                         by: server_idx(by),
-                        address: crate::config::HostPort::Ip(at),
+                        address: HostPort::Ip(at),
                     });
                 }
             }
@@ -164,7 +170,7 @@ impl Watcher {
         Some((by, at))
     }
 
-    fn moved(&mut self, server: usize, source: Source) {
+    fn moved(&mut self, server: usize, source: Source, now: Time) {
         self.learned = true;
         if let Some(in_use) = self.masters[server].in_use.clone() {
             self.tell(Fact::Master {
@@ -173,6 +179,55 @@ impl Watcher {
                 at: in_use.at,
                 epoch: in_use.rank.epoch,
                 source,
+            });
+        }
+        if let Some(replicas) = self.replicas.get_mut(server) {
+            let turns = replicas.master_moved(now);
+            self.tell_turns(server, turns);
+        }
+    }
+
+    /// Those replicas are looked at that more of the Sentinels call good than not. While nobody is
+    /// heard those are that were.
+    fn name_replicas(&mut self, server: usize, voters: &Voters) {
+        let in_use = self.masters[server].in_use.as_ref();
+        let (Some(replicas), Some(in_use)) = (self.replicas.get_mut(server), in_use) else {
+            return;
+        };
+        if voters.places.is_empty() {
+            return;
+        }
+        let mut votes: BTreeMap<String, (HostPort, i32)> = BTreeMap::new();
+        for place in &voters.places {
+            for named in &self.peers[*place].replicas[server] {
+                let vote = votes.entry(named.address.to_string());
+                let (_, vote) = vote.or_insert_with(|| (named.address.clone(), 0));
+                *vote += if named.good { 1 } else { -1 };
+            }
+        }
+        let good = votes.into_values().filter(|(_, vote)| *vote > 0);
+        let good = good.map(|(address, _)| address);
+        let others: Vec<HostPort> = good.filter(|a| *a != in_use.address).collect();
+        let turns = replicas.named(&others);
+        self.tell_turns(server, turns);
+    }
+
+    /// Takes what a master or a replica says about its data.
+    pub(super) fn take_measure(&mut self, probe: ProbeId, answer: &Measured) {
+        let asked = |replicas: &Replicas| replicas.has_asked(probe);
+        if let Some(server) = self.replicas.iter().position(asked) {
+            let turn = self.replicas[server].measured(probe, answer);
+            self.tell_turns(server, turn);
+        }
+    }
+
+    fn tell_turns(&mut self, server: usize, turns: impl IntoIterator<Item = Turn>) {
+        for turn in turns {
+            self.tell(Fact::Replica {
+                server: server_idx(server),
+                address: turn.address,
+                at: turn.at,
+                unfit: turn.unfit,
             });
         }
     }

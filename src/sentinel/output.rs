@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use crate::base::ServerIdx;
 use crate::config::HostPort;
+use crate::sentinel::replication::Replication;
 
 /// One connection to a Sentinel, from [`Output::Connect`] until [`Output::Close`] or until the
 /// watcher was told that it is closed. Never used again.
@@ -40,6 +41,14 @@ pub enum Output {
         /// Where.
         address: HostPort,
     },
+    /// Ask the server at `address` how far its data goes (`INFO replication`), within 400 ms; then
+    /// call `measured`.
+    Measure {
+        /// The question.
+        probe: ProbeId,
+        /// Where.
+        address: HostPort,
+    },
     /// Something has been found out.
     Fact(Fact),
 }
@@ -56,6 +65,55 @@ pub enum Probed {
     NotMaster,
     /// It could not be asked, or did not say.
     Failed,
+}
+
+/// What came of a [`Output::Measure`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Measured {
+    /// It has said what it has.
+    Answer {
+        /// The address that has answered, one of those that the name has.
+        at: SocketAddr,
+        /// What it has.
+        says: Replication,
+    },
+    /// It could not be asked, or did not say.
+    Failed,
+}
+
+/// Why a replica is not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unfit {
+    /// It does not answer.
+    Silent,
+    /// It does not hear its master.
+    Cut,
+    /// It is a master.
+    Master,
+    /// Its data has another history than its master's.
+    OtherData,
+    /// It lacks what its master had `replica_lag_ms` ago, or nobody can tell.
+    Behind,
+    /// Another server has become the master: what is known of it is out of date.
+    MasterMoved,
+    /// Most Sentinels do not name it, or call it down, or it is elsewhere.
+    NotNamed,
+}
+
+impl Unfit {
+    /// Words for the log.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Unfit::Silent => "no answer",
+            Unfit::Cut => "it does not hear its master",
+            Unfit::Master => "it is a master",
+            Unfit::OtherData => "other data than its master's",
+            Unfit::Behind => "too far behind its master",
+            Unfit::MasterMoved => "the master moved",
+            Unfit::NotNamed => "the sentinels do not call it good",
+        }
+    }
 }
 
 /// How a master became known.
@@ -102,6 +160,17 @@ pub enum Fact {
     Unknown {
         /// The server.
         server: ServerIdx,
+    },
+    /// A replica of a server may be read from now on, or no longer.
+    Replica {
+        /// The server.
+        server: ServerIdx,
+        /// As the Sentinels write it.
+        address: HostPort,
+        /// The address that has answered.
+        at: SocketAddr,
+        /// Why it is not to be read; `None` if it is.
+        unfit: Option<Unfit>,
     },
     /// The Sentinels agree that a master is down, or do so no longer.
     Down {

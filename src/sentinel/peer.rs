@@ -8,6 +8,7 @@ use crate::base::Time;
 use crate::config::HostPort;
 use crate::sentinel::agreement::Claim;
 use crate::sentinel::asking::Asking;
+use crate::sentinel::asking::Named;
 use crate::sentinel::listening::Listening;
 use crate::sentinel::output::LinkId;
 
@@ -36,6 +37,8 @@ pub(super) struct Peer {
     pub(super) listening: Listening,
     /// By server: what it said last, or that it knows no such master.
     pub(super) said: Vec<Option<Option<Claim>>>,
+    /// By server: the replicas that it names.
+    pub(super) replicas: Vec<Vec<Named>>,
     /// How many Sentinels it knows, itself included.
     pub(super) knows: Option<usize>,
     pub(super) standing: Standing,
@@ -54,14 +57,20 @@ pub(super) enum Which {
 }
 
 impl Peer {
-    pub(super) fn new(address: HostPort, is_configured: bool, servers: usize, now: Time) -> Peer {
+    pub(super) fn new(
+        address: HostPort,
+        is_configured: bool,
+        (servers, wants_replicas): (usize, bool),
+        now: Time,
+    ) -> Peer {
         Peer {
             address,
             is_configured,
             id: None,
-            asking: Asking::new(now),
+            asking: Asking::new(wants_replicas, now),
             listening: Listening::new(now),
             said: vec![None; servers],
+            replicas: vec![Vec::new(); servers],
             knows: None,
             standing: Standing::Unknown,
             refusal_told: false,

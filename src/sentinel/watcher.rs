@@ -11,6 +11,7 @@ use crate::base::ServerIdx;
 use crate::base::Time;
 use crate::config::HostPort;
 use crate::config::PoolConfig;
+use crate::config::ReadFrom;
 use crate::protocol::resp::write_request;
 use crate::sentinel::asking::Heard;
 use crate::sentinel::event::Kind;
@@ -19,12 +20,14 @@ use crate::sentinel::majority::Majority;
 use crate::sentinel::master::Master;
 use crate::sentinel::output::Fact;
 use crate::sentinel::output::LinkId;
+use crate::sentinel::output::Measured;
 use crate::sentinel::output::Output;
 use crate::sentinel::output::ProbeId;
 use crate::sentinel::output::Probed;
 use crate::sentinel::peer::Peer;
 use crate::sentinel::peer::Standing;
 use crate::sentinel::peer::Which;
+use crate::sentinel::replicas::Replicas;
 
 /// Events say when to ask; this is for those that got lost.
 const POLL: Duration = Duration::from_secs(1);
@@ -54,6 +57,8 @@ const PEERS_MAX: usize = 48;
 pub struct Watcher {
     pub(super) peers: Vec<Peer>,
     pub(super) masters: Vec<Master>,
+    /// By server; empty where replicas are not read.
+    pub(super) replicas: Vec<Replicas>,
     pub(super) majority: Majority,
     pub(super) started: Time,
     /// Something was learned that may change who is taken for a master.
@@ -80,7 +85,9 @@ impl Watcher {
     pub fn new(pool: &PoolConfig, seed: u64, now: Time) -> Watcher {
         let servers = pool.servers.len();
         let names: Vec<Arc<str>> = pool.servers.iter().map(|s| Arc::clone(&s.name)).collect();
-        let peer = |address: &HostPort| Peer::new(address.clone(), true, servers, now);
+        let wants_replicas = pool.read_from != ReadFrom::Master;
+        let each = (servers, wants_replicas);
+        let peer = |address: &HostPort| Peer::new(address.clone(), true, each, now);
         let auth = pool.sentinel_password.as_ref().map(|password| {
             let mut bytes = Vec::new();
             let password = password.expose();
@@ -95,6 +102,13 @@ impl Watcher {
         let mut watcher = Watcher {
             peers: pool.sentinels.iter().map(peer).collect(),
             masters: names.iter().map(|_| Master::new()).collect(),
+            replicas: match wants_replicas {
+                true => names
+                    .iter()
+                    .map(|_| Replicas::new(pool.replica_lag, now))
+                    .collect(),
+                false => Vec::new(),
+            },
             majority: Majority::new(pool.require_sentinel_quorum, now),
             started: now,
             learned: false,
@@ -174,6 +188,12 @@ impl Watcher {
         self.settle(now);
     }
 
+    /// What came of a question how far a server's data goes.
+    pub fn measured(&mut self, probe: ProbeId, answer: &Measured, now: Time) {
+        self.take_measure(probe, answer);
+        self.settle(now);
+    }
+
     /// A server has failed for somebody: its master may be moving.
     pub fn hint(&mut self, server: ServerIdx, now: Time) {
         let Some(master) = self.masters.get_mut(server.index()) else {
@@ -200,12 +220,18 @@ impl Watcher {
             [peer.due(), heard]
         });
         let of_masters = self.masters.iter().map(|master| master.due(now));
+        let of_replicas = self.replicas.iter().map(Replicas::due);
         let own = [
             self.majority.due(),
             self.round_wanted,
             self.first_choice_due(now),
         ];
-        of_peers.chain(of_masters).chain(own).flatten().min()
+        of_peers
+            .chain(of_masters)
+            .chain(of_replicas)
+            .chain(own)
+            .flatten()
+            .min()
     }
 
     /// Does what time has made due.
@@ -232,10 +258,16 @@ impl Watcher {
 
     pub(super) fn ask_server(&mut self, server: usize, now: Time) {
         let next_probe = &mut self.next_probe;
-        let number = || {
+        let mut number = || {
             *next_probe += 1;
             ProbeId(*next_probe)
         };
+        let in_use = self.masters[server].in_use.as_ref();
+        if let (Some(replicas), Some(in_use)) = (self.replicas.get_mut(server), in_use) {
+            for (probe, address) in replicas.questions(&HostPort::Ip(in_use.at), &mut number, now) {
+                self.outputs.push_back(Output::Measure { probe, address });
+            }
+        }
         for question in self.masters[server].questions(number, now) {
             self.outputs.push_back(Output::Probe {
                 probe: question.probe,
@@ -274,6 +306,11 @@ impl Watcher {
             Heard::Said(server, claim) => {
                 if let Some(said) = peer.said.get_mut(server.index()) {
                     *said = Some(claim);
+                }
+            }
+            Heard::Replicas(server, named) => {
+                if let Some(replicas) = peer.replicas.get_mut(server.index()) {
+                    *replicas = named;
                 }
             }
             Heard::Sentinels(count) => peer.knows = Some(count),
@@ -334,7 +371,8 @@ impl Watcher {
     fn other(&mut self, id: Vec<u8>, address: HostPort, now: Time) {
         let known = |peer: &Peer| peer.address == address || peer.id.as_ref() == Some(&id);
         if self.peers.len() < PEERS_MAX && !self.peers.iter().any(known) {
-            let mut peer = Peer::new(address, false, self.masters.len(), now);
+            let each = (self.masters.len(), !self.replicas.is_empty());
+            let mut peer = Peer::new(address, false, each, now);
             peer.id = Some(id);
             self.peers.push(peer);
             let place = self.peers.len() - 1;

@@ -163,8 +163,9 @@ metrics! {
 }
 
 metrics! {
-    /// What a worker knows of how a server does; written when that changes, not per request.
-    ServerStanding, STANDING_METRICS of 3:
+    /// What a worker knows of how a server does; written when that changes, not per request, but
+    /// for what its replicas do.
+    ServerStanding, STANDING_METRICS of 5:
 
     /// Connections on which requests flow now: connected, and past AUTH and SELECT.
     ready_connections Gauge "coremux_server_ready_connections" "";
@@ -172,6 +173,10 @@ metrics! {
     failing_since Timestamp "coremux_server_failing_since_timestamp_seconds" "";
     /// When it failed last, also if it has answered since; 0 for never.
     failed_at Timestamp "coremux_server_failed_timestamp_seconds" "";
+    /// Connections to the server's replicas on which reads flow now.
+    replica_connections Gauge "coremux_server_ready_replica_connections" "";
+    /// Replies that came from the server's replicas; they are among all its replies.
+    replica_replies Counter "coremux_server_replica_replies_total" "";
 }
 
 metrics! {

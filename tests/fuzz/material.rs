@@ -122,6 +122,9 @@ impl Material {
     }
 }
 
+/// What a replica that hears its master answers to `ROLE`.
+pub const REPLICA: &[u8] = b"*5\r\n$5\r\nslave\r\n$1\r\na\r\n:1\r\n$9\r\nconnected\r\n:0\r\n";
+
 fn reply(dice: &mut Dice, depth: usize, out: &mut Vec<u8>) {
     match dice.below(24) {
         0..5 => out.extend_from_slice(b"+OK\r\n"),
@@ -144,6 +147,7 @@ fn reply(dice: &mut Dice, depth: usize, out: &mut Vec<u8>) {
             write_bulk(&vec![b'r'; dice.below(most)], out);
         }
         12 => out.extend_from_slice(b"*3\r\n$6\r\nmaster\r\n:1\r\n*0\r\n"),
+        17 => out.extend_from_slice(REPLICA),
         13..17 if depth < 4 => {
             let count = dice.below(6);
             out.extend(format!("*{count}\r\n").bytes());

@@ -32,6 +32,7 @@ const ROUNDS_MAX: usize = 400;
 #[derive(Debug, Default)]
 pub struct Seen {
     pub requests_to_servers: usize,
+    pub requests_to_replicas: usize,
     pub replies_to_clients: usize,
     pub errors_to_clients: usize,
     pub clients_closed: usize,
@@ -43,6 +44,7 @@ pub struct Seen {
 impl Seen {
     pub fn add(&mut self, other: &Seen) {
         self.requests_to_servers += other.requests_to_servers;
+        self.requests_to_replicas += other.requests_to_replicas;
         self.replies_to_clients += other.replies_to_clients;
         self.errors_to_clients += other.errors_to_clients;
         self.clients_closed += other.clients_closed;
@@ -54,6 +56,7 @@ impl Seen {
     pub fn assert_worth_while(&self) {
         let counts = [
             self.requests_to_servers,
+            self.requests_to_replicas,
             self.replies_to_clients - self.errors_to_clients,
             self.errors_to_clients,
             self.clients_closed,
@@ -179,9 +182,10 @@ impl World {
     fn obey(&mut self) {
         while let Some(output) = self.proxy.poll_output(self.now) {
             match output {
-                Output::Connect { conn, .. } => {
+                Output::Connect { conn, address, .. } => {
                     // The same connection may try again, with another socket.
-                    self.sockets.insert(conn, Socket::connecting());
+                    let socket = Socket::connecting(config::is_replica(&address));
+                    self.sockets.insert(conn, socket);
                 }
                 Output::Pause(conn) => {
                     self.seen.pauses += 1;

@@ -327,6 +327,7 @@ impl World {
                     let delay = self.delay();
                     self.after(delay, Happening::Ask(probe, at));
                 }
+                Output::Measure { .. } => panic!("no replicas are read here"),
                 Output::Fact(fact) => {
                     if let Some(what) = self.oracle.hear(&fact, self.now) {
                         self.count(what);

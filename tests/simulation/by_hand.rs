@@ -108,7 +108,7 @@ impl Bench {
     }
 
     /// The connection that the proxy has asked for last.
-    fn server(&self) -> ConnId {
+    pub fn server(&self) -> ConnId {
         let mut connects = self.outputs.iter().filter_map(|output| match output {
             Output::Connect { conn, .. } => Some(*conn),
             _ => None,

@@ -33,6 +33,7 @@ mod mark;
 mod memory;
 mod oracle;
 mod plan;
+mod replicas;
 mod request;
 mod routes;
 mod runs;

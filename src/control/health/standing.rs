@@ -107,7 +107,9 @@ impl ServerView {
             let pool = &worker.pools[at.0];
             let standing = &pool.standings[at.1];
             connections += standing.ready_connections.value();
-            let replies = pool.servers[at.1].responses.value();
+            // What a replica says is no news of its master.
+            let all = pool.servers[at.1].responses.value();
+            let replies = all.wrapping_sub(standing.replica_replies.value());
             let answers = replies != std::mem::replace(seen, replies);
             match standing.failing_since.value() {
                 0 if answers => self.good_at = self.good_at.max(before),

@@ -23,6 +23,7 @@ use crate::proxy::Change;
 use crate::proxy::SocketAddress;
 use crate::sentinel::Fact;
 use crate::sentinel::LinkId;
+use crate::sentinel::Measured;
 use crate::sentinel::Output;
 use crate::sentinel::ProbeId;
 use crate::sentinel::Probed;
@@ -39,6 +40,7 @@ pub(super) enum Happening {
     Received(LinkId, Vec<u8>),
     Closed(LinkId, String),
     Probed(ProbeId, Probed),
+    Measured(ProbeId, Measured),
     Hint(ServerIdx),
     Tick,
 }
@@ -74,6 +76,8 @@ pub(super) struct Drive<T> {
     probes: HashMap<ProbeId, Task<()>>,
     /// By server: the address that the workers use, as far as it is known here.
     in_use: Vec<Option<SocketAddr>>,
+    /// By server: the replicas that the workers may read.
+    read: Vec<Vec<SocketAddr>>,
     tick: Option<(Time, Task<()>)>,
 }
 
@@ -91,6 +95,7 @@ impl<T: Fn(Change)> Drive<T> {
             idx,
             servers,
             in_use,
+            read: vec![Vec::new(); pool.servers.len()],
             watcher: Watcher::new(&pool, seed, Time::ZERO),
             pool,
             started: clock(),
@@ -134,6 +139,10 @@ impl<T: Fn(Change)> Drive<T> {
                 self.probes.remove(&probe);
                 self.watcher.probed(probe, &answer, now);
             }
+            Happening::Measured(probe, answer) => {
+                self.probes.remove(&probe);
+                self.watcher.measured(probe, &answer, now);
+            }
             Happening::Hint(server) => {
                 let nth = self.servers.iter().position(|known| *known == server);
                 let nth = nth.and_then(|nth| u16::try_from(nth).ok());
@@ -172,6 +181,15 @@ impl<T: Fn(Change)> Drive<T> {
                     });
                     self.probes.insert(probe, task);
                 }
+                Output::Measure { probe, address } => {
+                    let password = self.pool.redis_auth.clone();
+                    let (names, happenings) = (Rc::clone(&self.names), Rc::clone(&self.happenings));
+                    let task = glommio::spawn_local(async move {
+                        let answer = probe::measure(&address, password.as_ref(), &names).await;
+                        happenings.tell(Happening::Measured(probe, answer));
+                    });
+                    self.probes.insert(probe, task);
+                }
                 Output::Fact(fact) => self.fact(&fact),
             }
         }
@@ -190,6 +208,20 @@ impl<T: Fn(Change)> Drive<T> {
                         addresses: vec![SocketAddress::Tcp(*at)],
                     });
                 }
+            }
+            Fact::Replica {
+                server, at, unfit, ..
+            } => {
+                let read = &mut self.read[server.index()];
+                read.retain(|other| other != at);
+                if unfit.is_none() {
+                    read.push(*at);
+                }
+                (self.tell)(Change::Replicas {
+                    pool: self.idx,
+                    server: self.servers[server.index()],
+                    addresses: read.clone(),
+                });
             }
             Fact::Fenced(fenced) => (self.tell)(Change::Fence {
                 pool: self.idx,

@@ -29,6 +29,21 @@ pub(super) fn fact(pool: &PoolConfig, fact: &Fact, from: Option<SocketAddr>) {
                 _ => info!(pool, server, %at, epoch, source, "master found"),
             }
         }
+        Fact::Replica {
+            server,
+            address,
+            unfit,
+            ..
+        } => {
+            let server = name(server);
+            match unfit {
+                Some(why) => {
+                    let why = why.name();
+                    warn!(pool, server, replica = %address, why, "replica read no longer");
+                }
+                None => info!(pool, server, replica = %address, "replica read"),
+            }
+        }
         Fact::Unknown { server } => {
             let server = name(server);
             error!(pool, server, "no sentinel knows a master of this name");

@@ -112,6 +112,8 @@ impl Watched {
             && ours.sentinel_password == pool.sentinel_password
             && ours.redis_auth == pool.redis_auth
             && ours.require_sentinel_quorum == pool.require_sentinel_quorum
+            && ours.read_from == pool.read_from
+            && ours.replica_lag == pool.replica_lag
     }
 }
 
@@ -179,6 +181,13 @@ impl Watching {
                 // Until the new watcher has heard a majority.
                 changes.push(Change::Fence { pool, fenced: true });
             }
+            // Until it has measured them.
+            let read = servers.iter().filter(|_| watched.is_some());
+            changes.extend(read.map(|&server| Change::Replicas {
+                pool,
+                server,
+                addresses: Vec::new(),
+            }));
             let addresses = servers.iter().map(|&server| in_use(pool, server));
             let addresses = addresses.map(|address| tcp(address.as_ref())).collect();
             self.start((pool, servers.to_vec()), config.clone(), addresses);

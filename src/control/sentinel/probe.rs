@@ -1,4 +1,4 @@
-//! Asks a server for its `ROLE`.
+//! Asks a server for its `ROLE`, or how far its data goes.
 //!
 //! Owns: the socket of one question. Never: reads the answer, which `sentinel` does.
 
@@ -14,7 +14,10 @@ use glommio::net::TcpStream;
 
 use crate::config::HostPort;
 use crate::config::Secret;
+use crate::sentinel::Measured;
 use crate::sentinel::Probed;
+use crate::sentinel::Replication;
+use crate::sentinel::ReplicationQuestion;
 use crate::sentinel::RoleAnswer;
 use crate::sentinel::RoleQuestion;
 
@@ -22,6 +25,10 @@ use super::names::Names;
 
 /// A server that is alive answers in milliseconds; one that does not is asked again.
 const WITHIN: Duration = Duration::from_secs(1);
+
+/// A replica that does not answer is read no longer; one that has too much to do to answer soon had
+/// better not be read either.
+const MEASURED_WITHIN: Duration = Duration::from_millis(400);
 
 /// `ROLE` names the replicas: some 50 bytes each.
 const RECV_BYTES: usize = 4 << 10;
@@ -55,18 +62,56 @@ async fn ask_all(address: &HostPort, password: Option<&Secret>, names: &Rc<Names
     answer
 }
 
+/// Asks the server at `address` how far its data goes.
+pub(super) async fn measure(
+    address: &HostPort,
+    password: Option<&Secret>,
+    names: &Rc<Names>,
+) -> Measured {
+    let too_late = async {
+        glommio::timer::sleep(MEASURED_WITHIN).await;
+        Measured::Failed
+    };
+    let asking = async {
+        for at in names.resolve(address).await {
+            match measure_one(at, password).await {
+                Ok(Some(says)) => return Measured::Answer { at, says },
+                Ok(None) => tracing::debug!(%at, "server does not tell its replication"),
+                Err(error) => tracing::debug!(%at, %error, "server cannot be measured"),
+            }
+        }
+        Measured::Failed
+    };
+    future::or(asking, too_late).await
+}
+
+async fn measure_one(at: SocketAddr, password: Option<&Secret>) -> io::Result<Option<Replication>> {
+    let (mut question, bytes) = ReplicationQuestion::new(password);
+    converse(at, &bytes, |bytes| question.received(bytes)).await
+}
+
 async fn ask_one(at: SocketAddr, password: Option<&Secret>) -> io::Result<RoleAnswer> {
+    let (mut question, bytes) = RoleQuestion::new(password);
+    converse(at, &bytes, |bytes| question.received(bytes)).await
+}
+
+/// Sends `question` on a new connection and gives what comes back to `received` until that has the
+/// answer.
+async fn converse<T>(
+    at: SocketAddr,
+    question: &[u8],
+    mut received: impl FnMut(&[u8]) -> Option<T>,
+) -> io::Result<T> {
     let mut stream = TcpStream::connect(at).await?;
     stream.set_nodelay(true)?;
-    let (mut question, bytes) = RoleQuestion::new(password);
-    stream.write_all(&bytes).await?;
+    stream.write_all(question).await?;
     let mut bytes = [0; RECV_BYTES];
     loop {
         let count = stream.read(&mut bytes).await?;
         if count == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        if let Some(answer) = question.received(&bytes[..count]) {
+        if let Some(answer) = received(&bytes[..count]) {
             return Ok(answer);
         }
     }

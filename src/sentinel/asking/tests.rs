@@ -15,7 +15,7 @@ fn array(words: &[&str]) -> String {
 }
 
 fn connected(auth: Option<&[u8]>) -> Asking {
-    let mut asking = Asking::new(Time::ZERO);
+    let mut asking = Asking::new(false, Time::ZERO);
     asking.line.connecting(LinkId(1), Time::ZERO);
     asking.connected(auth, POLL, Time::ZERO);
     asking
@@ -170,4 +170,52 @@ fn a_sentinel_that_does_not_answer_is_overdue() {
     let asking = asked();
     assert!(!asking.line.is_overdue(Time::ZERO));
     assert!(asking.line.is_overdue(Time::ZERO + ANSWER_WITHIN));
+}
+
+#[test]
+fn replicas_are_asked_for_where_they_are_wanted_and_the_good_ones_are_told_from_the_others() {
+    let mut asking = Asking::new(true, Time::ZERO);
+    asking.line.connecting(LinkId(1), Time::ZERO);
+    asking.connected(None, POLL, Time::ZERO);
+    feed(&mut asking, &text(&["abc"]));
+    let asked = ask(&mut asking).unwrap();
+    assert!(
+        memchr::memmem::find(&asked, &text(&["SENTINEL", "REPLICAS", "m1"]).into_bytes()).is_some()
+    );
+    let at = array(&["10.0.0.1", "1"]);
+    let master = array(&["config-epoch", "1", "num-other-sentinels", "0"]);
+    feed(&mut asking, &[at.clone(), master, at].concat());
+    let replica = |port: &str, flags: &str, link: &str| {
+        let fields = [
+            "ip",
+            "10.0.0.2",
+            "port",
+            port,
+            "flags",
+            flags,
+            "master-link-status",
+            link,
+        ];
+        array(&fields)
+    };
+    let all = [
+        replica("1", "slave", "ok"),
+        replica("2", "s_down,slave,disconnected", "ok"),
+        replica("3", "slave", "err"),
+        array(&["ip", "10.0.0.2", "port", "0"]),
+    ];
+    let heard = feed(&mut asking, &format!("*4\r\n{}", all.concat()));
+    let Heard::Replicas(SERVER, named) = &heard[0] else {
+        panic!("{heard:?}")
+    };
+    let named: Vec<(String, bool)> = named
+        .iter()
+        .map(|named| (named.address.to_string(), named.good))
+        .collect();
+    let expected = [
+        ("10.0.0.2:1", true),
+        ("10.0.0.2:2", false),
+        ("10.0.0.2:3", false),
+    ];
+    assert_eq!(named, expected.map(|(at, good)| (at.to_owned(), good)));
 }

@@ -17,6 +17,9 @@ pub const OUTPUT_LIMIT: usize = 64 << 10;
 /// More than a reply of `material` has, gathered ones included.
 pub const REPLY_BYTES_MAX: usize = 2 << 20;
 
+/// Ports of replicas.
+const REPLICAS_FROM: u16 = 2000;
+
 /// Keys, and what a pool may have for them.
 const CHOICES: &[(&str, &[&str])] = &[
     ("redis", &["true"]),
@@ -46,8 +49,10 @@ pub fn config(dice: &mut Dice) -> Config {
         if dice.percent(10) {
             lines.push("  redis_auth: secret".to_owned());
         }
-        if dice.percent(30) {
+        if dice.percent(50) {
             lines.push("  sentinels: ['127.0.0.1:26379']".to_owned());
+            let read_from = dice.pick(&["master", "prefer-replica", "replica"]);
+            lines.push(format!("  read_from: {read_from}"));
         }
         lines.push("  servers:".to_owned());
         for server in 0..dice.between(1, 4) {
@@ -76,13 +81,25 @@ fn address(port: u16) -> SocketAddress {
     SocketAddress::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
 }
 
+fn replica(number: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, REPLICAS_FROM + number))
+}
+
+/// Whether that is where replicas are, and only they.
+pub fn is_replica(address: &SocketAddress) -> bool {
+    let SocketAddress::Tcp(address) = address else {
+        return false;
+    };
+    (REPLICAS_FROM..REPLICAS_FROM + 3).contains(&address.port())
+}
+
 pub fn change(config: &Config, dice: &mut Dice) -> Change {
     let index = dice.below(config.pools.len());
     let servers = config.pools[index].servers.len();
     let pool = PoolIdx(u16::try_from(index).expect("few pools"));
     let server = ServerIdx(u16::try_from(dice.below(servers)).expect("few servers"));
     let addresses = (0..dice.below(3)).map(|n| address(8 + n as u16)).collect();
-    match dice.below(7) {
+    match dice.below(10) {
         0 => Change::Addresses {
             pool,
             server,
@@ -100,6 +117,11 @@ pub fn change(config: &Config, dice: &mut Dice) -> Change {
         3 => Change::Suspect { pool, server },
         4 => Change::Eject { pool, server },
         5 => Change::Reachable { pool, server },
+        6..9 => Change::Replicas {
+            pool,
+            server,
+            addresses: (0..dice.below(4)).map(|n| replica(n as u16)).collect(),
+        },
         _ => Change::Readmit { pool, server },
     }
 }

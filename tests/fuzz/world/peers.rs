@@ -8,6 +8,7 @@ use coremux::proxy::ConnId;
 use super::Seen;
 use super::World;
 use crate::frame;
+use crate::material::REPLICA;
 
 /// One socket of the proxy, and what has become of it.
 #[derive(Debug, Default)]
@@ -15,6 +16,8 @@ pub struct Socket {
     pub connected: bool,
     /// The peer has ended it.
     pub ended: bool,
+    /// It is a replica.
+    pub is_replica: bool,
     /// The proxy receives.
     pub receiving: bool,
     /// The proxy sends no more.
@@ -40,8 +43,9 @@ impl Socket {
         }
     }
 
-    pub fn connecting() -> Socket {
+    pub fn connecting(is_replica: bool) -> Socket {
         Socket {
+            is_replica,
             receiving: true,
             ..Socket::default()
         }
@@ -131,20 +135,23 @@ impl World {
                 let Some(request) = self.socket(conn).pending.pop_front() else {
                     break;
                 };
-                self.answer(&request, &mut bytes);
+                let to_replica = self.socket(conn).is_replica && request[0] != b"ROLE";
+                self.seen.requests_to_replicas += usize::from(to_replica);
+                self.answer(conn, &request, &mut bytes);
             }
         }
         self.deliver_in_pieces(conn, bytes);
     }
 
     /// What a server says to `request`, or something else.
-    fn answer(&mut self, request: &[Vec<u8>], out: &mut Vec<u8>) {
+    fn answer(&mut self, conn: ConnId, request: &[Vec<u8>], out: &mut Vec<u8>) {
         let odd = !self.kind && self.dice.percent(1);
         let name = request[0].to_ascii_uppercase();
         match &name[..] {
             _ if odd => self.material.reply(&mut self.dice, out),
             b"PING" => out.extend_from_slice(b"+PONG\r\n"),
             b"AUTH" | b"SELECT" => out.extend_from_slice(b"+OK\r\n"),
+            b"ROLE" if self.socket(conn).is_replica => out.extend_from_slice(REPLICA),
             b"ROLE" => out.extend_from_slice(b"*3\r\n$6\r\nmaster\r\n:1\r\n*0\r\n"),
             b"MGET" => {
                 out.extend(format!("*{}\r\n", request.len() - 1).bytes());

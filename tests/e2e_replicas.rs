@@ -1,0 +1,264 @@
+//! Replicas answer reads while they keep up with their master, and their loss costs nobody an error.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
+mod support;
+
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+
+use support::Group;
+use support::Pool;
+use support::Proxy;
+use support::Redis;
+use support::Reply;
+use support::eventually;
+
+const CLIENTS: usize = 12;
+const KEYS: usize = 50;
+
+fn pool(group: &Group, read_from: &str) -> Pool {
+    let pool = Pool::new("alpha")
+        .with("sentinels", group.yml())
+        .with("read_from", read_from)
+        .with("timeout", 2000);
+    let servers = group.servers.iter();
+    servers.fold(pool, |pool, servers| pool.server(servers[0].address()))
+}
+
+/// How often the log has a line with all of `words`.
+fn logged(proxy: &Proxy, words: &[&str]) -> usize {
+    let log = std::fs::read_to_string(proxy.directory().join("proxy.log")).unwrap();
+    let lines = log.lines();
+    lines
+        .filter(|line| words.iter().all(|w| line.contains(w)))
+        .count()
+}
+
+fn wait_for_replicas(proxy: &Proxy, count: usize) {
+    eventually("the replicas are read", || {
+        (logged(proxy, &["replica read pool="]) >= count).then_some(())
+    });
+}
+
+/// How often a server has executed a command.
+fn executed(redis: &Redis, command: &str) -> u64 {
+    let Reply::Bulk(info) = redis.client().call(["INFO", "commandstats"]) else {
+        panic!("no statistics")
+    };
+    let info = String::from_utf8(info).unwrap();
+    let line = info.lines().find_map(|line| {
+        let calls = line.strip_prefix(&format!("cmdstat_{command}:calls="))?;
+        calls.split(',').next()?.parse().ok()
+    });
+    line.unwrap_or(0)
+}
+
+fn key(nth: usize) -> String {
+    format!("key:{nth}")
+}
+
+/// Gives every key its value, on every server.
+fn fill(proxy: &Proxy, group: &Group) {
+    let mut client = proxy.client("alpha");
+    for nth in 0..KEYS {
+        assert_eq!(
+            client.call(["SET", &key(nth), &nth.to_string()]),
+            Reply::ok()
+        );
+    }
+    for servers in &group.servers {
+        let replicas = (servers.len() - 1).to_string();
+        let all = servers[0].client().call(["WAIT", &replicas, "5000"]);
+        assert_eq!(all, Reply::Integer(replicas.parse().unwrap()));
+    }
+}
+
+/// Clients that read until they are told to end; every read must be right.
+fn while_reading<T>(proxy: &Proxy, act: impl FnOnce(&mut dyn FnMut(u64)) -> T) -> T {
+    let (end, reads) = (AtomicBool::new(false), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..CLIENTS)
+            .map(|number| {
+                let mut client = proxy.client("alpha");
+                let (end, reads) = (&end, &reads);
+                scope.spawn(move || {
+                    let mut nth = number;
+                    while !end.load(Ordering::Relaxed) {
+                        nth = (nth + 1) % KEYS;
+                        let reply = client.call(["GET", &key(nth)]);
+                        assert_eq!(reply, Reply::bulk(nth.to_string()));
+                        reads.fetch_add(1, Ordering::Relaxed);
+                    }
+                })
+            })
+            .collect();
+        let mut more = |count: u64| {
+            let until = reads.load(Ordering::Relaxed) + count;
+            eventually("reads go on", || {
+                let ended = readers.iter().any(|reader| reader.is_finished());
+                assert!(!ended, "a read was not answered rightly");
+                (reads.load(Ordering::Relaxed) >= until).then_some(())
+            });
+        };
+        // A panic in it must not leave the readers behind.
+        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            more(100);
+            let done = act(&mut more);
+            more(100);
+            done
+        }));
+        end.store(true, Ordering::Relaxed);
+        done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+#[test]
+fn reads_land_on_replicas_and_writes_at_the_masters() {
+    let group = Group::start(2, 2, "");
+    let proxy = Proxy::coremux_with(&["--cores", "2"], &[pool(&group, "prefer-replica")]);
+    wait_for_replicas(&proxy, 4);
+    fill(&proxy, &group);
+    while_reading(&proxy, |more| more(2000));
+    let keys: Vec<String> = (0..KEYS).map(key).collect();
+    let mut words = vec!["MGET"];
+    words.extend(keys.iter().map(String::as_str));
+    let values: Vec<Reply> = (0..KEYS).map(|nth| Reply::bulk(nth.to_string())).collect();
+    assert_eq!(proxy.client("alpha").call(&words), Reply::Array(values));
+    for servers in &group.servers {
+        let [master, replicas @ ..] = &servers[..] else {
+            panic!("no master")
+        };
+        for replica in replicas {
+            assert!(executed(replica, "get") > 100, "both are read");
+        }
+        // On a machine that is too busy a replica may be left for a moment.
+        let left = logged(&proxy, &["replica read no longer"]) > 0;
+        let of_master = ["get", "mget"].map(|command| executed(master, command));
+        assert!(
+            left || of_master == [0, 0],
+            "the master is read: {of_master:?}"
+        );
+        let mgets: u64 = servers.iter().map(|r| executed(r, "mget")).sum();
+        assert_eq!(mgets, 1, "a fragment each");
+    }
+    let numbers = proxy.numbers();
+    assert_eq!(numbers.pool("alpha", "forward_error"), 0);
+}
+
+#[test]
+fn a_replica_that_dies_or_hangs_costs_no_error_and_is_read_again_when_it_is_back() {
+    let mut group = Group::start(1, 2, "");
+    let proxy = Proxy::coremux_with(&["--cores", "2"], &[pool(&group, "prefer-replica")]);
+    wait_for_replicas(&proxy, 2);
+    fill(&proxy, &group);
+    while_reading(&proxy, |more| {
+        group.servers[0][1].kill();
+        more(1000);
+        group.servers[0][2].process().signal("STOP");
+        more(1000);
+        eventually("both are left", || {
+            (logged(&proxy, &["replica read no longer"]) == 2).then_some(())
+        });
+        more(1000);
+        assert!(
+            executed(&group.servers[0][0], "get") > 0,
+            "the master is read"
+        );
+        group.servers[0][2].process().signal("CONT");
+        more(100);
+    });
+    assert_eq!(logged(&proxy, &["replica read no longer"]), 2);
+    wait_for_replicas(&proxy, 3);
+    assert_eq!(proxy.numbers().pool("alpha", "forward_error"), 0);
+}
+
+#[test]
+fn a_replica_that_lags_gets_no_reads_until_it_has_caught_up() {
+    let group = Group::start(1, 2, "");
+    let pool = pool(&group, "prefer-replica").with("replica_lag_ms", 500);
+    let proxy = Proxy::coremux(&[pool]);
+    wait_for_replicas(&proxy, 2);
+    fill(&proxy, &group);
+    let late = &group.servers[0][1];
+    // It answers, it hears its master, and it does not do what that says.
+    let pause = ["CLIENT", "PAUSE", "60000", "WRITE"];
+    assert_eq!(late.client().call(pause), Reply::ok());
+    let writer = proxy.client("alpha").call(["SET", "late", "1"]);
+    assert_eq!(writer, Reply::ok());
+    let at = format!("replica={}", late.address());
+    let why = ["replica read no longer", "too far behind its master", &at];
+    eventually("it is left", || (logged(&proxy, &why) == 1).then_some(()));
+    let before = executed(late, "get");
+    while_reading(&proxy, |more| more(1000));
+    assert_eq!(executed(late, "get"), before, "it is not read");
+    assert_eq!(late.client().call(["CLIENT", "UNPAUSE"]), Reply::ok());
+    while_reading(&proxy, |_| {
+        eventually("it is read again", || {
+            (executed(late, "get") > before).then_some(())
+        });
+    });
+}
+
+#[test]
+fn a_replica_that_becomes_the_master_is_left_and_the_others_are_read_again() {
+    let mut group = Group::start(1, 2, "");
+    let pool = pool(&group, "prefer-replica").with("hold_ms", 15_000);
+    let proxy = Proxy::coremux_with(&["--cores", "2"], &[pool]);
+    wait_for_replicas(&proxy, 2);
+    fill(&proxy, &group);
+    while_reading(&proxy, |more| {
+        group.servers[0][0].kill();
+        eventually("the master is another", || {
+            (logged(&proxy, &["master moved"]) > 0).then_some(())
+        });
+        more(500);
+    });
+    wait_for_replicas(&proxy, 3);
+    assert_eq!(proxy.client("alpha").call(["SET", "new", "1"]), Reply::ok());
+    let (new, left) = match group.master(0) == group.servers[0][1].address() {
+        true => (&group.servers[0][1], &group.servers[0][2]),
+        false => (&group.servers[0][2], &group.servers[0][1]),
+    };
+    let before = [new, left].map(|redis| executed(redis, "get"));
+    while_reading(&proxy, |_| {
+        eventually(
+            "it is read from the replica and not from the master",
+            || {
+                let now = [new, left].map(|redis| executed(redis, "get"));
+                let [at_master, at_replica] = [0, 1].map(|nth| now[nth] - before[nth]);
+                (at_replica > 1000 && at_replica > 2 * at_master).then_some(())
+            },
+        );
+    });
+}
+
+#[test]
+fn where_only_replicas_are_read_the_master_is_not_and_without_one_a_read_gets_an_error() {
+    let mut group = Group::start(1, 1, "");
+    let proxy = Proxy::coremux(&[pool(&group, "replica")]);
+    fill(&proxy, &group);
+    let mut client = proxy.client("alpha");
+    let mut read = || {
+        eventually("the replica is read", || {
+            let reply = client.call(["GET", &key(1)]);
+            (!matches!(reply, Reply::Error(_))).then_some(reply)
+        })
+    };
+    assert_eq!(read(), Reply::bulk("1"));
+    group.servers[0][1].kill();
+    let mut client = proxy.client("alpha");
+    let words = "ERR No replica can be read: none is known, or none keeps up with its master";
+    assert_eq!(
+        client.call(["GET", &key(1)]),
+        Reply::Error(words.to_owned())
+    );
+    assert_eq!(
+        client.call(["SET", "key", "1"]),
+        Reply::ok(),
+        "writes go on"
+    );
+    assert_eq!(executed(&group.servers[0][0], "get"), 0);
+    group.servers[0][1].restart();
+    assert_eq!(read(), Reply::bulk("1"), "not before it has all data again");
+}
