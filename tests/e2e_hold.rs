@@ -97,6 +97,48 @@ fn a_request_is_held_no_longer_than_it_may_be() {
     assert_eq!(client.call(["SET", &other, "other"]), Reply::ok());
 }
 
+const NO_REPLICAS: &str = "NOREPLICAS Not enough good replicas to write.";
+
+/// As a master that has just been promoted, whose replicas have not come yet.
+fn want_replicas(server: &Redis, count: u8) {
+    let command = ["CONFIG", "SET", "min-replicas-to-write", &count.to_string()];
+    assert_eq!(server.client().call(command), Reply::ok());
+}
+
+#[test]
+fn a_write_that_a_new_server_refuses_waits_until_it_is_done() {
+    let stand = Stand::start(Some(5000), &[]);
+    let [own, _] = stand.keys.clone();
+    want_replicas(&stand.servers[0], 1);
+    let (mut waiting, mut client) = (stand.client(), stand.client());
+    waiting.send(["SET", &own, "held"]);
+    // Others' reads are served meanwhile.
+    for _ in 0..20 {
+        assert_eq!(client.call(["GET", &own]), Reply::Null);
+    }
+    want_replicas(&stand.servers[0], 0);
+    assert_eq!(waiting.read(), Reply::ok());
+    assert_eq!(client.call(["GET", &own]), Reply::bulk("held"));
+}
+
+#[test]
+fn a_refusal_is_told_when_it_lasts_and_at_once_after_that() {
+    let stand = Stand::start(Some(400), &[]);
+    let [own, _] = stand.keys.clone();
+    want_replicas(&stand.servers[0], 1);
+    let mut client = stand.client();
+    let began = Instant::now();
+    assert_eq!(client.call(["SET", &own, "held"]).error(), NO_REPLICAS);
+    let took = began.elapsed();
+    assert!(took >= Duration::from_millis(300), "{took:?}");
+    let began = Instant::now();
+    for _ in 0..50 {
+        assert_eq!(client.call(["SET", &own, "more"]).error(), NO_REPLICAS);
+    }
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(5), "{took:?}");
+}
+
 #[test]
 fn what_is_held_is_bounded_and_what_is_beyond_gets_an_error_at_once() {
     let mut stand = Stand::start(Some(5000), &[("hold_bytes", 4000)]);

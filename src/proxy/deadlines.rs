@@ -95,7 +95,7 @@ impl Proxy {
                 self.attempt(key, now);
             }
             ServerPhase::Down { retry_at, .. } => self.look_again(key, retry_at),
-            ServerPhase::Ready => {}
+            ServerPhase::Ready => self.end_rest(key, now),
             _ => {
                 let due = conn.last_heard + self.pools[pool.index()].config.connect_timeout;
                 if due <= now {

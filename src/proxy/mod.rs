@@ -30,6 +30,7 @@ mod output;
 mod pool;
 mod queueing;
 mod reconnect;
+mod refusals;
 mod relief;
 mod reload;
 mod replicas;

@@ -18,7 +18,7 @@ use crate::proxy::server::ServerPhase;
 /// What a held request costs besides its bytes, so that a limit in bytes is one in number, too.
 const HELD_REQUEST_BYTES: usize = 128;
 
-fn held_bytes(conn: &ServerConn) -> usize {
+pub(super) fn held_bytes(conn: &ServerConn) -> usize {
     conn.queue.len() + conn.fifo.len() * HELD_REQUEST_BYTES
 }
 
@@ -40,7 +40,7 @@ impl Proxy {
         let stats = &self.stats.pools[conn.pool.index()].servers[conn.server.index()];
         stats.in_queue.add(1);
         stats.in_queue_bytes.add(bytes);
-        if conn.phase == ServerPhase::Ready {
+        if conn.is_open() {
             conn.sending.list(ConnId::Server(key), &mut self.wire);
         } else if !self.may_wait(key, now) {
             return;
@@ -70,7 +70,7 @@ impl Proxy {
             }
         }
         let conn = &self.servers[key];
-        if !conn.is_down() {
+        if !conn.is_down() && conn.rests_until.is_none() {
             return true;
         }
         let config = &self.pools[conn.pool.index()].config;

@@ -14,6 +14,7 @@ use crate::proxy::client::Reply;
 use crate::proxy::failure::Failure;
 use crate::proxy::output::Output;
 use crate::proxy::output::Report;
+use crate::proxy::refusals;
 use crate::proxy::server::ServerPhase;
 
 /// As much of a server's refusal as is told to clients.
@@ -26,8 +27,8 @@ const ROLE_MASTER: &[u8] = b"*3\r\n$6\r\nmaster\r\n";
 const ROLE_REPLICA: &[u8] = b"*5\r\n$5\r\nslave\r\n";
 const LINK_IS_UP: &[u8] = b"\r\n$9\r\nconnected\r\n";
 
-/// Of what a replica says that cannot serve.
-const UNFIT_BYTES_MAX: usize = 80;
+/// As much of an error as is looked at, and logged of a replica that cannot serve.
+const ERROR_BYTES_MAX: usize = 80;
 
 impl Proxy {
     pub(super) fn server_received<C: Chunk>(&mut self, key: Key, chunk: &C, now: Time) {
@@ -113,49 +114,64 @@ impl Proxy {
         if let ServerPhase::Greeting { left } = conn.phase {
             return self.greeting_reply(key, left, &reply.head(GREETING_BYTES_MAX), now);
         }
-        if mark == b'-' && conn.replica.is_some() {
+        let (pool, server) = (conn.pool, conn.server);
+        let mut error = Vec::new();
+        if mark == b'-' {
+            error = reply.head(ERROR_BYTES_MAX);
             // Whoever awaits it can be answered elsewhere.
-            let head = reply.head(UNFIT_BYTES_MAX);
-            if is_unfit(&head) {
-                return Err(Failure::Unfit(in_words(&head)));
+            if conn.replica.is_some() && is_unfit(&error) {
+                return Err(Failure::Unfit(in_words(&error)));
+            }
+            let since = conn.fifo.front().map_or(now, |first| first.since);
+            if self.waits_though_refused(key, &error, now) {
+                return self.server_spoke(key, &error, since, now);
             }
         }
+        let conn = &mut self.servers[key];
         let Some(pending) = conn.pair(&mut self.wire.spare) else {
             return Err(Failure::Unasked);
         };
-        let (pool, server) = (conn.pool, conn.server);
         let stats = &self.stats.pools[pool.index()].servers[server.index()];
         stats.responses.add(1);
         stats.response_bytes.add(bytes);
         stats.out_queue.sub(1);
         stats.out_queue_bytes.sub(pending.bytes as usize);
-        let (transient, demoted) = match mark {
-            b'-' => {
-                let head = reply.head(16);
-                (is_transient(&head), is_demoted(&head))
-            }
-            _ => (false, false),
-        };
         self.clients.deliver(
             pending.awaiter,
             reply,
             pending.bytes as usize,
             &mut self.wire,
         );
-        if self.servers[key].replica.is_some() {
+        self.server_spoke(key, &error, pending.since, now)
+    }
+
+    /// What a reply, an `error` or none, to a request of `since` says of its server.
+    #[inline]
+    fn server_spoke(
+        &mut self,
+        key: Key,
+        error: &[u8],
+        since: Time,
+        now: Time,
+    ) -> Result<(), Failure> {
+        let conn = &self.servers[key];
+        let (pool, server) = (conn.pool, conn.server);
+        if conn.replica.is_some() {
             self.standing(pool, server).replica_replies.add(1);
             return Ok(());
         }
+        // What is said where the server was says nothing of where it is.
+        if conn.succeeded.is_some() {
+            return Ok(());
+        }
         let suspect = &mut self.pools[pool.index()].servers[server.index()].suspect;
-        if (transient || *suspect) && self.servers[key].succeeded.is_some() {
-            // What is said where the server was says nothing of where it is.
-        } else if transient {
+        if is_transient(error) {
             *suspect = true;
             self.publish_failure(pool, server, now);
             self.wire.put(Output::Report(Report::ServerFailed {
                 pool,
                 server,
-                since: pending.since,
+                since,
                 at: now,
                 answers: true,
             }));
@@ -164,7 +180,7 @@ impl Proxy {
             self.wire
                 .put(Output::Report(Report::ServerAnswered { pool, server }));
         }
-        if demoted && self.pools[pool.index()].follows_sentinels {
+        if refusals::is_demoted(error) && self.pools[pool.index()].follows_sentinels {
             return Err(Failure::NotMaster);
         }
         Ok(())
@@ -199,13 +215,6 @@ impl Proxy {
         }
         Ok(())
     }
-}
-
-/// What a server says that was a master before, or has lost its own.
-fn is_demoted(reply: &[u8]) -> bool {
-    [&b"-READONLY "[..], b"-MASTERDOWN "]
-        .iter()
-        .any(|mark| reply.starts_with(mark))
 }
 
 /// What a replica says that has lost its master, or has not all data yet.

@@ -80,6 +80,25 @@ impl SentBatches {
         }
     }
 
+    /// Appends a copy of the oldest request, of so many bytes, to `to`: whether it is kept.
+    pub(super) fn copy_first(&self, bytes: usize, to: &mut ByteQueue, spare: &mut Spare) -> bool {
+        let Some(SentBatch {
+            batch: Some(batch),
+            unanswered,
+        }) = self.back.front()
+        else {
+            return false;
+        };
+        let (mut skip, mut left) = (unanswered.answered_bytes, bytes);
+        for slice in batch.slices() {
+            let from = skip.min(slice.len());
+            let step = left.min(slice.len() - from);
+            to.push_copy(&slice[from..from + step], spare);
+            (skip, left) = (skip - from, left - step);
+        }
+        true
+    }
+
     /// How many requests of the batch that is being sent await replies.
     pub(super) fn in_sending(&self) -> usize {
         self.sending.requests

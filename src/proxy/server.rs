@@ -131,6 +131,10 @@ pub(super) struct ServerConn {
     pub(super) succeeded: Option<usize>,
     /// It is closed when nothing is left to do on it: its server is served no longer.
     pub(super) last: bool,
+    /// It does not serve yet: nothing is sent until then.
+    pub(super) rests_until: Option<Time>,
+    /// How many times it was given such a rest.
+    pub(super) rests: u32,
 }
 
 impl ServerConn {
@@ -163,6 +167,8 @@ impl ServerConn {
             leaving: false,
             succeeded: None,
             last: false,
+            rests_until: None,
+            rests: 0,
         }
     }
 
@@ -285,10 +291,17 @@ impl ServerConn {
         (requests, bytes)
     }
 
+    /// Whether what is queued goes out at once.
+    pub(super) fn is_open(&self) -> bool {
+        self.phase == ServerPhase::Ready && self.rests_until.is_none()
+    }
+
     /// Whether there is something that may be sent now.
     pub(super) fn has_bytes(&self) -> bool {
         match self.phase {
-            ServerPhase::Ready => !self.queue.is_empty() && !self.leaving,
+            ServerPhase::Ready => {
+                !self.queue.is_empty() && !self.leaving && self.rests_until.is_none()
+            }
             ServerPhase::Greeting { .. } => !self.greeting.is_empty(),
             _ => false,
         }

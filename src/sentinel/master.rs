@@ -48,6 +48,8 @@ pub(super) struct InUse {
     confirmed: bool,
     /// When the last question was asked to which it said that it is a master.
     pub(super) checked: Time,
+    /// Since when it is used.
+    pub(super) since: Time,
 }
 
 /// What is wrong with what is in use.
@@ -284,6 +286,7 @@ impl Master {
                     rank: candidate.rank,
                     confirmed: false,
                     checked: candidate.asked,
+                    since: now,
                 });
                 (self.fault, self.check, self.next_check) = (None, None, None);
                 self.disowned = None;
@@ -312,7 +315,7 @@ impl Master {
                     return Outcome::Nothing;
                 }
                 // Its name leads elsewhere now.
-                in_use.at = *at;
+                (in_use.at, in_use.since) = (*at, now);
                 Outcome::Moved(Source::Epoch)
             }
             other => {

@@ -48,6 +48,8 @@ pub use replication::ReplicationQuestion;
 pub use role::RoleAnswer;
 pub use role::RoleQuestion;
 pub use view::MasterView;
+pub use view::ReplicaView;
 pub use view::SentinelView;
+pub use view::ServerView;
 pub use view::View;
 pub use watcher::Watcher;

@@ -1,14 +1,18 @@
-//! How things stand, for people and for the health port.
+//! How things stand, for people and monitors.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::base::Time;
 use crate::config::HostPort;
+use crate::sentinel::master::InUse;
 use crate::sentinel::peer::Standing;
+use crate::sentinel::replicas::Replica;
 use crate::sentinel::watcher::Watcher;
 
 /// How things stand in one pool.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct View {
     /// Those of the file, and those that they have named.
     pub sentinels: Vec<SentinelView>,
@@ -16,8 +20,8 @@ pub struct View {
     pub majority: bool,
     /// Whether writes are to be refused.
     pub fenced: bool,
-    /// By server; `None` while no master is known.
-    pub masters: Vec<Option<MasterView>>,
+    /// As the pool counts them.
+    pub servers: Vec<ServerView>,
 }
 
 /// One Sentinel.
@@ -31,6 +35,17 @@ pub struct SentinelView {
     pub refuses: bool,
 }
 
+/// One server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerView {
+    /// Its name, which is that of its master at the Sentinels.
+    pub name: Arc<str>,
+    /// `None` while no master is known.
+    pub master: Option<MasterView>,
+    /// Those that are looked at; none where replicas are not read.
+    pub replicas: Vec<ReplicaView>,
+}
+
 /// One server's master.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MasterView {
@@ -40,6 +55,21 @@ pub struct MasterView {
     pub at: SocketAddr,
     /// The epoch of the configuration that says so.
     pub epoch: u64,
+    /// Since when it is used.
+    pub since: Time,
+    /// When it last said that it is a master, asked by the watcher.
+    pub role_confirmed: Time,
+}
+
+/// One replica.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplicaView {
+    /// As the Sentinels write it.
+    pub address: HostPort,
+    /// Whether it may be read.
+    pub is_read: bool,
+    /// How far it was behind at the last good answer; `None` if the last was not good.
+    pub lag: Option<Duration>,
 }
 
 impl Watcher {
@@ -52,18 +82,41 @@ impl Watcher {
             answers: peer.is_heard(within, now),
             refuses: peer.standing == Standing::Refuses,
         });
-        let masters = self.masters.iter().map(|master| {
-            master.in_use.as_ref().map(|in_use| MasterView {
-                address: in_use.address.clone(),
-                at: in_use.at,
-                epoch: in_use.rank.epoch,
-            })
+        let servers = self.masters.iter().enumerate().map(|(place, master)| {
+            let replicas = self.replicas.get(place).map(|replicas| &replicas.all[..]);
+            ServerView {
+                name: self.name(place),
+                master: master.in_use.as_ref().map(of_master),
+                replicas: replicas
+                    .unwrap_or_default()
+                    .iter()
+                    .map(of_replica)
+                    .collect(),
+            }
         });
         View {
             sentinels: sentinels.collect(),
             majority: self.majority.since().is_some(),
             fenced: self.majority.fenced,
-            masters: masters.collect(),
+            servers: servers.collect(),
         }
+    }
+}
+
+fn of_master(in_use: &InUse) -> MasterView {
+    MasterView {
+        address: in_use.address.clone(),
+        at: in_use.at,
+        epoch: in_use.rank.epoch,
+        since: in_use.since,
+        role_confirmed: in_use.checked,
+    }
+}
+
+fn of_replica(replica: &Replica) -> ReplicaView {
+    ReplicaView {
+        address: replica.address.clone(),
+        is_read: replica.read_at.is_some(),
+        lag: replica.lag,
     }
 }

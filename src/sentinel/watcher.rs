@@ -252,6 +252,11 @@ impl Watcher {
         self.outputs.pop_front()
     }
 
+    /// What a server is called.
+    pub(super) fn name(&self, server: usize) -> Arc<str> {
+        Arc::clone(&self.names[server])
+    }
+
     pub(super) fn tell(&mut self, fact: Fact) {
         self.outputs.push_back(Output::Fact(fact));
     }

@@ -40,6 +40,8 @@ struct Entry {
     /// When the proxy had received all of it.
     arrived: Option<Time>,
     executions: Vec<Execution>,
+    /// Servers that have refused it, or a part of it, and what they said.
+    refusals: Vec<(usize, Bytes)>,
     /// Parts of it, by their keys, that were executed once more.
     retried: BTreeSet<Vec<usize>>,
     answered: bool,
@@ -147,6 +149,7 @@ impl Oracle {
             end,
             arrived: None,
             executions: Vec::new(),
+            refusals: Vec::new(),
             retried: BTreeSet::new(),
             answered: false,
             failed: false,
@@ -260,6 +263,9 @@ impl Oracle {
             assert!(entry.failed, "{mark:?} is executed after it has succeeded");
             tally.count(Happening::LateReply);
         }
+        if entry.refusals.iter().any(|(by, _)| *by == server) {
+            tally.count(Happening::AskedAgain);
+        }
         self.executions += 1;
         Execution {
             mark,
@@ -270,6 +276,22 @@ impl Oracle {
             unheard,
             reply: Bytes::new(),
         }
+    }
+
+    /// A frame has reached a server, which says that it does not do it now: nothing has happened.
+    pub fn refused(&mut self, server: usize, args: &[&[u8]], reply: Bytes) {
+        let mark = args.iter().find_map(|arg| Mark::of(arg));
+        let Mark { client, number } = mark.expect("somebody's request");
+        let entry = &mut self.books[client].entries[number];
+        entry.refusals.push((server, reply));
+    }
+
+    /// Whether a frame belongs to a request that changes nothing.
+    pub fn is_read(&self, args: &[&[u8]]) -> bool {
+        let mark = args.iter().find_map(|arg| Mark::of(arg));
+        mark.is_some_and(|Mark { client, number }| {
+            self.books[client].entries[number].request.is_read()
+        })
     }
 
     /// The server's reply to what it has executed.

@@ -50,7 +50,7 @@ pub const FAULTS_END: Duration = Duration::from_millis(4000);
 pub const RECOVERY: Duration = Duration::from_millis(3500);
 
 /// What may go wrong with every server, and how often.
-const FAULTS: [(Happening, usize); 14] = [
+const FAULTS: [(Happening, usize); 15] = [
     (Happening::ConnectRefused, 8),
     (Happening::ConnectSilent, 6),
     (Happening::ConnectUnreachable, 5),
@@ -65,6 +65,7 @@ const FAULTS: [(Happening, usize); 14] = [
     (Happening::Reset, 8),
     (Happening::Garbage, 5),
     (Happening::Unasked, 5),
+    (Happening::Refuses, 8),
 ];
 
 impl Scenario {

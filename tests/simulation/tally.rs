@@ -49,6 +49,8 @@ happenings! {
     Unasked,
     /// It says that it cannot serve now.
     Transient,
+    /// It has come up, and refuses writes for a while.
+    Refuses,
     /// It answers a part of a split request with a reply of the wrong kind.
     BadFragment,
     /// It does not take the password.
@@ -115,6 +117,10 @@ happenings! {
     Held,
     /// It waited as long as it might.
     HeldTooLong,
+    /// A server refused a request, and did it when it was asked again.
+    AskedAgain,
+    /// A client was told that a server refuses.
+    RefusalTold,
     /// All servers of a pool were ejected at once, and a request was told so.
     NoServer,
     /// A request that had not been sent when its connection ended was sent on the next one.

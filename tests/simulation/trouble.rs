@@ -61,6 +61,10 @@ impl World {
                 // Until somebody asks for the name again, which a healthy connection never does.
                 self.oracle.touch(pool, server, fault, self.now);
             }
+            Happening::Refuses => {
+                self.close_all(pool, server, Happening::Killed);
+                self.lasts(number, fault);
+            }
             // It hangs over its work.
             Happening::Stalled if self.dice.percent(70) => {
                 self.servers[pool][server].hangs_next = Some(number);

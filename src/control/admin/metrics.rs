@@ -1,5 +1,7 @@
 //! `/metrics`: the table of metrics, and what only the control plane knows.
 
+use crate::control::health::Health;
+use crate::control::health::SentinelsReport;
 use crate::stats::Exposition;
 use crate::stats::Kind;
 use crate::stats::put_table;
@@ -54,6 +56,7 @@ fn put_health(out: &mut Exposition, api: &Api) {
     for pool in health.pools() {
         out.sample(&[("pool", &*pool.name)], pool.is_ready().into());
     }
+    put_sentinels(out, &health);
     out.family(
         "coremux_server_usable",
         Kind::Gauge,
@@ -64,5 +67,79 @@ fn put_health(out: &mut Exposition, api: &Api) {
             let labels = [("pool", &*pool.name), ("server", &*server.name)];
             out.sample(&labels, server.is_usable().into());
         }
+    }
+}
+
+/// A number of a pool's Sentinels.
+type OfSentinels = (&'static str, &'static str, fn(&SentinelsReport) -> u64);
+
+const OF_SENTINELS: &[OfSentinels] = &[
+    (
+        "coremux_sentinels_known",
+        "The pool's Sentinels: those of the file, and those that they name.",
+        |sentinels| sentinels.known as u64,
+    ),
+    (
+        "coremux_sentinels_connected",
+        "Those of the pool's Sentinels that answer.",
+        |sentinels| sentinels.connected as u64,
+    ),
+    (
+        "coremux_sentinels_majority",
+        "1 while a majority of the pool's Sentinels is heard, else 0.",
+        |sentinels| sentinels.majority.into(),
+    ),
+    (
+        "coremux_pool_writes_refused",
+        "1 while writes are refused for want of a majority of the Sentinels, else 0.",
+        |sentinels| sentinels.writes_refused.into(),
+    ),
+];
+
+fn put_sentinels(out: &mut Exposition, health: &Health) {
+    let pools = || {
+        let pools = health.pools().iter();
+        pools.filter_map(|pool| Some((&*pool.name, pool.following.as_ref()?)))
+    };
+    if pools().next().is_none() {
+        return;
+    }
+    for (name, help, number) in OF_SENTINELS {
+        out.family(name, Kind::Gauge, help);
+        for (pool, following) in pools() {
+            out.sample(&[("pool", pool)], number(&following.sentinels));
+        }
+    }
+    let servers = || {
+        pools().flat_map(|(pool, following)| {
+            let servers = following.servers.iter();
+            servers
+                .map(move |(server, followed)| ([("pool", pool), ("server", &**server)], followed))
+        })
+    };
+    out.family(
+        "coremux_master_epoch",
+        Kind::Gauge,
+        "The epoch of the configuration that says where the server's master is; 0 while none does.",
+    );
+    for (labels, followed) in servers() {
+        out.sample(&labels, followed.epoch);
+    }
+    out.family(
+        "coremux_master_since_timestamp_seconds",
+        Kind::Timestamp,
+        "Since when the server's master is used; 0 while none is known.",
+    );
+    for (labels, followed) in servers() {
+        out.micros(&labels, followed.since);
+    }
+    out.family(
+        "coremux_server_read_replicas",
+        Kind::Gauge,
+        "The server's replicas that may be read.",
+    );
+    for (labels, followed) in servers() {
+        let read = followed.replicas.iter().filter(|replica| replica.read);
+        out.sample(&labels, read.count() as u64);
     }
 }

@@ -99,6 +99,21 @@ fn put_pool(out: &mut Html, api: &Api, nth: usize, pool: &PoolReport) {
         out.raw("</tr>");
     }
     out.raw("</table>");
+    if let Some(sentinels) = &pool.sentinels {
+        out.raw("<p class=\"");
+        out.raw(class(sentinels.majority));
+        out.raw("\">");
+        out.text(&text::of_sentinels(sentinels));
+        out.raw("</p><ul>");
+        for server in &pool.servers {
+            let master = text::of_master(server);
+            let master = master.unwrap_or_else(|| "no master is known".to_owned());
+            out.raw("<li>");
+            out.text(&format!("{}: {master}", server.server));
+            out.raw("</li>");
+        }
+        out.raw("</ul>");
+    }
 }
 
 fn class(good: bool) -> &'static str {

@@ -6,6 +6,8 @@ use std::time::Duration;
 use crate::control::health::HealthReport;
 use crate::control::health::PoolReport;
 use crate::control::health::ReadyReport;
+use crate::control::health::SentinelsReport;
+use crate::control::health::ServerReport;
 
 /// `coremux ctl status`.
 pub(in crate::control) fn of_status(
@@ -31,6 +33,9 @@ pub(in crate::control) fn of_status(
     }
     for pool in &ready.pools {
         out.line(format_args!("{}", of_pool(pool)));
+        if let Some(sentinels) = &pool.sentinels {
+            out.line(format_args!("  {}", of_sentinels(sentinels)));
+        }
         for server in &pool.servers {
             let since = match &server.failing_since {
                 Some(since) => format!(", failing since {since}"),
@@ -42,6 +47,9 @@ pub(in crate::control) fn of_status(
                 server.state,
                 counted(server.connections, "connection")
             ));
+            if let Some(text) = of_master(server) {
+                out.line(format_args!("    {text}"));
+            }
         }
     }
     out.0
@@ -68,6 +76,42 @@ pub(super) fn of_pool(pool: &PoolReport) -> String {
         counted(pool.servers.len() as u64, "server"),
         pool.required
     )
+}
+
+/// `sentinels: 2 of 3 answer, …`.
+pub(super) fn of_sentinels(sentinels: &SentinelsReport) -> String {
+    let majority = match sentinels.majority {
+        true => "a majority is heard",
+        false => "no majority is heard",
+    };
+    let refused = match sentinels.writes_refused {
+        true => ", writes are refused",
+        false => "",
+    };
+    let (connected, known) = (sentinels.connected, sentinels.known);
+    let others = sentinels.all.iter().filter(|s| s.state != "answers");
+    let others: String = others
+        .map(|s| format!(", {} {}", s.address, s.state))
+        .collect();
+    format!("sentinels: {connected} of {known} answer, {majority}{refused}{others}")
+}
+
+/// `master 10.0.0.1:6379, epoch 3, since …`, and the replicas.
+pub(super) fn of_master(server: &ServerReport) -> Option<String> {
+    let master = server.master.as_ref()?;
+    let mut text = format!(
+        "master {}, epoch {}, since {}, role confirmed {}",
+        master.address, master.epoch, master.since, master.role_confirmed
+    );
+    for replica in &server.replicas {
+        let state = match (replica.read, replica.lag_ms) {
+            (true, Some(lag)) => format!("read, {lag} ms behind"),
+            (true, None) => "read".to_owned(),
+            (false, _) => "not read".to_owned(),
+        };
+        text += &format!("; replica {} {state}", replica.address);
+    }
+    Some(text)
 }
 
 /// `2 servers`.

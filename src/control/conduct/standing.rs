@@ -5,9 +5,11 @@ use std::time::Duration;
 use tracing::info;
 use tracing::warn;
 
+use crate::control::clock::Micros;
 use crate::control::event::Departure;
 use crate::control::event::Event;
 use crate::control::health::Bar;
+use crate::control::health::Following;
 use crate::reactor::ToWorker;
 
 use super::Control;
@@ -45,6 +47,7 @@ impl Control {
 
     pub(super) fn sample(&mut self) {
         let now = self.clock.now();
+        self.look_at_sentinels(now);
         let (ask, turned) = self.health.borrow_mut().sample(now);
         for worker in ask {
             self.workers[worker.index()].send(ToWorker::Pass);
@@ -61,6 +64,13 @@ impl Control {
             }
         }
         self.show_health();
+    }
+
+    fn look_at_sentinels(&mut self, now: Micros) {
+        let mut health = self.health.borrow_mut();
+        for (pool, (view, then)) in self.sentinels.views() {
+            health.set_following(pool, Following::new(&view, then, now));
+        }
     }
 
     pub(super) fn show_health(&mut self) {

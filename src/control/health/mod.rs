@@ -8,6 +8,7 @@
 //! virtual IP to another host heals no server.
 
 mod file;
+mod following;
 mod port;
 mod pulse;
 mod report;
@@ -27,10 +28,13 @@ use crate::stats::Shape;
 use crate::stats::WorkerStats;
 
 pub use file::HealthFile;
+pub(super) use following::Following;
+pub(super) use following::SentinelsReport;
 pub(super) use port::HealthPort;
 pub(super) use report::HealthReport;
 pub(super) use report::PoolReport;
 pub(super) use report::ReadyReport;
+pub(super) use report::ServerReport;
 pub(super) use standing::PoolView;
 use standing::ServerView;
 
@@ -248,6 +252,14 @@ impl Health {
         match self.fenced.is_empty() {
             true => self.lift(Bar::Fenced),
             false => self.bar(Bar::Fenced, now),
+        }
+    }
+
+    /// How things stand with a pool's Sentinels.
+    pub(super) fn set_following(&mut self, pool: PoolIdx, following: Following) {
+        let mut pools = self.pools.iter_mut();
+        if let Some(pool) = pools.find(|known| known.idx == pool) {
+            pool.following = Some(following);
         }
     }
 

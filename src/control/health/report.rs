@@ -6,6 +6,9 @@ use crate::base::PoolIdx;
 use crate::control::clock::Micros;
 use crate::control::clock::rfc3339;
 use crate::control::health::Health;
+use crate::control::health::following::MasterReport;
+use crate::control::health::following::ReplicaReport;
+use crate::control::health::following::SentinelsReport;
 use crate::control::health::standing::PoolView;
 use crate::control::health::standing::ServerView;
 
@@ -52,6 +55,9 @@ pub(in crate::control) struct PoolReport {
     pub(in crate::control) usable: usize,
     /// Clients connected now.
     pub(in crate::control) clients: u64,
+    /// Only where there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::control) sentinels: Option<SentinelsReport>,
     pub(in crate::control) servers: Vec<ServerReport>,
 }
 
@@ -65,6 +71,12 @@ pub(in crate::control) struct ServerReport {
     /// Of all workers, those on which requests flow.
     pub(in crate::control) connections: u64,
     pub(in crate::control) failing_since: Option<String>,
+    /// Where Sentinels are followed, and know it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::control) master: Option<MasterReport>,
+    /// Where replicas are read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(in crate::control) replicas: Vec<ReplicaReport>,
 }
 
 impl Health {
@@ -122,7 +134,8 @@ impl Health {
             required: pool.required,
             usable: pool.usable(),
             clients: clients.sum(),
-            servers: pool.servers.iter().map(of_server).collect(),
+            sentinels: pool.following.as_ref().map(|f| f.sentinels.clone()),
+            servers: pool.servers.iter().map(|s| of_server(pool, s)).collect(),
         }
     }
 }
@@ -131,12 +144,16 @@ fn ready(ready: bool) -> &'static str {
     if ready { "ready" } else { "unready" }
 }
 
-fn of_server(server: &ServerView) -> ServerReport {
+fn of_server(pool: &PoolView, server: &ServerView) -> ServerReport {
+    let following = pool.following.as_ref();
+    let followed = following.and_then(|f| f.servers.get(&server.name));
     ServerReport {
         server: server.name.to_string(),
         state: server.state.name(),
         usable: server.is_usable(),
         connections: server.connections,
         failing_since: server.failing_since.map(rfc3339),
+        master: followed.and_then(|followed| followed.master.clone()),
+        replicas: followed.map_or_else(Vec::new, |followed| followed.replicas.clone()),
     }
 }

@@ -13,6 +13,7 @@ use crate::base::PoolIdx;
 use crate::base::ServerIdx;
 use crate::config::PoolConfig;
 use crate::control::clock::Micros;
+use crate::control::health::following::Following;
 use crate::control::health::steady::Steady;
 use crate::stats::PoolShape;
 use crate::stats::WorkerStats;
@@ -144,6 +145,8 @@ pub(in crate::control) struct PoolView {
     pub(in crate::control) required: usize,
     /// Since when it is ready, or is not.
     pub(in crate::control) since: Micros,
+    /// What its Sentinels say, if it has any.
+    pub(in crate::control) following: Option<Following>,
     ready: bool,
 }
 
@@ -163,6 +166,7 @@ impl PoolView {
             servers: servers.collect(),
             required,
             since: now,
+            following: None,
             ready: true,
         }
     }
@@ -171,6 +175,9 @@ impl PoolView {
     pub(super) fn reload(&mut self, config: &PoolConfig, servers: &[ServerIdx], workers: usize) {
         self.name = Arc::clone(&config.name);
         self.required = config.ready_servers.of(config.servers.len());
+        if config.sentinels.is_empty() {
+            self.following = None;
+        }
         let mut before = std::mem::take(&mut self.servers);
         let all = servers.iter().zip(&config.servers);
         self.servers = all

@@ -3,6 +3,7 @@
 //! Owns: the watcher, its connections and questions under way, the clock. Never: looks into what a
 //! Sentinel sends.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -27,6 +28,7 @@ use crate::sentinel::Measured;
 use crate::sentinel::Output;
 use crate::sentinel::ProbeId;
 use crate::sentinel::Probed;
+use crate::sentinel::View;
 use crate::sentinel::Watcher;
 
 use super::connection::Connection;
@@ -46,19 +48,37 @@ pub(super) enum Happening {
 }
 
 /// Where a watcher's tasks put what happens.
-pub(super) struct Happenings(LocalSender<Happening>);
+pub(super) struct Happenings {
+    sender: LocalSender<Happening>,
+    started: Instant,
+    view: RefCell<View>,
+}
 
 impl Happenings {
+    /// How things stood when something last happened, and the watcher's time now.
+    pub(super) fn view(&self) -> (View, Time) {
+        (self.view.borrow().clone(), self.now())
+    }
+
+    fn now(&self) -> Time {
+        Time::ZERO + self.started.elapsed()
+    }
+
     pub(super) fn tell(&self, happening: Happening) {
         // It fails only when the watcher has ended.
-        let _ = self.0.try_send(happening);
+        let _ = self.sender.try_send(happening);
     }
 }
 
 /// A new queue for one watcher.
 pub(super) fn queue() -> (Rc<Happenings>, LocalReceiver<Happening>) {
     let (sender, events) = local_channel::new_unbounded();
-    (Rc::new(Happenings(sender)), events)
+    let happenings = Happenings {
+        sender,
+        started: clock(),
+        view: RefCell::default(),
+    };
+    (Rc::new(happenings), events)
 }
 
 /// One pool's watcher at work.
@@ -68,7 +88,6 @@ pub(super) struct Drive<T> {
     servers: Vec<ServerIdx>,
     pool: PoolConfig,
     watcher: Watcher,
-    started: Instant,
     names: Rc<Names>,
     happenings: Rc<Happenings>,
     tell: T,
@@ -98,7 +117,6 @@ impl<T: Fn(Change)> Drive<T> {
             read: vec![Vec::new(); pool.servers.len()],
             watcher: Watcher::new(&pool, seed, Time::ZERO),
             pool,
-            started: clock(),
             names: Names::new(lookup),
             happenings: Rc::clone(happenings),
             tell,
@@ -118,7 +136,7 @@ impl<T: Fn(Change)> Drive<T> {
     }
 
     fn now(&self) -> Time {
-        Time::ZERO + self.started.elapsed()
+        self.happenings.now()
     }
 
     fn hear(&mut self, happening: Happening) {
@@ -193,6 +211,7 @@ impl<T: Fn(Change)> Drive<T> {
                 Output::Fact(fact) => self.fact(&fact),
             }
         }
+        *self.happenings.view.borrow_mut() = self.watcher.view(self.now());
         self.set_tick();
     }
 

@@ -18,11 +18,13 @@ use glommio::Task;
 
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
+use crate::base::Time;
 use crate::config::Config;
 use crate::config::PoolConfig;
 use crate::config::Table;
 use crate::proxy::Change;
 use crate::proxy::SocketAddress;
+use crate::sentinel::View;
 
 use super::Lookup;
 use super::probe as server_probe;
@@ -198,6 +200,12 @@ impl Watching {
     /// Whether a pool's servers are where Sentinels say.
     pub(super) fn follows(&self, pool: PoolIdx) -> bool {
         self.pools.contains_key(&pool)
+    }
+
+    /// How things stand in each pool, and the time by the clock of its watcher.
+    pub(super) fn views(&self) -> impl Iterator<Item = (PoolIdx, (View, Time))> {
+        let pools = self.pools.iter();
+        pools.map(|(pool, watched)| (*pool, watched.happenings.view()))
     }
 
     /// A server has failed for a worker: its master may be moving.

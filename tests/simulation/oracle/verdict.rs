@@ -192,6 +192,17 @@ impl Oracle {
         if !reply.starts_with(b"-") {
             return Err("got a reply that is not its own");
         }
+        let refusals = &entry.refusals;
+        if let Some((server, _)) = refusals.iter().find(|(_, said)| said == reply) {
+            if entry.request.split.is_none() && !entry.executions.is_empty() {
+                return Err("was done, and its client is told that it was refused");
+            }
+            tally.count(Happening::RefusalTold);
+            if is_transient(reply) {
+                *self.transients.entry((book.pool, *server)).or_default() += 1;
+            }
+            return Ok(false);
+        }
         if entry
             .executions
             .iter()

@@ -19,6 +19,8 @@ const TRANSIENT: [&[u8]; 3] = [
     b"-BUSY Redis is busy running a script.\r\n",
 ];
 
+const NO_REPLICAS: &[u8] = b"-NOREPLICAS Not enough good replicas to write.\r\n";
+
 const GARBAGE: [&[u8]; 7] = [
     b"HTTP/1.1 400 Bad Request\r\n\r\n",
     b"$-2\r\n",
@@ -84,12 +86,17 @@ impl World {
             "server {pool}.{server} executes {}",
             head(&args.join(&b' '))
         );
+        if let Some(refusal) = self.refusal(pool, server, args) {
+            self.oracle.refused(server, args, refusal.clone());
+            self.reply(link, refusal);
+            return true;
+        }
         let mut execution =
             self.oracle
                 .executing((pool, server), link, args, self.now, &mut self.tally);
         let fault = self.armed_fault(pool, server, self.oracle.is_fragment(&execution));
         let reply = match fault {
-            Some(Happening::Transient) => self.dice.pick(&TRANSIENT).to_vec(),
+            Some(Happening::Transient) => self.dice.pick(&TRANSIENT[1..]).to_vec(),
             Some(Happening::BadFragment) => self
                 .dice
                 .pick(&[&b"*0\r\n"[..], b"$1\r\nx\r\n", b"*1\r\n*0\r\n"])
@@ -131,6 +138,20 @@ impl World {
                 true
             }
         }
+    }
+
+    /// What a server says that will do in a moment what it is asked.
+    fn refusal(&mut self, pool: usize, server: usize, args: &[&[u8]]) -> Option<Bytes> {
+        let state = &self.servers[pool][server];
+        if state.has(Happening::Refuses) && !self.oracle.is_read(args) {
+            self.tally.count(Happening::Refuses);
+            return Some(Bytes::from_static(NO_REPLICAS));
+        }
+        let loads = state.has(Happening::Transient) && self.dice.percent(30);
+        loads.then(|| {
+            self.tally.count(Happening::Transient);
+            Bytes::from_static(TRANSIENT[0])
+        })
     }
 
     fn armed_fault(&mut self, pool: usize, server: usize, fragment: bool) -> Option<Happening> {

@@ -1,0 +1,143 @@
+//! Requests that a server has refused because it cannot serve them yet, and that are asked again.
+//!
+//! A new master refuses writes until replicas have connected to it (`-NOREPLICAS`, with
+//! `min-replicas-to-write`), a server that has started until it has read its data (`-LOADING`), one
+//! that is no master any more for good (`-READONLY`, `-MASTERDOWN`). What was refused was not done:
+//! where requests wait for their server (`on_server_failure: hold`), these wait, too.
+//!
+//! ```text
+//!   FIFO:  │ unsent … │ sent: C, B, A │ ──► A is refused ──► │ A, unsent … │ sent: C, B │
+//! ```
+//!
+//! Owns: which refusals are not told, and the rest that a connection takes before it sends on. A
+//! client's later request must not be done before an earlier one: if one of them is sent already,
+//! the refusal is told. Never: keeps a request for longer than `hold_ms` after its server's
+//! connection was opened; a server that refuses later means it.
+
+use crate::base::ByteQueue;
+use crate::base::Key;
+use crate::base::Time;
+use crate::config::OnServerFailure;
+use crate::proxy::Proxy;
+use crate::proxy::output::ConnId;
+use crate::proxy::queueing::held_bytes;
+use crate::proxy::reconnect;
+use crate::proxy::server::ServerConn;
+
+/// Errors of a server that will do what it is asked in a moment.
+const NOT_YET: [&[u8]; 2] = [b"-NOREPLICAS ", b"-LOADING "];
+
+/// Errors of a server that is not, or has not, the master.
+const NO_MASTER: [&[u8]; 2] = [b"-READONLY ", b"-MASTERDOWN "];
+
+/// What a server says that was a master before, or has lost its own.
+pub(super) fn is_demoted(error: &[u8]) -> bool {
+    NO_MASTER.iter().any(|mark| error.starts_with(mark))
+}
+
+impl ServerConn {
+    /// Whether the next reply belongs to a request that can be asked again without being overtaken
+    /// by a later one of its client.
+    fn may_ask_again(&self) -> bool {
+        let sent = self.fifo.len() - self.unsent;
+        let mut sent = self
+            .fifo
+            .range(..sent)
+            .map(|pending| pending.awaiter.client);
+        sent.next()
+            .is_some_and(|first| !sent.any(|later| later == first))
+    }
+
+    /// Puts the request that the next reply belongs to before those that are not sent: whether its
+    /// bytes are still there.
+    fn take_back_first(&mut self, again: &mut ByteQueue, spare: &mut crate::base::Spare) -> bool {
+        let Some(first) = self.fifo.front() else {
+            return false;
+        };
+        if !self.sent.copy_first(first.bytes as usize, again, spare) {
+            return false;
+        }
+        let Some(pending) = self.pair(spare) else {
+            return false;
+        };
+        let queue = std::mem::take(&mut self.queue);
+        self.queue = std::mem::take(again);
+        self.queue.append(queue, spare);
+        self.fifo.insert(self.fifo.len() - self.unsent, pending);
+        self.unsent += 1;
+        true
+    }
+}
+
+impl Proxy {
+    /// Whether a request waits whose reply would be this error.
+    pub(super) fn waits_though_refused(&mut self, key: Key, error: &[u8], now: Time) -> bool {
+        let conn = &self.servers[key];
+        let pool = &self.pools[conn.pool.index()];
+        // Whoever awaits a replica's reply can be answered elsewhere.
+        if conn.replica.is_some() || pool.config.on_server_failure != OnServerFailure::Hold {
+            return false;
+        }
+        let not_yet = NOT_YET.iter().any(|mark| error.starts_with(mark))
+            && now < conn.opened + pool.config.hold_time;
+        // Its connection is given up, and the next one is to a master.
+        let elsewhere = pool.follows_sentinels && is_demoted(error);
+        let awaited = conn.next_awaiter();
+        if !(not_yet || elsewhere)
+            || !awaited.is_some_and(|awaiter| self.clients.awaits(awaiter))
+            || !conn.may_ask_again()
+            || held_bytes(conn) > pool.config.hold_bytes
+        {
+            return false;
+        }
+        let conn = &mut self.servers[key];
+        let before = conn.queue.len();
+        let mut again = ByteQueue::default();
+        if !conn.take_back_first(&mut again, &mut self.wire.spare) {
+            return false;
+        }
+        let bytes = conn.queue.len() - before;
+        let stats = &self.stats.pools[conn.pool.index()].servers[conn.server.index()];
+        stats.out_queue.sub(1);
+        stats.out_queue_bytes.sub(bytes);
+        stats.in_queue.add(1);
+        stats.in_queue_bytes.add(bytes);
+        if not_yet {
+            self.rest(key, now);
+        }
+        true
+    }
+
+    /// Sends nothing more on a connection for a moment.
+    fn rest(&mut self, key: Key, now: Time) {
+        let conn = &mut self.servers[key];
+        if conn.rests_until.is_some() {
+            return;
+        }
+        conn.rests = conn.rests.saturating_add(1);
+        let rest = reconnect::delay(conn.rests, &mut self.random).min(reconnect::ASKED);
+        conn.rests_until = Some(now + rest);
+        let (pool, first) = (&self.pools[conn.pool.index()], conn.rests == 1);
+        if first {
+            let (pool, server) = (&pool.config.name, &pool.servers[conn.server.index()].name);
+            tracing::info!(%pool, %server, "server does not serve yet: requests wait");
+        }
+        self.look_again(key, now + rest);
+    }
+
+    /// Sends on, if the rest is over.
+    pub(super) fn end_rest(&mut self, key: Key, now: Time) {
+        match self.servers[key].rests_until {
+            None => {}
+            Some(until) if until > now => self.look_again(key, until),
+            Some(_) => {
+                self.drop_orphans(key);
+                let conn = &mut self.servers[key];
+                conn.rests_until = None;
+                conn.sending.list(ConnId::Server(key), &mut self.wire);
+                self.time_held(key, now);
+                self.release_if_short(key);
+            }
+        }
+    }
+}
