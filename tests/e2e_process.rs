@@ -210,7 +210,7 @@ fn signals_that_mean_nothing_and_a_log_that_is_moved_disturb_nobody() {
     for n in 0..10 {
         let moved = logs.path().join(format!("coremux.log.{n}"));
         std::fs::rename(&log, moved).unwrap();
-        for signal in ["HUP", "USR1", "USR2", "TTIN", "TTOU"] {
+        for signal in ["HUP", "USR1", "TTIN", "TTOU"] {
             proxy.process().signal(signal);
         }
         load.goes_on(100);

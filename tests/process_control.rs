@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::io;
 use std::io::Read;
 use std::io::Write;
@@ -9,6 +10,7 @@ use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 use std::net::TcpListener;
 use std::net::TcpStream;
+use std::process::Command;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -38,6 +40,7 @@ use coremux::control::Signals;
 use coremux::control::Source;
 use coremux::control::Stamp;
 use coremux::control::StatsSource;
+use coremux::control::UpgradeSetup;
 use coremux::proxy::Change;
 use coremux::proxy::Fates;
 use coremux::proxy::Report;
@@ -114,6 +117,7 @@ fn worker(
                     ToWorker::LetGo { .. } => "let go".to_owned(),
                     ToWorker::Keep => "keep".to_owned(),
                     ToWorker::Stop => "stop".to_owned(),
+                    other => format!("{other:?}"),
                 });
                 match message {
                     ToWorker::Drain { .. } if drains == Drains::AtOnce => {
@@ -246,6 +250,12 @@ fn run(drains: Drains, lookup: Lookup, act: impl FnOnce(Handles) + Send + 'stati
             let actor = Rc::clone(&actor);
             Box::new(move || *actor.borrow_mut() = Some(std::thread::spawn(|| act(handles))))
         },
+        upgrade: UpgradeSetup {
+            command: Box::new(|| Command::new("/none")),
+            reclaim: Box::new(|| {}),
+            predecessor: None,
+            masters: BTreeSet::new(),
+        },
         drain_within: Duration::from_millis(300),
     };
     let started = now();
@@ -340,13 +350,7 @@ fn a_worker_that_fails_ends_the_process_with_its_words() {
 #[test]
 fn signals_turn_the_log_and_the_user_signals_kill_nobody() {
     let mut run = run(Drains::AtOnce, localhost(), |handles| {
-        for signal in [
-            Signal::USR1,
-            Signal::USR2,
-            Signal::HUP,
-            Signal::TTIN,
-            Signal::TTOU,
-        ] {
+        for signal in [Signal::USR1, Signal::HUP, Signal::TTIN, Signal::TTOU] {
             raise(signal);
         }
         // Each may be taken by another thread of the process, so that the last can overtake the

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use glommio::channels::local_channel::LocalReceiver;
+use tracing::error;
 use tracing::info;
 use tracing::warn;
 
@@ -27,21 +28,24 @@ use crate::control::Probes;
 use crate::control::Setup;
 use crate::control::StatsSource;
 use crate::control::admin::Api;
-use crate::control::adopt;
+use crate::control::admin::Door;
 use crate::control::clock::Clock;
+use crate::control::doors::Doors;
 use crate::control::event;
 use crate::control::event::Event;
 use crate::control::event::Events;
 use crate::control::health;
 use crate::control::health::Bar;
 use crate::control::health::Health;
+use crate::control::notify;
 use crate::control::sentinel::Watching;
 use crate::control::signals::Signal;
 use crate::control::signs::Signs;
-use crate::control::stats_port;
 use crate::control::supervisor::Phase;
 use crate::control::supervisor::Step;
 use crate::control::supervisor::Supervisor;
+use crate::control::upgrade::Upgrade;
+use crate::control::watchdog::Watchdog;
 use crate::proxy::Change;
 use crate::proxy::Fates;
 use crate::reactor::FromWorker;
@@ -74,9 +78,7 @@ pub(super) async fn conduct(
     glommio::spawn_local(signals.forward(move |s| tell.tell(Event::Signal(s)))).detach();
     events_of.when_woken(inbox_wake, || Event::Inbox);
     events_of.when_woken(names_wake, || Event::Names);
-    let listener = adopt::listener(setup.stats_listener);
     let stats = Rc::new(setup.stats);
-    glommio::spawn_local(stats_port::serve(listener, Rc::clone(&stats))).detach();
     let clock = Clock::since(stats.started);
     let counters = stats.numbers().workers.clone();
     let health = Health::new(
@@ -86,14 +88,21 @@ pub(super) async fn conduct(
         clock.now(),
     );
     let health = Rc::new(RefCell::new(health));
-    if !setup.admin.is_empty() {
+    let watchdog = Watchdog::new();
+    if !setup.admin.is_empty() || watchdog.is_some() {
         events_of.every(health::PERIOD, || Event::Sample);
     }
     if setup.reload_on_change {
         events_of.every(reload::LOOK_PERIOD, || Event::LookAtFile);
     }
     let api = |door| Api::new(door, &health, &stats, clock, &events_of);
-    let signs = Signs::open(setup.admin, api);
+    let doors = Doors::new(
+        (setup.stats_listener, Rc::clone(&stats)),
+        setup.admin.http.map(|socket| (socket, api(Door::Admin))),
+        setup.admin.ctl.map(|socket| (socket, api(Door::Ctl))),
+    );
+    let (file, port) = (setup.admin.health_file, setup.admin.health_port);
+    let signs = Signs::new(file, port, api(Door::Health));
     for change in setup.sentinels.changes() {
         if let Change::Fence { pool, fenced } = change {
             health.borrow_mut().set_fenced(pool, fenced, clock.now());
@@ -101,7 +110,7 @@ pub(super) async fn conduct(
     }
     let tell = events_of.clone();
     let sentinels = setup.sentinels.watch(move |c| tell.tell(Event::Change(c)));
-    let control = Control {
+    let mut control = Control {
         supervisor: Supervisor::new(setup.workers.len(), setup.drain_within),
         workers: setup.workers,
         inbox: setup.inbox,
@@ -113,21 +122,28 @@ pub(super) async fn conduct(
         stats,
         clock,
         health,
+        doors,
         signs,
         table: setup.table,
         counters,
         reloading: Reloading::new(setup.source),
+        upgrade: Upgrade::new(setup.upgrade),
+        watchdog,
         departures: 0,
         ready: Some(setup.ready),
         events: events_of,
     };
+    if let Err(error) = control.open() {
+        error!(%error, "cannot take over");
+        return Ending::CalledOff;
+    }
     control.run(events).await
 }
 
 /// All that the loop changes; the acts of `ctl` get it, too.
 pub(super) struct Control {
-    supervisor: Supervisor,
-    workers: Vec<Sender<ToWorker>>,
+    pub(in crate::control) supervisor: Supervisor,
+    pub(in crate::control) workers: Vec<Sender<ToWorker>>,
     inbox: Receiver<FromWorker>,
     names: Names,
     sentinels: Watching,
@@ -137,16 +153,19 @@ pub(super) struct Control {
     pub(in crate::control) stats: Rc<StatsSource>,
     pub(in crate::control) clock: Clock,
     pub(in crate::control) health: Rc<RefCell<Health>>,
-    signs: Signs,
     /// What is served.
     pub(in crate::control) table: Arc<Table>,
     // Each worker's numbers, in the table's places.
     counters: Vec<Arc<WorkerStats>>,
     reloading: Reloading,
+    pub(in crate::control) doors: Doors,
+    pub(in crate::control) signs: Signs,
+    pub(in crate::control) upgrade: Upgrade,
+    watchdog: Option<Watchdog>,
     // How often clients were told to go, or to stay.
     departures: u32,
     ready: Option<Box<dyn FnOnce()>>,
-    events: Events,
+    pub(in crate::control) events: Events,
 }
 
 impl Control {
@@ -219,6 +238,16 @@ impl Control {
                 self.sample();
                 Vec::new()
             }
+            Event::Giver => {
+                self.hear_giver();
+                Vec::new()
+            }
+            Event::Taker => self.hear_taker(),
+            Event::MastersOverdue => {
+                self.masters_overdue();
+                Vec::new()
+            }
+            Event::HandedOver => vec![self.supervisor.told_to_end()],
             Event::Ctl(asked) => {
                 asked.act(self);
                 Vec::new()
@@ -235,6 +264,7 @@ impl Control {
             }
             Signal::LogMore => _ = self.log.change_level(1),
             Signal::LogLess => _ = self.log.change_level(-1),
+            Signal::Upgrade => self.start_upgrade(None),
             Signal::Ignored(signal) => info!(signal, "signal ignored"),
         }
         Step::Nothing
@@ -244,30 +274,29 @@ impl Control {
     fn take(&mut self, step: Step) -> Option<Ending> {
         match step {
             Step::Nothing => {}
-            Step::Ready => {
-                info!(workers = self.workers.len(), "serving");
-                let now = self.clock.now();
-                self.health.borrow_mut().started(now);
-                self.show_health();
-                if let Some(ready) = self.ready.take() {
-                    ready();
-                }
-            }
+            Step::Ready if self.upgrade.stands_by() => self.workers_stand_by(),
+            Step::Ready => self.serve(),
             Step::Drain(within) => {
-                // First of all, so that clients go elsewhere while it still serves.
-                self.bar(Bar::Ending);
+                // First of all, so that clients go elsewhere while it still serves. After a hand-over
+                // they are elsewhere, and whoever asks asks about the other process.
+                if !self.upgrade.is_gone() {
+                    notify::stopping();
+                    self.bar(Bar::Ending);
+                }
                 info!(within_ms = within.as_millis(), "draining");
                 self.tell_all(&ToWorker::Drain { within });
                 self.events
                     .after(within + GRACE, Event::Overdue(Phase::Draining));
             }
             Step::Stop => {
-                self.bar(Bar::Ending);
+                if !self.upgrade.is_gone() {
+                    self.bar(Bar::Ending);
+                }
                 self.tell_all(&ToWorker::Stop);
                 self.events
                     .after(STOP_WITHIN, Event::Overdue(Phase::Stopping));
             }
-            Step::End(ending) => return Some(ending),
+            Step::End(ending) => return Some(self.upgrade.ending(ending)),
         }
         None
     }

@@ -48,7 +48,11 @@ pub const COMMANDS: &[Command] = &[
             let health = control.health.borrow();
             let report = health.report(control.clock.now());
             let uptime = control.clock.uptime();
-            reply.done(admin::of_status(&report, &health.ready_report(), uptime));
+            let mut text = admin::of_status(&report, &health.ready_report(), uptime);
+            if let Some(story) = control.upgrade.story() {
+                text.push_str(&format!("{story}\n"));
+            }
+            reply.done(text);
         },
     },
     Command {
@@ -109,6 +113,13 @@ pub const COMMANDS: &[Command] = &[
               Sentinels say where it is, who are asked at once",
         counts: 3..=3,
         act: switch_master::act,
+    },
+    Command {
+        name: "upgrade",
+        arguments: "",
+        doc: "start the program anew and hand listening sockets and client connections over to it",
+        counts: 0..=0,
+        act: |control, _, reply| control.start_upgrade(Some(reply)),
     },
     Command {
         name: "loglevel",

@@ -51,6 +51,14 @@ pub(super) enum Event {
     LookAtFile,
     /// The time to look at the workers has come.
     Sample,
+    /// The thread that hands over has told something.
+    Giver,
+    /// The thread that takes over has.
+    Taker,
+    /// Masters are waited for no longer.
+    MastersOverdue,
+    /// A new process has all clients that could go.
+    HandedOver,
     /// Somebody has sent a command.
     Ctl(Asked),
 }

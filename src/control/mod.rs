@@ -4,13 +4,16 @@
 //! death of the workers. Never: a client's or a server's byte; it meets the workers only in mailboxes and in
 //! numbers that they publish. Lives on the main thread, and sleeps when nothing happens.
 
+mod accept;
 mod admin;
 mod adopt;
 mod clock;
 mod conduct;
 pub mod ctl;
+mod doors;
 mod event;
 mod health;
+mod notify;
 mod probe;
 mod resolve;
 mod sentinel;
@@ -19,6 +22,8 @@ mod signs;
 mod source;
 mod stats_port;
 mod supervisor;
+mod upgrade;
+mod watchdog;
 
 use std::io;
 use std::sync::Arc;
@@ -50,6 +55,7 @@ pub use source::Stamp;
 pub use stats_port::Numbers;
 pub use stats_port::StatsSource;
 pub use supervisor::Ending;
+pub use upgrade::UpgradeSetup;
 
 /// The log as the control plane needs it: signals turn it.
 pub trait Log {
@@ -116,6 +122,8 @@ pub struct Setup {
     pub log: Box<dyn Log>,
     /// Called once, when every worker serves.
     pub ready: Box<dyn FnOnce()>,
+    /// What an upgrade needs.
+    pub upgrade: UpgradeSetup,
     /// How long clients have to get their answers after SIGTERM.
     pub drain_within: Duration,
 }

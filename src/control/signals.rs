@@ -30,7 +30,9 @@ pub(super) enum Signal {
     LogMore,
     /// SIGTTOU.
     LogLess,
-    /// SIGUSR1, SIGUSR2: nothing, but they do not kill.
+    /// SIGUSR2: hand over to a new process of this program.
+    Upgrade,
+    /// SIGUSR1: nothing, but it does not kill.
     Ignored(i32),
 }
 
@@ -85,7 +87,8 @@ fn meaning(signal: i32) -> Option<Signal> {
         SIGHUP => Some(Signal::Renew),
         SIGTTIN => Some(Signal::LogMore),
         SIGTTOU => Some(Signal::LogLess),
-        SIGUSR1 | SIGUSR2 => Some(Signal::Ignored(signal)),
+        SIGUSR2 => Some(Signal::Upgrade),
+        SIGUSR1 => Some(Signal::Ignored(signal)),
         _ => None,
     }
 }

@@ -1,16 +1,13 @@
-//! What shows the world how this process is: the health file and the health port, and the doors of
-//! the admin side.
+//! What shows the world how this process is: the health file and the health port.
 
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use tracing::info;
 use tracing::warn;
 
-use super::AdminSetup;
 use super::admin;
 use super::admin::Api;
-use super::admin::Door;
-use super::adopt;
 use super::health::Health;
 use super::health::HealthFile;
 use super::health::HealthPort;
@@ -20,26 +17,25 @@ pub(super) struct Signs {
     file: Option<HealthFile>,
     port: Option<HealthPort>,
     port_api: Rc<Api>,
+    // Another process shows how things are.
+    left: bool,
     // What they show; None until they show anything.
     shown: Option<bool>,
     logged: bool,
 }
 
 impl Signs {
-    /// Opens the doors; `api` makes what is behind each.
-    pub(super) fn open(setup: AdminSetup, api: impl Fn(Door) -> Rc<Api>) -> Signs {
-        if let Some(listener) = setup.http {
-            let serving = admin::serve(adopt::listener(listener), api(Door::Admin), None);
-            glommio::spawn_local(serving).detach();
-        }
-        if let Some(listener) = setup.ctl {
-            let serving = admin::serve(adopt::unix_listener(listener), api(Door::Ctl), None);
-            glommio::spawn_local(serving).detach();
-        }
+    /// `port_api` is what is behind the health port.
+    pub(super) fn new(
+        file: Option<HealthFile>,
+        port: Option<std::net::TcpListener>,
+        port_api: Rc<Api>,
+    ) -> Signs {
         Signs {
-            file: setup.health_file,
-            port: setup.health_port.map(HealthPort::new),
-            port_api: api(Door::Health),
+            file,
+            port: port.map(HealthPort::new),
+            port_api,
+            left: false,
             shown: None,
             logged: false,
         }
@@ -48,7 +44,7 @@ impl Signs {
     /// Shows how it is, if that is not what they show already.
     pub(super) fn show(&mut self, health: &Health) {
         let healthy = health.is_healthy();
-        if self.shown == Some(healthy) {
+        if self.left || self.shown == Some(healthy) {
             return;
         }
         self.log(health);
@@ -60,13 +56,30 @@ impl Signs {
                 return true;
             }
             let api = Rc::clone(&self.port_api);
-            port.open(|listener, open| {
-                let serving = admin::serve(adopt::listener(listener), api, Some(open));
-                glommio::spawn_local(serving).detach();
+            port.open(|accepted| {
+                glommio::spawn_local(admin::serve(accepted, api)).detach();
             })
         });
         // What did not work is tried again at the next sample.
         self.shown = (written && turned).then_some(healthy);
+    }
+
+    /// Leaves them as they are to another process that has them, too; who is inside is answered.
+    pub(super) fn leave(&mut self) {
+        self.left = true;
+        self.file.iter_mut().for_each(HealthFile::leave);
+        self.port.iter_mut().for_each(HealthPort::leave);
+    }
+
+    /// From now on this process shows how it is.
+    pub(super) fn own(&mut self) {
+        (self.left, self.shown) = (false, None);
+        self.port.iter_mut().for_each(HealthPort::own);
+    }
+
+    /// The health port's socket once more, for another process.
+    pub(super) fn shared(&self) -> Option<OwnedFd> {
+        self.port.as_ref().and_then(|port| port.shared().ok())
     }
 
     fn log(&mut self, health: &Health) {

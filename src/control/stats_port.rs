@@ -13,10 +13,11 @@ use std::time::SystemTime;
 
 use futures_lite::AsyncReadExt;
 use futures_lite::AsyncWriteExt;
-use glommio::net::TcpListener;
 use glommio::net::TcpStream;
 use tracing::warn;
 
+use crate::control::accept::Accepted;
+use crate::control::adopt;
 use crate::stats::Head;
 use crate::stats::Shape;
 use crate::stats::WorkerStats;
@@ -68,14 +69,14 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// More than any request line of a tool that takes the port for HTTP.
 const UNWANTED_BYTES_MAX: usize = 16 << 10;
 
-/// Answers whoever connects, for ever.
-pub(super) async fn serve(listener: TcpListener, source: Rc<StatsSource>) {
+/// Answers whoever comes.
+pub(super) async fn serve(mut accepted: Accepted, source: Rc<StatsSource>) {
     let mut accepts = true;
-    loop {
-        match listener.accept().await {
-            Ok(stream) => {
+    while let Some(accepted) = accepted.next().await {
+        match accepted {
+            Ok(socket) => {
                 accepts = true;
-                let line = source.line();
+                let (stream, line) = (adopt::tcp_stream(socket), source.line());
                 glommio::spawn_local(async move { answer(stream, line).await.unwrap_or(()) })
                     .detach();
             }
@@ -85,7 +86,6 @@ pub(super) async fn serve(listener: TcpListener, source: Rc<StatsSource>) {
                     warn!(%error, "statistics port cannot accept");
                 }
                 accepts = false;
-                glommio::timer::sleep(Duration::from_millis(100)).await;
             }
         }
     }

@@ -16,6 +16,10 @@ use crate::base::WorkerIdx;
 pub enum Ending {
     /// Every client was answered, or had its time.
     Drained,
+    /// A new process has taken over.
+    HandedOver,
+    /// The process that this one was to take over from serves on.
+    CalledOff,
     /// A second signal did not want to wait.
     Interrupted,
     /// A worker ended by itself.

@@ -106,6 +106,13 @@ pub enum Action {
         /// `--dynamic`: the exit code is 2 and its weight.
         dynamic: bool,
     },
+    /// `--upgrade`: tell a running proxy to hand over to a new process.
+    Upgrade {
+        /// `-p`: how it is found, unless `--ctl` is given.
+        pid_file: Option<PathBuf>,
+        /// `--ctl`, or where it is by default.
+        socket: PathBuf,
+    },
     /// `route -h`, `ring -h`: this text.
     ShowText(String),
     /// None of these: be a proxy.
@@ -255,6 +262,11 @@ struct Cli {
     #[arg(long)]
     reload_on_change: bool,
 
+    /// Start the program of the proxy that has this --ctl, or this --pid-file, anew: it takes over
+    /// listening sockets and clients [default: /run/coremux/ctl.sock]
+    #[arg(long)]
+    upgrade: bool,
+
     /// Ask the proxy that has this --admin, --health or --ctl how it is: exit code 0 if healthy,
     /// else 1 [default: /run/coremux/ctl.sock]
     #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = CTL_SOCKET)]
@@ -341,6 +353,12 @@ impl Cli {
             return Action::Check {
                 target,
                 dynamic: self.dynamic,
+            };
+        }
+        if self.upgrade {
+            return Action::Upgrade {
+                pid_file: self.pid_file.filter(|_| self.ctl.is_none()),
+                socket: self.ctl.unwrap_or_else(|| PathBuf::from(CTL_SOCKET)),
             };
         }
         if self.test_conf {

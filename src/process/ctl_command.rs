@@ -20,7 +20,7 @@ const WITHIN: Duration = Duration::from_secs(65);
 const REFUSED: u8 = 1;
 
 /// Nobody is there, or does not answer.
-const UNREACHABLE: u8 = 2;
+pub(super) const UNREACHABLE: u8 = 2;
 
 /// Sends `words`, a command and its arguments; exit code 0 if it was done, 1 if it was refused, 2
 /// if the proxy cannot be reached.

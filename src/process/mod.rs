@@ -19,6 +19,7 @@ mod pid_file;
 pub mod route_command;
 pub mod serve;
 pub mod test_conf;
+mod upgrade;
 
 use std::io;
 use std::io::BufWriter;
@@ -30,6 +31,7 @@ use std::process::ExitCode;
 use crate::config::Config;
 use crate::process::cli::Action;
 use crate::process::cli::NAME;
+use crate::reactor::hand_over::Predecessor;
 use crate::stats;
 
 /// Runs the program.
@@ -62,6 +64,7 @@ fn act(action: Action) -> ExitCode {
             route_command::route(config, &keys, out)
         }),
         Action::Ctl { socket, words } => ctl_command::run(&socket, &words),
+        Action::Upgrade { pid_file, socket } => upgrade::run(pid_file.as_deref(), &socket),
         Action::Check { target, dynamic } => check::run(&target, dynamic),
         Action::Ring { conf_file } => print(&conf_file, route_command::ring),
         Action::Serve {
@@ -71,10 +74,24 @@ fn act(action: Action) -> ExitCode {
             if mbuf_size_given {
                 say(&format!("{NAME}: option -m is accepted and of no effect\n"));
             }
-            match test_conf::read(&options.conf_file) {
-                Ok(config) => serve::serve(&options, config),
-                Err(lines) => fail(&lines),
+            serve(&options)
+        }
+    }
+}
+
+/// Serves, alone or after the process that has started this one.
+fn serve(options: &cli::Options) -> ExitCode {
+    let predecessor = match Predecessor::find() {
+        Ok(predecessor) => predecessor,
+        Err(error) => return fail(&format!("{NAME}: cannot take over: {error}\n")),
+    };
+    match test_conf::read(&options.conf_file) {
+        Ok(config) => serve::serve(options, config, predecessor),
+        Err(lines) => {
+            if let Some((predecessor, _)) = predecessor {
+                predecessor.refuse(lines.trim_end());
             }
+            fail(&lines)
         }
     }
 }

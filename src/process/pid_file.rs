@@ -36,16 +36,7 @@ impl PidFile {
     /// When the file cannot be written.
     pub(super) fn create(path: &Path) -> Result<PidFile, PidFileError> {
         let pid = std::process::id().to_string();
-        let write = || {
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o644)
-                .open(path)?;
-            file.write_all(pid.as_bytes())
-        };
-        write().map_err(|source| PidFileError {
+        write(path, &pid).map_err(|source| PidFileError {
             path: path.to_owned(),
             source,
         })?;
@@ -54,6 +45,37 @@ impl PidFile {
             pid,
         })
     }
+
+    /// The same, over the number of a process that is replaced: whoever reads finds one or the
+    /// other, and never an empty file.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written.
+    pub(super) fn replace(path: &Path) -> Result<PidFile, PidFileError> {
+        let pid = std::process::id().to_string();
+        let mut new = path.as_os_str().to_owned();
+        new.push(".new");
+        let renamed = write(Path::new(&new), &pid).and_then(|()| fs::rename(&new, path));
+        match renamed {
+            Ok(()) => Ok(PidFile {
+                path: path.to_owned(),
+                pid,
+            }),
+            // The directory is not for us, the file is.
+            Err(_) => PidFile::create(path),
+        }
+    }
+}
+
+fn write(path: &Path, pid: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o644)
+        .open(path)?;
+    file.write_all(pid.as_bytes())
 }
 
 impl Drop for PidFile {
@@ -101,6 +123,20 @@ mod tests {
         fs::write(&path, "1").unwrap();
         drop(file);
         assert_eq!(fs::read_to_string(&path).unwrap(), "1");
+    }
+
+    #[test]
+    fn a_number_is_replaced_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("coremux.pid");
+        fs::write(&path, "99999999").unwrap();
+        let held = fs::File::open(&path).unwrap();
+        let file = PidFile::replace(&path).unwrap();
+        let pid = std::process::id().to_string();
+        assert_eq!(fs::read_to_string(&path).unwrap(), pid);
+        assert_eq!(io::read_to_string(held).unwrap(), "99999999");
+        drop(file);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
     #[test]

@@ -9,9 +9,13 @@ mod sockets;
 mod source;
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::num::NonZeroU32;
 use std::num::NonZeroUsize;
+use std::os::fd::OwnedFd;
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
@@ -30,7 +34,10 @@ use sockets::address_of;
 use sockets::open_admin;
 use source::ConfigFile;
 
+use crate::base::PoolIdx;
+use crate::base::ServerIdx;
 use crate::config::Config;
+use crate::config::PoolConfig;
 use crate::config::Protocol;
 use crate::config::Table;
 use crate::control;
@@ -41,6 +48,7 @@ use crate::control::Probes;
 use crate::control::Sentinels;
 use crate::control::Signals;
 use crate::control::StatsSource;
+use crate::control::UpgradeSetup;
 use crate::process::cli::NAME;
 use crate::process::cli::Options;
 use crate::process::cores;
@@ -50,11 +58,15 @@ use crate::process::log;
 use crate::process::log::Log;
 use crate::process::memory_limit;
 use crate::process::pid_file::PidFile;
+use crate::process::upgrade::Program;
 use crate::proxy::Fates;
 use crate::reactor;
 use crate::reactor::Admission;
 use crate::reactor::Memory;
+use crate::reactor::hand_over::Predecessor;
 use crate::reactor::listener;
+use crate::reactor::listener::Inherited;
+use crate::reactor::listener::SocketFile;
 use crate::stats::PoolShape;
 use crate::stats::Shape;
 
@@ -68,24 +80,38 @@ const NAMES_WITHIN: Duration = Duration::from_secs(5);
 
 /// Serves `config` until told to end.
 ///
-/// The exit code is 0 after a drain, 1 when it could not start, a worker failed, or a second signal
+/// Until it does, the process that it takes over from, if any, is told why it cannot. The exit code
+/// is 0 after a drain or when another process has taken over, 1 when it could not start, a worker failed, or a second signal
 /// did not wait for the drain.
 #[must_use]
-pub fn serve(options: &Options, config: Config) -> ExitCode {
+pub fn serve(
+    options: &Options,
+    config: Config,
+    mut predecessor: Option<(Predecessor, Vec<OwnedFd>)>,
+) -> ExitCode {
     let log = match log::init(options.output.as_deref(), options.verbosity) {
         Ok(log) => log,
         Err(error) => {
             eprintln!("{NAME}: {error}");
+            refuse(predecessor, &error);
             return ExitCode::FAILURE;
         }
     };
     for warning in config.warnings() {
         warn!("{warning}");
     }
-    match run(options, config, &log) {
+    match run(options, config, &log, &mut predecessor) {
         Ok(Ending::Drained) => {
             info!("ended");
             ExitCode::SUCCESS
+        }
+        Ok(Ending::HandedOver) => {
+            info!("ended, another process serves");
+            ExitCode::SUCCESS
+        }
+        Ok(Ending::CalledOff) => {
+            warn!("ended, nothing was taken over");
+            ExitCode::FAILURE
         }
         Ok(Ending::Interrupted) => {
             warn!("ended without waiting for clients");
@@ -100,12 +126,24 @@ pub fn serve(options: &Options, config: Config) -> ExitCode {
             if !log.is_stderr() {
                 eprintln!("{NAME}: cannot start: {error}");
             }
+            refuse(predecessor, &error);
             ExitCode::FAILURE
         }
     }
 }
 
-fn run(options: &Options, config: Config, log: &Log) -> Result<Ending, StartError> {
+fn refuse(predecessor: Option<(Predecessor, Vec<OwnedFd>)>, error: &impl Display) {
+    if let Some((predecessor, _)) = predecessor {
+        predecessor.refuse(&format!("cannot start: {error}"));
+    }
+}
+
+fn run(
+    options: &Options,
+    config: Config,
+    log: &Log,
+    predecessor: &mut Option<(Predecessor, Vec<OwnedFd>)>,
+) -> Result<Ending, StartError> {
     #[allow(clippy::disallowed_methods, reason = "the top floor has a clock")]
     let started = Instant::now();
     refuse_memcached(&config)?;
@@ -117,17 +155,41 @@ fn run(options: &Options, config: Config, log: &Log) -> Result<Ending, StartErro
     if options.daemonize {
         daemon::clear_umask();
     }
-    let sockets = Sockets::bind(&config, cores.len())?;
+    let program = Program::of_this_process().map_err(system("path of the program"))?;
+    let mut inherited = match predecessor {
+        Some((_, sockets)) => Inherited::of(std::mem::take(sockets)),
+        None => Inherited::of_systemd().map_err(StartError::Systemd)?,
+    };
+    let takes_over = predecessor.is_some();
+    let sockets = Sockets::bind(&config, cores.len(), &mut inherited)?;
     let stats_address = address_of(&options.stats_addr, options.stats_port);
-    let stats_listener = listener::bind_one("statistics", &stats_address)?;
-    let (admin, ctl_file) = open_admin(options)?;
+    let stats_listener = listener::bind_one("statistics", &stats_address, &mut inherited)?;
+    let (admin, mut ctl_file) = open_admin(options, &mut inherited, takes_over)?;
+    for address in inherited.left() {
+        warn!(
+            address,
+            "nothing of the configuration listens on this inherited socket"
+        );
+    }
 
-    let daemon = match options.daemonize {
+    // Who takes over from a daemon is in its session already.
+    let daemon = match options.daemonize && !takes_over {
         true => Some(daemon::daemonize()?),
         false => None,
     };
     // From here on there may be threads, and the process's number is the final one.
-    let pid_file = write_pid_file(options)?;
+    let pid_file = Rc::new(RefCell::new(match takes_over {
+        true => None,
+        false => write_pid_file(options)?,
+    }));
+    let claim = {
+        let (pid_file, options) = (Rc::clone(&pid_file), options.clone());
+        move || match options.pid_file.as_deref().map(PidFile::replace) {
+            Some(Ok(file)) => *pid_file.borrow_mut() = Some(file),
+            Some(Err(error)) => error!("{error}"),
+            None => {}
+        }
+    };
     info!(
         version = env!("CARGO_PKG_VERSION"),
         pid = std::process::id(),
@@ -157,7 +219,14 @@ fn run(options: &Options, config: Config, log: &Log) -> Result<Ending, StartErro
         sockets.of_workers,
         &[names.changes(), sentinels.changes()].concat(),
         (admission, Memory::new(memory_limit, cores.len())),
+        predecessor.as_ref().map(|(old, _)| old.client_ids_from()),
     )?;
+    let upgrade = UpgradeSetup {
+        command: Box::new(move || program.command()),
+        reclaim: Box::new(claim.clone()),
+        predecessor: predecessor.take().map(|(predecessor, _)| predecessor),
+        masters: followed(&config),
+    };
     let setup = control::Setup {
         stats: StatsSource {
             numbers: RefCell::new(Numbers {
@@ -185,7 +254,11 @@ fn run(options: &Options, config: Config, log: &Log) -> Result<Ending, StartErro
         probes: Probes::new(&config),
         signals,
         log: Box::new(log.clone()),
+        upgrade,
         ready: Box::new(move || {
+            if takes_over {
+                claim();
+            }
             if let Some(Err(error)) = daemon.map(daemon::Daemon::ready) {
                 error!(%error, "the terminal was not let go");
             }
@@ -196,8 +269,30 @@ fn run(options: &Options, config: Config, log: &Log) -> Result<Ending, StartErro
     if ending.is_err() {
         crew.stop();
     }
-    drop((source, ctl_file, pid_file));
+    // Whoever serves from now on sees to them.
+    let settle = |file: &mut SocketFile| match ending {
+        Ok(Ending::HandedOver | Ending::CalledOff) => file.leave(),
+        Ok(_) => file.own(),
+        Err(_) => {}
+    };
+    source.each_file(settle);
+    ctl_file.iter_mut().for_each(settle);
+    drop((source, ctl_file, pid_file.take()));
     Ok(ending?)
+}
+
+/// The servers of which Sentinels say where they are.
+fn followed(config: &Config) -> BTreeSet<(PoolIdx, ServerIdx)> {
+    let pools = (0..).map(PoolIdx).zip(&config.pools);
+    let pools = pools.filter(|(_, pool)| !pool.sentinels.is_empty());
+    let servers = |(idx, pool): (PoolIdx, &PoolConfig)| {
+        (0..)
+            .map(ServerIdx)
+            .zip(&pool.servers)
+            .map(move |(server, _)| (idx, server))
+            .collect::<Vec<_>>()
+    };
+    pools.flat_map(servers).collect()
 }
 
 fn refuse_memcached(config: &Config) -> Result<(), StartError> {

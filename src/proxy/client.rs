@@ -153,6 +153,8 @@ pub(super) struct Client {
     /// What was received and is not looked at before replies have gone out.
     pub(super) held: VecDeque<Bytes>,
     pub(super) paused: bool,
+    /// It is to go to another process, and is read no further.
+    pub(super) going: bool,
     /// Its requests go the way around its own connections.
     pub(super) detour: bool,
     /// Its requests may live elsewhere from now on: the next one is read when those on their way
@@ -220,6 +222,7 @@ impl Client {
             assembly: None,
             held: VecDeque::new(),
             paused: false,
+            going: false,
             detour: false,
             waits_for_all: false,
             due: None,

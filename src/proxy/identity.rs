@@ -1,6 +1,7 @@
 //! Who a client says it is, for `CLIENT INFO` and its like.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use crate::base::Time;
 
@@ -12,6 +13,8 @@ pub(super) struct Identity {
     /// `None` on a unix socket.
     pub(super) peer: Option<SocketAddr>,
     pub(super) accepted: Time,
+    /// How long other processes have served it.
+    pub(super) age_before: Duration,
     pub(super) name: Vec<u8>,
     pub(super) library_name: Vec<u8>,
     pub(super) library_version: Vec<u8>,
@@ -20,12 +23,17 @@ pub(super) struct Identity {
 }
 
 impl Identity {
+    /// How long it has been connected.
+    pub(super) fn age(&self, now: Time) -> Duration {
+        self.age_before + now.since(self.accepted)
+    }
+
     /// The line of `CLIENT INFO`, in the form of Redis 7.
     pub(super) fn line(&self, database: u32, now: Time) -> Vec<u8> {
         let peer = self
             .peer
             .map_or_else(|| "/unix:0".to_owned(), |peer| peer.to_string());
-        let age = now.since(self.accepted).as_secs();
+        let age = self.age(now).as_secs();
         let mut line = format!("id={} addr={peer} name=", self.id).into_bytes();
         line.extend_from_slice(&self.name);
         let middle = format!(

@@ -14,6 +14,7 @@
 
 mod change;
 mod client;
+mod client_state;
 mod connections;
 mod deadlines;
 mod detour;
@@ -21,6 +22,7 @@ mod failure;
 mod fate;
 mod fragment;
 mod gather;
+mod hand_over;
 mod identity;
 mod leaving;
 mod let_go;
@@ -62,6 +64,8 @@ use crate::stats::WorkerStats;
 
 pub use change::Change;
 pub use client::ClientLoad;
+pub use client_state::ClientState;
+pub use client_state::StateError;
 pub use failure::Failure;
 pub use failure::RequestError;
 pub use fate::Fates;
@@ -126,6 +130,8 @@ pub struct Proxy {
     next_client_id: u64,
     client_id_step: u64,
     draining: bool,
+    // Which pools' clients are to go to another process.
+    handing: Vec<bool>,
     parting: Parting,
     said: Said,
     // Scratch space of one request, kept to be used again.
@@ -151,6 +157,7 @@ impl Proxy {
             next_client_id: u64::from(setup.worker.0) + 1,
             client_id_step: u64::from(setup.workers.max(1)),
             draining: false,
+            handing: Vec::new(),
             parting: Parting::default(),
             said: Said::default(),
             args: Vec::new(),
@@ -180,6 +187,7 @@ impl Proxy {
             id: self.next_client_id,
             peer,
             accepted: now,
+            age_before: Duration::ZERO,
             name: Vec::new(),
             library_name: Vec::new(),
             library_version: Vec::new(),
@@ -188,6 +196,20 @@ impl Proxy {
         self.next_client_id += self.client_id_step;
         let mut client = Client::new(pool, identity, now);
         client.authenticated = self.pools[pool.index()].config.redis_auth.is_none();
+        let key = self.insert_client(client);
+        if admitted {
+            self.greet_client(key, now);
+            self.get_ready_to_go(key);
+        } else {
+            let reply = RequestError::TooManyClients.reply();
+            self.clients.slab[key].reply_in_place(&reply, &mut self.wire);
+            self.end_client(key, true, now);
+        }
+        ConnId::Client(key)
+    }
+
+    fn insert_client(&mut self, client: Client) -> Key {
+        let pool = client.pool;
         let key = self.clients.slab.insert(client);
         self.clients.slab[key].key = key;
         self.stats.total_connections.add(1);
@@ -196,16 +218,16 @@ impl Proxy {
             .counters
             .client_connections
             .add(1);
-        if !admitted {
-            let reply = RequestError::TooManyClients.reply();
-            self.clients.slab[key].reply_in_place(&reply, &mut self.wire);
-            self.end_client(key, true, now);
-        } else if self.draining || self.pools[pool.index()].retired {
+        key
+    }
+
+    fn greet_client(&mut self, key: Key, now: Time) {
+        let pool = self.clients.slab[key].pool;
+        if self.draining || self.pools[pool.index()].retired {
             self.end_client(key, true, now);
         } else if let Some(idle) = self.pools[pool.index()].config.client_idle_timeout {
             self.time_client(key, now + idle);
         }
-        ConnId::Client(key)
     }
 
     /// A socket that was asked for is connected.
@@ -262,6 +284,8 @@ impl Proxy {
                 }
                 if client.phase != Phase::Open {
                     self.settle_client(key, now);
+                } else {
+                    self.go_if_settled(key);
                 }
             }
             ConnId::Server(key) => {

@@ -51,6 +51,9 @@ pub enum Output {
     Close(ConnId),
     /// The same, and throw away what the peer has not received yet.
     Abort(ConnId),
+    /// As soon as nothing is being received from it any more, take the client and give it, with its
+    /// socket, to another process.
+    HandOver(ConnId),
     /// Look the server's name up, then apply what was found.
     Resolve {
         /// The server's pool.

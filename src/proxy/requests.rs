@@ -68,6 +68,10 @@ impl Proxy {
             return;
         };
         client.half_closed = true;
+        if client.going {
+            // Whoever takes it will see it end.
+            return;
+        }
         let counters = &self.stats.pools[client.pool.index()].counters;
         counters.client_eof.add(1);
         match client.phase {
@@ -169,6 +173,9 @@ impl Proxy {
             };
             client.listed_for_resume = false;
             let limits = self.pools[client.pool.index()].limits;
+            if client.going {
+                continue;
+            }
             if client.phase != Phase::Open || !client.paused || !client.has_much_room(limits) {
                 continue;
             }

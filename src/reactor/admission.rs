@@ -104,6 +104,12 @@ impl Admission {
         }
     }
 
+    /// One client more that another process had admitted.
+    pub fn adopt(&self, pool: PoolIdx) {
+        let _ = self.all.enter();
+        let _ = self.pools[pool.index()].enter();
+    }
+
     /// One client fewer.
     pub fn leave(&self, pool: PoolIdx) {
         self.pools[pool.index()].leave();

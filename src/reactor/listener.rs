@@ -3,6 +3,8 @@
 //! Owns: binding, the options that accepted sockets inherit, a Unix socket's file. Never: accepts.
 //! Lives at the start, before there are workers.
 
+mod inherited;
+
 use std::fs;
 use std::fs::File;
 use std::fs::OpenOptions;
@@ -32,6 +34,8 @@ use crate::config::HostPort;
 use crate::config::ListenAddress;
 use crate::config::PoolConfig;
 
+pub use inherited::Inherited;
+
 /// What the kernel takes of a client's replies beyond what the client has room for. Without a limit
 /// it takes megabytes for each client that does not read, which no limit of ours knows of; a
 /// thousand of them slow down every socket of the host.
@@ -48,7 +52,7 @@ const CLIENT_SILENCE_MAX: Duration = Duration::from_secs(300);
 /// The open sockets of a pool.
 #[derive(Debug)]
 pub struct Bound {
-    /// Non-blocking and listening, as many as workers were asked for. TCP sockets share the port
+    /// Listening, as many as workers were asked for, or more if more were open already. TCP sockets share the port
     /// (the kernel spreads clients over them), Unix sockets are one socket.
     pub sockets: Vec<OwnedFd>,
     /// Where TCP sockets listen; the port is the kernel's choice when the file said 0.
@@ -112,6 +116,19 @@ pub enum ListenErrorKind {
 /// With the likely cause; a second process on the same port is refused, although the workers of
 /// one process share it.
 pub fn bind(pool: &PoolConfig, workers: usize) -> Result<Bound, ListenError> {
+    bind_or_take(pool, workers, &mut Inherited::default())
+}
+
+/// The same; those that are open already are taken instead.
+///
+/// # Errors
+///
+/// As [`bind`].
+pub fn bind_or_take(
+    pool: &PoolConfig,
+    workers: usize,
+    inherited: &mut Inherited,
+) -> Result<Bound, ListenError> {
     let options = Options {
         workers,
         backlog: pool.backlog,
@@ -120,8 +137,8 @@ pub fn bind(pool: &PoolConfig, workers: usize) -> Result<Bound, ListenError> {
         listens: true,
     };
     match &pool.listen {
-        ListenAddress::Tcp(address) => bind_tcp(address, options),
-        ListenAddress::Unix { path, mode } => bind_unix(path, *mode, options),
+        ListenAddress::Tcp(address) => bind_tcp(address, options, inherited),
+        ListenAddress::Unix { path, mode } => bind_unix(path, *mode, options, inherited),
     }
     .map_err(|kind| ListenError {
         owner: format!("pool {}", pool.name),
@@ -135,23 +152,32 @@ pub fn bind(pool: &PoolConfig, workers: usize) -> Result<Bound, ListenError> {
 /// # Errors
 ///
 /// As [`bind`].
-pub fn bind_one(owner: &str, address: &HostPort) -> Result<std::net::TcpListener, ListenError> {
-    one(owner, address, true)
+pub fn bind_one(
+    owner: &str,
+    address: &HostPort,
+    inherited: &mut Inherited,
+) -> Result<std::net::TcpListener, ListenError> {
+    one(owner, address, true, inherited)
 }
 
-/// The same, bound and not listening yet.
+/// The same, bound and not listening yet, unless it was open already.
 ///
 /// # Errors
 ///
 /// As [`bind`].
-pub fn bind_silent(owner: &str, address: &HostPort) -> Result<std::net::TcpListener, ListenError> {
-    one(owner, address, false)
+pub fn bind_silent(
+    owner: &str,
+    address: &HostPort,
+    inherited: &mut Inherited,
+) -> Result<std::net::TcpListener, ListenError> {
+    one(owner, address, false, inherited)
 }
 
 fn one(
     owner: &str,
     address: &HostPort,
     listens: bool,
+    inherited: &mut Inherited,
 ) -> Result<std::net::TcpListener, ListenError> {
     let options = Options {
         listens,
@@ -162,7 +188,7 @@ fn one(
         address: address.to_string(),
         kind,
     };
-    let mut bound = bind_tcp(address, options).map_err(refused)?;
+    let mut bound = bind_tcp(address, options, inherited).map_err(refused)?;
     let socket = bound.sockets.pop().expect("one socket for one worker");
     Ok(std::net::TcpListener::from(socket))
 }
@@ -175,13 +201,14 @@ fn one(
 pub fn bind_private(
     owner: &str,
     path: &Path,
+    inherited: &mut Inherited,
 ) -> Result<(std::os::unix::net::UnixListener, SocketFile), ListenError> {
     let refused = |kind| ListenError {
         owner: owner.to_owned(),
         address: path.display().to_string(),
         kind,
     };
-    let mut bound = bind_unix(path, Some(0o600), Options::ALONE).map_err(refused)?;
+    let mut bound = bind_unix(path, Some(0o600), Options::ALONE, inherited).map_err(refused)?;
     let socket = bound.sockets.pop().expect("one socket for one worker");
     let file = bound.file.take().expect("a Unix socket has a file");
     Ok((socket.into(), file))
@@ -211,8 +238,24 @@ impl Options {
     }
 }
 
-fn bind_tcp(address: &HostPort, options: Options) -> Result<Bound, ListenErrorKind> {
+fn bind_tcp(
+    address: &HostPort,
+    options: Options,
+    inherited: &mut Inherited,
+) -> Result<Bound, ListenErrorKind> {
     let mut at = resolve(address).map_err(ListenErrorKind::Name)?;
+    let open = inherited.take_tcp(at);
+    if !open.is_empty() {
+        let prepare = |socket: &Socket| take_options(socket, at, options);
+        open.iter()
+            .try_for_each(prepare)
+            .map_err(ListenErrorKind::Os)?;
+        return Ok(Bound {
+            sockets: share(open, options.workers).map_err(ListenErrorKind::Os)?,
+            address: Some(at),
+            file: None,
+        });
+    }
     let mut sockets = Vec::with_capacity(options.workers);
     for nth in 0..options.workers.max(1) {
         let socket = open_tcp(at, nth, options).map_err(|e| cause(e, at.port()))?;
@@ -237,17 +280,7 @@ fn open_tcp(at: SocketAddr, nth: usize, options: Options) -> io::Result<Socket> 
         Some(Protocol::TCP),
     )?;
     socket.set_reuse_address(true)?;
-    if options.freebind && at.is_ipv4() {
-        socket.set_freebind_v4(true)?;
-    } else if options.freebind {
-        socket.set_freebind_v6(true)?;
-    }
-    // Accepted sockets inherit all of them, which spares system calls for each client.
-    socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
-    if options.keepalive {
-        keep_alive(&socket)?;
-    }
+    set_options(&socket, at, options)?;
     if nth > 0 {
         socket.set_reuse_port(true)?;
     }
@@ -259,6 +292,40 @@ fn open_tcp(at: SocketAddr, nth: usize, options: Options) -> io::Result<Socket> 
         socket.set_reuse_port(true)?;
     }
     Ok(socket)
+}
+
+fn set_options(socket: &Socket, at: SocketAddr, options: Options) -> io::Result<()> {
+    if options.freebind && at.is_ipv4() {
+        socket.set_freebind_v4(true)?;
+    } else if options.freebind {
+        socket.set_freebind_v6(true)?;
+    }
+    // Accepted sockets inherit all of them, which spares system calls for each client.
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
+    if options.keepalive {
+        keep_alive(socket)?;
+    }
+    Ok(())
+}
+
+// What the file says may have changed since the socket was opened.
+fn take_options(socket: &Socket, at: SocketAddr, options: Options) -> io::Result<()> {
+    set_options(socket, at, options)?;
+    match options.listens {
+        true => socket.listen(options.backlog()),
+        false => Ok(()),
+    }
+}
+
+// Fewer than there are workers are shared by several: nobody else may bind beside a socket of
+// another user, such as systemd's. More are more than one for a worker: each has a queue of its
+// own, and who waits in it must be accepted.
+fn share(open: Vec<Socket>, workers: usize) -> io::Result<Vec<OwnedFd>> {
+    let missing = workers.saturating_sub(open.len());
+    let again = open.iter().cycle().take(missing).map(Socket::try_clone);
+    let again = again.collect::<io::Result<Vec<_>>>()?;
+    Ok(open.into_iter().chain(again).map(OwnedFd::from).collect())
 }
 
 fn keep_alive(socket: &Socket) -> io::Result<()> {
@@ -331,7 +398,30 @@ fn unprivileged_ports() -> u16 {
         .unwrap_or(1024)
 }
 
-fn bind_unix(path: &Path, mode: Option<u32>, options: Options) -> Result<Bound, ListenErrorKind> {
+fn bind_unix(
+    path: &Path,
+    mode: Option<u32>,
+    options: Options,
+    inherited: &mut Inherited,
+) -> Result<Bound, ListenErrorKind> {
+    let mut open = inherited.take_unix(path);
+    // They are one socket, of which each worker had shown its own descriptor.
+    open.truncate(1);
+    if let Some(socket) = open.first() {
+        if let Some(mode) = mode {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode))
+                .map_err(ListenErrorKind::Path)?;
+        }
+        socket
+            .listen(options.backlog())
+            .map_err(ListenErrorKind::Os)?;
+        let file = SocketFile::of(path).map_err(ListenErrorKind::Path)?;
+        return Ok(Bound {
+            sockets: share(open, options.workers).map_err(ListenErrorKind::Os)?,
+            address: None,
+            file: Some(file.of_another()),
+        });
+    }
     let at = SockAddr::unix(path).map_err(ListenErrorKind::Path)?;
     remove_stale(path, &at)?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)
@@ -390,6 +480,8 @@ pub struct SocketFile {
     path: PathBuf,
     // While it is open no other file can get its inode number.
     ours: File,
+    // Another process sees to it.
+    left: bool,
 }
 
 impl SocketFile {
@@ -401,7 +493,25 @@ impl SocketFile {
         Ok(SocketFile {
             path: path.to_owned(),
             ours,
+            left: false,
         })
+    }
+
+    /// The same file, which another process sees to until `own`.
+    #[must_use]
+    pub fn of_another(mut self) -> SocketFile {
+        self.left = true;
+        self
+    }
+
+    /// From now on this process sees to it.
+    pub fn own(&mut self) {
+        self.left = false;
+    }
+
+    /// From now on another process does.
+    pub fn leave(&mut self) {
+        self.left = true;
     }
 
     fn is_ours(&self) -> io::Result<bool> {
@@ -412,7 +522,7 @@ impl SocketFile {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if self.is_ours().unwrap_or(false) {
+        if !self.left && self.is_ours().unwrap_or(false) {
             // Nothing is lost when it stays: the next start removes it.
             let _ = fs::remove_file(&self.path);
         }

@@ -4,6 +4,7 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use crate::base::PoolIdx;
@@ -16,6 +17,9 @@ use crate::reactor::Admission;
 use crate::stats::WorkerStats;
 
 use super::Sender;
+use super::hand_over::Given;
+use super::hand_over::Parcel;
+use super::hand_over::Shown;
 
 /// From the control plane to a worker.
 #[derive(Clone, Debug)]
@@ -38,6 +42,23 @@ pub enum ToWorker {
     Keep,
     /// Much of the memory that the process may have is in use: look what is to be given up.
     ShortOfMemory,
+    /// Show your listening sockets.
+    Show(mpsc::Sender<Shown>),
+    /// Accept clients from now on, of a worker that stood by.
+    Accept,
+    /// Accept no more, and give clients away as soon as each can go; drop `to` when no more can.
+    HandOver {
+        /// Those of which pools, as `PoolIdx` counts them.
+        pools: Arc<Vec<bool>>,
+        /// Where to.
+        to: mpsc::Sender<Given>,
+        /// Who cannot go until then stays.
+        within: Duration,
+    },
+    /// Give no more clients away, and accept again.
+    KeepClients,
+    /// Serve this client, which another process has served; it is given to one worker alone.
+    Adopt(Arc<Parcel>),
     /// Make a pass and count it, to show that you live.
     Pass,
     /// Close everything now.

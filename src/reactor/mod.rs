@@ -7,6 +7,7 @@ mod admission;
 mod allocator;
 mod block;
 mod clock;
+pub mod hand_over;
 pub mod listener;
 mod mailbox;
 mod memory;

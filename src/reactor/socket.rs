@@ -29,6 +29,8 @@ pub(super) struct Socket {
     pub(super) wants_receive: bool,
     /// Its end has been seen: there is nothing more to receive.
     pub(super) ended: bool,
+    /// To be given to another process as soon as nothing is under way.
+    pub(super) going: bool,
     /// To be closed as soon as nothing is under way.
     pub(super) closing: bool,
     /// Operations whose last completion has not come.
@@ -49,6 +51,7 @@ impl Socket {
             receiving: false,
             wants_receive: true,
             ended: false,
+            going: false,
             closing: false,
             under_way: 0,
             seen: 0,

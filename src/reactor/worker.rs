@@ -6,6 +6,7 @@
 
 mod accepting;
 mod acting;
+mod hand_over;
 mod mail;
 mod receiving;
 mod sending;
@@ -42,6 +43,7 @@ use crate::reactor::wait::Wait;
 use crate::stats::WorkerStats;
 
 use accepting::Listener;
+use hand_over::Leaving;
 
 /// What a worker is given at its birth.
 #[derive(Debug)]
@@ -66,6 +68,8 @@ pub struct WorkerSetup {
     pub inbox: Receiver<ToWorker>,
     /// Where it tells.
     pub outbox: Sender<FromWorker>,
+    /// The id of its first client, if it is to wait for `Accept` before it accepts any.
+    pub stands_by: Option<u64>,
     /// Where its random numbers begin.
     pub seed: u64,
     /// All workers have the same: they tell each other when a server failed.
@@ -110,6 +114,8 @@ struct Worker {
     // Sends are under way whose completions end no wait, see `Patience`.
     sent_silently: bool,
     look_again_at: Option<Time>,
+    stands_by: bool,
+    leaving: Option<Leaving>,
     drain_until: Option<Time>,
     drained: bool,
     stopped: bool,
@@ -127,7 +133,7 @@ impl Worker {
             }
         }
         let clock = setup.clock;
-        let proxy = Proxy::new(ProxySetup {
+        let mut proxy = Proxy::new(ProxySetup {
             config: Arc::clone(&setup.config),
             stats: Arc::clone(&setup.stats),
             worker: setup.idx,
@@ -136,6 +142,7 @@ impl Worker {
             epoch: clock.epoch(),
             process: std::process::id(),
         });
+        proxy.number_clients_from(setup.stands_by.unwrap_or_default());
         let listeners = setup.listeners.into_iter();
         let listeners = listeners.map(|(pool, fd)| Listener::new(pool, Arc::new(fd)));
         Ok(Worker {
@@ -160,6 +167,8 @@ impl Worker {
             watch: Watch::new(setup.memory, setup.idx),
             sent_silently: false,
             look_again_at: None,
+            stands_by: setup.stands_by.is_some(),
+            leaving: None,
             drain_until: None,
             drained: false,
             stopped: false,

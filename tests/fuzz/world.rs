@@ -192,6 +192,7 @@ impl World {
                     self.socket(conn).receiving = false;
                 }
                 Output::Resume(conn) => self.socket(conn).receiving = true,
+                Output::HandOver(conn) => unreachable!("{conn:?}: nobody hands over"),
                 Output::ShutdownWrite(conn) => self.socket(conn).shut = true,
                 Output::Close(conn) | Output::Abort(conn) => self.close(conn),
                 Output::Resolve { pool, server } => {

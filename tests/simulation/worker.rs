@@ -66,6 +66,7 @@ impl World {
                     }
                 }
                 Output::ShutdownWrite(conn) => self.shut_down(worker, conn),
+                Output::HandOver(conn) => unreachable!("{conn:?}: nobody hands over"),
                 Output::Close(conn) | Output::Abort(conn) => self.close(worker, conn),
                 Output::Resolve { pool, server } => {
                     self.name_wanted(pool.index(), server.index());

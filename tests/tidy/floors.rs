@@ -33,6 +33,8 @@ const BESIDE: &[(&str, &str)] = &[
     ("control", "reactor::Sender"),
     ("control", "reactor::ToWorker"),
     ("control", "reactor::mailbox"),
+    // It says when clients go to another process; the reactor moves them.
+    ("control", "reactor::hand_over"),
 ];
 
 /// What only the floors above the data plane may touch: sockets, clocks, threads, randomness.

@@ -12,14 +12,15 @@ mod page;
 mod text;
 
 use std::rc::Rc;
-use std::rc::Weak;
 use std::time::Duration;
 
-use glommio::net::TcpListener;
 use glommio::net::TcpStream;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use tracing::warn;
+
+use crate::control::accept::Accepted;
+use crate::control::adopt;
 
 pub(super) use api::Api;
 pub(super) use api::Door;
@@ -46,32 +47,25 @@ const COMMAND_PATIENCE: Duration = Duration::from_secs(60);
 /// there keep nobody out.
 const CONNECTIONS_MAX: usize = 64;
 
-/// Accepting rests so long after it failed, mostly for want of a descriptor.
-const ACCEPT_REST: Duration = Duration::from_millis(100);
-
-/// Answers whoever connects, for ever, or as long as `open` is there.
-pub(super) async fn serve(listener: TcpListener, api: Rc<Api>, open: Option<Weak<()>>) {
+/// Answers whoever comes.
+pub(super) async fn serve(mut accepted: Accepted, api: Rc<Api>) {
     let connections = Connections::new(CONNECTIONS_MAX);
     let mut accepts = true;
-    loop {
-        let accepted = listener.accept().await;
-        if open.as_ref().is_some_and(|open| open.strong_count() == 0) {
-            return connections.leave();
-        }
+    while let Some(accepted) = accepted.next().await {
         match accepted {
-            Ok(stream) => {
+            Ok(socket) => {
                 accepts = true;
-                connections.admit(converse(stream, Rc::clone(&api)));
+                connections.admit(converse(adopt::tcp_stream(socket), Rc::clone(&api)));
             }
             Err(error) => {
                 if accepts {
                     warn!(door = api.door().name(), %error, "admin side cannot accept");
                 }
                 accepts = false;
-                glommio::timer::sleep(ACCEPT_REST).await;
             }
         }
     }
+    connections.leave();
 }
 
 // One request, so that a connection is over when its answer is: keepalived and `coremux --check`

@@ -81,6 +81,11 @@ impl Control {
         self.reload_next();
     }
 
+    /// Whether a reload is under way.
+    pub(in crate::control) fn is_reloading(&self) -> bool {
+        self.reloading.busy
+    }
+
     fn reload_next(&mut self) {
         let reloading = &mut self.reloading;
         if reloading.busy || !std::mem::take(&mut reloading.again) {
@@ -103,7 +108,7 @@ impl Control {
     pub(super) fn prepared(&mut self, outcome: Outcome) {
         self.reloading.busy = false;
         let asking = std::mem::take(&mut self.reloading.asking);
-        match outcome.and_then(|prepared| self.serve(prepared)) {
+        match outcome.and_then(|prepared| self.serve_another(prepared)) {
             Ok(text) => asking
                 .into_iter()
                 .for_each(|reply| reply.done(text.clone())),
@@ -133,9 +138,13 @@ impl Control {
         }
     }
 
-    fn serve(&mut self, prepared: Prepared) -> Result<String, Vec<String>> {
+    fn serve_another(&mut self, prepared: Prepared) -> Result<String, Vec<String>> {
         if !matches!(self.supervisor.phase(), Phase::Starting | Phase::Serving) {
             return Err(vec!["the process is about to end".to_owned()]);
+        }
+        // Both processes have to mean the same by a pool.
+        if self.upgrade.is_under_way() {
+            return Err(vec!["an upgrade is under way".to_owned()]);
         }
         let Prepared { config, commit } = prepared;
         let lines = difference(self.table.config(), &config);
@@ -150,7 +159,7 @@ impl Control {
         }
         let next = self.table.next(Arc::new(config));
         let next = next.map_err(|error: TooMany| vec![error.to_string()])?;
-        self.take_over(next, commit);
+        self.take_table(next, commit);
         info!(changes = lines.len(), "reloaded");
         for line in lines {
             info!("{line}");
@@ -159,7 +168,7 @@ impl Control {
         Ok(text + "reloaded\n")
     }
 
-    fn take_over(
+    fn take_table(
         &mut self,
         next: Table,
         commit: Box<dyn FnOnce(Commit<'_>) -> Vec<ToWorker> + Send>,

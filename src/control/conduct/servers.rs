@@ -137,7 +137,10 @@ impl Control {
                 pool,
                 server,
                 addresses,
-            } => self.move_server(pool, server, addresses),
+            } => {
+                self.move_server(pool, server, addresses);
+                self.master_known(pool, server);
+            }
             change => self.tell_all(&ToWorker::Change(Arc::new(change))),
         }
     }

@@ -1,5 +1,6 @@
 //! What those see who send clients here: health, and a drain that lets clients go.
 
+use std::io;
 use std::time::Duration;
 
 use tracing::info;
@@ -10,11 +11,36 @@ use crate::control::event::Departure;
 use crate::control::event::Event;
 use crate::control::health::Bar;
 use crate::control::health::Following;
+use crate::control::notify;
 use crate::reactor::ToWorker;
 
 use super::Control;
 
 impl Control {
+    /// Shows how things are, unless another process does yet.
+    pub(super) fn open(&mut self) -> io::Result<()> {
+        if self.upgrade.stands_by() {
+            self.signs.leave();
+            return self.take_over();
+        }
+        self.doors.open();
+        Ok(())
+    }
+
+    /// From now on this process serves.
+    pub(in crate::control) fn serve(&mut self) {
+        info!(workers = self.workers.len(), "serving");
+        let now = self.clock.now();
+        self.health.borrow_mut().started(now);
+        self.doors.open();
+        self.signs.own();
+        self.show_health();
+        if let Some(ready) = self.ready.take() {
+            ready();
+        }
+        notify::ready();
+    }
+
     /// A reason against giving clients to us, shown at once.
     pub(in crate::control) fn bar(&mut self, bar: Bar) {
         let now = self.clock.now();
@@ -64,6 +90,10 @@ impl Control {
             }
         }
         self.show_health();
+        if let Some(watchdog) = &mut self.watchdog {
+            let turns = !self.health.borrow().is_barred(Bar::WorkerStuck);
+            watchdog.sample(turns && !self.upgrade.stands_by(), now);
+        }
     }
 
     fn look_at_sentinels(&mut self, now: Micros) {
@@ -73,7 +103,7 @@ impl Control {
         }
     }
 
-    pub(super) fn show_health(&mut self) {
+    pub(in crate::control) fn show_health(&mut self) {
         self.signs.show(&self.health.borrow());
     }
 }

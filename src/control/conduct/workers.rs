@@ -34,7 +34,7 @@ impl Control {
         }
     }
 
-    pub(super) fn tell_all(&self, message: &ToWorker) {
+    pub(in crate::control) fn tell_all(&self, message: &ToWorker) {
         for worker in &self.workers {
             worker.send(message.clone());
         }

@@ -19,6 +19,8 @@ pub struct HealthFile {
     path: PathBuf,
     // It could not be written the last time, and that was said.
     failed: bool,
+    // Another process writes it.
+    left: bool,
 }
 
 impl HealthFile {
@@ -29,14 +31,29 @@ impl HealthFile {
     /// When the file cannot be written.
     pub fn create(path: &Path) -> io::Result<HealthFile> {
         write(path, false)?;
-        Ok(HealthFile {
+        let mut file = HealthFile::of_another(path);
+        file.left = false;
+        Ok(file)
+    }
+
+    /// The file of a process that writes it until this one does.
+    #[must_use]
+    pub fn of_another(path: &Path) -> HealthFile {
+        HealthFile {
             path: path.to_owned(),
             failed: false,
-        })
+            left: true,
+        }
+    }
+
+    /// Leaves it as it is to another process.
+    pub(in crate::control) fn leave(&mut self) {
+        self.left = true;
     }
 
     /// Says how it is; `true` once that is written. Worth a try again if not.
     pub(in crate::control) fn say(&mut self, healthy: bool) -> bool {
+        self.left = false;
         match write(&self.path, healthy) {
             Ok(()) => self.failed = false,
             Err(error) => {
@@ -52,7 +69,9 @@ impl HealthFile {
 
 impl Drop for HealthFile {
     fn drop(&mut self) {
-        self.say(false);
+        if !self.left {
+            self.say(false);
+        }
     }
 }
 

@@ -9,11 +9,14 @@
 
 use std::io;
 use std::net::Shutdown;
-use std::rc::Rc;
-use std::rc::Weak;
+use std::os::fd::OwnedFd;
 
 use socket2::Socket;
 use tracing::error;
+
+use crate::control::accept::Accepted;
+use crate::control::accept::Accepting;
+use crate::control::accept::accept;
 
 /// As many as may connect between two passes of the executor.
 const BACKLOG: i32 = 128;
@@ -22,34 +25,33 @@ const BACKLOG: i32 = 128;
 #[derive(Debug)]
 pub(in crate::control) struct HealthPort {
     socket: Socket,
-    open: Option<Rc<()>>,
+    open: Option<Accepting>,
+    // It does not listen, or that is another process's affair.
+    silent: bool,
     failed: bool,
 }
 
 impl HealthPort {
-    /// Takes a socket that is bound, to a port that was named, and does not listen.
+    /// Takes a socket that is bound to a port that was named.
     pub(in crate::control) fn new(socket: std::net::TcpListener) -> HealthPort {
         HealthPort {
             socket: Socket::from(socket),
             open: None,
+            silent: false,
             failed: false,
         }
     }
 
-    /// Listens; `accept` gets the listener, and what tells it that the port was closed. `true` if
-    /// it listens now; worth a try again if not.
-    pub(in crate::control) fn open(
-        &mut self,
-        accept: impl FnOnce(std::net::TcpListener, Weak<()>),
-    ) -> bool {
+    /// Listens; `serve` gets those who come. `true` if it listens now; worth a try again if not.
+    pub(in crate::control) fn open(&mut self, serve: impl FnOnce(Accepted)) -> bool {
         if self.open.is_some() {
             return true;
         }
         match self.listen() {
-            Ok(listener) => {
-                let open = Rc::new(());
-                accept(listener, Rc::downgrade(&open));
-                self.open = Some(open);
+            Ok((accepting, accepted)) => {
+                serve(accepted);
+                self.open = Some(accepting);
+                self.silent = false;
                 self.failed = false;
             }
             Err(error) => {
@@ -63,17 +65,34 @@ impl HealthPort {
         !self.failed
     }
 
-    fn listen(&self) -> io::Result<std::net::TcpListener> {
+    fn listen(&self) -> io::Result<(Accepting, Accepted)> {
         self.socket.listen(BACKLOG)?;
-        Ok(self.socket.try_clone()?.into())
+        accept(self.socket.try_clone()?.into())
     }
 
     /// Refuses from now on; those who wait to be accepted are reset.
     pub(in crate::control) fn close(&mut self) {
-        if self.open.take().is_some() {
+        self.open = None;
+        if !std::mem::replace(&mut self.silent, true) {
             // It fails only for a socket that does not listen.
             let _ = self.socket.shutdown(Shutdown::Both);
         }
+    }
+
+    /// Leaves it as it is to another process that has it, too.
+    pub(in crate::control) fn leave(&mut self) {
+        self.open = None;
+        self.silent = true;
+    }
+
+    /// It is ours again, and may listen.
+    pub(in crate::control) fn own(&mut self) {
+        self.silent = false;
+    }
+
+    /// The socket once more, for another process.
+    pub(in crate::control) fn shared(&self) -> io::Result<OwnedFd> {
+        self.socket.try_clone().map(OwnedFd::from)
     }
 }
 
@@ -112,13 +131,11 @@ mod tests {
         let refused = || TcpStream::connect(address).unwrap_err().kind();
         for _ in 0..3 {
             assert_eq!(refused(), ErrorKind::ConnectionRefused);
-            let mut closed = Weak::new();
-            assert!(port.open(|_, weak| closed = weak));
-            assert!(port.open(|_, _| panic!("it is open already")));
-            assert!(closed.upgrade().is_some());
+            let mut opened = false;
+            assert!(port.open(|_| opened = true) && opened);
+            assert!(port.open(|_| panic!("it is open already")));
             TcpStream::connect(address).unwrap();
             port.close();
-            assert!(closed.upgrade().is_none());
         }
         assert_eq!(refused(), ErrorKind::ConnectionRefused);
     }

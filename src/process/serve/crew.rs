@@ -41,6 +41,7 @@ impl Crew {
         sockets: Vec<Vec<(PoolIdx, OwnedFd)>>,
         known: &[Change],
         (admission, memory): (Arc<Admission>, Memory),
+        stands_by: Option<u64>,
     ) -> Result<(Crew, Receiver<FromWorker>), StartError> {
         let clock = Clock::start();
         let count = u16::try_from(cores.len())
@@ -69,6 +70,7 @@ impl Crew {
                 memory: Arc::clone(&memory),
                 inbox: receiver,
                 outbox: outbox.clone(),
+                stands_by,
                 seed: seed()?,
                 clock,
             });

@@ -37,6 +37,8 @@ pub(super) enum StartError {
     Daemon(#[from] DaemonError),
     #[error(transparent)]
     PidFile(#[from] PidFileError),
+    #[error("the sockets of systemd: {0}")]
+    Systemd(io::Error),
     #[error("the system gives no {what}: {source}")]
     System {
         what: &'static str,

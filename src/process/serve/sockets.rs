@@ -19,6 +19,7 @@ use crate::control::AdminSetup;
 use crate::control::HealthFile;
 use crate::process::cli::Options;
 use crate::reactor::listener;
+use crate::reactor::listener::Inherited;
 use crate::reactor::listener::ListenError;
 use crate::reactor::listener::SocketFile;
 
@@ -31,15 +32,19 @@ pub(super) struct Sockets {
 }
 
 impl Sockets {
-    pub(super) fn bind(config: &Config, workers: usize) -> Result<Sockets, ListenError> {
+    pub(super) fn bind(
+        config: &Config,
+        workers: usize,
+        inherited: &mut Inherited,
+    ) -> Result<Sockets, ListenError> {
         let mut sockets = Sockets {
             of_workers: (0..workers).map(|_| Vec::new()).collect(),
             files: Vec::new(),
         };
         for (idx, pool) in (0..).map(PoolIdx).zip(&config.pools) {
-            let bound = listener::bind(pool, workers)?;
-            for (worker, socket) in sockets.of_workers.iter_mut().zip(bound.sockets) {
-                worker.push((idx, socket));
+            let bound = listener::bind_or_take(pool, workers, inherited)?;
+            for (nth, socket) in bound.sockets.into_iter().enumerate() {
+                sockets.of_workers[nth % workers].push((idx, socket));
             }
             if let (ListenAddress::Unix { path, .. }, Some(file)) = (&pool.listen, bound.file) {
                 sockets.files.push((path.clone(), file));
@@ -53,18 +58,20 @@ impl Sockets {
 /// What of the admin side was asked for, and the control socket's file, to be removed at the end.
 pub(super) fn open_admin(
     options: &Options,
+    inherited: &mut Inherited,
+    takes_over: bool,
 ) -> Result<(AdminSetup, Option<SocketFile>), StartError> {
     let mut admin = AdminSetup::default();
     if let Some(address) = &options.admin {
-        admin.http = Some(listener::bind_one("--admin", address)?);
+        admin.http = Some(listener::bind_one("--admin", address, inherited)?);
         info!(%address, "admin side listens");
     }
     if let Some(address) = &options.health {
-        admin.health_port = Some(listener::bind_silent("--health", address)?);
+        admin.health_port = Some(listener::bind_silent("--health", address, inherited)?);
     }
     let mut file = None;
     if let Some(path) = &options.ctl {
-        let (listener, socket_file) = listener::bind_private("--ctl", path)?;
+        let (listener, socket_file) = listener::bind_private("--ctl", path, inherited)?;
         (admin.ctl, file) = (Some(listener), Some(socket_file));
     }
     // Last: as long as it is here and we are not, it says so.
@@ -73,7 +80,10 @@ pub(super) fn open_admin(
             path: path.clone(),
             source,
         };
-        admin.health_file = Some(HealthFile::create(path).map_err(failed)?);
+        admin.health_file = Some(match takes_over {
+            true => HealthFile::of_another(path),
+            false => HealthFile::create(path).map_err(failed)?,
+        });
     }
     Ok((admin, file))
 }

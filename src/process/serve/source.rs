@@ -80,6 +80,11 @@ impl ConfigFile {
         }
     }
 
+    /// Calls `act` with every Unix socket's file.
+    pub(super) fn each_file(&self, act: impl FnMut(&mut SocketFile)) {
+        lock(&self.held).files.values_mut().for_each(act);
+    }
+
     fn open(&self, served: &Config, config: &Config) -> Result<Opened, Vec<String>> {
         let mut opened = Opened {
             sockets: Vec::new(),
@@ -189,7 +194,14 @@ impl Held {
                 modes.insert(path.clone(), *mode);
             }
         }
-        self.files.retain(|path, _| modes.contains_key(path));
+        self.files.retain(|path, file| {
+            let stays = modes.contains_key(path);
+            if !stays {
+                // Also one that was taken over: nobody else serves now.
+                file.own();
+            }
+            stays
+        });
         for pool in &was.config().pools {
             let ListenAddress::Unix { path, mode: before } = &pool.listen else {
                 continue;

@@ -141,6 +141,22 @@ impl RequestAssembly {
         self.bytes
     }
 
+    /// Appends all that was fed, byte for byte, to `into`.
+    pub fn copy_raw(&self, into: &mut Vec<u8>) {
+        let mut from = 0;
+        for body in &self.bodies {
+            into.extend_from_slice(&self.skeleton[from..body.at]);
+            from = body.at;
+            body.pieces
+                .iter()
+                .for_each(|piece| into.extend_from_slice(piece));
+        }
+        into.extend_from_slice(&self.skeleton[from..]);
+        self.body
+            .slices()
+            .for_each(|slice| into.extend_from_slice(slice));
+    }
+
     fn feed_inline(&mut self, buf: &[u8], at: usize) -> Result<usize, ProtocolError> {
         let line_end = memchr::memchr(b'\n', &buf[at..]).map(|found| at + found);
         let end = line_end.unwrap_or(buf.len());
@@ -390,6 +406,29 @@ mod tests {
             let assembled = assemble(&bytes, &cuts);
             prop_assert_eq!(&assembled, &cut_whole(&bytes));
             prop_assert_eq!(assembled, Ok(Some((args, bytes.clone(), bytes.len()))));
+        }
+
+        #[test]
+        fn what_was_fed_can_be_had_back_until_the_request_is_complete(
+            args in vec(vec(any::<u8>(), 0..40), 1..6),
+            large in vec(0usize..60_000, 0..3),
+            cuts in vec(any::<usize>(), 0..12),
+            inline in any::<bool>(),
+        ) {
+            let large = large.into_iter().map(|len| vec![b'v'; len]);
+            let args: Vec<Vec<u8>> = args.into_iter().chain(large).collect();
+            let bytes = if inline { b"SET key value\r\n".to_vec() } else { frame(&args) };
+            let mut bounds: Vec<usize> = cuts.iter().map(|cut| cut % bytes.len()).collect();
+            bounds.push(0);
+            bounds.sort_unstable();
+            let (mut assembly, mut spare) = (RequestAssembly::default(), Spare::default());
+            for pair in bounds.windows(2) {
+                let chunk = Bytes::copy_from_slice(&bytes[pair[0]..pair[1]]);
+                prop_assert_eq!(assembly.feed(&chunk, 0, &mut spare).map(|fed| fed.complete), Ok(false));
+                let mut raw = Vec::new();
+                assembly.copy_raw(&mut raw);
+                prop_assert_eq!(raw.as_slice(), &bytes[..pair[1]]);
+            }
         }
 
         #[test]

@@ -31,10 +31,10 @@ const ACCEPT_REST: Duration = Duration::from_millis(100);
 pub(super) struct Listener {
     pool: PoolIdx,
     // None once it is closed: by a drain, or by a reload.
-    fd: Option<Arc<OwnedFd>>,
-    armed: bool,
+    pub(super) fd: Option<Arc<OwnedFd>>,
+    pub(super) armed: bool,
     // As soon as nothing is armed any more.
-    closing: bool,
+    pub(super) closing: bool,
 }
 
 impl Listener {
@@ -51,6 +51,10 @@ impl Listener {
 }
 
 impl Worker {
+    fn accepts(&self) -> bool {
+        !self.stands_by && self.leaving.is_none() && self.drain_until.is_none()
+    }
+
     /// Listens where the new table says, and nowhere else.
     pub(super) fn renew_listeners(&mut self, renewal: &Renewal) {
         for index in 0..self.listeners.len() {
@@ -107,6 +111,9 @@ impl Worker {
     }
 
     pub(super) fn accept_all(&mut self) {
+        if !self.accepts() {
+            return;
+        }
         for (index, listener) in (0u32..).zip(&mut self.listeners) {
             if let (Some(fd), false) = (&listener.fd, listener.armed || listener.closing) {
                 listener.armed = true;
@@ -126,8 +133,9 @@ impl Worker {
                 (listener.fd, listener.closing) = (None, false);
             }
         }
+        let open = listener.fd.is_some() && !listener.closing;
         if completion.result < 0 {
-            if listener.fd.is_some() && !listener.closing {
+            if open && self.accepts() {
                 self.accept_failed(-completion.result, now);
             }
             return;

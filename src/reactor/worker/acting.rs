@@ -45,6 +45,7 @@ impl Worker {
                     }
                 }
                 Output::Close(conn) => self.close(conn),
+                Output::HandOver(conn) => self.client_can_go(conn, now),
                 Output::Abort(conn) => {
                     if let Some(socket) = self.socket(Place::of(conn)) {
                         socket.forget_unsent();
@@ -57,6 +58,7 @@ impl Worker {
                 Output::Report(report) => self.outbox.send(FromWorker::Report(report)),
             }
         }
+        self.look_who_leaves(now);
         if self.drain_until.is_some() && !self.drained && self.proxy.is_drained() {
             self.drained = true;
             self.outbox.send(FromWorker::Drained(self.idx));

@@ -24,6 +24,16 @@ impl Worker {
                 ToWorker::Drain { within } => self.drain(within, now),
                 ToWorker::LetGo { within } => self.proxy.let_go(within, now),
                 ToWorker::Keep => self.proxy.keep(),
+                ToWorker::Show(to) => self.show(&to),
+                ToWorker::Accept => {
+                    self.stands_by = false;
+                    self.accept_all();
+                }
+                ToWorker::HandOver { pools, to, within } => {
+                    self.hand_over(&pools, to, within, now);
+                }
+                ToWorker::KeepClients => self.keep_clients(),
+                ToWorker::Adopt(parcel) => self.adopt_shared(parcel, now),
                 // That there was a pass is the answer.
                 ToWorker::Pass => {}
                 ToWorker::Stop => self.stopped = true,

@@ -66,6 +66,7 @@ impl Worker {
         if !completion.more {
             self.receive_again(place);
             self.close_if_idle(place);
+            self.go_if_idle(place, now);
         }
         Ok(())
     }

@@ -91,6 +91,7 @@ impl Worker {
         }
         self.proxy.sent(conn, batch, now);
         self.close_if_idle(place);
+        self.go_if_idle(place, now);
     }
 }
 

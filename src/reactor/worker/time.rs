@@ -8,6 +8,7 @@ use crate::reactor::message::FromWorker;
 use crate::reactor::token::Token;
 
 use super::Worker;
+use super::hand_over::Leaving;
 
 /// How often surplus memory is given back.
 const TRIM_PERIOD: Duration = Duration::from_secs(1);
@@ -30,6 +31,7 @@ impl Worker {
             self.look_again_at,
             self.trim_at,
             self.accept_again_at,
+            self.leaving.as_ref().and_then(Leaving::until),
             self.watch.look_at(),
             self.drain_until.filter(|_| !self.drained),
         ];

@@ -1,0 +1,65 @@
+//! Hands listening sockets and clients over to another process of this program.
+//!
+//! ```text
+//!   old process                                 new process
+//!   workers ──► Giver (a thread) ══ socket ══► Taker (a thread) ──► workers
+//!
+//!   Hello, Socket…, Begin   ──►   binds the rest, starts its workers, learns its masters
+//!                           ◄──   Ready, or Refused and why
+//!   accepts no more, Commit ──►   accepts, shows its health, takes the pid file
+//!   Client, as each is between two requests ──►  serves it
+//!   End                     ──►
+//!                           ◄──   Thanks
+//! ```
+//!
+//! Until `Commit` the old process alone serves, and goes on if anything is wrong. The two never
+//! accept at the same time: the kernel wakes one waiter for each connection, and if that one is just
+//! being taken back, the connection would be left in the queue until the next one comes. Owns: both ends of
+//! that talk. Never: decides when; the control plane does.
+
+mod giver;
+mod taker;
+mod wire;
+
+use std::os::fd::OwnedFd;
+
+use crate::base::PoolIdx;
+use crate::proxy::ClientState;
+
+pub use giver::FromGiver;
+pub use giver::Giver;
+pub use giver::GiverSetup;
+pub use taker::FromTaker;
+pub use taker::Predecessor;
+pub use taker::PredecessorError;
+pub use taker::Taker;
+pub use taker::TakerSetup;
+
+/// A client on its way from one worker to another.
+#[derive(Debug)]
+pub struct Parcel {
+    /// Whose client it is, as this process counts pools.
+    pub pool: PoolIdx,
+    /// Its socket.
+    pub socket: OwnedFd,
+    /// All that is known of it.
+    pub state: ClientState,
+}
+
+/// What a worker gives away.
+#[derive(Debug)]
+pub enum Given {
+    /// A client.
+    Client(Parcel),
+    /// It accepts no more; said once.
+    Stopped,
+}
+
+/// What a worker shows of itself before a hand-over.
+#[derive(Debug)]
+pub struct Shown {
+    /// Its listening sockets, each once more.
+    pub listeners: Vec<OwnedFd>,
+    /// The id of its next client.
+    pub next_client_id: u64,
+}

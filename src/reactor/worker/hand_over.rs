@@ -1,0 +1,177 @@
+//! A worker's part in a hand-over: lets clients go with their sockets, and takes them in.
+//!
+//! Owns: the moment at which a socket leaves the ring: when the last completion of its receive has
+//! come, nothing that was received can be lost.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::base::Time;
+use crate::proxy::ConnId;
+use crate::reactor::hand_over::Given;
+use crate::reactor::hand_over::Parcel;
+use crate::reactor::hand_over::Shown;
+use crate::reactor::socket::Socket;
+use crate::reactor::token::Place;
+use crate::reactor::token::Token;
+
+use super::Worker;
+
+/// Clients are to go to another process.
+pub(super) struct Leaving {
+    // None once no more of them can go.
+    to: Option<mpsc::Sender<Given>>,
+    // It was said that no more are accepted.
+    stopped: bool,
+    until: Time,
+    // How many clients there were when it was last looked whether all have gone.
+    clients: Option<usize>,
+}
+
+impl Leaving {
+    /// When those who have not gone can no longer go.
+    pub(super) fn until(&self) -> Option<Time> {
+        self.to.as_ref().map(|_| self.until)
+    }
+}
+
+impl Worker {
+    /// Shows the listening sockets to whoever wants to hand them over.
+    pub(super) fn show(&self, to: &mpsc::Sender<Shown>) {
+        let listeners = self.listeners.iter().filter(|listener| !listener.closing);
+        let fds = listeners.filter_map(|listener| listener.fd.as_ref());
+        let shown = Shown {
+            // One that cannot be had a second time is bound anew by the other process.
+            listeners: fds.filter_map(|fd| fd.try_clone().ok()).collect(),
+            next_client_id: self.proxy.next_client_id(),
+        };
+        // Fails when nobody waits any more.
+        let _ = to.send(shown);
+    }
+
+    /// Accepts no more, and lets clients go as soon as each can.
+    pub(super) fn hand_over(
+        &mut self,
+        pools: &[bool],
+        to: mpsc::Sender<Given>,
+        within: Duration,
+        now: Time,
+    ) {
+        self.leaving = Some(Leaving {
+            to: Some(to),
+            stopped: false,
+            until: now + within,
+            clients: None,
+        });
+        // The sockets stay open: who waits in their queues is accepted by the other process.
+        for (index, listener) in (0u32..).zip(&self.listeners) {
+            if listener.armed {
+                self.ring
+                    .cancel(Token::Accept(index).pack(), Token::Nothing.pack());
+            }
+        }
+        self.proxy.hand_over(pools.to_vec());
+    }
+
+    /// The proxy says that a client can go.
+    pub(super) fn client_can_go(&mut self, conn: ConnId, now: Time) {
+        let place = Place::of(conn);
+        if let Some(socket) = self.socket(place) {
+            socket.going = true;
+        }
+        self.go_if_idle(place, now);
+    }
+
+    /// Gives a client away that can go, when nothing is under way on its socket.
+    pub(super) fn go_if_idle(&mut self, place: Place, now: Time) {
+        let Some(socket) = self.socket(place) else {
+            return;
+        };
+        if !socket.going || socket.closing || socket.under_way > 0 {
+            return;
+        }
+        let conn = socket.conn;
+        let to = self.leaving.as_ref().and_then(|leaving| leaving.to.clone());
+        let Some(to) = to else { return };
+        let Some((pool, state)) = self.proxy.take_client(conn, now) else {
+            return;
+        };
+        let socket = self.clients[place.index as usize].take();
+        self.admission.leave(pool);
+        self.proxy.closed(conn);
+        if let Some(Socket { fd: socket, .. }) = socket {
+            let parcel = Parcel {
+                pool,
+                socket,
+                state,
+            };
+            if let Err(mpsc::SendError(Given::Client(parcel))) = to.send(Given::Client(parcel)) {
+                self.keep_clients();
+                self.adopt(parcel, now);
+            }
+        }
+    }
+
+    /// Sees whether everybody has gone, or time is up.
+    pub(super) fn look_who_leaves(&mut self, now: Time) {
+        let Some(leaving) = &mut self.leaving else {
+            return;
+        };
+        let armed = self.listeners.iter().any(|listener| listener.armed);
+        if let (Some(to), false, false) = (&leaving.to, armed, leaving.stopped) {
+            leaving.stopped = true;
+            // Fails when nobody takes any client; then each stays.
+            let _ = to.send(Given::Stopped);
+        }
+        if !leaving.stopped && now < leaving.until {
+            return;
+        }
+        let clients = Some(self.proxy.client_count());
+        let turned = std::mem::replace(&mut leaving.clients, clients) != clients;
+        if now >= leaving.until || (turned && self.proxy.going_count() == 0) {
+            leaving.to = None;
+        }
+    }
+
+    /// Clients that have not gone stay, and others are accepted again.
+    pub(super) fn keep_clients(&mut self) {
+        self.leaving = None;
+        self.clients
+            .iter_mut()
+            .flatten()
+            .for_each(|socket| socket.going = false);
+        self.proxy.keep_clients();
+        self.accept_all();
+    }
+
+    /// Serves a client that another process has served so far.
+    pub(super) fn adopt(&mut self, parcel: Parcel, now: Time) {
+        let Parcel {
+            pool,
+            socket,
+            mut state,
+        } = parcel;
+        let peer = socket2::SockRef::from(&socket.as_fd()).peer_addr();
+        let peer = peer.ok().and_then(|peer| peer.as_socket());
+        let input = std::mem::take(&mut state.input);
+        self.admission.adopt(pool);
+        let conn = self.proxy.client_adopted(pool, peer, &state, now);
+        self.insert(Socket::new(conn, socket, Some(pool)));
+        if !input.is_empty() {
+            self.proxy.received(conn, &Bytes::from(input), now);
+        }
+        self.receive_again(Place::of(conn));
+    }
+
+    /// The same, for a message that is nobody else's.
+    pub(super) fn adopt_shared(&mut self, parcel: Arc<Parcel>, now: Time) {
+        match Arc::into_inner(parcel) {
+            Some(parcel) => self.adopt(parcel, now),
+            None => debug_assert!(false, "a client is given to one worker"),
+        }
+    }
+}
