@@ -1,9 +1,11 @@
 //! What must never happen, looked for in every fact.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use coremux::base::ServerIdx;
 use coremux::sentinel::Fact;
+use coremux::sentinel::Measured;
 use coremux::sentinel::Probed;
 use coremux::sentinel::Source;
 
@@ -28,7 +30,14 @@ pub struct Oracle {
     pub majority: Option<bool>,
     /// The answer that the watcher is just being given.
     pub answer: Option<Probed>,
+    /// The same of a server's data, and for how long that had lacked something, in microseconds.
+    pub measured: Option<(Measured, u64)>,
+    /// By server: the replicas that are read.
+    read: Vec<BTreeSet<SocketAddr>>,
 }
+
+/// `replica_lag_ms`, and what two answers may take on the wire, and a tick of the model.
+const STALENESS_MAX: u64 = 500_000 + 2 * 82_000 + 100_000;
 
 impl Oracle {
     pub fn new(servers: usize, fenced: bool) -> Oracle {
@@ -38,7 +47,14 @@ impl Oracle {
             fenced,
             majority: None,
             answer: None,
+            measured: None,
+            read: vec![BTreeSet::new(); servers],
         }
+    }
+
+    /// Which replicas of a server are read.
+    pub fn read(&self, server: usize) -> BTreeSet<SocketAddr> {
+        self.read[server].clone()
     }
 
     /// Where a server is.
@@ -72,6 +88,27 @@ impl Oracle {
                     Source::Promotion => "moved by promotion",
                     Source::Majority => "moved back by majority",
                 })
+            }
+            Fact::Replica {
+                server, at, unfit, ..
+            } => {
+                let read = &mut self.read[server.index()];
+                if unfit.is_some() {
+                    assert!(read.remove(at), "it was not read");
+                    return Some("replica left");
+                }
+                assert!(read.insert(*at), "it is read already");
+                let Some((Measured::Answer { at: measured, says }, staleness)) = &self.measured
+                else {
+                    panic!("it has not just said what it has");
+                };
+                assert_eq!(measured, at);
+                assert!(!says.is_master && says.link_is_up, "{says:?}");
+                assert!(
+                    *staleness <= STALENESS_MAX,
+                    "{staleness} microseconds behind"
+                );
+                Some("replica read")
             }
             Fact::Fenced(fenced) => {
                 assert_ne!(self.fenced, *fenced, "told twice");
