@@ -72,7 +72,10 @@ impl Shared {
             reachable: true,
             is_master: number == 0,
             since: 0,
-            data: Data::default(),
+            data: Data {
+                history: place as u64,
+                ..Data::default()
+            },
         };
         Shared {
             name: format!("m{}", place + 1),
@@ -127,7 +130,8 @@ impl Shared {
         if instance.is_master != is_master {
             (instance.is_master, instance.since) = (is_master, now);
             if is_master {
-                instance.data.history = now + 1;
+                // No two masters ever begin the same one.
+                instance.data.history += (now + 1) * 100;
             }
         }
     }

@@ -1,5 +1,6 @@
 //! What must never happen, looked for in every fact.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
@@ -34,6 +35,8 @@ pub struct Oracle {
     pub measured: Option<(Measured, u64)>,
     /// By server: the replicas that are read.
     read: Vec<BTreeSet<SocketAddr>>,
+    /// Which of them have said that they are not fit, since when.
+    doubted: BTreeMap<SocketAddr, u64>,
 }
 
 /// `replica_lag_ms`, and what two answers may take on the wire, and a tick of the model.
@@ -49,6 +52,7 @@ impl Oracle {
             answer: None,
             measured: None,
             read: vec![BTreeSet::new(); servers],
+            doubted: BTreeMap::new(),
         }
     }
 
@@ -66,6 +70,24 @@ impl Oracle {
     pub fn said(&mut self, asked: SocketAddr, answer: &Probed) {
         let there = self.servers.iter_mut().filter(|k| k.at == Some(asked));
         there.for_each(|known| known.last_word = Some(answer.clone()));
+    }
+
+    /// The watcher has heard what a server has: one that lacks too much is read no longer, though a
+    /// Sentinel that lies may have made another server of the pool ask it first.
+    pub fn has_measured(&mut self, now: u64) {
+        let Some((Measured::Answer { at, says }, staleness)) = self.measured.take() else {
+            return;
+        };
+        let good = !says.is_master && says.link_is_up && staleness <= STALENESS_MAX;
+        if good || !self.read.iter().any(|read| read.contains(&at)) {
+            self.doubted.remove(&at);
+            return;
+        }
+        let since = *self.doubted.entry(at).or_insert(now);
+        assert!(
+            since + 700_000 > now,
+            "read on: {says:?}, {staleness} behind"
+        );
     }
 
     /// Takes a fact; what it is to be counted as.

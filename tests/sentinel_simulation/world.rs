@@ -301,7 +301,7 @@ impl World {
                 self.oracle.measured = Some((answer.clone(), staleness));
                 self.watcher.measured(probe, &answer, time);
                 self.act();
-                self.oracle.measured = None;
+                self.oracle.has_measured(self.now);
             }
             Happening::Brains => {
                 for server in 0..SERVERS {
