@@ -204,6 +204,31 @@ fn servers_take_weight_and_readiness_and_not_health() {
 }
 
 #[test]
+fn the_health_port_means_what_it_was_told_to_and_the_health_file_never_means_servers() {
+    let mut servers = servers();
+    let pool = Pool::over("alpha", &servers).with("ready_servers", "all");
+    let (admin, proxy) = Admin::start(&["--health-means", "ready"], &[pool]);
+    assert!(admin.port_is_open());
+    let mut client = proxy.client("alpha");
+    let key = proxy.key_on("alpha", "s1", "key");
+    assert_eq!(client.call(["SET", &key, "value"]), Reply::ok());
+    let at_port = http(admin.health_address(), "GET / HTTP/1.0\r\n\r\n");
+    assert_eq!(at_port.json()["pools"][0]["usable"], 2, "as /ready");
+    servers[0].kill();
+    client.call(["GET", &key]);
+    eventually("the port is closed", || {
+        (!admin.port_is_open()).then_some(())
+    });
+    assert_eq!(admin.file(), "0\n", "what moves a virtual IP");
+    assert_eq!(admin.get("/health").status, 200);
+    servers[0].restart();
+    eventually("it is open again", || admin.port_is_open().then_some(()));
+    assert_eq!(admin.ctl("drain").0, 0);
+    assert!(!admin.port_is_open(), "at once");
+    assert_eq!(admin.file(), "1\n");
+}
+
+#[test]
 fn ctl_and_check_have_the_exit_codes_that_are_promised() {
     let servers = servers();
     let (admin, mut proxy) = Admin::start(&[], &[Pool::over("alpha", &servers)]);

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.failover_lib import report
+from bench.failover_lib.gate import Slack
 from bench.failover_lib.gate import judge_targets
 from bench.failover_lib.host import CannotStart
 from bench.failover_lib.network import check_allowed
@@ -101,6 +102,8 @@ def _parse() -> argparse.Namespace:
     add("--scenario", action="append", choices=list(SCENARIOS), help="only this one (default: all)")
     add("--runs", type=cli.positive, metavar="N", help=f"runs of each (default: {RUNS})")
     add("--gate", action="store_true", help="judge the project's targets for Coremux")
+    add("--slack-s", type=float, default=0.0, metavar="S", help="add this to each target in seconds: for a busy machine")
+    add("--slack-errors", type=int, default=0, metavar="N", help="and this to those of requests caught under way")
     add("--quick", action="store_true", help="Coremux alone, a few scenarios, one run, with --gate; under 90 s")
     add("--coremux", type=Path, metavar="PATH", help="binary (default: target/release/coremux, built if missing)")
     add("--out", type=Path, metavar="DIR", help="output folder (default: one by date in target/bench)")
@@ -208,7 +211,7 @@ def _report(
     verdicts = []
     if arguments.gate:
         ours = {scenario: each for (variant, scenario), each in runs.items() if variant == COREMUX}
-        verdicts = judge_targets(ours)
+        verdicts = judge_targets(ours, Slack(arguments.slack_s, arguments.slack_errors))
         reached = sum(each.reached for each in verdicts)
         parts += ["## Targets", report.table(verdict_rows(verdicts)), f"{reached} of {len(verdicts)} reached"]
     text = "\n\n".join(parts) + "\n"

@@ -13,6 +13,7 @@ from bench.failover_lib.client import WRONG
 from bench.failover_lib.client import Operation
 from bench.failover_lib.client import old_value
 from bench.failover_lib.gate import TARGETS
+from bench.failover_lib.gate import Slack
 from bench.failover_lib.gate import judge_targets
 from bench.failover_lib.judge import AtTheEnd
 from bench.failover_lib.judge import Figures
@@ -115,6 +116,20 @@ class Gate(unittest.TestCase):
         verdicts = judge_targets({name: [self.good_run()] for name in SCENARIOS})
         self.assertEqual(len(verdicts), len(TARGETS))
         self.assertEqual([each for each in verdicts if not each.reached], [])
+
+    def test_slack_makes_room_for_a_busy_machine_and_never_for_what_is_wrong(self) -> None:
+        runs = {name: [self.good_run()] for name in SCENARIOS}
+        limits = [
+            {(row.where, row.target): row.limit for row in judge_targets(runs, slack)}
+            for slack in (Slack(), Slack(seconds=2.5, errors=12))
+        ]
+        added = {each: limits[1][each] - limits[0][each] for each in limits[0]}
+        self.assertEqual(added["master-1", "time without a good reply, its keys"], 2.5)
+        self.assertEqual(added["host-cut", "errors"], 12)
+        self.assertEqual(added["master-1", "errors, the other server's keys"], 0)
+        self.assertEqual(added["partition", "acknowledged writes lost, cut-off side"], 2.5 * 75)
+        strict = [amount for (_, text), amount in added.items() if "wrong" in text or "not found" in text or "misplaced" in text or "of another" in text]
+        self.assertEqual(set(strict), {0})
 
     def test_every_target_can_be_missed(self) -> None:
         bad = {}

@@ -91,7 +91,8 @@ pub(super) async fn conduct(
         setup.admin.ctl.map(|socket| (socket, api(Door::Ctl))),
     );
     let (file, port) = (setup.admin.health_file, setup.admin.health_port);
-    let signs = Signs::new(file, port, api(Door::Health));
+    let means = setup.admin.health_means;
+    let signs = Signs::new(file, port, api(Door::Health(means)), means);
     for change in setup.sentinels.changes() {
         if let Change::Fence { pool, fenced } = change {
             health.borrow_mut().set_fenced(pool, fenced, clock.now());

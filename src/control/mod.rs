@@ -59,6 +59,17 @@ pub trait Log {
     fn set_level(&self, level: u8) -> u8;
 }
 
+/// What it means that the health port is open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HealthMeans {
+    /// That this process is healthy. All proxies see the same servers, so to close the port when
+    /// servers fail would take away all of them at once, and heal nothing.
+    #[default]
+    Live,
+    /// That its pools can serve, too: for who has something better to send clients to.
+    Ready,
+}
+
 /// What people, monitors and load balancers reach the process by; nothing of it need be there.
 #[derive(Debug, Default)]
 pub struct AdminSetup {
@@ -66,6 +77,8 @@ pub struct AdminSetup {
     pub http: Option<std::net::TcpListener>,
     /// `--health`: bound and not listening.
     pub health_port: Option<std::net::TcpListener>,
+    /// `--health-means`.
+    pub health_means: HealthMeans,
     /// `--health-file`.
     pub health_file: Option<HealthFile>,
     /// `--ctl`: bound and listening.

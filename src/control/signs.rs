@@ -6,6 +6,7 @@ use std::rc::Rc;
 use tracing::info;
 use tracing::warn;
 
+use super::HealthMeans;
 use super::admin;
 use super::admin::Api;
 use super::health::Health;
@@ -17,11 +18,19 @@ pub(super) struct Signs {
     file: Option<HealthFile>,
     port: Option<HealthPort>,
     port_api: Rc<Api>,
+    means: HealthMeans,
     // Another process shows how things are.
     left: bool,
     // What they show; None until they show anything.
-    shown: Option<bool>,
+    shown: Option<Shown>,
     logged: bool,
+}
+
+/// The health file, and the health port.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Shown {
+    healthy: bool,
+    open: bool,
 }
 
 impl Signs {
@@ -30,11 +39,13 @@ impl Signs {
         file: Option<HealthFile>,
         port: Option<std::net::TcpListener>,
         port_api: Rc<Api>,
+        means: HealthMeans,
     ) -> Signs {
         Signs {
             file,
             port: port.map(HealthPort::new),
             port_api,
+            means,
             left: false,
             shown: None,
             logged: false,
@@ -44,14 +55,19 @@ impl Signs {
     /// Shows how it is, if that is not what they show already.
     pub(super) fn show(&mut self, health: &Health) {
         let healthy = health.is_healthy();
-        if self.left || self.shown == Some(healthy) {
+        let open = match self.means {
+            HealthMeans::Live => healthy,
+            HealthMeans::Ready => health.is_ready(),
+        };
+        let shown = Shown { healthy, open };
+        if self.left || self.shown == Some(shown) {
             return;
         }
         self.log(health);
         // The file first: it moves a virtual IP soonest.
         let written = self.file.as_mut().is_none_or(|file| file.say(healthy));
         let turned = self.port.as_mut().is_none_or(|port| {
-            if !healthy {
+            if !open {
                 port.close();
                 return true;
             }
@@ -61,7 +77,7 @@ impl Signs {
             })
         });
         // What did not work is tried again at the next sample.
-        self.shown = (written && turned).then_some(healthy);
+        self.shown = (written && turned).then_some(shown);
     }
 
     /// Leaves them as they are to another process that has them, too; who is inside is answered.

@@ -22,6 +22,7 @@ use clap::error::ErrorKind;
 use thiserror::Error;
 
 use crate::config::HostPort;
+use crate::control::HealthMeans;
 use crate::control::ctl::COMMANDS;
 
 pub use crate::process::cores::Cores;
@@ -57,6 +58,8 @@ pub struct Options {
     pub admin: Option<HostPort>,
     /// `--health`.
     pub health: Option<HostPort>,
+    /// `--health-means`.
+    pub health_means: HealthMeans,
     /// `--health-file`.
     pub health_file: Option<PathBuf>,
     /// `--ctl`.
@@ -248,6 +251,11 @@ struct Cli {
     #[arg(long, value_name = "IP:PORT", value_parser = address)]
     health: Option<HostPort>,
 
+    /// What it means that the port of --health is open: live (healthy), or ready (its pools can
+    /// serve, too)
+    #[arg(long, value_name = "WHAT", default_value = "live", value_parser = health_means)]
+    health_means: HealthMeans,
+
     /// File that has 0 in it while healthy, else 1: keepalived's track_file [default: none]
     #[arg(long, value_name = "FILE")]
     health_file: Option<PathBuf>,
@@ -375,10 +383,19 @@ impl Cli {
                 memory_limit: self.memory_limit,
                 admin: self.admin,
                 health: self.health,
+                health_means: self.health_means,
                 health_file: self.health_file,
                 ctl: self.ctl,
             }),
         }
+    }
+}
+
+fn health_means(text: &str) -> Result<HealthMeans, String> {
+    match text {
+        "live" => Ok(HealthMeans::Live),
+        "ready" => Ok(HealthMeans::Ready),
+        _ => Err("option --health-means requires live or ready".to_owned()),
     }
 }
 
@@ -494,6 +511,7 @@ fn wants(argument: &str) -> String {
         None => match name {
             "--cores" => format!("option {name} requires a count, a list or auto"),
             "--memory-limit" => format!("option {name} requires bytes, auto or none"),
+            "--health-means" => format!("option {name} requires live or ready"),
             "--admin" | "--health" => format!("option {name} requires an address"),
             _ => format!("option {name} requires a file name"),
         },

@@ -22,6 +22,7 @@ use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
 use crate::base::PoolIdx;
+use crate::control::HealthMeans;
 use crate::control::StatsSource;
 use crate::control::clock::Clock;
 use crate::control::ctl;
@@ -39,7 +40,7 @@ pub(in crate::control) enum Door {
     /// `--admin`: everything that can be read.
     Admin,
     /// `--health`: what a load balancer needs.
-    Health,
+    Health(HealthMeans),
     /// `--ctl`: everything that can be read, and commands.
     Ctl,
 }
@@ -48,7 +49,7 @@ impl Door {
     pub(super) fn name(self) -> &'static str {
         match self {
             Door::Admin => "admin",
-            Door::Health => "health",
+            Door::Health(_) => "health",
             Door::Ctl => "ctl",
         }
     }
@@ -103,10 +104,7 @@ const ROUTES: &[Route] = &[
         path: "/ready",
         public: true,
         doc: "200 while healthy and every pool can serve, else 503; /ready/<pool> for one",
-        answer: |api| {
-            let health = api.health.borrow();
-            Answer::json(health.is_ready(), &health.ready_report())
-        },
+        answer: Api::ready,
     },
     Route {
         path: "/weight",
@@ -205,9 +203,11 @@ impl Api {
     }
 
     fn read(&self, path: &str) -> Option<Answer> {
-        // Whoever only knows the health port's address means its health.
-        if path == "/" && self.door == Door::Health {
-            return Some(self.health());
+        // Whoever only knows the health port's address means what that port means.
+        match self.door {
+            Door::Health(HealthMeans::Live) if path == "/" => return Some(self.health()),
+            Door::Health(HealthMeans::Ready) if path == "/" => return Some(self.ready()),
+            _ => {}
         }
         if let Some(pool) = path.strip_prefix("/ready/") {
             return self.pool_ready(pool);
@@ -218,13 +218,18 @@ impl Api {
 
     fn routes(&self) -> impl Iterator<Item = &'static Route> {
         let door = self.door;
-        let open = move |route: &&Route| route.public || door != Door::Health;
+        let open = move |route: &&Route| route.public || !matches!(door, Door::Health(_));
         ROUTES.iter().filter(open)
     }
 
     fn health(&self) -> Answer {
         let health = self.health.borrow();
         Answer::json(health.is_healthy(), &health.report(self.clock.now()))
+    }
+
+    fn ready(&self) -> Answer {
+        let health = self.health.borrow();
+        Answer::json(health.is_ready(), &health.ready_report())
     }
 
     fn pool_ready(&self, name: &str) -> Option<Answer> {

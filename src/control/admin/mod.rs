@@ -73,7 +73,7 @@ pub(super) async fn serve(mut accepted: Accepted, api: Rc<Api>) {
 async fn converse(stream: TcpStream, api: Rc<Api>) {
     let patience = match api.door() {
         Door::Ctl => COMMAND_PATIENCE,
-        Door::Admin | Door::Health => PATIENCE,
+        Door::Admin | Door::Health(_) => PATIENCE,
     };
     let service = service_fn(move |request| {
         let api = Rc::clone(&api);

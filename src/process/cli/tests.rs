@@ -1,5 +1,6 @@
 use super::Action;
 use super::Cores;
+use super::HealthMeans;
 use super::HostPort;
 use super::MemoryLimit;
 use super::Options;
@@ -38,6 +39,7 @@ fn nothing_said_is_twemproxys_defaults() {
         memory_limit: MemoryLimit::Auto,
         admin: None,
         health: None,
+        health_means: HealthMeans::Live,
         health_file: None,
         ctl: None,
     };
@@ -73,10 +75,13 @@ fn every_flag_says_what_it_says() {
 
 #[test]
 fn the_admin_side_is_off_unless_asked_for() {
-    let said = options("--admin 127.0.0.1:8080 --health [::1]:1 --health-file f --ctl s");
+    let said = options(
+        "--admin 127.0.0.1:8080 --health [::1]:1 --health-means ready --health-file f --ctl s",
+    );
     let expected = Options {
         admin: Some(HostPort::Ip(([127, 0, 0, 1], 8080).into())),
         health: Some(HostPort::Ip((std::net::Ipv6Addr::LOCALHOST, 1).into())),
+        health_means: HealthMeans::Ready,
         health_file: Some(PathBuf::from("f")),
         ctl: Some(PathBuf::from("s")),
         ..options("")

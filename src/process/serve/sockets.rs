@@ -63,6 +63,7 @@ pub(super) fn open_admin(
         info!(%address, "admin side listens");
     }
     if let Some(address) = &options.health {
+        admin.health_means = options.health_means;
         admin.health_port = Some(listener::bind_silent("--health", address, inherited)?);
     }
     let mut file = None;
