@@ -239,11 +239,9 @@ impl World {
             ),
             1 => serve(side, &mut self.counters),
             2 => deliver_replies(side, (pick, if pick % 3 == 0 { few } else { amount }), now),
-            3 => {
-                if !side.sending.is_empty() {
-                    let (conn, batch) = side.sending.swap_remove(pick % side.sending.len());
-                    side.proxy.sent(conn, batch, now);
-                }
+            3 if !side.sending.is_empty() => {
+                let (conn, batch) = side.sending.swap_remove(pick % side.sending.len());
+                side.proxy.sent(conn, batch, now);
             }
             _ => {}
         }
