@@ -25,15 +25,20 @@ use coremux::base::ServerIdx;
 use coremux::base::Time;
 use coremux::base::WorkerIdx;
 use coremux::config::Config;
+use coremux::config::Table;
 use coremux::control;
 use coremux::control::AdminSetup;
 use coremux::control::Ending;
 use coremux::control::Lookup;
 use coremux::control::Names;
+use coremux::control::Numbers;
+use coremux::control::Prepared;
 use coremux::control::Probes;
 use coremux::control::Sentinels;
 use coremux::control::Setup;
 use coremux::control::Signals;
+use coremux::control::Source;
+use coremux::control::Stamp;
 use coremux::control::StatsSource;
 use coremux::control::UpgradeSetup;
 use coremux::proxy::Change;
@@ -105,6 +110,7 @@ fn worker(
                         Change::Addresses { addresses, .. } => format!("{addresses:?}"),
                         change => format!("{change:?}"),
                     },
+                    ToWorker::Reload(_) => "reload".to_owned(),
                     ToWorker::Drain { .. } => "drain".to_owned(),
                     ToWorker::ShortOfMemory => "short of memory".to_owned(),
                     ToWorker::Pass => "pass".to_owned(),
@@ -129,6 +135,19 @@ fn worker(
             }
         }
     })
+}
+
+// A file that is not there.
+struct NoFile;
+
+impl Source for NoFile {
+    fn prepare(&self, _: &Config) -> Result<Prepared, Vec<String>> {
+        Err(vec!["there is no file".to_owned()])
+    }
+
+    fn stamp(&self) -> Option<Stamp> {
+        None
+    }
 }
 
 struct Log(Heard);
@@ -206,13 +225,18 @@ fn run(drains: Drains, lookup: Lookup, act: impl FnOnce(Handles) + Send + 'stati
     let actor = Rc::new(RefCell::new(None));
     let setup = Setup {
         stats: StatsSource {
-            shape,
-            workers: stats,
+            numbers: RefCell::new(Numbers {
+                shape,
+                workers: stats,
+            }),
             host: "host\"name".to_owned(),
             started: now(),
         },
         stats_listener,
         admin: AdminSetup::default(),
+        table: Arc::new(Table::new(Arc::new(config.clone()))),
+        source: Arc::new(NoFile),
+        reload_on_change: false,
         required_servers: vec![1],
         workers: senders,
         inbox,
@@ -227,7 +251,6 @@ fn run(drains: Drains, lookup: Lookup, act: impl FnOnce(Handles) + Send + 'stati
             Box::new(move || *actor.borrow_mut() = Some(std::thread::spawn(|| act(handles))))
         },
         upgrade: UpgradeSetup {
-            addresses: vec!["/none".to_owned()],
             command: Box::new(|| Command::new("/none")),
             reclaim: Box::new(|| {}),
             predecessor: None,

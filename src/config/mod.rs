@@ -12,6 +12,7 @@
 //! [`Config`] except names, and passwords as [`Secret`]s.
 
 mod address;
+mod difference;
 mod draft;
 mod error;
 mod findings;
@@ -22,18 +23,22 @@ mod position;
 mod raw;
 mod scalar;
 mod sentinels;
+mod table;
 mod types;
 mod validate;
 mod warning;
 
 use std::path::Path;
 
+pub use difference::difference;
 pub use error::ConfigError;
 pub use error::ConfigErrorKind;
 pub use error::ConfigErrors;
 pub use keys::KEYS;
 pub use keys::Key;
 pub use order::twemproxy_order;
+pub use table::Table;
+pub use table::TooMany;
 pub use types::Config;
 pub use types::HostPort;
 pub use types::ListenAddress;

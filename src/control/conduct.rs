@@ -4,6 +4,7 @@
 //! life of the process (`supervisor`), a failure (`Fates`) or a name (`resolve`) means.
 
 mod moves;
+mod reload;
 mod servers;
 mod standing;
 mod workers;
@@ -11,6 +12,7 @@ mod workers;
 use std::cell::RefCell;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use glommio::channels::local_channel::LocalReceiver;
@@ -18,6 +20,7 @@ use tracing::error;
 use tracing::info;
 use tracing::warn;
 
+use crate::config::Table;
 use crate::control::Ending;
 use crate::control::Log;
 use crate::control::Names;
@@ -49,6 +52,10 @@ use crate::reactor::FromWorker;
 use crate::reactor::Receiver;
 use crate::reactor::Sender;
 use crate::reactor::ToWorker;
+use crate::stats::WorkerStats;
+
+pub(super) use reload::Outcome;
+use reload::Reloading;
 
 pub(super) use moves::Switched;
 pub(super) use moves::in_words;
@@ -73,16 +80,20 @@ pub(super) async fn conduct(
     events_of.when_woken(names_wake, || Event::Names);
     let stats = Rc::new(setup.stats);
     let clock = Clock::since(stats.started);
+    let counters = stats.numbers().workers.clone();
     let health = Health::new(
-        &stats.shape,
+        &stats.numbers().shape,
         &setup.required_servers,
-        &stats.workers,
+        &counters,
         clock.now(),
     );
     let health = Rc::new(RefCell::new(health));
     let watchdog = Watchdog::new();
     if !setup.admin.is_empty() || watchdog.is_some() {
         events_of.every(health::PERIOD, || Event::Sample);
+    }
+    if setup.reload_on_change {
+        events_of.every(reload::LOOK_PERIOD, || Event::LookAtFile);
     }
     let api = |door| Api::new(door, &health, &stats, clock, &events_of);
     let doors = Doors::new(
@@ -114,6 +125,9 @@ pub(super) async fn conduct(
         health,
         doors,
         signs,
+        table: setup.table,
+        counters,
+        reloading: Reloading::new(setup.source),
         upgrade: Upgrade::new(setup.upgrade),
         watchdog,
         departures: 0,
@@ -140,6 +154,11 @@ pub(super) struct Control {
     pub(in crate::control) stats: Rc<StatsSource>,
     pub(in crate::control) clock: Clock,
     pub(in crate::control) health: Rc<RefCell<Health>>,
+    /// What is served.
+    pub(in crate::control) table: Arc<Table>,
+    // Each worker's numbers, in the table's places.
+    counters: Vec<Arc<WorkerStats>>,
+    reloading: Reloading,
     pub(in crate::control) doors: Doors,
     pub(in crate::control) signs: Signs,
     pub(in crate::control) upgrade: Upgrade,
@@ -208,6 +227,14 @@ impl Control {
                 self.depart(departure);
                 Vec::new()
             }
+            Event::Prepared(outcome) => {
+                self.prepared(outcome);
+                Vec::new()
+            }
+            Event::LookAtFile => {
+                self.look_at_file();
+                Vec::new()
+            }
             Event::Sample => {
                 self.sample();
                 Vec::new()
@@ -232,7 +259,10 @@ impl Control {
     fn signal(&mut self, signal: Signal) -> Step {
         match signal {
             Signal::End => return self.supervisor.told_to_end(),
-            Signal::ReopenLog => self.log.reopen(),
+            Signal::Renew => {
+                self.log.reopen();
+                self.reload(None);
+            }
             Signal::LogMore => _ = self.log.change_level(1),
             Signal::LogLess => _ = self.log.change_level(-1),
             Signal::Upgrade => self.start_upgrade(None),

@@ -141,6 +141,14 @@ pub const COMMANDS: &[Command] = &[
         },
     },
     Command {
+        name: "reload",
+        arguments: "",
+        doc: "read the configuration again and serve what it says, without a client lost; exit \
+              code 1 if it is refused, with every problem and its place",
+        counts: 0..=0,
+        act: |control, _, reply| control.reload(Some(reply)),
+    },
+    Command {
         name: "reopen",
         arguments: "",
         doc: "open the log file again, after it was moved away",

@@ -18,6 +18,7 @@ use crate::proxy::Change;
 use crate::proxy::Probe;
 
 use super::adopt;
+use super::conduct::Outcome;
 use super::ctl::Asked;
 use super::signals::Signal;
 use super::supervisor::Phase;
@@ -44,6 +45,10 @@ pub(super) enum Event {
     Overdue(Phase),
     /// The time to let clients go has come, unless that was taken back.
     LetGo(Departure),
+    /// The configuration was read, for a reload.
+    Prepared(Outcome),
+    /// The time to look whether the configuration file was changed has come.
+    LookAtFile,
     /// The time to look at the workers has come.
     Sample,
     /// The thread that hands over has told something.

@@ -19,12 +19,14 @@ mod resolve;
 mod sentinel;
 mod signals;
 mod signs;
+mod source;
 mod stats_port;
 mod supervisor;
 mod upgrade;
 mod watchdog;
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use glommio::LocalExecutorBuilder;
@@ -32,6 +34,7 @@ use glommio::Placement;
 use glommio::PoolPlacement;
 use thiserror::Error;
 
+use crate::config::Table;
 use crate::proxy::Fates;
 use crate::reactor::FromWorker;
 use crate::reactor::Receiver;
@@ -45,6 +48,11 @@ pub use resolve::Names;
 pub use resolve::system_lookup;
 pub use sentinel::Sentinels;
 pub use signals::Signals;
+pub use source::Commit;
+pub use source::Prepared;
+pub use source::Source;
+pub use source::Stamp;
+pub use stats_port::Numbers;
 pub use stats_port::StatsSource;
 pub use supervisor::Ending;
 pub use upgrade::UpgradeSetup;
@@ -101,6 +109,12 @@ pub struct Setup {
     pub stats_listener: std::net::TcpListener,
     /// What was asked for.
     pub admin: AdminSetup,
+    /// What the workers serve.
+    pub table: Arc<Table>,
+    /// Where the configuration comes from.
+    pub source: Arc<dyn Source>,
+    /// Whether to look for changes of the file.
+    pub reload_on_change: bool,
     /// How many servers each pool needs to be ready, as `PoolIdx` counts them.
     pub required_servers: Vec<usize>,
     /// One for each worker, as `WorkerIdx` counts them.

@@ -3,6 +3,7 @@
 //! Owns: the question and what counts as an answer. Never: decides what follows (`Fates`), touches
 //! a worker's connections.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use crate::config::Config;
 use crate::config::HostPort;
 use crate::config::PoolConfig;
 use crate::config::ServerAddress;
+use crate::config::Table;
 use crate::protocol::resp::write_request;
 use crate::proxy::SocketAddress;
 
@@ -36,7 +38,35 @@ pub struct Probes {
 struct PoolProbes {
     question: Question,
     within: Duration,
-    servers: Vec<Vec<SocketAddress>>,
+    // As `ServerIdx` counts them.
+    servers: Vec<Whereabouts>,
+}
+
+#[derive(Debug, Default)]
+struct Whereabouts {
+    // None while its name says where it is.
+    addresses: Vec<SocketAddress>,
+    // By Sentinels, or by somebody at `ctl`: what the file says counts no longer.
+    told: bool,
+}
+
+impl Whereabouts {
+    fn of(address: &ServerAddress) -> Whereabouts {
+        Whereabouts {
+            addresses: known(address),
+            told: false,
+        }
+    }
+}
+
+impl PoolProbes {
+    fn new(pool: &PoolConfig) -> PoolProbes {
+        PoolProbes {
+            question: question(pool),
+            within: pool.connect_timeout,
+            servers: Vec::new(),
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -51,9 +81,12 @@ impl Probes {
     #[must_use]
     pub fn new(config: &Config) -> Probes {
         let pools = config.pools.iter().map(|pool| PoolProbes {
-            question: question(pool),
-            within: pool.connect_timeout,
-            servers: pool.servers.iter().map(|s| known(&s.address)).collect(),
+            servers: pool
+                .servers
+                .iter()
+                .map(|s| Whereabouts::of(&s.address))
+                .collect(),
+            ..PoolProbes::new(pool)
         });
         Probes {
             pools: pools.collect(),
@@ -62,12 +95,46 @@ impl Probes {
 
     /// A server is elsewhere from now on.
     pub(super) fn moved(&mut self, pool: PoolIdx, server: ServerIdx, to: &[SocketAddress]) {
-        self.pools[pool.index()].servers[server.index()] = to.to_vec();
+        self.pools[pool.index()].servers[server.index()] = Whereabouts {
+            addresses: to.to_vec(),
+            told: true,
+        };
+    }
+
+    /// Other pools and servers are served; those that have `moved` are where the table says.
+    pub(super) fn reload(&mut self, table: &Table, moved: &BTreeSet<(PoolIdx, ServerIdx)>) {
+        for (pool, config) in table.pools() {
+            let servers = match self.pools.get_mut(pool.index()) {
+                Some(known) => std::mem::take(&mut known.servers),
+                None => Vec::new(),
+            };
+            let mut probes = PoolProbes {
+                servers,
+                ..PoolProbes::new(config)
+            };
+            for (server, config) in table.servers(pool) {
+                let is_new = server.index() >= probes.servers.len();
+                if is_new || moved.contains(&(pool, server)) {
+                    let places = probes.servers.len().max(server.index() + 1);
+                    probes.servers.resize_with(places, Whereabouts::default);
+                    probes.servers[server.index()] = Whereabouts::of(&config.address);
+                }
+            }
+            match self.pools.get_mut(pool.index()) {
+                Some(known) => *known = probes,
+                None => self.pools.push(probes),
+            }
+        }
+    }
+
+    /// Whether a server is where Sentinels, or somebody at `ctl`, have said.
+    pub(super) fn is_told(&self, pool: PoolIdx, server: ServerIdx) -> bool {
+        self.pools[pool.index()].servers[server.index()].told
     }
 
     /// Where a server is; nothing while its name says so.
     pub(super) fn known(&self, pool: PoolIdx, server: ServerIdx) -> &[SocketAddress] {
-        &self.pools[pool.index()].servers[server.index()]
+        &self.pools[pool.index()].servers[server.index()].addresses
     }
 
     /// Asks one server once, at the first of the addresses that are known or that its name has
@@ -79,7 +146,7 @@ impl Probes {
         looked_up: &[SocketAddress],
     ) -> impl Future<Output = bool> + use<> {
         let pool = &self.pools[pool.index()];
-        let known = &pool.servers[server.index()];
+        let known = &pool.servers[server.index()].addresses;
         let address = known.first().or(looked_up.first()).cloned();
         let (question, within) = (pool.question.clone(), pool.within);
         async move {
@@ -92,7 +159,8 @@ impl Probes {
     }
 }
 
-fn known(address: &ServerAddress) -> Vec<SocketAddress> {
+/// Where a server is if its address needs no lookup.
+pub(super) fn known(address: &ServerAddress) -> Vec<SocketAddress> {
     match address {
         ServerAddress::Tcp(HostPort::Ip(address)) => vec![SocketAddress::Tcp(*address)],
         ServerAddress::Tcp(HostPort::Name { .. }) => Vec::new(),

@@ -3,6 +3,7 @@
 //! Owns: a few threads that may hang in the resolver, and what was last known of each name.
 //! Never: decides which address is used; the workers are told all of them.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::net::ToSocketAddrs;
@@ -25,9 +26,11 @@ use crate::base::ServerIdx;
 use crate::config::Config;
 use crate::config::HostPort;
 use crate::config::ServerAddress;
+use crate::config::Table;
 use crate::proxy::Change;
 use crate::proxy::SocketAddress;
 use crate::reactor::Receiver;
+use crate::reactor::Sender;
 use crate::reactor::mailbox;
 
 /// How a name becomes addresses: the system's resolver, or a test's.
@@ -53,6 +56,9 @@ const REFRESHES_MAX: usize = THREADS / 2;
 pub(super) struct Answer {
     pub(super) pool: PoolIdx,
     pub(super) server: ServerIdx,
+    // What was asked: by now the server may have another name.
+    host: Arc<str>,
+    port: u16,
     result: io::Result<Vec<SocketAddr>>,
 }
 
@@ -66,10 +72,47 @@ struct Ask {
 /// The servers that have names, and their addresses as last known.
 pub struct Names {
     names: Vec<Vec<Option<Name>>>,
-    // No threads when no server has a name.
-    asks: Option<mpsc::Sender<Ask>>,
+    asks: mpsc::Sender<Ask>,
     answers: Receiver<Answer>,
     random: Random,
+    crew: Crew,
+}
+
+/// The threads; none before a server has a name.
+struct Crew {
+    lookup: Lookup,
+    waiting: Arc<Mutex<mpsc::Receiver<Ask>>>,
+    answer: Sender<Answer>,
+    threads: usize,
+}
+
+impl Crew {
+    /// Sees that there are enough for so many names.
+    fn enough_for(&mut self, names: usize) -> io::Result<()> {
+        while self.threads < names.min(THREADS) {
+            let (waiting, lookup, answer) = (
+                Arc::clone(&self.waiting),
+                Arc::clone(&self.lookup),
+                self.answer.clone(),
+            );
+            let work = move || {
+                while let Some(ask) = next(&waiting) {
+                    answer.send(Answer {
+                        pool: ask.pool,
+                        server: ask.server,
+                        result: lookup(&ask.host, ask.port),
+                        host: ask.host,
+                        port: ask.port,
+                    });
+                }
+            };
+            std::thread::Builder::new()
+                .name("resolve".to_owned())
+                .spawn(work)?;
+            self.threads += 1;
+        }
+        Ok(())
+    }
 }
 
 struct Name {
@@ -98,35 +141,20 @@ impl Names {
     /// When a thread or a socket pair cannot be made.
     pub fn start(config: &Config, lookup: &Lookup, seed: u64) -> io::Result<Names> {
         let (answer, answers) = mailbox()?;
+        let (asks, waiting) = mpsc::channel::<Ask>();
         let mut names = Names {
             names: of_config(config),
-            asks: None,
+            asks,
             answers,
             random: Random::new(seed),
+            crew: Crew {
+                lookup: Arc::clone(lookup),
+                waiting: Arc::new(Mutex::new(waiting)),
+                answer,
+                threads: 0,
+            },
         };
-        let count = names.names.iter().flatten().flatten().count();
-        if count == 0 {
-            return Ok(names);
-        }
-        let (asks, waiting) = mpsc::channel::<Ask>();
-        let waiting = Arc::new(Mutex::new(waiting));
-        for _ in 0..count.min(THREADS) {
-            let (waiting, lookup, answer) =
-                (Arc::clone(&waiting), Arc::clone(lookup), answer.clone());
-            let work = move || {
-                while let Some(ask) = next(&waiting) {
-                    answer.send(Answer {
-                        pool: ask.pool,
-                        server: ask.server,
-                        result: lookup(&ask.host, ask.port),
-                    });
-                }
-            };
-            std::thread::Builder::new()
-                .name("resolve".to_owned())
-                .spawn(work)?;
-        }
-        names.asks = Some(asks);
+        names.crew.enough_for(names.all().len())?;
         for (pool, server) in names.all() {
             names.ask(pool, server);
         }
@@ -147,7 +175,7 @@ impl Names {
             // An interrupted wait is only a shorter one.
             let _ = poll(&mut fds, timeout.as_ref());
             for answer in self.take() {
-                self.learn(answer);
+                let _ = self.learn(answer);
             }
         }
     }
@@ -262,10 +290,8 @@ impl Names {
             host: Arc::clone(&name.host),
             port: name.port,
         };
-        if let Some(asks) = &self.asks {
-            // The threads end only with us.
-            let _ = asks.send(ask);
-        }
+        // The threads end only with us.
+        let _ = self.asks.send(ask);
     }
 
     /// Readable while answers wait.
@@ -280,11 +306,13 @@ impl Names {
         answers
     }
 
-    /// Remembers an answer. A failure leaves what was known before: an address that served a
-    /// minute ago is better than none.
-    pub(super) fn learn(&mut self, answer: Answer) {
-        let Some(name) = self.names[answer.pool.index()][answer.server.index()].as_mut() else {
-            return;
+    /// Remembers an answer, unless nobody wants to know it any more; whether it did. A failure
+    /// leaves what was known before: an address that served a minute ago is better than none.
+    pub(super) fn learn(&mut self, answer: Answer) -> bool {
+        let name = self.names[answer.pool.index()][answer.server.index()].as_mut();
+        let asked = |name: &&mut Name| (&name.host, name.port) == (&answer.host, answer.port);
+        let Some(name) = name.filter(asked) else {
+            return false;
         };
         (name.asked, name.refreshing) = (false, false);
         name.answered_at = Some(now());
@@ -311,6 +339,40 @@ impl Names {
                 name.failing = true;
             }
         }
+        true
+    }
+
+    /// Other pools and servers are served; those that have `moved` are where the table says. New
+    /// names are looked up at once.
+    pub(super) fn reload(&mut self, table: &Table, moved: &BTreeSet<(PoolIdx, ServerIdx)>) {
+        let mut fresh = Vec::new();
+        for (pool, places) in (0..).map(PoolIdx).zip(table.places()) {
+            if self.names.len() == pool.index() {
+                self.names.push(Vec::new());
+            }
+            let names = &mut self.names[pool.index()];
+            let before = names.len();
+            names.resize_with(places, || None);
+            let interval = table.pool(pool).and_then(|pool| pool.resolve_interval);
+            for (server, name) in (0..).map(ServerIdx).zip(names) {
+                let Some(config) = table.server(pool, server) else {
+                    *name = None;
+                    continue;
+                };
+                if server.index() >= before || moved.contains(&(pool, server)) {
+                    *name = of_address(&config.address, interval);
+                    fresh.extend(name.is_some().then_some((pool, server)));
+                } else if let Some(name) = name {
+                    name.set_interval(interval);
+                }
+            }
+        }
+        if let Err(error) = self.crew.enough_for(self.all().len()) {
+            warn!(%error, "no thread to look up names with");
+        }
+        for (pool, server) in fresh {
+            self.ask(pool, server);
+        }
     }
 
     fn all(&self) -> Vec<(PoolIdx, ServerIdx)> {
@@ -332,8 +394,22 @@ impl std::fmt::Debug for Names {
     }
 }
 
-fn of_config(config: &Config) -> Vec<Vec<Option<Name>>> {
-    let name = |address: &ServerAddress, interval| match address {
+impl Name {
+    fn set_interval(&mut self, interval: Option<Duration>) {
+        self.interval = interval;
+        match interval {
+            None => (self.stale_at, self.timed) = (None, false),
+            // A longer or shorter one counts from the next answer.
+            Some(interval) if self.stale_at.is_none() => {
+                (self.stale_at, self.timed) = (Some(now() + interval), false);
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+fn of_address(address: &ServerAddress, interval: Option<Duration>) -> Option<Name> {
+    match address {
         ServerAddress::Tcp(HostPort::Name { host, port }) => Some(Name {
             host: Arc::clone(host),
             port: *port,
@@ -348,13 +424,16 @@ fn of_config(config: &Config) -> Vec<Vec<Option<Name>>> {
             refreshing: false,
         }),
         ServerAddress::Tcp(HostPort::Ip(_)) | ServerAddress::Unix(_) => None,
-    };
+    }
+}
+
+fn of_config(config: &Config) -> Vec<Vec<Option<Name>>> {
     let pools = config.pools.iter();
     pools
         .map(|pool| {
             let servers = pool.servers.iter();
             servers
-                .map(|s| name(&s.address, pool.resolve_interval))
+                .map(|s| of_address(&s.address, pool.resolve_interval))
                 .collect()
         })
         .collect()

@@ -24,8 +24,8 @@ use super::adopt;
 pub(super) enum Signal {
     /// SIGTERM, SIGINT: answer what was asked, then end; at once when it comes again.
     End,
-    /// SIGHUP: open the log file again.
-    ReopenLog,
+    /// SIGHUP: open the log file again, and read the configuration again.
+    Renew,
     /// SIGTTIN.
     LogMore,
     /// SIGTTOU.
@@ -84,7 +84,7 @@ impl std::fmt::Debug for Signals {
 fn meaning(signal: i32) -> Option<Signal> {
     match signal {
         SIGTERM | SIGINT => Some(Signal::End),
-        SIGHUP => Some(Signal::ReopenLog),
+        SIGHUP => Some(Signal::Renew),
         SIGTTIN => Some(Signal::LogMore),
         SIGTTOU => Some(Signal::LogLess),
         SIGUSR2 => Some(Signal::Upgrade),

@@ -3,6 +3,8 @@
 //! The numbers are those of the moment of the connect: workers are read while they run. (twemproxy
 //! adds them up every `-i` milliseconds, so its line is up to that much old.)
 
+use std::cell::Ref;
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,17 +26,29 @@ use crate::stats::to_json;
 /// Where the line comes from.
 #[derive(Debug)]
 pub struct StatsSource {
-    /// The names of the pools and servers.
-    pub shape: Shape,
-    /// Each worker's numbers.
-    pub workers: Vec<Arc<WorkerStats>>,
+    /// Whatever is served now.
+    pub numbers: RefCell<Numbers>,
     /// The host's name.
     pub host: String,
     /// When the process started.
     pub started: Instant,
 }
 
+/// What is counted.
+#[derive(Clone, Debug)]
+pub struct Numbers {
+    /// The names of the pools and servers, in the configuration's order.
+    pub shape: Shape,
+    /// Each worker's, in the same order.
+    pub workers: Vec<Arc<WorkerStats>>,
+}
+
 impl StatsSource {
+    /// What is counted now.
+    pub(super) fn numbers(&self) -> Ref<'_, Numbers> {
+        self.numbers.borrow()
+    }
+
     /// The line, of now.
     pub(super) fn line(&self) -> String {
         let since_epoch = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
@@ -44,7 +58,8 @@ impl StatsSource {
             uptime: self.started.elapsed().as_secs(),
             timestamp: since_epoch.as_secs(),
         };
-        to_json(&self.shape, &self.workers, &head)
+        let numbers = self.numbers();
+        to_json(&numbers.shape, &numbers.workers, &head)
     }
 }
 

@@ -56,8 +56,6 @@ const ANSWERED_WITHIN: Duration = Duration::from_millis(100);
 
 /// What an upgrade needs of the process.
 pub struct UpgradeSetup {
-    /// Where each pool listens, as `PoolIdx` counts them.
-    pub addresses: Vec<String>,
     /// Starts this program again, as it was started.
     pub command: Box<dyn Fn() -> Command>,
     /// Takes the pid file again, after a new process was lost.
@@ -124,6 +122,11 @@ impl Upgrade {
         matches!(self.state, State::Gone)
     }
 
+    /// Whether clients are on their way to another process, or from one.
+    pub(super) fn is_under_way(&self) -> bool {
+        !matches!(self.state, State::None) || self.stands_by()
+    }
+
     /// How this process ends, when it would end so without an upgrade.
     pub(super) fn ending(&self, ending: Ending) -> Ending {
         match &self.state {
@@ -162,7 +165,7 @@ impl Control {
             .when_woken(inbox.wake_socket()?, || Event::Taker);
         let setup = TakerSetup {
             workers: self.workers.clone(),
-            addresses: self.upgrade.setup.addresses.clone(),
+            addresses: self.addresses(),
         };
         let taker = Taker::start(predecessor, setup, tell)?;
         self.upgrade.state = State::Taking {
@@ -171,6 +174,14 @@ impl Control {
             serves: false,
         };
         Ok(())
+    }
+
+    /// Where each pool listens, as `PoolIdx` counts them; nowhere if it is served no longer.
+    fn addresses(&self) -> Vec<String> {
+        let places = (0..).map(PoolIdx).zip(self.table.places());
+        let listens =
+            places.map(|(idx, _)| self.table.pool(idx).map(|pool| pool.listen.to_string()));
+        listens.map(Option::unwrap_or_default).collect()
     }
 
     /// Every worker of this process, which stands by, could serve.
@@ -274,6 +285,7 @@ impl Control {
 
     fn try_start_upgrade(&mut self) -> Result<State, String> {
         match &self.upgrade.state {
+            State::None if self.is_reloading() => return Err("a reload is under way".to_owned()),
             State::None if self.supervisor.phase() == Phase::Serving => {}
             State::None => return Err("this process does not serve".to_owned()),
             State::Giving { .. } | State::Gone => {
@@ -296,7 +308,7 @@ impl Control {
         let setup = GiverSetup {
             command: (self.upgrade.setup.command)(),
             workers: self.workers.clone(),
-            addresses: self.upgrade.setup.addresses.clone(),
+            addresses: self.addresses(),
             doors,
             draining: self.health.borrow().is_barred(Bar::Draining),
             start_within: START_WITHIN,

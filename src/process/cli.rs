@@ -64,6 +64,8 @@ pub struct Options {
     pub health_file: Option<PathBuf>,
     /// `--ctl`.
     pub ctl: Option<PathBuf>,
+    /// `--reload-on-change`.
+    pub reload_on_change: bool,
 }
 
 /// What the arguments ask for.
@@ -264,6 +266,10 @@ struct Cli {
     #[arg(long, value_name = "PATH")]
     ctl: Option<PathBuf>,
 
+    /// Reload when the configuration file was changed, or another was put in its place
+    #[arg(long)]
+    reload_on_change: bool,
+
     /// Start the program of the proxy that has this --ctl, or this --pid-file, anew: it takes over
     /// listening sockets and clients [default: /run/coremux/ctl.sock]
     #[arg(long)]
@@ -386,6 +392,7 @@ impl Cli {
                 health_means: self.health_means,
                 health_file: self.health_file,
                 ctl: self.ctl,
+                reload_on_change: self.reload_on_change,
             }),
         }
     }

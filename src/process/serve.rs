@@ -6,6 +6,7 @@
 mod crew;
 mod error;
 mod sockets;
+mod source;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -31,15 +32,18 @@ use error::system;
 use sockets::Sockets;
 use sockets::address_of;
 use sockets::open_admin;
+use source::ConfigFile;
 
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
 use crate::config::Config;
 use crate::config::PoolConfig;
 use crate::config::Protocol;
+use crate::config::Table;
 use crate::control;
 use crate::control::Ending;
 use crate::control::Names;
+use crate::control::Numbers;
 use crate::control::Probes;
 use crate::control::Sentinels;
 use crate::control::Signals;
@@ -62,6 +66,7 @@ use crate::reactor::Memory;
 use crate::reactor::hand_over::Predecessor;
 use crate::reactor::listener;
 use crate::reactor::listener::Inherited;
+use crate::reactor::listener::SocketFile;
 use crate::stats::PoolShape;
 use crate::stats::Shape;
 
@@ -156,11 +161,10 @@ fn run(
         None => Inherited::of_systemd().map_err(StartError::Systemd)?,
     };
     let takes_over = predecessor.is_some();
-    let mut sockets = Sockets::bind(&config, cores.len(), &mut inherited)?;
+    let sockets = Sockets::bind(&config, cores.len(), &mut inherited)?;
     let stats_address = address_of(&options.stats_addr, options.stats_port);
     let stats_listener = listener::bind_one("statistics", &stats_address, &mut inherited)?;
-    let (admin, ctl_file) = open_admin(options, &mut inherited, takes_over)?;
-    sockets.files.extend(ctl_file);
+    let (admin, mut ctl_file) = open_admin(options, &mut inherited, takes_over)?;
     for address in inherited.left() {
         warn!(
             address,
@@ -199,7 +203,15 @@ fn run(
     names.wait(NAMES_WITHIN);
     let config = Arc::new(config);
     let shape = shape_of(&config);
-    let admission = Admission::new(&config, clients_max(&config, cores.len(), open_files));
+    let clients_max = clients_max(&config, cores.len(), open_files);
+    let admission = Arc::new(Admission::new(&config, clients_max));
+    let source = Arc::new(ConfigFile::new(
+        options.conf_file.clone(),
+        cores.len(),
+        open_files,
+        Arc::clone(&admission),
+        sockets.files,
+    ));
     let (crew, inbox) = Crew::start(
         &config,
         &cores,
@@ -210,7 +222,6 @@ fn run(
         predecessor.as_ref().map(|(old, _)| old.client_ids_from()),
     )?;
     let upgrade = UpgradeSetup {
-        addresses: config.pools.iter().map(|p| p.listen.to_string()).collect(),
         command: Box::new(move || program.command()),
         reclaim: Box::new(claim.clone()),
         predecessor: predecessor.take().map(|(predecessor, _)| predecessor),
@@ -218,13 +229,18 @@ fn run(
     };
     let setup = control::Setup {
         stats: StatsSource {
-            shape,
-            workers: crew.stats.clone(),
+            numbers: RefCell::new(Numbers {
+                shape,
+                workers: crew.stats.clone(),
+            }),
             host: uname().nodename().to_string_lossy().into_owned(),
             started,
         },
         stats_listener,
         admin,
+        table: Arc::new(Table::new(Arc::clone(&config))),
+        source: Arc::<ConfigFile>::clone(&source),
+        reload_on_change: options.reload_on_change,
         required_servers: config
             .pools
             .iter()
@@ -253,14 +269,15 @@ fn run(
     if ending.is_err() {
         crew.stop();
     }
-    for file in &mut sockets.files {
-        match ending {
-            Ok(Ending::HandedOver | Ending::CalledOff) => file.leave(),
-            Ok(_) => file.own(),
-            Err(_) => {}
-        }
-    }
-    drop((sockets.files, pid_file.take()));
+    // Whoever serves from now on sees to them.
+    let settle = |file: &mut SocketFile| match ending {
+        Ok(Ending::HandedOver | Ending::CalledOff) => file.leave(),
+        Ok(_) => file.own(),
+        Err(_) => {}
+    };
+    source.each_file(settle);
+    ctl_file.iter_mut().for_each(settle);
+    drop((source, ctl_file, pid_file.take()));
     Ok(ending?)
 }
 

@@ -157,6 +157,11 @@ pub(super) struct Client {
     pub(super) going: bool,
     /// Its requests go the way around its own connections.
     pub(super) detour: bool,
+    /// Its requests may live elsewhere from now on: the next one is read when those on their way
+    /// are answered.
+    pub(super) waits_for_all: bool,
+    /// When the timer is to look at it; what it has for other times is out of date.
+    pub(super) due: Option<Time>,
     /// So many servers' queues are full with requests of its own.
     pub(super) blocked_by: u32,
     pub(super) listed_for_resume: bool,
@@ -219,6 +224,8 @@ impl Client {
             paused: false,
             going: false,
             detour: false,
+            waits_for_all: false,
+            due: None,
             blocked_by: 0,
             listed_for_resume: false,
             identity,
@@ -246,6 +253,9 @@ impl Client {
         }
         if in_flight == 0 {
             return self.owed_bytes() < limits.bytes;
+        }
+        if self.waits_for_all {
+            return false;
         }
         in_flight < limits.requests
             && in_flight.saturating_mul(self.reply_bytes) < limits.bytes
@@ -492,8 +502,11 @@ impl Client {
     fn advance(&mut self) {
         self.pending.pop_front();
         self.first = self.first.wrapping_add(1);
-        if self.pending.is_empty() && self.pending.capacity() > KEPT_SLOTS {
-            self.pending = VecDeque::new();
+        if self.pending.is_empty() {
+            self.waits_for_all = false;
+            if self.pending.capacity() > KEPT_SLOTS {
+                self.pending = VecDeque::new();
+            }
         }
     }
 

@@ -41,9 +41,14 @@ impl Proxy {
     pub(super) fn preconnect(&mut self, pool: PoolIdx, now: Time) {
         let servers = self.pools[pool.index()].servers.len();
         for (server, _) in (0u16..).zip(0..servers) {
+            if self.pools[pool.index()].servers[usize::from(server)].removed {
+                continue;
+            }
             let own = self.pools[pool.index()].servers[usize::from(server)].way_around();
             for place in 0..own {
-                self.open(pool, (ServerIdx(server), End::Master), place, now);
+                if self.pools[pool.index()].servers[usize::from(server)].conns[place] == Key::NONE {
+                    self.open(pool, (ServerIdx(server), End::Master), place, now);
+                }
             }
         }
     }
@@ -93,8 +98,10 @@ impl Proxy {
         now: Time,
     ) -> Key {
         let key = self.servers.insert(ServerConn::new(pool, server, now));
-        self.servers[key].key = key;
-        self.pools[pool.index()].servers[server.index()].conns[place] = key;
+        let server = &mut self.pools[pool.index()].servers[server.index()];
+        server.conns[place] = key;
+        let conn = &mut self.servers[key];
+        (conn.key, conn.last) = (key, server.removed);
         key
     }
 
@@ -296,21 +303,23 @@ impl Proxy {
         }
         let (pool, server, since) = (conn.pool, conn.server, conn.opened);
         let (idle, asked) = (conn.fifo.is_empty(), conn.asked);
+        let succeeded = conn.succeeded.is_some();
         self.wire.put(Output::Close(ConnId::Server(key)));
         self.log_failure(key, failure, idle);
         if phase == ServerPhase::Ready {
             self.standing(pool, server).ready_connections.sub(1);
         }
         let server_of_pool = &mut self.pools[pool.index()].servers[server.index()];
-        server_of_pool.suspect = true;
-        if server_of_pool.has_name {
+        // What fails where the server was says nothing of where it is.
+        server_of_pool.suspect |= !succeeded;
+        if server_of_pool.has_name && !succeeded {
             self.wire.put(Output::Resolve { pool, server });
         }
         // A server that closes a connection on which nothing is asked has done nothing wrong, one
         // that was replaced is known to everybody, and an attempt that nobody waited for has cost
         // nobody anything.
         let harmless = match phase {
-            _ if *failure == Failure::Moved => true,
+            _ if *failure == Failure::Moved || succeeded => true,
             ServerPhase::Ready => idle && *failure == Failure::ClosedByServer,
             _ => !asked,
         };
@@ -373,6 +382,10 @@ impl Proxy {
 
     /// A connection that worked has ended: the next one is opened at once if requests are left.
     pub(super) fn open_next(&mut self, key: Key, now: Time) {
+        if let Some(place) = self.servers[key].succeeded {
+            self.give_rest(key, place, now);
+            return;
+        }
         let Some(place) = self.forget(key) else {
             return;
         };
@@ -396,7 +409,7 @@ impl Proxy {
         };
         let conn = &self.servers[key];
         let (pool, server, attempts) = (conn.pool, conn.server, conn.attempts + 1);
-        if self.pools[pool.index()].servers[server.index()].ejected && conn.fifo.is_empty() {
+        if conn.fifo.is_empty() && self.is_unwanted(pool, server) {
             self.release_blocked(key);
             return;
         }
@@ -436,12 +449,18 @@ impl Proxy {
     }
 
     /// Takes the connection out of its server's places: which one it had.
-    fn forget(&mut self, key: Key) -> Option<usize> {
+    pub(super) fn forget(&mut self, key: Key) -> Option<usize> {
         let conn = &self.servers[key];
         let conns = &mut self.pools[conn.pool.index()].servers[conn.server.index()].conns;
         let place = conns.iter().position(|other| *other == key)?;
         conns[place] = Key::NONE;
         Some(place)
+    }
+
+    /// Whether nobody would ask for a connection to a server.
+    pub(super) fn is_unwanted(&self, pool: PoolIdx, server: ServerIdx) -> bool {
+        let server = &self.pools[pool.index()].servers[server.index()];
+        server.ejected || server.removed
     }
 
     /// A server connection that waits for nothing more is closed without a successor.

@@ -84,11 +84,11 @@ impl Proxy {
         if conn.replica.is_some() {
             return self.replica_due(key, now);
         }
-        let pool = &self.pools[conn.pool.index()];
+        let (pool, server) = (conn.pool, conn.server);
         match conn.phase {
             ServerPhase::Closed => return,
             ServerPhase::Down { retry_at, .. } if retry_at <= now => {
-                if pool.servers[conn.server.index()].ejected && conn.fifo.is_empty() {
+                if conn.fifo.is_empty() && self.is_unwanted(pool, server) {
                     self.close_server_conn(key);
                     return;
                 }
@@ -97,7 +97,7 @@ impl Proxy {
             ServerPhase::Down { retry_at, .. } => self.look_again(key, retry_at),
             ServerPhase::Ready => self.end_rest(key, now),
             _ => {
-                let due = conn.last_heard + pool.config.connect_timeout;
+                let due = conn.last_heard + self.pools[pool.index()].config.connect_timeout;
                 if due <= now {
                     self.fail_server_conn(key, &Failure::TimedOut, now);
                     return;
@@ -118,6 +118,7 @@ impl Proxy {
             self.expire_requests(key, timeout, now);
             self.time_next(key, timeout, now);
         }
+        self.leave_if_settled(key, now);
     }
 
     /// Answers requests that have waited for a server as long as they may.
@@ -169,8 +170,11 @@ impl Proxy {
             self.answer_failed(key, pending, &reply);
         }
         self.release_if_short(key);
-        self.pools[pool.index()].servers[server.index()].suspect = true;
-        self.report_failure(pool, server, since, now);
+        // Where the server was it may fail.
+        if self.servers[key].succeeded.is_none() {
+            self.pools[pool.index()].servers[server.index()].suspect = true;
+            self.report_failure(pool, server, since, now);
+        }
     }
 
     /// Gives up a connection that has been silent for too long; sets the timer for the rest.

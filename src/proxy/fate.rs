@@ -13,6 +13,8 @@ use crate::base::PoolIdx;
 use crate::base::ServerIdx;
 use crate::base::Time;
 use crate::config::Config;
+use crate::config::PoolConfig;
+use crate::config::Table;
 use crate::proxy::change::Change;
 use crate::proxy::output::Report;
 
@@ -48,7 +50,7 @@ pub struct Fates {
     pools: Vec<PoolFates>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct PoolFates {
     ejects: bool,
     failure_limit: u32,
@@ -63,6 +65,16 @@ struct Fate {
     counted_at: Option<Time>,
     probing: bool,
     series: u32,
+    // It is served no longer.
+    removed: bool,
+}
+
+impl PoolFates {
+    fn take_rules(&mut self, config: &PoolConfig) {
+        self.ejects = config.auto_eject_hosts;
+        self.failure_limit = config.server_failure_limit;
+        self.retry_timeout = config.server_retry_timeout;
+    }
 }
 
 impl Fate {
@@ -82,11 +94,11 @@ impl Fates {
     /// All servers are good.
     #[must_use]
     pub fn new(config: &Config) -> Fates {
-        let pools = config.pools.iter().map(|pool| PoolFates {
-            ejects: pool.auto_eject_hosts,
-            failure_limit: pool.server_failure_limit,
-            retry_timeout: pool.server_retry_timeout,
-            servers: vec![Fate::default(); pool.servers.len()],
+        let pools = config.pools.iter().map(|pool| {
+            let mut fates = PoolFates::default();
+            fates.take_rules(pool);
+            fates.servers = vec![Fate::default(); pool.servers.len()];
+            fates
         });
         Fates {
             pools: pools.collect(),
@@ -104,7 +116,7 @@ impl Fates {
                 answers,
             } => {
                 let fate = self.fate(pool, server);
-                if fate.counted_at.is_some_and(|counted| since <= counted) {
+                if fate.removed || fate.counted_at.is_some_and(|counted| since <= counted) {
                     return Verdict::default();
                 }
                 fate.counted_at = Some(at);
@@ -141,10 +153,41 @@ impl Fates {
     }
 
     /// A server is elsewhere: one that is ejected is asked there at once whether it serves.
+    #[must_use]
     pub fn moved(&mut self, pool: PoolIdx, server: ServerIdx) -> Option<Probe> {
         let fate = self.fate(pool, server);
         fate.ejected
             .then(|| fate.probe(pool, server, Duration::ZERO))
+    }
+
+    /// Takes the rules of other pools and servers; the standing of those that were there before
+    /// stays. What follows for them is to be told to every worker.
+    #[must_use]
+    pub fn reload(&mut self, table: &Table) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for (pool, servers) in (0..).map(PoolIdx).zip(table.places()) {
+            if self.pools.len() == pool.index() {
+                self.pools.push(PoolFates::default());
+            }
+            let fates = &mut self.pools[pool.index()];
+            fates.servers.resize_with(servers, Fate::default);
+            if let Some(config) = table.pool(pool) {
+                fates.take_rules(config);
+            }
+            for (server, fate) in (0..).map(ServerIdx).zip(&mut fates.servers) {
+                if table.server(pool, server).is_none() {
+                    *fate = Fate {
+                        removed: true,
+                        series: fate.series.wrapping_add(1),
+                        ..Fate::default()
+                    };
+                } else if !fates.ejects && std::mem::take(&mut fate.ejected) {
+                    (fate.failures, fate.probing) = (0, false);
+                    changes.push(Change::Readmit { pool, server });
+                }
+            }
+        }
+        changes
     }
 
     /// A probe's time has come: when the next one is due, unless this one is not needed any more.

@@ -91,7 +91,7 @@ impl Proxy {
         let pool_of_client = &self.pools[pool.index()];
         split.clear(pool_of_client.servers.len());
         for index in keys.iter() {
-            if let Some(server) = pool_of_client.router.server(request.arg(index), random) {
+            if let Some(server) = pool_of_client.server_of(request.arg(index), random) {
                 split.add_key(server);
             }
         }

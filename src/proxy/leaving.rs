@@ -43,6 +43,10 @@ impl Proxy {
         let Some(conn) = self.servers.find_mut(key) else {
             return;
         };
+        if conn.last && conn.fifo.is_empty() && conn.phase != ServerPhase::Closed {
+            self.close_last(key);
+            return;
+        }
         let is_settled = !conn.awaits_replies() && conn.sending.is_idle();
         if !conn.leaving || conn.phase != ServerPhase::Ready || !is_settled {
             return;
@@ -56,7 +60,7 @@ impl Proxy {
         }
         let pool = &self.pools[pool.index()];
         let (pool, server) = (&pool.config.name, &pool.servers[server.index()].name);
-        tracing::info!(%pool, %server, "server connection left: the name has other addresses");
+        tracing::info!(%pool, %server, "server connection left: the server is elsewhere");
         self.open_next(key, now);
     }
 }

@@ -34,6 +34,7 @@ mod queueing;
 mod reconnect;
 mod refusals;
 mod relief;
+mod reload;
 mod replicas;
 mod replies;
 mod requests;
@@ -42,6 +43,7 @@ mod sent;
 mod server;
 mod standing;
 mod streaming;
+mod succession;
 mod timer;
 
 use std::net::SocketAddr;
@@ -75,6 +77,7 @@ pub use output::Report;
 pub use output::SocketAddress;
 pub use relief::Holdings;
 pub use relief::Pressure;
+pub use reload::Reload;
 
 use client::Client;
 use client::Clients;
@@ -220,10 +223,10 @@ impl Proxy {
 
     fn greet_client(&mut self, key: Key, now: Time) {
         let pool = self.clients.slab[key].pool;
-        if self.draining {
+        if self.draining || self.pools[pool.index()].retired {
             self.end_client(key, true, now);
         } else if let Some(idle) = self.pools[pool.index()].config.client_idle_timeout {
-            self.timers.set(now + idle, ConnId::Client(key));
+            self.time_client(key, now + idle);
         }
     }
 
@@ -394,7 +397,7 @@ impl Proxy {
         self.part(now);
         while let Some((due, conn)) = self.timers.pop_due(now) {
             match conn {
-                ConnId::Client(key) => self.client_due(key, now),
+                ConnId::Client(key) => self.client_due(key, due, now),
                 ConnId::Server(key) => self.server_due(key, due, now),
             }
         }

@@ -1,6 +1,5 @@
 //! A pool as one worker sees it: its rules, its router, its servers and their connections.
 
-use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,6 +8,7 @@ use crate::base::ServerIdx;
 use crate::config::HostPort;
 use crate::config::PoolConfig;
 use crate::config::ServerAddress;
+use crate::config::ServerConfig;
 use crate::protocol::resp::write_request;
 use crate::proxy::client::ClientLimits;
 use crate::proxy::output::SocketAddress;
@@ -22,7 +22,6 @@ use crate::route::RouterSpec;
 #[derive(Debug)]
 pub(super) struct Server {
     pub(super) name: Arc<str>,
-    weight: NonZeroU32,
     /// By `server_connections`, and one more that is the way around one of them; `Key::NONE` where
     /// there is no connection.
     pub(super) conns: Vec<Key>,
@@ -37,6 +36,8 @@ pub(super) struct Server {
     pub(super) ejected: bool,
     /// It has failed somewhere since its last good reply.
     pub(super) suspect: bool,
+    /// It is served no longer: no key lives there.
+    pub(super) removed: bool,
 }
 
 impl Server {
@@ -69,11 +70,15 @@ impl Server {
 #[derive(Debug)]
 pub(super) struct Pool {
     pub(super) config: PoolConfig,
-    pub(super) router: Router,
+    router: Router,
+    // Which server the router means, if that is not what it says.
+    places: Option<Box<[ServerIdx]>>,
     pub(super) servers: Vec<Server>,
     pub(super) limits: ClientLimits,
     /// Writes are to be refused.
     pub(super) fenced: bool,
+    /// It is served no longer.
+    pub(super) retired: bool,
     /// Its servers are masters that Sentinels name: each says so itself on each connection.
     pub(super) follows_sentinels: bool,
     greeting: Greeting,
@@ -83,7 +88,7 @@ pub(super) struct Pool {
 }
 
 /// What is sent first on a server connection.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Greeting {
     pub(super) bytes: Vec<u8>,
     /// How many replies that brings.
@@ -99,46 +104,23 @@ impl Greeting {
 
 impl Pool {
     pub(super) fn new(config: PoolConfig) -> Pool {
-        let servers: Vec<Server> = config
-            .servers
-            .iter()
-            .map(|server| Server {
-                name: Arc::clone(&server.name),
-                weight: server.weight,
-                conns: vec![Key::NONE; config.server_connections.get() as usize + 1],
-                replicas: Vec::new(),
-                addresses: known_addresses(&server.address),
-                has_name: matches!(server.address, ServerAddress::Tcp(HostPort::Name { .. })),
-                moved: false,
-                ejected: false,
-                suspect: false,
-            })
-            .collect();
-        let mut greeting = greeting(&config);
-        let mut proving_greeting = greeting.clone();
-        let mut replica_greeting = greeting.clone();
-        replica_greeting.ask(&[b"ROLE"]);
-        let follows_sentinels = !config.sentinels.is_empty();
-        if follows_sentinels {
-            greeting.ask(&[b"ROLE"]);
-            proving_greeting.ask(&[b"ROLE"]);
-        } else {
-            proving_greeting.ask(&[b"PING"]);
-        }
-        let limits = ClientLimits {
-            bytes: config.client_output_limit,
-            requests: config.client_requests_in_flight.get() as usize,
-        };
+        let conns = config.server_connections.get() as usize + 1;
+        let servers = config.servers.iter();
+        let servers: Vec<Server> = servers.map(|server| Server::new(server, conns)).collect();
+        let (greeting, proving_greeting, replica_greeting) = greetings(&config);
+        let live: Vec<bool> = vec![true; servers.len()];
         Pool {
-            router: router(&config, &servers),
+            router: router(&config, &live),
+            follows_sentinels: !config.sentinels.is_empty(),
+            limits: limits(&config),
             config,
             servers,
-            limits,
             greeting,
             proving_greeting,
+            places: None,
             replica_greeting,
             fenced: false,
-            follows_sentinels,
+            retired: false,
         }
     }
 
@@ -151,15 +133,105 @@ impl Pool {
         }
     }
 
+    /// Where `key` lives; `None` when no server is live. `random` is the caller's draw.
+    #[inline]
+    pub(super) fn server_of(&self, key: &[u8], random: u32) -> Option<ServerIdx> {
+        let server = self.router.server(key, random)?;
+        match &self.places {
+            None => Some(server),
+            Some(places) => Some(places[server.index()]),
+        }
+    }
+
     /// Takes a server out of the key space, or back in; whether that changed anything.
     pub(super) fn set_ejected(&mut self, server: ServerIdx, ejected: bool) -> bool {
         let server = &mut self.servers[server.index()];
         let changed = server.ejected != ejected;
         server.ejected = ejected;
         if changed {
-            self.router = router(&self.config, &self.servers);
+            self.build_router();
         }
         changed
+    }
+
+    fn build_router(&mut self) {
+        let live: Vec<bool> = match &self.places {
+            None => self.servers.iter().map(|server| !server.ejected).collect(),
+            Some(places) => {
+                let live = |place: &ServerIdx| !self.servers[place.index()].ejected;
+                places.iter().map(live).collect()
+            }
+        };
+        self.router = router(&self.config, &live);
+    }
+
+    /// Takes the rules of another configuration, in which its servers have these places.
+    pub(super) fn set_rules(&mut self, config: PoolConfig, places: &[ServerIdx]) {
+        let maps_as_before = self.maps_as(&config);
+        let mut in_order = places.iter().enumerate();
+        let identity = in_order.all(|(at, place)| place.index() == at);
+        let identity = identity && places.len() == self.servers.len();
+        self.places = (!identity).then(|| Box::from(places));
+        (self.greeting, self.proving_greeting, self.replica_greeting) = greetings(&config);
+        self.follows_sentinels = !config.sentinels.is_empty();
+        self.limits = limits(&config);
+        self.config = config;
+        // A ring of many servers takes a millisecond, in which no client is served.
+        if !maps_as_before {
+            self.build_router();
+        }
+    }
+
+    /// Whether every key lives where it lives by another configuration.
+    pub(super) fn maps_as(&self, config: &PoolConfig) -> bool {
+        let rules = |c: &PoolConfig| (c.hash, c.hash_tag, c.distribution);
+        let (ours, theirs) = (&self.config.servers, &config.servers);
+        let alike =
+            |(a, b): (&ServerConfig, &ServerConfig)| a.name == b.name && a.weight == b.weight;
+        rules(&self.config) == rules(config)
+            && ours.len() == theirs.len()
+            && ours.iter().zip(theirs).all(alike)
+    }
+
+    /// Whether connections of the one configuration are greeted as those of the other.
+    pub(super) fn greets_as(&self, config: &PoolConfig) -> bool {
+        let (plain, proving, replica) = greetings(config);
+        plain == self.greeting
+            && proving == self.proving_greeting
+            && replica == self.replica_greeting
+    }
+}
+
+fn limits(config: &PoolConfig) -> ClientLimits {
+    ClientLimits {
+        bytes: config.client_output_limit,
+        requests: config.client_requests_in_flight.get() as usize,
+    }
+}
+
+impl Server {
+    /// A server with so many places for connections.
+    pub(super) fn new(config: &ServerConfig, conns: usize) -> Server {
+        let mut server = Server {
+            name: Arc::clone(&config.name),
+            conns: vec![Key::NONE; conns],
+            replicas: Vec::new(),
+            addresses: Vec::new(),
+            has_name: false,
+            moved: false,
+            ejected: false,
+            suspect: false,
+            removed: false,
+        };
+        server.set_address(&config.address);
+        server
+    }
+
+    /// It is where the file says.
+    pub(super) fn set_address(&mut self, address: &ServerAddress) {
+        self.addresses = known_addresses(address);
+        self.has_name = matches!(address, ServerAddress::Tcp(HostPort::Name { .. }));
+        self.moved = false;
     }
 }
 
@@ -171,13 +243,13 @@ fn known_addresses(address: &ServerAddress) -> Vec<SocketAddress> {
     }
 }
 
-fn router(config: &PoolConfig, servers: &[Server]) -> Router {
+fn router(config: &PoolConfig, live: &[bool]) -> Router {
+    let servers = config.servers.iter().zip(live);
     let servers: Vec<RouterServer<'_>> = servers
-        .iter()
-        .map(|server| RouterServer {
+        .map(|(server, &live)| RouterServer {
             name: &server.name,
             weight: server.weight,
-            live: !server.ejected,
+            live,
         })
         .collect();
     Router::new(&RouterSpec {
@@ -186,6 +258,20 @@ fn router(config: &PoolConfig, servers: &[Server]) -> Router {
         distribution: config.distribution,
         servers: &servers,
     })
+}
+
+/// What is sent first; what is where the server has to prove that it serves; what a replica gets.
+fn greetings(config: &PoolConfig) -> (Greeting, Greeting, Greeting) {
+    let mut plain = greeting(config);
+    let (mut proving, mut replica) = (plain.clone(), plain.clone());
+    replica.ask(&[b"ROLE"]);
+    if config.sentinels.is_empty() {
+        proving.ask(&[b"PING"]);
+    } else {
+        plain.ask(&[b"ROLE"]);
+        proving.ask(&[b"ROLE"]);
+    }
+    (plain, proving, replica)
 }
 
 /// `AUTH` before `SELECT`: the other way round, which is twemproxy's, the database is refused and

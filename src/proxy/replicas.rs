@@ -138,6 +138,22 @@ impl Proxy {
         }
     }
 
+    /// Reads the same replicas on new connections: there are other places for them, or they are
+    /// greeted otherwise.
+    pub(super) fn renew_replicas(&mut self, pool: PoolIdx, server: ServerIdx, now: Time) {
+        let known = &mut self.pools[pool.index()].servers[server.index()];
+        let places = known.conns.len();
+        let before = std::mem::take(&mut known.replicas);
+        let renewed = before
+            .iter()
+            .map(|replica| Replica::new(replica.at, places));
+        known.replicas = renewed.collect();
+        let conns = before.iter().flat_map(|replica| &replica.conns);
+        for key in conns.filter(|key| **key != Key::NONE) {
+            self.leave_replica_conn(*key, now);
+        }
+    }
+
     // A client that has a part of a reply can have the rest from nobody else: that is waited for.
     fn leave_replica_conn(&mut self, key: Key, now: Time) {
         let conn = &mut self.servers[key];
@@ -238,7 +254,9 @@ impl Proxy {
             for place in known.conns.iter_mut().filter(|place| **place == key) {
                 *place = Key::NONE;
             }
-            known.avoided_until = now + AVOID_FOR;
+            if *failure != Failure::Left {
+                known.avoided_until = now + AVOID_FOR;
+            }
         }
         if let (Some(replica), true) = (replica, *failure != Failure::Left) {
             let (pool, server) = (&of_pool.config.name, &known.name);

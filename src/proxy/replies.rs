@@ -160,6 +160,10 @@ impl Proxy {
             self.standing(pool, server).replica_replies.add(1);
             return Ok(());
         }
+        // What is said where the server was says nothing of where it is.
+        if conn.succeeded.is_some() {
+            return Ok(());
+        }
         let suspect = &mut self.pools[pool.index()].servers[server.index()].suspect;
         if is_transient(error) {
             *suspect = true;

@@ -127,13 +127,24 @@ impl Proxy {
         if std::mem::take(&mut client.paused) {
             self.wire.put(Output::Resume(conn));
         }
-        self.timers.set(until, conn);
+        self.time_client(key, until);
     }
 
-    pub(super) fn client_due(&mut self, key: Key, now: Time) {
+    /// Looks at a client at `due`, and not before.
+    pub(super) fn time_client(&mut self, key: Key, due: Time) {
+        if let Some(client) = self.clients.slab.find_mut(key) {
+            client.due = Some(due);
+            self.timers.set(due, ConnId::Client(key));
+        }
+    }
+
+    pub(super) fn client_due(&mut self, key: Key, due: Time, now: Time) {
         let Some(client) = self.clients.slab.find(key) else {
             return;
         };
+        if client.due != Some(due) {
+            return;
+        }
         let idle_timeout = self.pools[client.pool.index()].config.client_idle_timeout;
         match (client.phase, idle_timeout) {
             (Phase::Lingering { until }, _) if until <= now => self.close_client(key),
@@ -145,7 +156,7 @@ impl Proxy {
                     client.last_heard + timeout
                 };
                 if due > now {
-                    self.timers.set(due, ConnId::Client(key));
+                    self.time_client(key, due);
                 } else {
                     self.end_client(key, true, now);
                 }
@@ -361,15 +372,15 @@ impl Proxy {
     ) {
         let request = incoming.request;
         let pool = self.clients.slab[key].pool;
-        let router = &self.pools[pool.index()].router;
+        let pool_of_client = &self.pools[pool.index()];
         // One draw for all keys: with `random`, any server will do, and the same one for each.
         let random = self.random.next_u32();
         let mut indexes = keys.iter();
         let first = indexes
             .next()
             .map_or(PLACEHOLDER, |index| request.arg(index));
-        let server = router.server(first, random);
-        if indexes.any(|index| router.server(request.arg(index), random) != server) {
+        let server = pool_of_client.server_of(first, random);
+        if indexes.any(|index| pool_of_client.server_of(request.arg(index), random) != server) {
             self.reply(key, &RequestError::CrossServer.reply());
             return;
         }
@@ -378,9 +389,7 @@ impl Proxy {
 
     fn route_key<C: Chunk>(&mut self, key: Key, name: &[u8], incoming: Incoming<'_, C>, now: Time) {
         let pool = self.clients.slab[key].pool;
-        let server = self.pools[pool.index()]
-            .router
-            .server(name, self.random.next_u32());
+        let server = self.pools[pool.index()].server_of(name, self.random.next_u32());
         self.forward(key, pool, server, incoming, now);
     }
 

@@ -127,6 +127,10 @@ pub(super) struct ServerConn {
     pub(super) replica: Option<SocketAddr>,
     /// That is not its server's any more: nothing is sent there now.
     pub(super) leaving: bool,
+    /// Another connection has its place, which is this one: it only awaits replies.
+    pub(super) succeeded: Option<usize>,
+    /// It is closed when nothing is left to do on it: its server is served no longer.
+    pub(super) last: bool,
     /// It does not serve yet: nothing is sent until then.
     pub(super) rests_until: Option<Time>,
     /// How many times it was given such a rest.
@@ -161,6 +165,8 @@ impl ServerConn {
             address: None,
             replica: None,
             leaving: false,
+            succeeded: None,
+            last: false,
             rests_until: None,
             rests: 0,
         }

@@ -1,6 +1,7 @@
 //! How many clients each pool, and all pools together, have in the whole process.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -9,13 +10,15 @@ use crate::base::PoolIdx;
 use crate::base::Time;
 use crate::base::WorkerIdx;
 use crate::config::Config;
+use crate::config::Table;
 
 /// Counts clients of every pool over all workers, and keeps to `client_connections` and to what
 /// the limit of open files leaves: descriptors that clients take are missing for servers.
 #[derive(Debug)]
 pub struct Admission {
-    pools: Vec<Count>,
-    all: Count,
+    // As `PoolIdx` counts them.
+    pools: Vec<Arc<Count>>,
+    all: Arc<Count>,
 }
 
 /// What becomes of a client that has connected.
@@ -29,23 +32,31 @@ pub enum Entry {
     NoFile,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Count {
     clients: AtomicU32,
-    limit: Option<NonZeroU32>,
+    // 0 is none.
+    limit: AtomicU32,
 }
 
 impl Count {
-    fn up_to(limit: Option<NonZeroU32>) -> Count {
-        Count {
-            clients: AtomicU32::new(0),
-            limit,
-        }
+    fn up_to(limit: Option<NonZeroU32>) -> Arc<Count> {
+        let count = Count::default();
+        count.set_limit(limit);
+        Arc::new(count)
+    }
+
+    fn set_limit(&self, limit: Option<NonZeroU32>) {
+        let limit = limit.map_or(0, NonZeroU32::get);
+        self.limit.store(limit, Ordering::Relaxed);
     }
 
     fn enter(&self) -> bool {
         let before = self.clients.fetch_add(1, Ordering::Relaxed);
-        self.limit.is_none_or(|limit| before < limit.get())
+        match self.limit.load(Ordering::Relaxed) {
+            0 => true,
+            limit => before < limit,
+        }
     }
 
     fn leave(&self) {
@@ -64,6 +75,20 @@ impl Admission {
                 .collect(),
             all: Count::up_to(clients_max),
         }
+    }
+
+    /// The same clients under other limits, with a place for every pool of `table`. Whoever is here
+    /// stays, also where there are too many now.
+    #[must_use]
+    pub fn next(&self, table: &Table, clients_max: Option<NonZeroU32>) -> Admission {
+        self.all.set_limit(clients_max);
+        let mut pools = self.pools.clone();
+        pools.resize_with(table.places().len(), || Count::up_to(None));
+        for (idx, pool) in table.pools() {
+            pools[idx.index()].set_limit(pool.client_connections);
+        }
+        let all = Arc::clone(&self.all);
+        Admission { pools, all }
     }
 
     /// One client more. But for [`Entry::NoFile`] it counts, until it leaves.

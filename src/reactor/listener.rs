@@ -24,6 +24,7 @@ use std::time::Duration;
 use socket2::Domain;
 use socket2::Protocol;
 use socket2::SockAddr;
+use socket2::SockRef;
 use socket2::Socket;
 use socket2::TcpKeepalive;
 use socket2::Type;
@@ -303,8 +304,7 @@ fn set_options(socket: &Socket, at: SocketAddr, options: Options) -> io::Result<
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
     if options.keepalive {
-        socket.set_tcp_keepalive(&CLIENT_PROBES)?;
-        socket.set_tcp_user_timeout(Some(CLIENT_SILENCE_MAX))?;
+        keep_alive(socket)?;
     }
     Ok(())
 }
@@ -326,6 +326,28 @@ fn share(open: Vec<Socket>, workers: usize) -> io::Result<Vec<OwnedFd>> {
     let again = open.iter().cycle().take(missing).map(Socket::try_clone);
     let again = again.collect::<io::Result<Vec<_>>>()?;
     Ok(open.into_iter().chain(again).map(OwnedFd::from).collect())
+}
+
+fn keep_alive(socket: &Socket) -> io::Result<()> {
+    socket.set_tcp_keepalive(&CLIENT_PROBES)?;
+    socket.set_tcp_user_timeout(Some(CLIENT_SILENCE_MAX))
+}
+
+/// Gives a listening socket another backlog, and to the clients that come from now on another
+/// `tcpkeepalive`.
+pub(super) fn change(socket: &OwnedFd, backlog: u32, keepalive: bool) -> io::Result<()> {
+    let socket = SockRef::from(socket);
+    // On a Unix socket there is nothing to keep alive.
+    if socket.domain()? != Domain::UNIX {
+        if keepalive {
+            keep_alive(&socket)?;
+        } else {
+            socket.set_keepalive(false)?;
+            socket.set_tcp_user_timeout(None)?;
+        }
+    }
+    // On a socket that listens already it changes the backlog (listen(2)).
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))
 }
 
 /// How long a taken port is waited for. A proxy that was killed leaves its port taken until the

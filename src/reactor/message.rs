@@ -2,6 +2,7 @@
 //!
 //! Never: anything that happens once per request.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -10,7 +11,10 @@ use crate::base::PoolIdx;
 use crate::base::ServerIdx;
 use crate::base::WorkerIdx;
 use crate::proxy::Change;
+use crate::proxy::Reload;
 use crate::proxy::Report;
+use crate::reactor::Admission;
+use crate::stats::WorkerStats;
 
 use super::Sender;
 use super::hand_over::Given;
@@ -22,6 +26,8 @@ use super::hand_over::Shown;
 pub enum ToWorker {
     /// A fact that every worker applies in the same order.
     Change(Arc<Change>),
+    /// Serve other pools and servers from now on.
+    Reload(Arc<Renewal>),
     /// Close the listeners, answer what was asked, then close the clients.
     Drain {
         /// What is not answered by then is cut.
@@ -57,6 +63,34 @@ pub enum ToWorker {
     Pass,
     /// Close everything now.
     Stop,
+}
+
+/// What one worker needs to serve other pools and servers.
+#[derive(Debug)]
+pub struct Renewal {
+    /// What is served.
+    pub reload: Reload,
+    /// Where it counts from now on: the numbers that it had, and those of what is new.
+    pub stats: Arc<WorkerStats>,
+    /// Which clients the process has room for.
+    pub admission: Arc<Admission>,
+    /// The listeners that stay; all others are closed.
+    pub kept: Vec<Kept>,
+    /// New listeners.
+    pub opened: Vec<(PoolIdx, Arc<OwnedFd>)>,
+}
+
+/// A listener that stays, perhaps for another pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Whose it was.
+    pub was: PoolIdx,
+    /// Whose it is.
+    pub is: PoolIdx,
+    /// `backlog`.
+    pub backlog: u32,
+    /// `tcpkeepalive`.
+    pub keepalive: bool,
 }
 
 /// From a worker to the control plane.

@@ -30,6 +30,8 @@ pub use memory::Memory;
 pub use memory::limit_min;
 pub use message::Farewell;
 pub use message::FromWorker;
+pub use message::Kept;
+pub use message::Renewal;
 pub use message::ToWorker;
 pub use probe::RingError;
 pub use probe::probe;

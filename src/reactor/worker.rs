@@ -143,16 +143,8 @@ impl Worker {
             process: std::process::id(),
         });
         proxy.number_clients_from(setup.stands_by.unwrap_or_default());
-        let listeners = setup.listeners.into_iter().map(|(pool, fd)| {
-            let socket = socket2::SockRef::from(&fd);
-            // A non-blocking listener's accept would complete with EAGAIN instead of waiting.
-            socket.set_nonblocking(false)?;
-            Ok(Listener {
-                pool,
-                armed: false,
-                fd: Some(fd),
-            })
-        });
+        let listeners = setup.listeners.into_iter();
+        let listeners = listeners.map(|(pool, fd)| Listener::new(pool, Arc::new(fd)));
         Ok(Worker {
             ring: Ring::new()?,
             proxy,

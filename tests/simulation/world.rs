@@ -26,6 +26,8 @@ use coremux::stats::WorkerStats;
 use crate::client::Client;
 use crate::control::Control;
 use crate::dice::Dice;
+use crate::interludes::Done;
+use crate::interludes::Interlude;
 use crate::link::Link;
 use crate::oracle::Oracle;
 use crate::scenario::Scenario;
@@ -73,6 +75,8 @@ pub enum Event {
     Break(LinkId),
     /// It carries nothing for a while.
     Freeze(LinkId),
+    /// The process does something of its own accord.
+    Interlude(Interlude),
     /// No fault from now on.
     AllHealed,
     /// Everything must be as if nothing had happened.
@@ -116,6 +120,7 @@ pub struct World {
     pub oracle: Oracle,
     pub tally: Tally,
     pub verifying: bool,
+    pub done: Done,
     /// Clients' connections that the proxy has not closed.
     pub open_clients: Vec<LinkId>,
     /// Connections that the proxy must close in this pass.
@@ -184,6 +189,7 @@ impl World {
             clients: Vec::new(),
             tally: Tally::default(),
             verifying: false,
+            done: Done::default(),
             open_clients: Vec::new(),
             out_of_step: Vec::new(),
             lasting: Vec::new(),
@@ -280,6 +286,7 @@ impl World {
             Event::Heal(fault) => self.fault_ends(fault),
             Event::Break(link) => self.break_link(link),
             Event::Freeze(link) => self.freeze_link(link),
+            Event::Interlude(interlude) => self.interlude(interlude),
             Event::AllHealed => self.all_healed(),
             Event::Verify => self.verify(),
             Event::Drain => self.drain(),

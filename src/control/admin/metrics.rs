@@ -13,7 +13,8 @@ pub(super) fn exposition(api: &Api) -> String {
     let mut out = Exposition::default();
     put_process(&mut out, api);
     put_health(&mut out, api);
-    put_table(&mut out, &api.stats.shape, &api.stats.workers);
+    let numbers = api.stats.numbers();
+    put_table(&mut out, &numbers.shape, &numbers.workers);
     out.finish()
 }
 

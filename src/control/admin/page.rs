@@ -44,7 +44,8 @@ pub(super) fn status(api: &Api) -> String {
         put_pool(&mut out, api, nth, pool);
     }
     out.table("Workers", &["worker", "state", "heartbeat", "connections"]);
-    for (worker, stats) in report.workers.iter().zip(&api.stats.workers) {
+    let numbers = api.stats.numbers();
+    for (worker, stats) in report.workers.iter().zip(&numbers.workers) {
         out.raw("<tr>");
         out.cell(&worker.worker.to_string());
         out.judged(!worker.stuck, if worker.stuck { "stuck" } else { "turns" });
@@ -73,10 +74,14 @@ fn put_pool(out: &mut Html, api: &Api, nth: usize, pool: &PoolReport) {
             "awaited",
         ],
     );
+    let numbers = api.stats.numbers();
     for (s, server) in pool.servers.iter().enumerate() {
         let of = |number: fn(&crate::stats::ServerCounters) -> u64| {
-            let workers = api.stats.workers.iter();
-            let sum: u64 = workers.map(|w| number(&w.pools[nth].servers[s])).sum();
+            let sum: u64 = numbers
+                .workers
+                .iter()
+                .map(|w| number(&w.pools[nth].servers[s]))
+                .sum();
             sum.to_string()
         };
         out.raw("<tr>");

@@ -23,7 +23,9 @@ impl Control {
     pub(super) fn names_came(&mut self) {
         for answer in self.names.take() {
             let (pool, server) = (answer.pool, answer.server);
-            self.names.learn(answer);
+            if !self.names.learn(answer) {
+                continue;
+            }
             let unknown = self.names.is_unknown(pool, server);
             self.health.borrow_mut().set_unknown(pool, server, unknown);
             self.tell_addresses(pool, server);
@@ -118,11 +120,18 @@ impl Control {
 
     /// The Sentinels have told of something that every worker must know.
     pub(super) fn told_by_sentinels(&mut self, change: Change) {
-        if let Change::Fence { pool, fenced } = change {
-            let now = self.clock.now();
-            self.health.borrow_mut().set_fenced(pool, fenced, now);
-            self.show_health();
+        let pool = match change {
+            Change::Moved { pool, server, .. } | Change::Replicas { pool, server, .. } => {
+                self.table.server(pool, server).map(|_| pool)
+            }
+            Change::Fence { pool, .. } => Some(pool),
+            _ => None,
+        };
+        // What was said of a pool that follows no Sentinels any more counts no longer.
+        if pool.is_some_and(|pool| !self.sentinels.follows(pool)) || pool.is_none() {
+            return;
         }
+        self.tell_fence(&change);
         match change {
             Change::Moved {
                 pool,
@@ -136,9 +145,19 @@ impl Control {
         }
     }
 
+    /// Writes to a pool are refused, or no longer.
+    pub(super) fn tell_fence(&mut self, change: &Change) {
+        if let Change::Fence { pool, fenced } = *change {
+            let now = self.clock.now();
+            self.health.borrow_mut().set_fenced(pool, fenced, now);
+            self.show_health();
+        }
+    }
+
     /// What a pool and its server are called in the log.
     pub(super) fn labels(&self, pool: PoolIdx, server: ServerIdx) -> (&str, &str) {
-        let pool = &self.stats.shape.pools[pool.index()];
-        (&pool.name, &pool.servers[server.index()])
+        let of = self.table.pool(pool).map_or("?", |pool| &pool.name);
+        let server = self.table.server(pool, server);
+        (of, server.map_or("?", |server| &server.name))
     }
 }

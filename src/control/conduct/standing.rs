@@ -80,7 +80,9 @@ impl Control {
         }
         for pool in turned {
             let health = self.health.borrow();
-            let pool = &health.pools()[pool.index()];
+            let Some(pool) = health.pool(pool) else {
+                continue;
+            };
             let (usable, needed) = (pool.usable(), pool.required);
             match pool.is_ready() {
                 true => info!(pool = %pool.name, usable, needed, "pool ready"),

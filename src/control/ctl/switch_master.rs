@@ -7,13 +7,14 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
+use crate::config::Table;
 use crate::control::conduct::Control;
 use crate::control::conduct::Switched;
 use crate::control::conduct::in_words;
-use crate::stats::Shape;
 
 use super::Reply;
 
@@ -27,14 +28,14 @@ pub(super) fn act(control: &mut Control, arguments: &[String], reply: Reply) {
         Ok(to) => to,
         Err(words) => return reply.refused(words),
     };
-    let shape = control.stats.shape.clone();
-    let places = places_of(&shape, name);
+    let table = Arc::clone(&control.table);
+    let places = places_of(&table, name);
     if places.is_empty() {
-        return reply.refused(unknown(&shape, name));
+        return reply.refused(unknown(&table, name));
     }
     let (mut text, mut done) = (String::new(), false);
     for (pool, server) in places {
-        let of = &shape.pools[pool.index()].name;
+        let of = table.pool(pool).map_or("?", |pool| &pool.name);
         text += &match control.switch(pool, server, to) {
             Switched::Moved(from) => {
                 done = true;
@@ -70,19 +71,16 @@ fn address(ip: &str, port: &str) -> Result<SocketAddr, String> {
 }
 
 /// Every server of that name.
-fn places_of(shape: &Shape, name: &str) -> Vec<(PoolIdx, ServerIdx)> {
-    let mut places = Vec::new();
-    for (pool, servers) in (0..).map(PoolIdx).zip(&shape.pools) {
-        let servers = (0..).map(ServerIdx).zip(&servers.servers);
-        let named = servers.filter(|(_, known)| &***known == name);
-        places.extend(named.map(|(server, _)| (pool, server)));
-    }
-    places
+fn places_of(table: &Table, name: &str) -> Vec<(PoolIdx, ServerIdx)> {
+    let named = table
+        .all_servers()
+        .filter(|(.., known)| &*known.name == name);
+    named.map(|(pool, server, _)| (pool, server)).collect()
 }
 
-fn unknown(shape: &Shape, name: &str) -> String {
-    let names = shape.pools.iter().flat_map(|pool| &pool.servers);
-    let names: BTreeSet<&str> = names.map(|name| &**name).collect();
+fn unknown(table: &Table, name: &str) -> String {
+    let names = table.all_servers().map(|(.., known)| &*known.name);
+    let names: BTreeSet<&str> = names.collect();
     let names: Vec<&str> = names.into_iter().collect();
     format!(
         "there is no server `{name}`; there are: {}\n",
@@ -92,20 +90,19 @@ fn unknown(shape: &Shape, name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use crate::stats::PoolShape;
+    use crate::config::Config;
 
     use super::*;
 
-    fn shape() -> Shape {
-        let pool = |name: &str, servers: &[&str]| PoolShape {
-            name: Arc::from(name),
-            servers: servers.iter().map(|name| Arc::from(*name)).collect(),
+    fn table() -> Table {
+        let pool = |name: &str, port: u16, servers: &[&str]| {
+            let servers = servers.iter().map(|name| format!("  - h:1:1 {name}\n"));
+            let servers: String = servers.collect();
+            format!("{name}:\n  listen: 127.0.0.1:{port}\n  redis: true\n  servers:\n{servers}")
         };
-        Shape {
-            pools: vec![pool("a", &["m1", "m2"]), pool("b", &["m2", "m3"])],
-        }
+        let text = pool("a", 1, &["m1", "m2"]) + &pool("b", 2, &["m2", "m3"]);
+        let config = Config::parse(&text, "test.yml").expect("a good configuration");
+        Table::new(Arc::new(config))
     }
 
     #[test]
@@ -132,9 +129,9 @@ mod tests {
     #[test]
     fn a_name_is_a_server_of_every_pool_that_has_it() {
         let everywhere = [(PoolIdx(0), ServerIdx(1)), (PoolIdx(1), ServerIdx(0))];
-        assert_eq!(places_of(&shape(), "m2"), everywhere);
-        assert_eq!(places_of(&shape(), "m"), []);
+        assert_eq!(places_of(&table(), "m2"), everywhere);
+        assert_eq!(places_of(&table(), "m"), []);
         let words = "there is no server `m`; there are: m1, m2, m3\n";
-        assert_eq!(unknown(&shape(), "m"), words);
+        assert_eq!(unknown(&table(), "m"), words);
     }
 }

@@ -22,6 +22,7 @@ use std::time::Duration;
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
 use crate::base::WorkerIdx;
+use crate::config::Table;
 use crate::control::clock::Micros;
 use crate::stats::Shape;
 use crate::stats::WorkerStats;
@@ -35,6 +36,7 @@ pub(super) use report::PoolReport;
 pub(super) use report::ReadyReport;
 pub(super) use report::ServerReport;
 pub(super) use standing::PoolView;
+use standing::ServerView;
 
 use pulse::Pulse;
 use pulse::Pulses;
@@ -96,7 +98,7 @@ impl Health {
         workers: &[Arc<WorkerStats>],
         now: Micros,
     ) -> Health {
-        let pools = shape.pools.iter().zip(required);
+        let pools = (0..).map(PoolIdx).zip(shape.pools.iter().zip(required));
         Health {
             bars: BTreeSet::from([Bar::Starting]),
             fenced: BTreeSet::new(),
@@ -107,7 +109,9 @@ impl Health {
             workers: workers.to_vec(),
             pulses: workers.iter().map(|_| Pulse::new(now)).collect(),
             pools: pools
-                .map(|(pool, required)| PoolView::new(pool, *required, workers.len(), now))
+                .map(|(idx, (pool, required))| {
+                    PoolView::new(idx, pool, *required, workers.len(), now)
+                })
                 .collect(),
         }
     }
@@ -152,9 +156,45 @@ impl Health {
         self.well.is_good()
     }
 
-    /// The pools, as `PoolIdx` counts them.
+    /// The pools, in the configuration's order.
     pub(super) fn pools(&self) -> &[PoolView] {
         &self.pools
+    }
+
+    /// A pool, if it is served.
+    pub(super) fn pool(&self, pool: PoolIdx) -> Option<&PoolView> {
+        self.pools.iter().find(|known| known.idx == pool)
+    }
+
+    fn server(&mut self, pool: PoolIdx, server: ServerIdx) -> Option<&mut ServerView> {
+        let pool = self.pools.iter_mut().find(|known| known.idx == pool)?;
+        pool.servers.iter_mut().find(|known| known.idx == server)
+    }
+
+    /// Other pools and servers are served, and `workers` count in the table's order. What is
+    /// believed of those that were there before stays.
+    pub(super) fn reload(
+        &mut self,
+        table: &Table,
+        shape: &Shape,
+        workers: &[Arc<WorkerStats>],
+        now: Micros,
+    ) {
+        let mut before = std::mem::take(&mut self.pools);
+        for ((idx, config), shape) in table.pools().zip(&shape.pools) {
+            let known = before.iter().position(|known| known.idx == idx);
+            let mut pool = match known {
+                Some(known) => before.swap_remove(known),
+                None => PoolView::new(idx, shape, 0, workers.len(), now),
+            };
+            pool.reload(config, table.server_order(idx), workers.len());
+            self.pools.push(pool);
+        }
+        self.workers = workers.to_vec();
+        self.fenced.retain(|pool| table.pool(*pool).is_some());
+        if self.fenced.is_empty() {
+            self.lift(Bar::Fenced);
+        }
     }
 
     /// Looks at what the workers have published: who must be asked for a pass, and the pools whose
@@ -167,10 +207,9 @@ impl Health {
         };
         self.look(now);
         let mut turned = Vec::new();
-        let pools = (0u16..).zip(&mut self.pools).enumerate();
-        for (nth, (idx, pool)) in pools {
+        for (nth, pool) in self.pools.iter_mut().enumerate() {
             if pool.sample(nth, &self.workers, self.sampled_at, now) {
-                turned.push(PoolIdx(idx));
+                turned.push(pool.idx);
             }
         }
         self.sampled_at = now;
@@ -218,22 +257,31 @@ impl Health {
 
     /// How things stand with a pool's Sentinels.
     pub(super) fn set_following(&mut self, pool: PoolIdx, following: Following) {
-        self.pools[pool.index()].following = Some(following);
+        let mut pools = self.pools.iter_mut();
+        if let Some(pool) = pools.find(|known| known.idx == pool) {
+            pool.following = Some(following);
+        }
     }
 
     /// A server was ejected, or readmitted.
     pub(super) fn set_ejected(&mut self, pool: PoolIdx, server: ServerIdx, ejected: bool) {
-        self.pools[pool.index()].servers[server.index()].ejected = ejected;
+        if let Some(server) = self.server(pool, server) {
+            server.ejected = ejected;
+        }
     }
 
     /// A server has answered a probe.
     pub(super) fn answered(&mut self, pool: PoolIdx, server: ServerIdx, now: Micros) {
-        self.pools[pool.index()].servers[server.index()].answered(now);
+        if let Some(server) = self.server(pool, server) {
+            server.answered(now);
+        }
     }
 
     /// A server's name has no address, or has one again.
     pub(super) fn set_unknown(&mut self, pool: PoolIdx, server: ServerIdx, unknown: bool) {
-        self.pools[pool.index()].servers[server.index()].unknown = unknown;
+        if let Some(server) = self.server(pool, server) {
+            server.unknown = unknown;
+        }
     }
 
     /// What a load balancer should give us, 0 to 100: nothing unless all is well, else the share of

@@ -9,6 +9,9 @@
 
 use std::sync::Arc;
 
+use crate::base::PoolIdx;
+use crate::base::ServerIdx;
+use crate::config::PoolConfig;
 use crate::control::clock::Micros;
 use crate::control::health::following::Following;
 use crate::control::health::steady::Steady;
@@ -55,6 +58,7 @@ const FALL: u32 = 3;
 /// A server.
 #[derive(Debug)]
 pub(in crate::control) struct ServerView {
+    pub(super) idx: ServerIdx,
     pub(in crate::control) name: Arc<str>,
     pub(in crate::control) state: State,
     /// Of all workers, those on which requests flow.
@@ -71,8 +75,9 @@ pub(in crate::control) struct ServerView {
 }
 
 impl ServerView {
-    fn new(name: &Arc<str>, workers: usize) -> ServerView {
+    fn new(idx: ServerIdx, name: &Arc<str>, workers: usize) -> ServerView {
         ServerView {
+            idx,
             name: Arc::clone(name),
             state: State::Idle,
             connections: 0,
@@ -133,6 +138,7 @@ impl ServerView {
 /// A pool.
 #[derive(Debug)]
 pub(in crate::control) struct PoolView {
+    pub(super) idx: PoolIdx,
     pub(in crate::control) name: Arc<str>,
     pub(in crate::control) servers: Vec<ServerView>,
     /// How many servers it needs.
@@ -145,16 +151,44 @@ pub(in crate::control) struct PoolView {
 }
 
 impl PoolView {
-    pub(super) fn new(shape: &PoolShape, required: usize, workers: usize, now: Micros) -> PoolView {
-        let servers = shape.servers.iter();
+    pub(super) fn new(
+        idx: PoolIdx,
+        shape: &PoolShape,
+        required: usize,
+        workers: usize,
+        now: Micros,
+    ) -> PoolView {
+        let servers = (0..).map(ServerIdx).zip(&shape.servers);
+        let servers = servers.map(|(idx, name)| ServerView::new(idx, name, workers));
         PoolView {
+            idx,
             name: Arc::clone(&shape.name),
-            servers: servers.map(|name| ServerView::new(name, workers)).collect(),
+            servers: servers.collect(),
             required,
             since: now,
             following: None,
             ready: true,
         }
+    }
+
+    /// The same pool with other servers; what is believed of those it had before stays.
+    pub(super) fn reload(&mut self, config: &PoolConfig, servers: &[ServerIdx], workers: usize) {
+        self.name = Arc::clone(&config.name);
+        self.required = config.ready_servers.of(config.servers.len());
+        if config.sentinels.is_empty() {
+            self.following = None;
+        }
+        let mut before = std::mem::take(&mut self.servers);
+        let all = servers.iter().zip(&config.servers);
+        self.servers = all
+            .map(|(&idx, server)| {
+                let known = before.iter().position(|known| known.idx == idx);
+                match known {
+                    Some(known) => before.swap_remove(known),
+                    None => ServerView::new(idx, &server.name, workers),
+                }
+            })
+            .collect();
     }
 
     /// How many servers are to be counted on.
@@ -209,7 +243,7 @@ mod tests {
                 pools: vec![shape.clone()],
             };
             World {
-                pool: PoolView::new(&shape, required, 2, 0),
+                pool: PoolView::new(PoolIdx(0), &shape, required, 2, 0),
                 workers: (0..2).map(|_| Arc::new(WorkerStats::new(&all))).collect(),
                 now: 1_000,
             }

@@ -18,9 +18,7 @@ use glommio::channels::local_channel::LocalSender;
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
 use crate::base::Time;
-use crate::config::HostPort;
 use crate::config::PoolConfig;
-use crate::config::ServerAddress;
 use crate::control::Lookup;
 use crate::proxy::Change;
 use crate::proxy::SocketAddress;
@@ -86,6 +84,8 @@ pub(super) fn queue() -> (Rc<Happenings>, LocalReceiver<Happening>) {
 /// One pool's watcher at work.
 pub(super) struct Drive<T> {
     idx: PoolIdx,
+    /// By the pool's own order, in which the watcher counts them.
+    servers: Vec<ServerIdx>,
     pool: PoolConfig,
     watcher: Watcher,
     names: Rc<Names>,
@@ -102,21 +102,18 @@ pub(super) struct Drive<T> {
 
 impl<T: Fn(Change)> Drive<T> {
     pub(super) fn new(
-        idx: PoolIdx,
+        (idx, servers): (PoolIdx, Vec<ServerIdx>),
         pool: PoolConfig,
+        in_use: Vec<Option<SocketAddr>>,
         seed: u64,
         lookup: &Lookup,
         happenings: &Rc<Happenings>,
         tell: T,
     ) -> Drive<T> {
-        let first_guess = |address: &ServerAddress| match address {
-            ServerAddress::Tcp(HostPort::Ip(at)) => Some(*at),
-            ServerAddress::Tcp(HostPort::Name { .. }) | ServerAddress::Unix(_) => None,
-        };
-        let servers = pool.servers.iter();
         Drive {
             idx,
-            in_use: servers.map(|server| first_guess(&server.address)).collect(),
+            servers,
+            in_use,
             read: vec![Vec::new(); pool.servers.len()],
             watcher: Watcher::new(&pool, seed, Time::ZERO),
             pool,
@@ -164,7 +161,13 @@ impl<T: Fn(Change)> Drive<T> {
                 self.probes.remove(&probe);
                 self.watcher.measured(probe, &answer, now);
             }
-            Happening::Hint(server) => self.watcher.hint(server, now),
+            Happening::Hint(server) => {
+                let nth = self.servers.iter().position(|known| *known == server);
+                let nth = nth.and_then(|nth| u16::try_from(nth).ok());
+                if let Some(nth) = nth {
+                    self.watcher.hint(ServerIdx(nth), now);
+                }
+            }
             Happening::Tick => {
                 self.tick = None;
                 self.watcher.handle_timeout(now);
@@ -220,7 +223,7 @@ impl<T: Fn(Change)> Drive<T> {
                 if from != Some(*at) {
                     (self.tell)(Change::Moved {
                         pool: self.idx,
-                        server: *server,
+                        server: self.servers[server.index()],
                         addresses: vec![SocketAddress::Tcp(*at)],
                     });
                 }
@@ -235,7 +238,7 @@ impl<T: Fn(Change)> Drive<T> {
                 }
                 (self.tell)(Change::Replicas {
                     pool: self.idx,
-                    server: *server,
+                    server: self.servers[server.index()],
                     addresses: read.clone(),
                 });
             }

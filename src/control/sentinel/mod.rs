@@ -11,6 +11,7 @@ mod names;
 mod probe;
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use glommio::Task;
@@ -20,10 +21,13 @@ use crate::base::ServerIdx;
 use crate::base::Time;
 use crate::config::Config;
 use crate::config::PoolConfig;
+use crate::config::Table;
 use crate::proxy::Change;
+use crate::proxy::SocketAddress;
 use crate::sentinel::View;
 
 use super::Lookup;
+use super::probe as server_probe;
 
 use drive::Drive;
 use drive::Happening;
@@ -59,19 +63,20 @@ impl Sentinels {
     }
 
     /// Watches them from now on; each change that follows is given to `tell`.
-    pub(super) fn watch(self, tell: impl Fn(Change) + Clone + 'static) -> Watching {
+    pub(super) fn watch(self, tell: impl Fn(Change) + 'static) -> Watching {
         let mut watching = Watching {
             pools: HashMap::new(),
-            _tasks: Vec::new(),
+            tell: Rc::new(tell),
+            lookup: self.lookup,
+            seed: self.seed,
         };
         for (idx, pool) in self.pools {
-            // Pools must not ask the same Sentinels in step.
-            let seed = self.seed.wrapping_add(u64::from(idx.0));
-            let (happenings, events) = drive::queue();
-            let drive = Drive::new(idx, pool, seed, &self.lookup, &happenings, tell.clone());
-            let task = glommio::spawn_local(drive.run(events));
-            watching._tasks.push(task);
-            watching.pools.insert(idx, happenings);
+            let places = (0..).map(ServerIdx).take(pool.servers.len()).collect();
+            let servers = pool.servers.iter();
+            let first_guess =
+                servers.map(|server| tcp(server_probe::known(&server.address).first()));
+            let first_guess = first_guess.collect();
+            watching.start((idx, places), pool, first_guess);
         }
         watching
     }
@@ -85,11 +90,113 @@ impl std::fmt::Debug for Sentinels {
 
 /// The watchers at work; they end when this is dropped.
 pub(super) struct Watching {
-    pools: HashMap<PoolIdx, Rc<Happenings>>,
-    _tasks: Vec<Task<()>>,
+    pools: HashMap<PoolIdx, Watched>,
+    tell: Rc<dyn Fn(Change)>,
+    lookup: Lookup,
+    seed: u64,
+}
+
+struct Watched {
+    happenings: Rc<Happenings>,
+    pool: PoolConfig,
+    servers: Vec<ServerIdx>,
+    _task: Task<()>,
+}
+
+impl Watched {
+    /// Whether a watcher of another configuration would do the same.
+    fn does_for(&self, pool: &PoolConfig, servers: &[ServerIdx]) -> bool {
+        let ours = &self.pool;
+        ours.name == pool.name
+            && self.servers == servers
+            && ours.sentinels == pool.sentinels
+            && ours.sentinel_user == pool.sentinel_user
+            && ours.sentinel_password == pool.sentinel_password
+            && ours.redis_auth == pool.redis_auth
+            && ours.require_sentinel_quorum == pool.require_sentinel_quorum
+            && ours.read_from == pool.read_from
+            && ours.replica_lag == pool.replica_lag
+    }
+}
+
+fn tcp(address: Option<&SocketAddress>) -> Option<SocketAddr> {
+    match address {
+        Some(SocketAddress::Tcp(at)) => Some(*at),
+        _ => None,
+    }
 }
 
 impl Watching {
+    fn start(
+        &mut self,
+        (idx, servers): (PoolIdx, Vec<ServerIdx>),
+        pool: PoolConfig,
+        in_use: Vec<Option<SocketAddr>>,
+    ) {
+        // Pools must not ask the same Sentinels in step.
+        let seed = self.seed.wrapping_add(u64::from(idx.0));
+        let (happenings, events) = drive::queue();
+        let tell = Rc::clone(&self.tell);
+        let tell = move |change| tell(change);
+        let places = (idx, servers.clone());
+        let (config, names) = (pool.clone(), &self.lookup);
+        let drive = Drive::new(places, config, in_use, seed, names, &happenings, tell);
+        let watched = Watched {
+            happenings,
+            pool,
+            servers,
+            _task: glommio::spawn_local(drive.run(events)),
+        };
+        self.pools.insert(idx, watched);
+    }
+
+    /// Watches what another table says. A watcher that would do the same goes on; a new one begins
+    /// with the addresses in use, which no file overrules. What holds from now on is to be told to
+    /// every worker.
+    pub(super) fn reload(
+        &mut self,
+        table: &Table,
+        in_use: impl Fn(PoolIdx, ServerIdx) -> Option<SocketAddress>,
+    ) -> Vec<Change> {
+        let mut changes = Vec::new();
+        let followed = |pool: &PoolIdx| {
+            let pool = table.pool(*pool);
+            pool.filter(|pool| !pool.sentinels.is_empty())
+        };
+        let was_required = |watched: &Watched| watched.pool.require_sentinel_quorum;
+        for (&pool, watched) in &self.pools {
+            let requires = followed(&pool).is_some_and(|p| p.require_sentinel_quorum);
+            if was_required(watched) && !requires && table.pool(pool).is_some() {
+                let fenced = false;
+                changes.push(Change::Fence { pool, fenced });
+            }
+        }
+        self.pools.retain(|pool, _| followed(pool).is_some());
+        for (pool, config) in table.pools() {
+            let servers = table.server_order(pool);
+            let watched = self.pools.get(&pool);
+            let goes_on = watched.is_some_and(|watched| watched.does_for(config, servers));
+            if config.sentinels.is_empty() || goes_on {
+                continue;
+            }
+            if config.require_sentinel_quorum {
+                // Until the new watcher has heard a majority.
+                changes.push(Change::Fence { pool, fenced: true });
+            }
+            // Until it has measured them.
+            let read = servers.iter().filter(|_| watched.is_some());
+            changes.extend(read.map(|&server| Change::Replicas {
+                pool,
+                server,
+                addresses: Vec::new(),
+            }));
+            let addresses = servers.iter().map(|&server| in_use(pool, server));
+            let addresses = addresses.map(|address| tcp(address.as_ref())).collect();
+            self.start((pool, servers.to_vec()), config.clone(), addresses);
+        }
+        changes
+    }
+
     /// Whether a pool's servers are where Sentinels say.
     pub(super) fn follows(&self, pool: PoolIdx) -> bool {
         self.pools.contains_key(&pool)
@@ -98,13 +205,13 @@ impl Watching {
     /// How things stand in each pool, and the time by the clock of its watcher.
     pub(super) fn views(&self) -> impl Iterator<Item = (PoolIdx, (View, Time))> {
         let pools = self.pools.iter();
-        pools.map(|(pool, happenings)| (*pool, happenings.view()))
+        pools.map(|(pool, watched)| (*pool, watched.happenings.view()))
     }
 
     /// A server has failed for a worker: its master may be moving.
     pub(super) fn hint(&self, pool: PoolIdx, server: ServerIdx) {
-        if let Some(happenings) = self.pools.get(&pool) {
-            happenings.tell(Happening::Hint(server));
+        if let Some(watched) = self.pools.get(&pool) {
+            watched.happenings.tell(Happening::Hint(server));
         }
     }
 }

@@ -42,6 +42,7 @@ fn nothing_said_is_twemproxys_defaults() {
         health_means: HealthMeans::Live,
         health_file: None,
         ctl: None,
+        reload_on_change: false,
     };
     assert_eq!(options(""), defaults);
 }

@@ -40,13 +40,13 @@ impl Crew {
         shape: &Shape,
         sockets: Vec<Vec<(PoolIdx, OwnedFd)>>,
         known: &[Change],
-        (admission, memory): (Admission, Memory),
+        (admission, memory): (Arc<Admission>, Memory),
         stands_by: Option<u64>,
     ) -> Result<(Crew, Receiver<FromWorker>), StartError> {
         let clock = Clock::start();
         let count = u16::try_from(cores.len())
             .map_err(|_: TryFromIntError| StartError::Workers(cores.len()))?;
-        let (admission, memory) = (Arc::new(admission), Arc::new(memory));
+        let memory = Arc::new(memory);
         let (outbox, inbox) = mailbox().map_err(system("socket pair"))?;
         let known: Vec<_> = known.iter().cloned().map(Arc::new).collect();
         let mut crew = Crew {

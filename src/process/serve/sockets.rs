@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tracing::info;
@@ -13,6 +14,7 @@ use super::error::StartError;
 use crate::base::PoolIdx;
 use crate::config::Config;
 use crate::config::HostPort;
+use crate::config::ListenAddress;
 use crate::control::AdminSetup;
 use crate::control::HealthFile;
 use crate::process::cli::Options;
@@ -25,8 +27,8 @@ use crate::reactor::listener::SocketFile;
 pub(super) struct Sockets {
     /// One list for each worker.
     pub(super) of_workers: Vec<Vec<(PoolIdx, OwnedFd)>>,
-    /// Removed at the end.
-    pub(super) files: Vec<SocketFile>,
+    /// Of pools that listen on a path.
+    pub(super) files: Vec<(PathBuf, SocketFile)>,
 }
 
 impl Sockets {
@@ -44,7 +46,9 @@ impl Sockets {
             for (nth, socket) in bound.sockets.into_iter().enumerate() {
                 sockets.of_workers[nth % workers].push((idx, socket));
             }
-            sockets.files.extend(bound.file);
+            if let (ListenAddress::Unix { path, .. }, Some(file)) = (&pool.listen, bound.file) {
+                sockets.files.push((path.clone(), file));
+            }
             info!(pool = %pool.name, address = %pool.listen, "listening");
         }
         Ok(sockets)

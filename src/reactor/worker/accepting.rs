@@ -6,27 +6,48 @@
     reason = "takes over the descriptors that the kernel has made"
 )]
 
-use super::Worker;
+use std::os::fd::AsRawFd;
+use std::os::fd::FromRawFd;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
 use crate::base::PoolIdx;
 use crate::base::Time;
 use crate::reactor::admission::Entry;
+use crate::reactor::listener;
+use crate::reactor::message::Renewal;
 use crate::reactor::ring::Completion;
 use crate::reactor::socket::Socket;
 use crate::reactor::token::Place;
 use crate::reactor::token::Token;
-use std::os::fd::AsRawFd;
-use std::os::fd::FromRawFd;
-use std::os::fd::OwnedFd;
-use std::time::Duration;
+
+use super::Worker;
 
 /// How long accepting rests when the process has no descriptor left.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 
+/// A listening socket of a pool.
 pub(super) struct Listener {
-    pub(super) pool: PoolIdx,
-    // None once it is closed, by a drain.
-    pub(super) fd: Option<OwnedFd>,
+    pool: PoolIdx,
+    // None once it is closed: by a drain, or by a reload.
+    pub(super) fd: Option<Arc<OwnedFd>>,
     pub(super) armed: bool,
+    // As soon as nothing is armed any more.
+    pub(super) closing: bool,
+}
+
+impl Listener {
+    pub(super) fn new(pool: PoolIdx, fd: Arc<OwnedFd>) -> std::io::Result<Listener> {
+        // A non-blocking listener's accept would complete with EAGAIN instead of waiting.
+        socket2::SockRef::from(&*fd).set_nonblocking(false)?;
+        Ok(Listener {
+            pool,
+            fd: Some(fd),
+            armed: false,
+            closing: false,
+        })
+    }
 }
 
 impl Worker {
@@ -34,12 +55,67 @@ impl Worker {
         !self.stands_by && self.leaving.is_none() && self.drain_until.is_none()
     }
 
+    /// Listens where the new table says, and nowhere else.
+    pub(super) fn renew_listeners(&mut self, renewal: &Renewal) {
+        for index in 0..self.listeners.len() {
+            let listener = &mut self.listeners[index];
+            let mut kept = renewal.kept.iter();
+            let Some(kept) = kept.find(|kept| kept.was == listener.pool) else {
+                self.close_listener(index);
+                continue;
+            };
+            if listener.closing {
+                continue;
+            }
+            listener.pool = kept.is;
+            let Some(fd) = &listener.fd else { continue };
+            if let Err(error) = listener::change(fd, kept.backlog, kept.keepalive) {
+                tracing::warn!(worker = self.idx.0, %error, "listening socket not changed");
+            }
+        }
+        for (pool, fd) in &renewal.opened {
+            let listener = match Listener::new(*pool, Arc::clone(fd)) {
+                Ok(listener) => listener,
+                Err(error) => {
+                    tracing::error!(worker = self.idx.0, %error, "listening socket not used");
+                    continue;
+                }
+            };
+            let mut places = self.listeners.iter_mut();
+            match places.find(|place| place.fd.is_none() && !place.armed) {
+                Some(place) => *place = listener,
+                None => self.listeners.push(listener),
+            }
+        }
+        self.accept_all();
+    }
+
+    /// Accepts no more clients there. The socket is closed when the kernel has let go of it.
+    fn close_listener(&mut self, index: usize) {
+        let listener = &mut self.listeners[index];
+        if !listener.armed {
+            listener.fd = None;
+        } else if !std::mem::replace(&mut listener.closing, true) {
+            let accept = u32::try_from(index).map(Token::Accept);
+            if let Ok(accept) = accept {
+                self.ring.cancel(accept.pack(), Token::Nothing.pack());
+            }
+        }
+    }
+
+    /// Accepts no more clients anywhere.
+    pub(super) fn close_listeners(&mut self) {
+        for index in 0..self.listeners.len() {
+            self.close_listener(index);
+        }
+    }
+
     pub(super) fn accept_all(&mut self) {
         if !self.accepts() {
             return;
         }
         for (index, listener) in (0u32..).zip(&mut self.listeners) {
-            if let (Some(fd), false) = (&listener.fd, listener.armed) {
+            if let (Some(fd), false) = (&listener.fd, listener.armed || listener.closing) {
                 listener.armed = true;
                 self.ring
                     .accept(fd.as_raw_fd(), Token::Accept(index).pack());
@@ -48,18 +124,18 @@ impl Worker {
     }
 
     pub(super) fn accepted(&mut self, index: u32, completion: Completion, now: Time) {
-        let draining = self.drain_until.is_some();
         let Some(listener) = self.listeners.get_mut(index as usize) else {
             return;
         };
         if !completion.more {
             listener.armed = false;
-            if draining {
-                listener.fd = None;
+            if listener.closing {
+                (listener.fd, listener.closing) = (None, false);
             }
         }
+        let open = listener.fd.is_some() && !listener.closing;
         if completion.result < 0 {
-            if self.accepts() {
+            if open && self.accepts() {
                 self.accept_failed(-completion.result, now);
             }
             return;

@@ -1,11 +1,12 @@
 //! What the `Proxy` asks for, done with sockets and mailboxes.
 
-use super::Worker;
 use crate::base::Time;
 use crate::proxy::Output;
 use crate::reactor::message::FromWorker;
 use crate::reactor::token::Place;
 use crate::reactor::token::Token;
+
+use super::Worker;
 
 impl Worker {
     pub(super) fn act(&mut self, now: Time) {

@@ -42,7 +42,7 @@ impl Leaving {
 impl Worker {
     /// Shows the listening sockets to whoever wants to hand them over.
     pub(super) fn show(&self, to: &mpsc::Sender<Shown>) {
-        let listeners = self.listeners.iter();
+        let listeners = self.listeners.iter().filter(|listener| !listener.closing);
         let fds = listeners.filter_map(|listener| listener.fd.as_ref());
         let shown = Shown {
             // One that cannot be had a second time is bound anew by the other process.

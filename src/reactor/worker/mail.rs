@@ -1,11 +1,13 @@
 //! What the control plane tells.
 
-use super::Worker;
-use crate::base::Time;
-use crate::reactor::message::ToWorker;
-use crate::reactor::token::Token;
 use std::sync::Arc;
 use std::time::Duration;
+
+use crate::base::Time;
+use crate::reactor::message::Renewal;
+use crate::reactor::message::ToWorker;
+
+use super::Worker;
 
 impl Worker {
     pub(super) fn read_mail(&mut self, now: Time) {
@@ -18,6 +20,7 @@ impl Worker {
                     let blocks = Arc::clone(self.ring.blocks());
                     self.watch.look(&mut self.proxy, &blocks, None, now);
                 }
+                ToWorker::Reload(renewal) => self.renew(&renewal, now),
                 ToWorker::Drain { within } => self.drain(within, now),
                 ToWorker::LetGo { within } => self.proxy.let_go(within, now),
                 ToWorker::Keep => self.proxy.keep(),
@@ -41,14 +44,19 @@ impl Worker {
 
     fn drain(&mut self, within: Duration, now: Time) {
         self.drain_until = Some(now + within);
-        for (index, listener) in (0u32..).zip(&mut self.listeners) {
-            if listener.armed {
-                self.ring
-                    .cancel(Token::Accept(index).pack(), Token::Nothing.pack());
-            } else {
-                listener.fd = None;
-            }
-        }
+        self.close_listeners();
         self.proxy.drain(now);
+    }
+
+    /// Serves other pools and servers from now on.
+    fn renew(&mut self, renewal: &Renewal, now: Time) {
+        self.stats = Arc::clone(&renewal.stats);
+        self.admission = Arc::clone(&renewal.admission);
+        self.proxy
+            .reload(&renewal.reload, Arc::clone(&renewal.stats), now);
+        // It may have begun to drain while the new sockets were being opened.
+        if self.drain_until.is_none() {
+            self.renew_listeners(renewal);
+        }
     }
 }

@@ -2,13 +2,15 @@
 //!
 //! Owns: when a socket is received from. Never: looks at a byte.
 
-use super::Worker;
+use std::sync::Arc;
+
 use crate::base::Time;
 use crate::reactor::block::Filled;
 use crate::reactor::ring::Completion;
 use crate::reactor::token::Place;
 use crate::reactor::token::Token;
-use std::sync::Arc;
+
+use super::Worker;
 
 impl Worker {
     #[inline]

@@ -6,7 +6,8 @@
     reason = "promises the ring that what it sends stays in place"
 )]
 
-use super::Worker;
+use std::os::fd::AsRawFd;
+
 use crate::base::Time;
 use crate::reactor::ring::Completion;
 use crate::reactor::ring::Patience;
@@ -15,7 +16,8 @@ use crate::reactor::socket::Outgoing;
 use crate::reactor::socket::Rest;
 use crate::reactor::token::Place;
 use crate::reactor::token::Token;
-use std::os::fd::AsRawFd;
+
+use super::Worker;
 
 /// A longer send is likely to be cut short by a full socket, and is then gone on with at once.
 const SILENT_BYTES_MAX: usize = 64 << 10;

@@ -6,7 +6,10 @@
     reason = "promises the ring that an address stays in place"
 )]
 
-use super::Worker;
+use std::os::fd::AsRawFd;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
 use crate::base::Time;
 use crate::proxy::ConnId;
 use crate::proxy::SocketAddress;
@@ -14,9 +17,8 @@ use crate::reactor::ring::Completion;
 use crate::reactor::socket::Socket;
 use crate::reactor::token::Place;
 use crate::reactor::token::Token;
-use std::os::fd::AsRawFd;
-use std::os::fd::OwnedFd;
-use std::time::Duration;
+
+use super::Worker;
 
 /// A server that vanishes without a word is found out in half a minute, also without `timeout`: by
 /// probes while nothing is sent, and by what it does not acknowledge otherwise.

@@ -1,12 +1,14 @@
 //! Deadlines: the one timer of the ring, and what is done when it comes up.
 
-use super::Worker;
-use super::hand_over::Leaving;
+use std::sync::Arc;
+use std::time::Duration;
+
 use crate::base::Time;
 use crate::reactor::message::FromWorker;
 use crate::reactor::token::Token;
-use std::sync::Arc;
-use std::time::Duration;
+
+use super::Worker;
+use super::hand_over::Leaving;
 
 /// How often surplus memory is given back.
 const TRIM_PERIOD: Duration = Duration::from_secs(1);

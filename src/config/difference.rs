@@ -1,0 +1,266 @@
+//! What is different between two configurations, in words.
+//!
+//! Owns: the lines that a reload logs and answers with, one for each pool, server and key. Never:
+//! prints a password; decides what follows.
+
+use std::time::Duration;
+
+use crate::config::table::matches;
+use crate::config::types::Config;
+use crate::config::types::OnServerFailure;
+use crate::config::types::PoolConfig;
+use crate::config::types::Protocol;
+use crate::config::types::ReadFrom;
+use crate::config::types::ReadyServers;
+use crate::config::types::Secret;
+use crate::config::types::ServerConfig;
+use crate::config::types::UnknownCommands;
+
+/// What has to be done to come from `old` to `new`, a line each, as in
+/// `server reweighted pool=alpha server=one weight=2 was=1`; none if they say the same.
+#[must_use]
+pub fn difference(old: &Config, new: &Config) -> Vec<String> {
+    let mut lines = Vec::new();
+    let matches = matches(old, new);
+    for (position, pool) in old.pools.iter().enumerate() {
+        if !matches.contains(&Some(position)) {
+            lines.push(format!("pool removed pool={}", pool.name));
+        }
+    }
+    for (pool, matched) in new.pools.iter().zip(matches) {
+        match matched {
+            None => {
+                let (name, address, servers) = (&pool.name, &pool.listen, pool.servers.len());
+                lines.push(format!(
+                    "pool added pool={name} address={address} servers={servers}"
+                ));
+            }
+            Some(was) => of_pool(&old.pools[was], pool, &mut lines),
+        }
+    }
+    lines
+}
+
+fn of_pool(old: &PoolConfig, new: &PoolConfig, lines: &mut Vec<String>) {
+    let name = &new.name;
+    if old.name != new.name {
+        lines.push(format!("pool renamed pool={name} was={}", old.name));
+    }
+    for ((key, was), (_, value)) in values(old).into_iter().zip(values(new)) {
+        if was != value {
+            lines.push(match (was, value) {
+                (Value::Shown(was), Value::Shown(value)) => {
+                    format!("key changed pool={name} {key}={value} was={was}")
+                }
+                _ => format!("key changed pool={name} key={key}"),
+            });
+        }
+    }
+    let in_new = |server: &ServerConfig| new.servers.iter().any(|s| s.name == server.name);
+    for server in old.servers.iter().filter(|server| !in_new(server)) {
+        lines.push(format!("server removed pool={name} server={}", server.name));
+    }
+    for server in &new.servers {
+        let mut olds = old.servers.iter();
+        let (of, address, weight) = (&server.name, &server.address, server.weight);
+        let Some(was) = olds.find(|old| old.name == server.name) else {
+            lines.push(format!(
+                "server added pool={name} server={of} address={address} weight={weight}"
+            ));
+            continue;
+        };
+        if was.address != server.address {
+            lines.push(format!(
+                "server moved pool={name} server={of} address={address} was={}",
+                was.address
+            ));
+        }
+        if was.weight != server.weight {
+            lines.push(format!(
+                "server reweighted pool={name} server={of} weight={weight} was={}",
+                was.weight
+            ));
+        }
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Value<'a> {
+    Shown(String),
+    Hidden(Option<&'a Secret>),
+}
+
+/// Every key of a pool but `servers`, with its value as the file would say it.
+fn values(pool: &PoolConfig) -> Vec<(&'static str, Value<'_>)> {
+    let shown = |text: &dyn ToString| Value::Shown(text.to_string());
+    let millis = |time: Duration| Value::Shown(time.as_millis().to_string());
+    let millis_or_none = |time: Option<Duration>| millis(time.unwrap_or_default());
+    let sentinels = pool.sentinels.iter().map(ToString::to_string);
+    let limit = pool.client_connections.map_or(0, std::num::NonZero::get);
+    let listen = match &pool.listen {
+        crate::config::types::ListenAddress::Unix {
+            path,
+            mode: Some(mode),
+        } => format!("{} {mode:o}", path.display()),
+        listen => listen.to_string(),
+    };
+    let tag = pool.hash_tag.map_or_else(String::new, |tag| {
+        [tag.open, tag.close]
+            .iter()
+            .map(|&b| char::from(b))
+            .collect()
+    });
+    vec![
+        ("listen", Value::Shown(listen)),
+        ("client_connections", shown(&limit)),
+        ("hash", shown(&pool.hash.name())),
+        ("hash_tag", Value::Shown(tag)),
+        ("distribution", shown(&pool.distribution.name())),
+        ("timeout", millis_or_none(pool.timeout)),
+        ("backlog", shown(&pool.backlog)),
+        ("tcpkeepalive", shown(&pool.tcpkeepalive)),
+        ("redis", shown(&(pool.protocol == Protocol::Redis))),
+        ("redis_auth", Value::Hidden(pool.redis_auth.as_ref())),
+        ("redis_db", shown(&pool.redis_db)),
+        ("preconnect", shown(&pool.preconnect)),
+        ("auto_eject_hosts", shown(&pool.auto_eject_hosts)),
+        ("server_connections", shown(&pool.server_connections)),
+        ("server_retry_timeout", millis(pool.server_retry_timeout)),
+        ("server_failure_limit", shown(&pool.server_failure_limit)),
+        ("freebind", shown(&pool.freebind)),
+        (
+            "unknown_commands",
+            Value::Shown(unknown(pool.unknown_commands)),
+        ),
+        (
+            "on_server_failure",
+            Value::Shown(failure(pool.on_server_failure)),
+        ),
+        ("hold_ms", millis(pool.hold_time)),
+        ("hold_bytes", shown(&pool.hold_bytes)),
+        ("client_output_limit", shown(&pool.client_output_limit)),
+        (
+            "client_requests_in_flight",
+            shown(&pool.client_requests_in_flight),
+        ),
+        ("server_queue_bytes", shown(&pool.server_queue_bytes)),
+        (
+            "client_idle_timeout",
+            millis_or_none(pool.client_idle_timeout),
+        ),
+        ("connect_timeout", millis(pool.connect_timeout)),
+        ("resolve_interval", millis_or_none(pool.resolve_interval)),
+        (
+            "sentinels",
+            Value::Shown(sentinels.collect::<Vec<_>>().join(",")),
+        ),
+        (
+            "sentinel_user",
+            Value::Shown(pool.sentinel_user.as_deref().unwrap_or_default().to_owned()),
+        ),
+        (
+            "sentinel_password",
+            Value::Hidden(pool.sentinel_password.as_ref()),
+        ),
+        ("read_from", Value::Shown(read_from(pool.read_from))),
+        ("replica_lag_ms", millis(pool.replica_lag)),
+        (
+            "require_sentinel_quorum",
+            shown(&pool.require_sentinel_quorum),
+        ),
+        ("ready_servers", Value::Shown(ready(pool.ready_servers))),
+    ]
+}
+
+fn unknown(value: UnknownCommands) -> String {
+    match value {
+        UnknownCommands::Refuse => "refuse",
+        UnknownCommands::Forward => "forward",
+    }
+    .to_owned()
+}
+
+fn failure(value: OnServerFailure) -> String {
+    match value {
+        OnServerFailure::Rehash => "rehash",
+        OnServerFailure::Fail => "fail",
+        OnServerFailure::Hold => "hold",
+    }
+    .to_owned()
+}
+
+fn read_from(value: ReadFrom) -> String {
+    match value {
+        ReadFrom::Master => "master",
+        ReadFrom::PreferReplica => "prefer-replica",
+        ReadFrom::Replica => "replica",
+    }
+    .to_owned()
+}
+
+fn ready(value: ReadyServers) -> String {
+    match value {
+        ReadyServers::All => "all".to_owned(),
+        ReadyServers::AtLeast(number) => number.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::KEYS;
+
+    fn config(text: &str) -> Config {
+        Config::parse(text, "test.yml").expect("a good configuration")
+    }
+
+    fn pool(name: &str, port: u16, keys: &str, servers: &[&str]) -> String {
+        let servers: String = servers.iter().map(|s| format!("  - {s}\n")).collect();
+        format!("{name}:\n  listen: 127.0.0.1:{port}\n  redis: true\n{keys}  servers:\n{servers}")
+    }
+
+    #[test]
+    fn every_key_is_compared() {
+        let of = config(&pool("a", 1, "", &["h:1:1"]));
+        let compared: Vec<&str> = values(&of.pools[0]).iter().map(|(key, _)| *key).collect();
+        for key in KEYS {
+            // Servers have lines of their own, and `reuseport` says nothing.
+            let elsewhere = ["servers", "reuseport"].contains(&key.name);
+            assert_eq!(compared.contains(&key.name), !elsewhere, "{}", key.name);
+        }
+    }
+
+    #[test]
+    fn each_difference_is_a_line_and_none_is_none() {
+        let old = pool(
+            "a",
+            1,
+            "  timeout: 100\n",
+            &["h:1:1 one", "h:2:1 two", "h:3:1 three"],
+        ) + &pool("b", 2, "", &["h:1:1"])
+            + &pool("c", 3, "", &["h:1:1"]);
+        let new = pool(
+            "a",
+            1,
+            "  redis_auth: secret\n",
+            &["h:9:1 one", "h:2:5 two", "h:4:1 four"],
+        ) + &pool("beta", 2, "", &["h:1:1"])
+            + &pool("d", 4, "", &["h:1:1", "h:2:1"]);
+        let (old, new) = (config(&old), config(&new));
+        assert_eq!(difference(&old, &old), Vec::<String>::new());
+        let mut lines = difference(&old, &new);
+        lines.sort();
+        let expected = [
+            "key changed pool=a key=redis_auth",
+            "key changed pool=a timeout=0 was=100",
+            "pool added pool=d address=127.0.0.1:4 servers=2",
+            "pool removed pool=c",
+            "pool renamed pool=beta was=b",
+            "server added pool=a server=four address=h:4 weight=1",
+            "server moved pool=a server=one address=h:9 was=h:1",
+            "server removed pool=a server=three",
+            "server reweighted pool=a server=two weight=5 was=1",
+        ];
+        assert_eq!(lines, expected);
+    }
+}

@@ -1,0 +1,284 @@
+//! Another configuration, while everything goes on.
+//!
+//! Owns: the order of a reload, and that there is one at a time. First the file is read and new
+//! sockets are opened, aside, because a name server or a port may be waited for; then, between two
+//! other events, every worker and all of the control plane get the new table. If anything is wrong
+//! nothing has changed. Never: reads a file or opens a socket (`Source`).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::error;
+use tracing::info;
+use tracing::warn;
+
+use crate::base::PoolIdx;
+use crate::base::ServerIdx;
+use crate::config::Table;
+use crate::config::TooMany;
+use crate::config::difference;
+use crate::control::Commit;
+use crate::control::Numbers;
+use crate::control::Prepared;
+use crate::control::Source;
+use crate::control::Stamp;
+use crate::control::ctl::Reply;
+use crate::control::event::Event;
+use crate::control::probe;
+use crate::control::supervisor::Phase;
+use crate::proxy::Change;
+use crate::proxy::Reload;
+use crate::reactor::ToWorker;
+use crate::stats::PoolShape;
+use crate::stats::Shape;
+use crate::stats::WorkerStats;
+
+use super::Control;
+
+/// How often the file is looked at. One that is being written is read when it has not changed for
+/// as long.
+pub(super) const LOOK_PERIOD: Duration = Duration::from_millis(500);
+
+/// What came of reading the file and opening sockets.
+pub(in crate::control) type Outcome = Result<Prepared, Vec<String>>;
+
+/// Reloads: the one that is under way, and who wants another after it.
+pub(super) struct Reloading {
+    source: Arc<dyn Source>,
+    busy: bool,
+    again: bool,
+    // Who is told what comes of the one that is under way, and of the one after it.
+    asking: Vec<Reply>,
+    waiting: Vec<Reply>,
+    // As the file looked when it was read last, and when it was looked at last.
+    read: Option<Stamp>,
+    seen: Option<Stamp>,
+}
+
+impl Reloading {
+    pub(super) fn new(source: Arc<dyn Source>) -> Reloading {
+        let stamp = source.stamp();
+        Reloading {
+            source,
+            busy: false,
+            again: false,
+            asking: Vec::new(),
+            waiting: Vec::new(),
+            read: stamp,
+            seen: stamp,
+        }
+    }
+}
+
+impl Control {
+    /// Reads the file again, and serves what it says; whoever asks at `ctl` is told what came of it.
+    pub(in crate::control) fn reload(&mut self, reply: Option<Reply>) {
+        let reloading = &mut self.reloading;
+        reloading.waiting.extend(reply);
+        // What is being read now may have been written before it was asked for.
+        reloading.again = true;
+        self.reload_next();
+    }
+
+    /// Whether a reload is under way.
+    pub(in crate::control) fn is_reloading(&self) -> bool {
+        self.reloading.busy
+    }
+
+    fn reload_next(&mut self) {
+        let reloading = &mut self.reloading;
+        if reloading.busy || !std::mem::take(&mut reloading.again) {
+            return;
+        }
+        reloading.busy = true;
+        reloading.asking = std::mem::take(&mut reloading.waiting);
+        reloading.read = reloading.source.stamp();
+        let source = Arc::clone(&reloading.source);
+        let served = Arc::clone(self.table.config());
+        let events = self.events.clone();
+        let task = async move {
+            let reading = glommio::executor().spawn_blocking(move || source.prepare(&served));
+            events.tell(Event::Prepared(reading.await));
+        };
+        glommio::spawn_local(task).detach();
+    }
+
+    /// The file was read.
+    pub(super) fn prepared(&mut self, outcome: Outcome) {
+        self.reloading.busy = false;
+        let asking = std::mem::take(&mut self.reloading.asking);
+        match outcome.and_then(|prepared| self.serve_another(prepared)) {
+            Ok(text) => asking
+                .into_iter()
+                .for_each(|reply| reply.done(text.clone())),
+            Err(problems) => {
+                error!("reload refused: nothing has changed");
+                let mut text = "refused, nothing has changed:\n".to_owned();
+                for problem in problems {
+                    error!("{problem}");
+                    text += &(problem + "\n");
+                }
+                let replies = asking.into_iter();
+                replies.for_each(|reply| reply.refused(text.clone()));
+            }
+        }
+        self.reload_next();
+    }
+
+    /// The time to look whether the file was changed has come.
+    pub(super) fn look_at_file(&mut self) {
+        let reloading = &mut self.reloading;
+        let seen = reloading.source.stamp();
+        // Between a remove and a rename there is none.
+        let settled = seen.is_some() && seen == std::mem::replace(&mut reloading.seen, seen);
+        if settled && seen != reloading.read && !reloading.busy {
+            info!("configuration file changed");
+            self.reload(None);
+        }
+    }
+
+    fn serve_another(&mut self, prepared: Prepared) -> Result<String, Vec<String>> {
+        if !matches!(self.supervisor.phase(), Phase::Starting | Phase::Serving) {
+            return Err(vec!["the process is about to end".to_owned()]);
+        }
+        // Both processes have to mean the same by a pool.
+        if self.upgrade.is_under_way() {
+            return Err(vec!["an upgrade is under way".to_owned()]);
+        }
+        let Prepared { config, commit } = prepared;
+        let lines = difference(self.table.config(), &config);
+        let mut text = String::new();
+        for warning in config.warnings() {
+            warn!("{warning}");
+            text += &format!("{warning}\n");
+        }
+        if lines.is_empty() {
+            info!("reloaded: nothing is different");
+            return Ok(text + "nothing is different\n");
+        }
+        let next = self.table.next(Arc::new(config));
+        let next = next.map_err(|error: TooMany| vec![error.to_string()])?;
+        self.take_table(next, commit);
+        info!(changes = lines.len(), "reloaded");
+        for line in lines {
+            info!("{line}");
+            text += &(line + "\n");
+        }
+        Ok(text + "reloaded\n")
+    }
+
+    fn take_table(
+        &mut self,
+        next: Table,
+        commit: Box<dyn FnOnce(Commit<'_>) -> Vec<ToWorker> + Send>,
+    ) {
+        let moved = self.moved_by(&next);
+        let table = Arc::new(next);
+        let counters = self.counters.iter();
+        let counters = counters.map(|stats| Arc::new(stats.grown(table.places())));
+        self.counters = counters.collect();
+        let messages = commit(Commit {
+            was: &self.table,
+            reload: Reload {
+                table: Arc::clone(&table),
+                moved: moved.clone(),
+            },
+            stats: self.counters.clone(),
+        });
+        for (worker, message) in self.workers.iter().zip(messages) {
+            worker.send(message);
+        }
+        self.table = table;
+        self.names.reload(&self.table, &moved);
+        self.probes.reload(&self.table, &moved);
+        let shape = shape_of(&self.table);
+        let shown = numbers_of(&self.table, &self.counters);
+        let now = self.clock.now();
+        let mut health = self.health.borrow_mut();
+        health.reload(&self.table, &shape, &shown, now);
+        drop(health);
+        *self.stats.numbers.borrow_mut() = Numbers {
+            shape,
+            workers: shown,
+        };
+        for (pool, server) in moved {
+            let mut health = self.health.borrow_mut();
+            health.set_unknown(pool, server, false);
+            drop(health);
+            if let Some(probe) = self.fates.moved(pool, server) {
+                self.events.after(probe.after, Event::ProbeDue(probe));
+            }
+        }
+        self.tell_what_follows();
+        self.time_names();
+        self.show_health();
+    }
+
+    /// What the new table means for what is known of servers and masters.
+    fn tell_what_follows(&mut self) {
+        for change in self.fates.reload(&self.table) {
+            if let Change::Readmit { pool, server } = change {
+                let mut health = self.health.borrow_mut();
+                health.set_ejected(pool, server, false);
+            }
+            self.tell_all(&ToWorker::Change(Arc::new(change)));
+        }
+        let (probes, names) = (&self.probes, &self.names);
+        let in_use = |pool, server| {
+            let known = probes.known(pool, server).first().cloned();
+            known.or_else(|| names.known(pool, server).into_iter().next())
+        };
+        for change in self.sentinels.reload(&self.table, in_use) {
+            self.tell_fence(&change);
+            self.tell_all(&ToWorker::Change(Arc::new(change)));
+        }
+    }
+
+    /// The servers that the file has moved. Where Sentinels have said where a master is, the file
+    /// says nothing any more.
+    fn moved_by(&self, next: &Table) -> BTreeSet<(PoolIdx, ServerIdx)> {
+        let mut moved = BTreeSet::new();
+        for (pool, server, config) in next.all_servers() {
+            let Some(was) = self.table.server(pool, server) else {
+                continue;
+            };
+            let follows = |table: &Table| {
+                let pool = table.pool(pool);
+                pool.is_some_and(|pool| !pool.sentinels.is_empty())
+            };
+            let told = self.probes.is_told(pool, server);
+            let other = was.address != config.address;
+            let counts = match follows(next) {
+                true => other && !told,
+                false => other || (told && follows(&self.table)),
+            };
+            let known = probe::known(&config.address);
+            let is_there = !known.is_empty() && self.probes.known(pool, server) == known;
+            if counts && !is_there {
+                moved.insert((pool, server));
+            }
+        }
+        moved
+    }
+}
+
+/// The names of what is served, in the configuration's order.
+fn shape_of(table: &Table) -> Shape {
+    let pools = table.pools().map(|(_, pool)| PoolShape {
+        name: Arc::clone(&pool.name),
+        servers: pool.servers.iter().map(|s| Arc::clone(&s.name)).collect(),
+    });
+    Shape {
+        pools: pools.collect(),
+    }
+}
+
+/// Each worker's numbers in the same order.
+fn numbers_of(table: &Table, counters: &[Arc<WorkerStats>]) -> Vec<Arc<WorkerStats>> {
+    let shown = |stats: &Arc<WorkerStats>| {
+        let pools = table.pools();
+        Arc::new(stats.of(pools.map(|(pool, _)| (pool, table.server_order(pool)))))
+    };
+    counters.iter().map(shown).collect()
+}

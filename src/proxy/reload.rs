@@ -1,0 +1,150 @@
+//! Other pools and servers than before, while clients are served.
+//!
+//! Owns: what a new table means for the clients and connections of each pool. What has not changed
+//! is not touched: its connections stay, and nobody waits. Never: reads a file, decides what is
+//! different; it is given the new table, and compares with what it has.
+//!
+//! **Order.** Where a pool's keys, or its connections, have other places than before, a client's
+//! next request could overtake those that are on their way. So it is read when they are answered.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::base::Key;
+use crate::base::PoolIdx;
+use crate::base::ServerIdx;
+use crate::base::Time;
+use crate::config::PoolConfig;
+use crate::config::ReadFrom;
+use crate::config::Table;
+use crate::proxy::Proxy;
+use crate::proxy::client::Phase;
+use crate::proxy::pool::Pool;
+use crate::proxy::pool::Server;
+use crate::stats::WorkerStats;
+
+/// A new table, the same for every worker.
+#[derive(Clone, Debug)]
+pub struct Reload {
+    /// What is to be served.
+    pub table: Arc<Table>,
+    /// The servers that were there before and are elsewhere now: where the table says.
+    pub moved: BTreeSet<(PoolIdx, ServerIdx)>,
+}
+
+impl Proxy {
+    /// Serves what the new table says, and counts in `stats`, which has its places.
+    ///
+    /// Clients of a pool that is served no longer are answered what they have asked, and closed. The
+    /// same is true of connections to servers.
+    pub fn reload(&mut self, reload: &Reload, stats: Arc<WorkerStats>, now: Time) {
+        self.stats = stats;
+        let table = &*reload.table;
+        for (idx, places) in (0..).map(PoolIdx).zip(table.places()) {
+            match (table.pool(idx), self.pools.get(idx.index())) {
+                (Some(config), None) => {
+                    self.pools.push(Pool::new(config.clone()));
+                    debug_assert!(places == config.servers.len(), "a new pool's places");
+                }
+                (Some(config), Some(pool)) if !pool.retired => {
+                    let config = config.clone();
+                    self.change_pool(idx, config, reload, now);
+                }
+                (None, Some(pool)) if !pool.retired => self.retire_pool(idx, now),
+                (None, None) => debug_assert!(false, "a place that never was served"),
+                _ => {}
+            }
+            if table.pool(idx).is_some_and(|config| config.preconnect) {
+                self.preconnect(idx, now);
+            }
+        }
+        self.check_invariants();
+    }
+
+    fn change_pool(&mut self, idx: PoolIdx, config: PoolConfig, reload: &Reload, now: Time) {
+        let pool = &mut self.pools[idx.index()];
+        let is_moved = |server| reload.moved.contains(&(idx, server));
+        let moved: Vec<ServerIdx> = {
+            let places = reload.table.server_order(idx).iter().copied();
+            places.filter(|&server| is_moved(server)).collect()
+        };
+        let places = config.server_connections.get() as usize + 1;
+        let other_places = config.server_connections != pool.config.server_connections;
+        let other_greeting = !pool.greets_as(&config);
+        let no_password = config.redis_auth.is_none();
+        let idle = config.client_idle_timeout;
+        let other_idle = idle != pool.config.client_idle_timeout;
+        let in_order = pool.maps_as(&config)
+            && moved.is_empty()
+            && !other_places
+            && !other_greeting
+            && config.read_from == pool.config.read_from;
+        let reads_masters = config.read_from == ReadFrom::Master;
+        let before = pool.servers.len();
+        for (server, config) in reload.table.servers(idx) {
+            let known = pool.servers.len();
+            if server.index() == known {
+                pool.servers.push(Server::new(config, places));
+            } else if is_moved(server) {
+                pool.servers[server.index()].set_address(&config.address);
+            }
+        }
+        pool.set_rules(config, reload.table.server_order(idx));
+        for key in self.clients_of(idx) {
+            let client = &mut self.clients.slab[key];
+            client.authenticated |= no_password;
+            client.waits_for_all |= !in_order && client.requests_in_flight() > 0;
+            let (heard, is_open) = (client.last_heard, client.phase == Phase::Open);
+            if let (Some(idle), true) = (idle, other_idle && is_open) {
+                self.time_client(key, heard + idle);
+            }
+        }
+        for (server, _) in (0..).map(ServerIdx).zip(0..before) {
+            if reload.table.server(idx, server).is_none() {
+                self.remove_server(idx, server, now);
+                continue;
+            }
+            if other_places {
+                self.set_places(idx, server, places, now);
+            }
+            if other_greeting || is_moved(server) {
+                self.renew_conns(idx, server, now);
+            }
+            if is_moved(server) || reads_masters {
+                self.set_replicas(idx, server, &[], now);
+            } else if other_greeting || other_places {
+                self.renew_replicas(idx, server, now);
+            }
+            for key in self.conns_of(idx, server) {
+                self.time_first(key);
+            }
+        }
+    }
+
+    fn retire_pool(&mut self, idx: PoolIdx, now: Time) {
+        self.pools[idx.index()].retired = true;
+        for key in self.clients_of(idx) {
+            self.end_client(key, true, now);
+        }
+        let servers = self.pools[idx.index()].servers.len();
+        for (server, _) in (0..).map(ServerIdx).zip(0..servers) {
+            self.remove_server(idx, server, now);
+        }
+    }
+
+    /// No key lives on a server any more; what is queued for it is still answered.
+    fn remove_server(&mut self, pool: PoolIdx, server: ServerIdx, now: Time) {
+        self.pools[pool.index()].servers[server.index()].removed = true;
+        for key in self.conns_of(pool, server) {
+            self.servers[key].last = true;
+            self.leave_if_settled(key, now);
+        }
+        self.set_replicas(pool, server, &[], now);
+    }
+
+    fn clients_of(&self, pool: PoolIdx) -> Vec<Key> {
+        let slab = &self.clients.slab;
+        let keys = slab.keys().filter(|key| slab[*key].pool == pool);
+        keys.collect()
+    }
+}
