@@ -35,6 +35,7 @@ impl World {
             self.schedule(self.scenario.faults[fault].at, Event::Fault(fault));
         }
         self.look_up_first();
+        self.plan_reloads();
         for number in 0..self.scenario.clients {
             let pool = self.dice.below(self.scenario.pools.len());
             let mut dice = self.dice.fork();

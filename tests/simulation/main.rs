@@ -33,6 +33,7 @@ mod mark;
 mod memory;
 mod oracle;
 mod plan;
+mod reload;
 mod replicas;
 mod request;
 mod routes;

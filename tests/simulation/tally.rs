@@ -65,6 +65,12 @@ happenings! {
     NameSlow,
     /// A server is at another address from now on.
     Moved,
+    /// A reload gives a pool another number of connections.
+    ReloadedConnections,
+    /// A reload moves a server.
+    ReloadedAddress,
+    /// A reload moves keys.
+    ReloadedKeys,
     // What clients do.
     /// A client resets its connection while replies are due.
     ClientReset,

@@ -11,6 +11,7 @@ use coremux::reactor::Entry;
 use crate::link::Link;
 use crate::link::Peer;
 use crate::link::Socket;
+use crate::reload::is_home;
 use crate::server::ServerConn;
 use crate::tally::Happening;
 use crate::wire::End;
@@ -76,7 +77,7 @@ impl World {
         });
         let id = self.insert(link);
         let state = &self.servers[pool][server];
-        let (fault, errno) = if home != state.home {
+        let (fault, errno) = if !is_home(state.home, home) {
             let fault = if home == DEAD_HOME {
                 Happening::DeadAddress
             } else {
@@ -202,12 +203,17 @@ impl World {
         if link.has_served {
             let silent = self.now.since(link.last_received.unwrap_or(Time::ZERO));
             // The server is elsewhere: nobody asks anything here any more.
-            if link.home != self.servers[pool][server].home {
+            if !is_home(self.servers[pool][server].home, link.home) {
                 let quiet = self.servers[pool][server].conns.get(&id);
                 assert!(
                     quiet.is_none_or(|conn| conn.is_idle()),
                     "an old address is left before it has answered"
                 );
+                return;
+            }
+            // Another connection has its place since a reload.
+            let quiet = self.servers[pool][server].conns.get(&id);
+            if self.reloads[pool] && quiet.is_none_or(|conn| conn.is_idle()) {
                 return;
             }
             let timeout = self.config.pools[pool].timeout;
