@@ -67,7 +67,10 @@ pub struct Client {
     goes_on: bool,
     last_word: bool,
     refused: bool,
+    told_no_memory: bool,
 }
+
+const NO_MEMORY: &[u8] = b"-ERR The proxy is short of memory\r\n";
 
 impl Client {
     pub fn new(pool: usize, worker: usize, plan: Plan, asker: Asker, dice: Dice) -> Client {
@@ -91,6 +94,7 @@ impl Client {
             goes_on: false,
             last_word: false,
             refused: false,
+            told_no_memory: false,
             plan,
         }
     }
@@ -183,6 +187,12 @@ impl World {
                 ),
             };
             at += reply.len();
+            // Its last word, which nobody has asked for.
+            if reply == NO_MEMORY && self.done.was_short {
+                self.tally.count(Happening::Shed);
+                self.clients[number].told_no_memory = true;
+                continue;
+            }
             self.clients[number].taken += reply.len() as u64;
             let link = &self.links[id.0];
             let answer = Answer {

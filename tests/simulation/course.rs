@@ -34,6 +34,9 @@ impl World {
         for fault in later {
             self.schedule(self.scenario.faults[fault].at, Event::Fault(fault));
         }
+        for (time, interlude) in self.scenario.interludes.clone() {
+            self.schedule(time, Event::Interlude(interlude));
+        }
         self.look_up_first();
         self.plan_reloads();
         for number in 0..self.scenario.clients {

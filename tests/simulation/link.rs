@@ -86,6 +86,8 @@ pub struct Link {
     pub was_paused: bool,
     /// The proxy has had to wait for room at some time.
     pub was_parked: bool,
+    /// The proxy has thrown the client out because memory was short.
+    pub is_shed: bool,
     /// Touches that last as long as the proxy's socket.
     pub touches: Vec<usize>,
     /// When bytes were last received, before the proxy said that it sends no more.
@@ -132,6 +134,7 @@ impl Link {
             ended_by_proxy: None,
             was_paused: false,
             was_parked: false,
+            is_shed: false,
             touches: Vec::new(),
             last_received: None,
             is_bad: false,

@@ -28,6 +28,7 @@ mod dice;
 mod fault;
 mod frame;
 mod gathered;
+mod interludes;
 mod link;
 mod mark;
 mod memory;

@@ -13,6 +13,7 @@ use coremux::config::Config;
 use coremux::config::HostPort;
 use coremux::config::PoolConfig;
 use coremux::config::ServerAddress;
+use coremux::config::Table;
 use coremux::proxy::Reload;
 use coremux::route::Hash;
 
@@ -138,4 +139,112 @@ impl World {
 fn up_to(most: usize, dice: &mut crate::dice::Dice) -> NonZeroU32 {
     let number = u32::try_from(dice.between(1, most)).expect("few");
     NonZeroU32::new(number).expect("at least one")
+}
+
+#[cfg(test)]
+mod by_hand {
+    use super::*;
+    use crate::by_hand::Bench;
+    use coremux::proxy::ConnId;
+    use coremux::proxy::Output;
+
+    const GET: &[u8] = b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n";
+    const SET: &[u8] = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n";
+    const VALUE: &[u8] = b"$1\r\nv\r\n";
+
+    fn config(servers: &[&str]) -> Arc<Config> {
+        let servers: String = servers.iter().map(|s| format!("    - {s}\n")).collect();
+        let text = format!("alpha:\n  listen: 127.0.0.1:1\n  redis: true\n  servers:\n{servers}");
+        Arc::new(Config::parse(&text, "test.yml").expect("a good configuration"))
+    }
+
+    /// Serves these servers in place of the bench's; the first is elsewhere if it has `moved`.
+    fn reload(bench: &mut Bench, servers: &[&str], moved: bool) {
+        let table = Table::new(config(&["10.0.0.1:6379:1 one"]));
+        let table = table.next(config(servers)).expect("places are left");
+        let first = (PoolIdx(0), ServerIdx(0));
+        let stats = Arc::new(bench.stats.grown(table.places()));
+        let reload = Reload {
+            table: Arc::new(table),
+            moved: moved.then_some(first).into_iter().collect(),
+        };
+        bench.proxy.reload(&reload, stats, bench.now);
+        bench.turn();
+    }
+
+    fn is_closed(bench: &Bench, conn: ConnId) -> bool {
+        bench.outputs.contains(&Output::Close(conn))
+    }
+
+    #[test]
+    fn a_request_waits_until_those_before_it_are_answered_where_the_server_was() {
+        let mut bench = Bench::new("");
+        let client = bench.client();
+        bench.receives(client, GET);
+        let before = bench.connected();
+        bench.sent(before);
+        reload(&mut bench, &["10.0.0.2:6379:1 one"], true);
+        bench.receives(client, SET);
+        assert_eq!(
+            bench.server(),
+            before,
+            "nobody asks anything of the new one"
+        );
+        bench.receives(before, VALUE);
+        assert_eq!(bench.sends(client), VALUE);
+        assert!(is_closed(&bench, before), "it owes nothing any more");
+        let after = bench.connected();
+        assert_ne!(after, before);
+        assert_eq!(bench.sends(after), SET);
+    }
+
+    #[test]
+    fn who_has_nothing_under_way_does_not_wait_for_who_has() {
+        let mut bench = Bench::new("");
+        let (busy, other) = (bench.client(), bench.client());
+        bench.receives(busy, GET);
+        let before = bench.connected();
+        // Not sent before the batch that is being sent has gone.
+        bench.receives(busy, SET);
+        bench.receives(other, GET);
+        reload(&mut bench, &["10.0.0.2:6379:1 one"], true);
+        let after = bench.connected();
+        assert_ne!(after, before);
+        assert_eq!(
+            bench.sends(after),
+            GET,
+            "the other's, and not the one behind"
+        );
+        bench.receives(after, VALUE);
+        assert_eq!(bench.sends(other), VALUE);
+        bench.sent(after);
+        bench.sent(before);
+        bench.receives(before, VALUE);
+        assert_eq!(bench.sends(busy), VALUE);
+        assert_eq!(bench.sends(after), SET);
+        bench.receives(after, b"+OK\r\n");
+        assert!(is_closed(&bench, before));
+    }
+
+    #[test]
+    fn a_server_that_is_removed_answers_what_was_queued_and_is_left() {
+        let mut bench = Bench::new("");
+        let (first, second) = (bench.client(), bench.client());
+        bench.receives(first, GET);
+        let before = bench.connected();
+        bench.receives(second, SET);
+        reload(&mut bench, &["10.0.0.3:6379:1 two"], false);
+        assert!(!is_closed(&bench, before));
+        bench.sent(before);
+        assert_eq!(bench.sends(before), SET, "it was queued there");
+        bench.sent(before);
+        bench.receives(before, VALUE);
+        assert!(!is_closed(&bench, before));
+        bench.receives(before, b"+OK\r\n");
+        assert!(is_closed(&bench, before));
+        assert_eq!(bench.sends(first), VALUE);
+        assert_eq!(bench.sends(second), b"+OK\r\n");
+        bench.receives(first, SET);
+        assert_ne!(bench.server(), before, "keys live on the other one");
+    }
 }

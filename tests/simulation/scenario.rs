@@ -5,6 +5,8 @@ use std::time::Duration;
 use coremux::base::Time;
 
 use crate::dice::Dice;
+use crate::interludes;
+use crate::interludes::Interlude;
 use crate::tally::Happening;
 use crate::workload::Facts;
 
@@ -39,6 +41,8 @@ pub struct Scenario {
     pub faults: Vec<FaultPlan>,
     /// When all clients are told to go, if that happens while they work.
     pub drain_at: Option<Time>,
+    /// What the process does meanwhile.
+    pub interludes: Vec<(Time, Interlude)>,
 }
 
 /// Clients connect until then.
@@ -93,6 +97,7 @@ impl Scenario {
             drain_at: dice
                 .percent(12)
                 .then(|| Time::ZERO + dice.micros(300_000, 3_000_000)),
+            interludes: interludes::plan(dice),
         }
     }
 
@@ -236,6 +241,7 @@ fn fault(pools: &[PoolPlan], dice: &mut Dice) -> FaultPlan {
             (Happening::NameSlow, 12),
             (Happening::Moved, 12),
             (Happening::DeadAddress, 12),
+            (Happening::Renamed, 16),
         ]);
     }
     let total: usize = possible.iter().map(|(_, weight)| weight).sum();

@@ -65,6 +65,8 @@ happenings! {
     NameSlow,
     /// A server is at another address from now on.
     Moved,
+    /// The same, and whoever is connected to the old one is served there.
+    Renamed,
     /// A reload gives a pool another number of connections.
     ReloadedConnections,
     /// A reload moves a server.
@@ -92,6 +94,13 @@ happenings! {
     ClientIdle,
     /// All clients are told to go while replies are due.
     Drained,
+    // What the process does.
+    /// A client is let go.
+    LetGo,
+    /// Memory is short for a while.
+    MemoryShort,
+    /// A name is looked up that nobody has asked for.
+    LookedUpAgain,
     // What must have followed now and then.
     /// A client was stopped, and went on.
     ClientPaused,
@@ -123,6 +132,12 @@ happenings! {
     Held,
     /// It waited as long as it might.
     HeldTooLong,
+    /// A client was closed because memory was short.
+    Shed,
+    /// A request went around a connection that carries something large.
+    Detour,
+    /// A connection to an address that a server has no longer was left.
+    LeftAddress,
     /// A server refused a request, and did it when it was asked again.
     AskedAgain,
     /// A client was told that a server refuses.

@@ -61,6 +61,10 @@ impl World {
                 // Until somebody asks for the name again, which a healthy connection never does.
                 self.oracle.touch(pool, server, fault, self.now);
             }
+            Happening::Renamed => {
+                self.tally.count(fault);
+                self.servers[pool][server].home += 1;
+            }
             Happening::Refuses => {
                 self.close_all(pool, server, Happening::Killed);
                 self.lasts(number, fault);

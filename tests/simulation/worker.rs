@@ -67,7 +67,15 @@ impl World {
                 }
                 Output::ShutdownWrite(conn) => self.shut_down(worker, conn),
                 Output::HandOver(conn) => unreachable!("{conn:?}: nobody hands over"),
-                Output::Close(conn) | Output::Abort(conn) => self.close(worker, conn),
+                Output::Close(conn) => self.close(worker, conn),
+                Output::Abort(conn) => {
+                    assert!(self.done.was_short, "a client is thrown out without need");
+                    if let Some(link) = self.link_of(worker, conn) {
+                        self.tally.count(Happening::Shed);
+                        self.links[link.0].is_shed = true;
+                    }
+                    self.close(worker, conn);
+                }
                 Output::Resolve { pool, server } => {
                     self.name_wanted(pool.index(), server.index());
                 }

@@ -145,7 +145,7 @@ impl Asker {
         let request = match number % 6 {
             0 | 1 => {
                 let mut value = mark.text();
-                value.extend(b"x".repeat(dice.between(200 << 10, 900 << 10)));
+                value.extend(b"x".repeat(*dice.pick(&[300 << 10, 900 << 10, 1600 << 10])));
                 self.put(vec![b"SET".to_vec(), key, value])
             }
             _ => self.read(vec![

@@ -26,6 +26,8 @@ use coremux::stats::WorkerStats;
 use crate::client::Client;
 use crate::control::Control;
 use crate::dice::Dice;
+use crate::interludes::Done;
+use crate::interludes::Interlude;
 use crate::link::Link;
 use crate::oracle::Oracle;
 use crate::reload::Difference;
@@ -82,6 +84,8 @@ pub enum Event {
     Break(LinkId),
     /// It carries nothing for a while.
     Freeze(LinkId),
+    /// The process does something of its own accord.
+    Interlude(Interlude),
     /// No fault from now on.
     AllHealed,
     /// Everything must be as if nothing had happened.
@@ -127,6 +131,7 @@ pub struct World {
     pub verifying: bool,
     /// By pool: whether it is ever reloaded.
     pub reloads: Vec<bool>,
+    pub done: Done,
     /// Clients' connections that the proxy has not closed.
     pub open_clients: Vec<LinkId>,
     /// Connections that the proxy must close in this pass.
@@ -197,6 +202,7 @@ impl World {
             tally: Tally::default(),
             verifying: false,
             reloads: vec![false; pools_count],
+            done: Done::default(),
             open_clients: Vec::new(),
             out_of_step: Vec::new(),
             lasting: Vec::new(),
@@ -299,6 +305,7 @@ impl World {
             Event::Heal(fault) => self.fault_ends(fault),
             Event::Break(link) => self.break_link(link),
             Event::Freeze(link) => self.freeze_link(link),
+            Event::Interlude(interlude) => self.interlude(interlude),
             Event::AllHealed => self.all_healed(),
             Event::Verify => self.verify(),
             Event::Drain => self.drain(),

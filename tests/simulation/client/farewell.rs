@@ -59,7 +59,8 @@ impl World {
             self.now,
             "client {number} sees the end: {:?}", link.to_peer.end
         );
-        let is_cut = !client.incoming.is_empty();
+        let is_shed = link.is_shed || client.told_no_memory;
+        let is_cut = !client.incoming.is_empty() && !is_shed;
         if is_cut {
             self.oracle
                 .cut_short(number, &client.incoming, self.now, &mut self.tally);
@@ -76,14 +77,21 @@ impl World {
         let drained = self.workers[client.worker]
             .drained_at
             .filter(|drained| ended >= *drained);
+        let let_go = self
+            .done
+            .let_go_at
+            .filter(|at| client.plan.start <= *at && ended >= *at);
         let asked_for_it = client.state == State::Finished
             || client.refused
             || (client.last_word && matches!(client.plan.ending, Ending::Quit | Ending::Broken));
-        let may_leave_out = if let (Some(drained), false) = (drained, is_cut) {
+        let may_leave_out = if let (Some(drained), false) = (drained, is_cut || is_shed) {
             // What the proxy had put aside because of the client's limits it never reads.
             link.was_paused || self.oracle.answered_all_before(number, drained)
-        } else if is_cut {
+        } else if is_cut || is_shed {
             true
+        } else if let Some(at) = let_go {
+            self.tally.count(Happening::LetGo);
+            link.was_paused || self.oracle.answered_all_before(number, at)
         } else if was_idle {
             self.tally.count(Happening::ClientIdle);
             self.oracle.answered_all_before(number, ended)

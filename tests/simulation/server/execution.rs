@@ -19,6 +19,9 @@ const TRANSIENT: [&[u8]; 3] = [
     b"-BUSY Redis is busy running a script.\r\n",
 ];
 
+/// What is left of a reply for which nobody else's request has to wait.
+const LARGE_BYTES: usize = 256 << 10;
+
 const NO_REPLICAS: &[u8] = b"-NOREPLICAS Not enough good replicas to write.\r\n";
 
 const GARBAGE: [&[u8]; 7] = [
@@ -94,6 +97,11 @@ impl World {
         let mut execution =
             self.oracle
                 .executing((pool, server), link, args, self.now, &mut self.tally);
+        if self.config.pools[pool].server_connections.get() == 1
+            && self.goes_around(pool, server, link)
+        {
+            self.tally.count(Happening::Detour);
+        }
         let fault = self.armed_fault(pool, server, self.oracle.is_fragment(&execution));
         let reply = match fault {
             Some(Happening::Transient) => self.dice.pick(&TRANSIENT[1..]).to_vec(),
@@ -138,6 +146,22 @@ impl World {
                 true
             }
         }
+    }
+
+    /// Whether another connection of the same worker carries something large.
+    fn goes_around(&self, pool: usize, server: usize, link: LinkId) -> bool {
+        let worker = self.links[link.0].worker;
+        self.servers[pool][server]
+            .conns
+            .iter()
+            .any(|(other, conn)| {
+                let (large, beside) = (conn.replies.front(), &self.links[other.0]);
+                let socket = beside.socket.as_ref();
+                *other != link
+                    && beside.worker == worker
+                    && socket.is_some_and(|socket| !socket.closing && !socket.ended)
+                    && large.is_some_and(|(_, reply)| reply.len() > LARGE_BYTES)
+            })
     }
 
     /// What a server says that will do in a moment what it is asked.
