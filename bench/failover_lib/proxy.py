@@ -59,13 +59,15 @@ grep -q "^ *- $from:" {NUTCRACKER_FILE} || exit 0
 sed -i "s/^\\( *- \\)$from:/\\1$6:$7:/" {NUTCRACKER_FILE}
 {_RESTART}"""
 
-# What systemd does for the unit in conf/systemd: Restart=always, RestartSec=100ms, ExecStopPost.
+# What systemd does for the unit in conf/systemd: Restart=always, RestartSec=100ms, ExecStopPost; and after an
+# upgrade it goes by the process that has taken over.
 _SUPERVISOR = """\
 #!/bin/sh
 mkdir -p /run/coremux
 while :; do
     "$@" &
     wait $!
+    while kill -0 "$(cat /run/coremux/coremux.pid)" 2>/dev/null; do sleep 0.02; done
     echo 1 >/run/coremux/health
     sleep 0.1
 done
@@ -159,9 +161,13 @@ def kill(host: Host, variant: Variant) -> None:
 
 
 def restart(host: Host, variant: Variant) -> None:
-    """Ends the proxy as its program wants it to be ended, starts it again, and returns when it answers."""
+    """Replaces the proxy's process as its program wants it to be replaced, and returns when the new one answers."""
     if variant.program == NUTCRACKER:
         host.must_run(["sh", "-c", _RESTART])
+    elif "--upgrade" in host.run(["coremux", "-h"]).stderr:
+        before = _pid(host)
+        host.must_run(["coremux", "--upgrade"])
+        wait_for("the old proxy has ended", lambda: _pid(host) not in (0, before), _TIMEOUT_S)
     else:
         before = _pid(host)
         host.must_run(["pkill", f"-{signal.SIGTERM.value}", "-x", "coremux"])

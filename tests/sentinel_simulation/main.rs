@@ -9,7 +9,8 @@
 //! - the way goes to newer epochs only, except where a majority leads back from what is no master
 //!   or was never confirmed;
 //! - writes are allowed again after a loss of the majority only when one agrees on every master;
-//! - when the faults stop, every server's master is found.
+//! - a replica is read only after it has just said that it has nearly all that its master has;
+//! - when the faults stop, every server's master is found, and all of its replicas are read.
 //!
 //! `SIM_SEED=<seed> cargo test --test sentinel_simulation -- --nocapture` replays a run.
 #![allow(
@@ -72,6 +73,7 @@ fn whatever_happens_only_masters_are_announced_and_all_are_found_in_the_end() {
         world.suffer(20);
         world.heal();
         world.expect_all_found();
+        world.expect_all_read();
         world
     });
     println!("{sums:#?}");

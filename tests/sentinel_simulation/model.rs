@@ -1,5 +1,6 @@
 //! The servers, and the failovers that the Sentinels make among them.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use coremux::base::Random;
@@ -17,6 +18,18 @@ pub struct Instance {
     pub is_master: bool,
     /// When it was last started or told to be something else, in microseconds.
     pub since: u64,
+    pub data: Data,
+}
+
+/// What a server has: so much of that history.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Data {
+    pub history: u64,
+    pub offset: u64,
+    /// Of a replica: whether it hears its master.
+    pub link_is_up: bool,
+    /// It does not take what its master sends.
+    pub stuck: bool,
 }
 
 /// A failover under way.
@@ -38,6 +51,8 @@ pub struct Shared {
     pub last_epoch: u64,
     /// Since when the Sentinels have missed their master.
     pub missed_since: Option<u64>,
+    /// By history: when it was how long.
+    written: BTreeMap<u64, Vec<(u64, u64)>>,
 }
 
 impl Shared {
@@ -57,6 +72,10 @@ impl Shared {
             reachable: true,
             is_master: number == 0,
             since: 0,
+            data: Data {
+                history: place as u64,
+                ..Data::default()
+            },
         };
         Shared {
             name: format!("m{}", place + 1),
@@ -64,7 +83,40 @@ impl Shared {
             failover: None,
             last_epoch: 0,
             missed_since: None,
+            written: BTreeMap::new(),
         }
+    }
+
+    /// Masters write and replicas follow the one at `master`, ten times a second.
+    pub fn replicate(&mut self, master: usize, random: &mut Random, now: u64) {
+        for instance in self.instances.iter_mut().filter(|i| i.up && i.is_master) {
+            instance.data.offset += random.below(3) * random.below(100);
+            let length = (now, instance.data.offset);
+            let written = self.written.entry(instance.data.history);
+            written.or_default().push(length);
+        }
+        let source = self.instances[master].clone();
+        let is_there = source.up && source.is_master;
+        for instance in self.instances.iter_mut().filter(|i| i.up && !i.is_master) {
+            let data = &mut instance.data;
+            data.link_is_up = is_there;
+            data.stuck = match random.below(100) {
+                0 => true,
+                1..10 => false,
+                _ => data.stuck,
+            };
+            if is_there && !data.stuck {
+                (data.history, data.offset) = (source.data.history, source.data.offset);
+            }
+        }
+    }
+
+    /// For how long a server has lacked something of its own history.
+    pub fn staleness(&self, data: Data, now: u64) -> u64 {
+        let written = self.written.get(&data.history);
+        let mut more = written.into_iter().flatten();
+        let missed = more.find(|(_, offset)| *offset > data.offset);
+        missed.map_or(0, |(at, _)| now - at)
     }
 
     /// The instance at `address`.
@@ -77,6 +129,10 @@ impl Shared {
         let instance = &mut self.instances[place];
         if instance.is_master != is_master {
             (instance.is_master, instance.since) = (is_master, now);
+            if is_master {
+                // No two masters ever begin the same one.
+                instance.data.history += (now + 1) * 100;
+            }
         }
     }
 

@@ -1,9 +1,12 @@
 //! What must never happen, looked for in every fact.
 
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use coremux::base::ServerIdx;
 use coremux::sentinel::Fact;
+use coremux::sentinel::Measured;
 use coremux::sentinel::Probed;
 use coremux::sentinel::Source;
 
@@ -28,7 +31,16 @@ pub struct Oracle {
     pub majority: Option<bool>,
     /// The answer that the watcher is just being given.
     pub answer: Option<Probed>,
+    /// The same of a server's data, and for how long that had lacked something, in microseconds.
+    pub measured: Option<(Measured, u64)>,
+    /// By server: the replicas that are read.
+    read: Vec<BTreeSet<SocketAddr>>,
+    /// Which of them have said that they are not fit, since when.
+    doubted: BTreeMap<SocketAddr, u64>,
 }
+
+/// `replica_lag_ms`, and what two answers may take on the wire, and a tick of the model.
+const STALENESS_MAX: u64 = 500_000 + 2 * 82_000 + 100_000;
 
 impl Oracle {
     pub fn new(servers: usize, fenced: bool) -> Oracle {
@@ -38,7 +50,15 @@ impl Oracle {
             fenced,
             majority: None,
             answer: None,
+            measured: None,
+            read: vec![BTreeSet::new(); servers],
+            doubted: BTreeMap::new(),
         }
+    }
+
+    /// Which replicas of a server are read.
+    pub fn read(&self, server: usize) -> BTreeSet<SocketAddr> {
+        self.read[server].clone()
     }
 
     /// Where a server is.
@@ -50,6 +70,24 @@ impl Oracle {
     pub fn said(&mut self, asked: SocketAddr, answer: &Probed) {
         let there = self.servers.iter_mut().filter(|k| k.at == Some(asked));
         there.for_each(|known| known.last_word = Some(answer.clone()));
+    }
+
+    /// The watcher has heard what a server has: one that lacks too much is read no longer, though a
+    /// Sentinel that lies may have made another server of the pool ask it first.
+    pub fn has_measured(&mut self, now: u64) {
+        let Some((Measured::Answer { at, says }, staleness)) = self.measured.take() else {
+            return;
+        };
+        let good = !says.is_master && says.link_is_up && staleness <= STALENESS_MAX;
+        if good || !self.read.iter().any(|read| read.contains(&at)) {
+            self.doubted.remove(&at);
+            return;
+        }
+        let since = *self.doubted.entry(at).or_insert(now);
+        assert!(
+            since + 700_000 > now,
+            "read on: {says:?}, {staleness} behind"
+        );
     }
 
     /// Takes a fact; what it is to be counted as.
@@ -72,6 +110,27 @@ impl Oracle {
                     Source::Promotion => "moved by promotion",
                     Source::Majority => "moved back by majority",
                 })
+            }
+            Fact::Replica {
+                server, at, unfit, ..
+            } => {
+                let read = &mut self.read[server.index()];
+                if unfit.is_some() {
+                    assert!(read.remove(at), "it was not read");
+                    return Some("replica left");
+                }
+                assert!(read.insert(*at), "it is read already");
+                let Some((Measured::Answer { at: measured, says }, staleness)) = &self.measured
+                else {
+                    panic!("it has not just said what it has");
+                };
+                assert_eq!(measured, at);
+                assert!(!says.is_master && says.link_is_up, "{says:?}");
+                assert!(
+                    *staleness <= STALENESS_MAX,
+                    "{staleness} microseconds behind"
+                );
+                Some("replica read")
             }
             Fact::Fenced(fenced) => {
                 assert_ne!(self.fenced, *fenced, "told twice");

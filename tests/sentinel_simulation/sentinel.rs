@@ -59,12 +59,14 @@ impl Sentinel {
         self.up && !self.asleep
     }
 
-    /// The reply to a request; `masters` are the names, `others` all Sentinels.
+    /// The reply to a request; `masters` are the names, `others` all Sentinels, `replicas`
+    /// every server of each master, and whether it hears one.
     pub fn reply(
         &self,
         request: &[String],
         masters: &[String],
         others: &[(SocketAddr, String)],
+        replicas: &[Vec<(SocketAddr, bool)>],
         random: &mut Random,
     ) -> String {
         let words: Vec<&str> = request.iter().map(String::as_str).collect();
@@ -105,6 +107,26 @@ impl Sentinel {
                         "num-other-sentinels",
                         &others,
                     ])
+                }
+                None => "-ERR No such master with that name\r\n".to_owned(),
+            },
+            ["SENTINEL", "REPLICAS", name] => match place(name) {
+                Some(place) => {
+                    let says = self.views[place].says();
+                    let others = replicas[place].iter().filter(|(at, _)| *at != says);
+                    let all: Vec<String> = others
+                        .map(|(at, good)| {
+                            let at = match self.lies {
+                                true => lie(random),
+                                false => *at,
+                            };
+                            let link = if *good { "ok" } else { "err" };
+                            let (ip, port) = (at.ip().to_string(), at.port().to_string());
+                            let flags = ["flags", "slave", "master-link-status", link];
+                            array(&[&["ip", &ip, "port", &port][..], &flags].concat())
+                        })
+                        .collect();
+                    format!("*{}\r\n{}", all.len(), all.concat())
                 }
                 None => "-ERR No such master with that name\r\n".to_owned(),
             },

@@ -8,9 +8,11 @@ use coremux::base::Time;
 use coremux::config::Config;
 use coremux::config::HostPort;
 use coremux::sentinel::LinkId;
+use coremux::sentinel::Measured;
 use coremux::sentinel::Output;
 use coremux::sentinel::ProbeId;
 use coremux::sentinel::Probed;
+use coremux::sentinel::Replication;
 use coremux::sentinel::Watcher;
 
 use super::model::Failover;
@@ -29,6 +31,8 @@ pub const COUNTED: &[&str] = &[
     "moved by epoch",
     "moved by promotion",
     "moved back by majority",
+    "replica read",
+    "replica left",
 ];
 
 const MS: u64 = 1000;
@@ -43,6 +47,8 @@ enum Happening {
     Closed(LinkId),
     Ask(ProbeId, SocketAddr),
     Answer(ProbeId, SocketAddr, Probed),
+    AskData(ProbeId, SocketAddr),
+    Data(ProbeId, Measured, u64),
     Brains,
 }
 
@@ -290,9 +296,20 @@ impl World {
                 self.act();
                 self.oracle.answer = None;
             }
+            Happening::AskData(probe, at) => self.asked_for_data(probe, at),
+            Happening::Data(probe, answer, staleness) => {
+                self.oracle.measured = Some((answer.clone(), staleness));
+                self.watcher.measured(probe, &answer, time);
+                self.act();
+                self.oracle.has_measured(self.now);
+            }
             Happening::Brains => {
                 for server in 0..SERVERS {
                     self.think(server);
+                    let master = self.truth(server).says();
+                    let shared = &mut self.masters[server];
+                    let master = shared.at(master).unwrap();
+                    shared.replicate(master, &mut self.random, self.now);
                 }
                 self.after(BRAINS_EVERY, Happening::Brains);
             }
@@ -327,7 +344,13 @@ impl World {
                     let delay = self.delay();
                     self.after(delay, Happening::Ask(probe, at));
                 }
-                Output::Measure { .. } => panic!("no replicas are read here"),
+                Output::Measure { probe, address } => {
+                    let HostPort::Ip(at) = address else {
+                        panic!("servers have no names here")
+                    };
+                    let delay = self.delay();
+                    self.after(delay, Happening::AskData(probe, at));
+                }
                 Output::Fact(fact) => {
                     if let Some(what) = self.oracle.hear(&fact, self.now) {
                         self.count(what);
@@ -359,12 +382,67 @@ impl World {
         self.after(delay, Happening::Answer(probe, at, answer));
     }
 
+    fn asked_for_data(&mut self, probe: ProbeId, at: SocketAddr) {
+        let found = self
+            .masters
+            .iter()
+            .find_map(|shared| Some((shared, &shared.instances[shared.at(at)?])));
+        let (answer, staleness, delay) = match found {
+            Some((_, instance)) if !instance.reachable => (Measured::Failed, 0, 400 * MS),
+            Some((shared, instance)) if instance.up => {
+                let data = instance.data;
+                let says = Replication {
+                    is_master: instance.is_master,
+                    link_is_up: data.link_is_up && !instance.is_master,
+                    history: data.history.to_string().into_bytes(),
+                    offset: data.offset,
+                };
+                let staleness = shared.staleness(data, self.now);
+                (Measured::Answer { at, says }, staleness, 0)
+            }
+            _ => (Measured::Failed, 0, 0),
+        };
+        let delay = delay + self.delay();
+        self.after(delay, Happening::Data(probe, answer, staleness));
+    }
+
+    /// Every replica of every master is read, and nobody else.
+    pub fn expect_all_read(&mut self) {
+        for shared in &mut self.masters {
+            for instance in &mut shared.instances {
+                instance.data.stuck = false;
+            }
+        }
+        // Long enough for some to be stuck and to be found again.
+        let all_read = |world: &World| {
+            (0..SERVERS).all(|server| {
+                let master = world.truth(server).says();
+                let instances = world.masters[server].instances.iter();
+                let replicas = instances.map(|i| i.at).filter(|at| *at != master);
+                world.oracle.read(server) == replicas.collect()
+            })
+        };
+        for _ in 0..200 {
+            if all_read(self) {
+                return;
+            }
+            self.run_for_ms(100);
+        }
+        panic!("not all are read: {:#?}", self.watcher.view(self.time()));
+    }
+
     fn reach_sentinel(&mut self, link: LinkId, place: usize, bytes: &[u8]) {
         let names: Vec<String> = self.masters.iter().map(|m| m.name.clone()).collect();
         let all: Vec<(SocketAddr, String)> = self
             .sentinels
             .iter()
             .map(|s| (s.at, s.id.clone()))
+            .collect();
+        let good = |i: &super::model::Instance| i.up && i.data.link_is_up;
+        let replicas: Vec<Vec<(SocketAddr, bool)>> = self
+            .masters
+            .iter()
+            .map(|m| m.instances.iter().map(|i| (i.at, good(i))).collect())
             .collect();
         let sentinel = &mut self.sentinels[place];
         let cut = sentinel.cut;
@@ -381,7 +459,7 @@ impl World {
         let (sentinel, random) = (&self.sentinels[place], &mut self.random);
         let replies = requests
             .iter()
-            .map(|r| sentinel.reply(r, &names, &all, random));
+            .map(|r| sentinel.reply(r, &names, &all, &replicas, random));
         let replies: String = replies.collect();
         self.send_back(place, link, replies.as_bytes());
     }
@@ -585,6 +663,7 @@ fn sentinel(number: u8, masters: &[Shared]) -> Sentinel {
 
 fn config(in_file: u64, masters: &[Shared], requires_quorum: bool) -> Config {
     let mut text = "alpha:\n  listen: 127.0.0.1:1\n  redis: true\n".to_owned();
+    text += "  read_from: prefer-replica\n  replica_lag_ms: 500\n";
     text += &format!("  require_sentinel_quorum: {requires_quorum}\n  sentinels:\n");
     text += "    - sentinel-0.example:26379\n";
     for number in 1..in_file {

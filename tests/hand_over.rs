@@ -1,0 +1,396 @@
+//! Clients that go from one `Proxy` to another at any moment, with whatever they have under way: each
+//! request is done once, and gets its own reply, in order. No socket, no clock; a seed is a run.
+#![allow(
+    clippy::unwrap_used,
+    reason = "all of this is a test: what fails, fails it"
+)]
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use coremux::base::Batch;
+use coremux::base::PoolIdx;
+use coremux::base::Random;
+use coremux::base::Time;
+use coremux::base::WorkerIdx;
+use coremux::config::Config;
+use coremux::proxy::ClientState;
+use coremux::proxy::ConnId;
+use coremux::proxy::Output;
+use coremux::proxy::Proxy;
+use coremux::proxy::ProxySetup;
+use coremux::stats::PoolShape;
+use coremux::stats::Shape;
+use coremux::stats::WorkerStats;
+
+const SEEDS: u64 = 100;
+const STEPS: usize = 2_000;
+const CLIENTS: usize = 5;
+
+/// A client: what it has sent and nobody has received, what it has got, and what it should get.
+#[derive(Default)]
+struct Client {
+    wire: Vec<u8>,
+    got: Vec<u8>,
+    expected: Vec<u8>,
+    counted: u64,
+}
+
+/// What a process has of a connection to the server.
+#[derive(Default)]
+struct Server {
+    asked: Vec<u8>,
+    replies: Vec<u8>,
+}
+
+/// A process: its proxy, and its sockets.
+struct Side {
+    proxy: Proxy,
+    clients: BTreeMap<ConnId, usize>,
+    servers: BTreeMap<ConnId, Server>,
+    unread: BTreeSet<ConnId>,
+    // May go as soon as nothing is being received from them.
+    going: Vec<ConnId>,
+    sending: Vec<(ConnId, Batch)>,
+}
+
+impl Side {
+    fn new(config: &Arc<Config>, seed: u64, first_id: u64) -> Side {
+        let shape = Shape {
+            pools: vec![PoolShape {
+                name: Arc::from("alpha"),
+                servers: vec![Arc::from("one")],
+            }],
+        };
+        let mut proxy = Proxy::new(ProxySetup {
+            config: Arc::clone(config),
+            stats: Arc::new(WorkerStats::new(&shape)),
+            worker: WorkerIdx(0),
+            workers: 1,
+            seed,
+            epoch: Duration::ZERO,
+            process: 1,
+        });
+        proxy.number_clients_from(first_id);
+        Side {
+            proxy,
+            clients: BTreeMap::new(),
+            servers: BTreeMap::new(),
+            unread: BTreeSet::new(),
+            going: Vec::new(),
+            sending: Vec::new(),
+        }
+    }
+}
+
+struct World {
+    random: Random,
+    now: Time,
+    config: Arc<Config>,
+    old: Side,
+    // There while it takes over.
+    new: Option<Side>,
+    clients: Vec<Client>,
+    counters: Vec<u64>,
+    generation: u64,
+    moved: usize,
+    stayed: usize,
+}
+
+impl World {
+    fn new(seed: u64) -> World {
+        let text = "alpha:\n  listen: 127.0.0.1:1\n  redis: true\n  redis_auth: secret\n  \
+                    servers:\n  - 127.0.0.1:2:1 one\n";
+        let config = Arc::new(Config::parse(text, "test.yml").expect("a good configuration"));
+        let mut world = World {
+            random: Random::new(seed),
+            now: Time::ZERO,
+            old: Side::new(&config, seed, 0),
+            config,
+            new: None,
+            clients: Vec::new(),
+            counters: vec![0; CLIENTS],
+            generation: 0,
+            moved: 0,
+            stayed: 0,
+        };
+        for nth in 0..CLIENTS {
+            let conn = world
+                .old
+                .proxy
+                .client_accepted(PoolIdx(0), None, true, world.now);
+            world.old.clients.insert(conn, nth);
+            world.clients.push(Client {
+                wire: b"AUTH secret\r\n".to_vec(),
+                expected: b"+OK\r\n".to_vec(),
+                ..Client::default()
+            });
+        }
+        world
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.random.next_u32()).unwrap() % bound.max(1)
+    }
+
+    fn run(&mut self) {
+        for _ in 0..STEPS {
+            self.now = self.now + Duration::from_micros(50);
+            match self.below(20) {
+                0..4 => self.ask(),
+                4 => self.turn(),
+                _ => self.step(),
+            }
+        }
+        // Nobody asks any more, and whoever is to go goes.
+        for _ in 0..20 * STEPS {
+            self.now = self.now + Duration::from_micros(50);
+            self.step();
+            let mut clients = self.clients.iter();
+            if clients.all(|client| client.got.len() >= client.expected.len()) {
+                break;
+            }
+        }
+        for (nth, client) in self.clients.iter().enumerate() {
+            let (got, expected) = (client.got.as_slice(), client.expected.as_slice());
+            assert!(
+                got == expected,
+                "client {nth}: {} of {} bytes",
+                got.len(),
+                expected.len()
+            );
+            assert_eq!(self.counters[nth], client.counted, "client {nth}");
+        }
+    }
+
+    fn ask(&mut self) {
+        let (nth, kind) = (self.below(CLIENTS), self.below(8));
+        let large = 1 + self.below(60_000);
+        let client = &mut self.clients[nth];
+        match kind {
+            0..3 => {
+                client.counted += 1;
+                client
+                    .wire
+                    .extend(format!("*2\r\n$4\r\nINCR\r\n$2\r\nc{nth}\r\n").bytes());
+                client
+                    .expected
+                    .extend(format!(":{}\r\n", client.counted).bytes());
+            }
+            3 | 4 => {
+                client.counted += 1;
+                client.wire.extend(format!("INCR c{nth}\r\n").bytes());
+                client
+                    .expected
+                    .extend(format!(":{}\r\n", client.counted).bytes());
+            }
+            5 => {
+                client
+                    .wire
+                    .extend(format!("*3\r\n$3\r\nSET\r\n$2\r\nc{nth}\r\n${large}\r\n").bytes());
+                client.wire.extend(std::iter::repeat_n(b'v', large));
+                client.wire.extend(b"\r\n");
+                client.expected.extend(b"+OK\r\n");
+            }
+            _ => {
+                client.wire.extend(b"PING\r\n");
+                client.expected.extend(b"+PONG\r\n");
+            }
+        }
+    }
+
+    /// A new process begins to take over, or is lost on the way.
+    fn turn(&mut self) {
+        match &mut self.new {
+            None => {
+                self.generation += 1;
+                let seed = self.random.next_u64();
+                self.new = Some(Side::new(&self.config, seed, self.generation * 1_000));
+                self.old.proxy.hand_over(vec![true]);
+            }
+            Some(new) if new.clients.is_empty() && !self.old.clients.is_empty() => {
+                self.old.proxy.keep_clients();
+                self.old.going.clear();
+                self.new = None;
+                self.stayed += 1;
+            }
+            Some(_) => {}
+        }
+    }
+
+    fn step(&mut self) {
+        let which = self.below(2);
+        let act = self.below(5);
+        let (now, amount, pick) = (self.now, 1 + self.below(40_000), self.below(64));
+        let few = 1 + amount % 7;
+        let side = match (&mut self.new, which) {
+            (Some(new), 1) => new,
+            _ => &mut self.old,
+        };
+        match act {
+            0 => deliver_requests(
+                side,
+                &mut self.clients,
+                (pick, if pick % 3 == 0 { few } else { amount }),
+                now,
+            ),
+            1 => serve(side, &mut self.counters),
+            2 => deliver_replies(side, (pick, if pick % 3 == 0 { few } else { amount }), now),
+            3 if !side.sending.is_empty() => {
+                let (conn, batch) = side.sending.swap_remove(pick % side.sending.len());
+                side.proxy.sent(conn, batch, now);
+            }
+            _ => {}
+        }
+        pass(side, &mut self.clients, now);
+        if which == 0 && act == 4 {
+            self.hand_over();
+        }
+    }
+
+    /// One client goes, if one can; the process that all have left is gone.
+    fn hand_over(&mut self) {
+        let now = self.now;
+        let Some(new) = &mut self.new else { return };
+        if let Some(conn) = self.old.going.pop() {
+            // It may have been named before it was told to stay.
+            let Some((pool, state)) = self.old.proxy.take_client(conn, now) else {
+                return;
+            };
+            let nth = self.old.clients.remove(&conn).unwrap();
+            self.old.proxy.closed(conn);
+            let mut state = ClientState::decode(&state.encode().unwrap()).unwrap();
+            assert!(state.authenticated || self.clients[nth].got.is_empty());
+            let input = std::mem::take(&mut state.input);
+            let conn = new.proxy.client_adopted(pool, None, &state, now);
+            new.clients.insert(conn, nth);
+            if !input.is_empty() {
+                new.proxy.received(conn, &Bytes::from(input), now);
+            }
+            pass(new, &mut self.clients, now);
+            self.moved += 1;
+        }
+        if self.old.clients.is_empty() {
+            assert!(
+                self.old.servers.values().all(|s| s.asked.is_empty()),
+                "nothing is left behind"
+            );
+            self.old = self.new.take().unwrap();
+        }
+    }
+}
+
+fn pass(side: &mut Side, clients: &mut [Client], now: Time) {
+    while let Some(output) = side.proxy.poll_output(now) {
+        match output {
+            Output::Connect { conn, .. } => {
+                side.servers.insert(conn, Server::default());
+                side.proxy.connected(conn, now);
+            }
+            Output::Pause(conn) => _ = side.unread.insert(conn),
+            Output::Resume(conn) => _ = side.unread.remove(&conn),
+            Output::HandOver(conn) => {
+                assert!(side.clients.contains_key(&conn));
+                side.going.push(conn);
+            }
+            Output::Report(_) | Output::Resolve { .. } => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    while let Some((conn, batch)) = side.proxy.poll_transmit() {
+        let to = match side.clients.get(&conn) {
+            Some(nth) => &mut clients[*nth].got,
+            None => &mut side.servers.get_mut(&conn).unwrap().asked,
+        };
+        batch.slices().for_each(|slice| to.extend_from_slice(slice));
+        side.sending.push((conn, batch));
+    }
+}
+
+fn deliver_requests(
+    side: &mut Side,
+    clients: &mut [Client],
+    (pick, most): (usize, usize),
+    now: Time,
+) {
+    let Some((conn, nth)) = side.clients.iter().nth(pick % side.clients.len().max(1)) else {
+        return;
+    };
+    // Until the kernel has heard of it, receives go on: also of one that may go.
+    if side.unread.contains(conn) && pick % 4 != 0 {
+        return;
+    }
+    let (conn, wire) = (*conn, &mut clients[*nth].wire);
+    let chunk: Vec<u8> = wire.drain(..most.min(wire.len())).collect();
+    if !chunk.is_empty() {
+        side.proxy.received(conn, &Bytes::from(chunk), now);
+    }
+}
+
+fn deliver_replies(side: &mut Side, (pick, most): (usize, usize), now: Time) {
+    let count = side.servers.len().max(1);
+    let Some((conn, server)) = side.servers.iter_mut().nth(pick % count) else {
+        return;
+    };
+    let most = most.min(server.replies.len());
+    let chunk: Vec<u8> = server.replies.drain(..most).collect();
+    if !chunk.is_empty() {
+        side.proxy.received(*conn, &Bytes::from(chunk), now);
+    }
+}
+
+/// The server does what it was asked, which is the same for both processes.
+fn serve(side: &mut Side, counters: &mut [u64]) {
+    for server in side.servers.values_mut() {
+        while let Some((words, used)) = frame(&server.asked) {
+            let nth = |key: &[u8]| usize::from(key[1] - b'0');
+            let reply = match words[0].to_ascii_uppercase().as_slice() {
+                b"INCR" => {
+                    let counter = &mut counters[nth(&words[1])];
+                    *counter += 1;
+                    format!(":{counter}\r\n")
+                }
+                b"SET" | b"AUTH" | b"SELECT" => "+OK\r\n".to_owned(),
+                b"PING" => "+PONG\r\n".to_owned(),
+                other => panic!("{}", String::from_utf8_lossy(other)),
+            };
+            server.replies.extend(reply.bytes());
+            server.asked.drain(..used);
+        }
+    }
+}
+
+/// The first request in `bytes`, if it is whole, and how long it is.
+fn frame(bytes: &[u8]) -> Option<(Vec<Vec<u8>>, usize)> {
+    let line = |at: usize| {
+        let end = at + bytes.get(at..)?.iter().position(|byte| *byte == b'\n')?;
+        let number = std::str::from_utf8(&bytes[at + 1..end - 1]).unwrap();
+        Some((number.parse::<usize>().unwrap(), end + 1))
+    };
+    let (count, mut at) = line(0)?;
+    let mut words = Vec::new();
+    for _ in 0..count {
+        let (length, start) = line(at)?;
+        words.push(bytes.get(start..start + length)?.to_vec());
+        at = start + length + 2;
+        bytes.get(at - 1)?;
+    }
+    Some((words, at))
+}
+
+#[test]
+fn clients_that_go_at_any_moment_get_each_reply_once_and_in_order() {
+    let (mut moved, mut stayed) = (0, 0);
+    for seed in 0..SEEDS {
+        let mut world = World::new(seed);
+        let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.run()));
+        assert!(run.is_ok(), "seed {seed}");
+        moved += world.moved;
+        stayed += world.stayed;
+    }
+    let runs = usize::try_from(SEEDS).unwrap();
+    assert!(moved > 10 * runs && stayed > runs, "{moved} {stayed}");
+}
