@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 
+use support::FakeConn;
 use support::FakeServer;
 use support::Pool;
 use support::Proxy;
@@ -188,21 +189,28 @@ fn a_shell_pipe_into_netcat_prints_the_replies() {
 /// What the fake server replies before it ends.
 const REPLY: &[u8] = b"*3\r\n$5\r\nhello\r\n:-12\r\n+fine\r\n";
 
+/// A server whose every connection answers once, cuts its reply elsewhere, and ends with the last
+/// piece that it sends; and how many have.
+fn cutting(send: fn(&mut FakeConn, &[u8], &[u8])) -> (FakeServer, Arc<AtomicUsize>) {
+    let cuts = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&cuts);
+    let fake = FakeServer::start(move |mut conn| {
+        if conn.request().is_none() {
+            return;
+        }
+        let cut = counted.fetch_add(1, Ordering::SeqCst) % REPLY.len();
+        let (before, behind) = REPLY.split_at(cut);
+        send(&mut conn, before, behind);
+        conn.wait_for_end();
+    });
+    (fake, cuts)
+}
+
 #[test]
 fn a_server_that_replies_and_ends_at_once_has_replied() {
-    // Each connection cuts its reply elsewhere, and ends with the last piece.
-    let cuts = Arc::new(AtomicUsize::new(0));
-    let fake = FakeServer::start({
-        let cuts = Arc::clone(&cuts);
-        move |mut conn| {
-            if conn.request().is_none() {
-                return;
-            }
-            let cut = cuts.fetch_add(1, Ordering::SeqCst) % REPLY.len();
-            conn.send(&REPLY[..cut]);
-            conn.send_and_end(&REPLY[cut..]);
-            conn.wait_for_end();
-        }
+    let (fake, cuts) = cutting(|conn, before, behind| {
+        conn.send(before);
+        conn.send_and_end(behind);
     });
     let proxy = Proxy::coremux_with(
         &["--cores", "1"],
@@ -227,18 +235,7 @@ fn a_server_that_replies_and_ends_at_once_has_replied() {
 
 #[test]
 fn a_server_that_ends_within_a_reply_has_not_replied() {
-    let cuts = Arc::new(AtomicUsize::new(0));
-    let fake = FakeServer::start({
-        let cuts = Arc::clone(&cuts);
-        move |mut conn| {
-            if conn.request().is_none() {
-                return;
-            }
-            let cut = cuts.fetch_add(1, Ordering::SeqCst) % REPLY.len();
-            conn.send_and_end(&REPLY[..cut]);
-            conn.wait_for_end();
-        }
-    });
+    let (fake, cuts) = cutting(|conn, before, _| conn.send_and_end(before));
     let proxy = Proxy::coremux(&[Pool::new("alpha").server(fake.address())]);
     let mut client = proxy.client("alpha");
     for n in 0..REPLY.len() * 3 {
@@ -250,6 +247,7 @@ fn a_server_that_ends_within_a_reply_has_not_replied() {
             "request {n}"
         );
     }
+    assert!(cuts.load(Ordering::SeqCst) >= REPLY.len() * 3);
 }
 
 #[test]
