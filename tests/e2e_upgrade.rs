@@ -354,6 +354,40 @@ fn a_request_in_flight_is_answered_by_the_process_that_sent_it() {
     assert_eq!(client.call(["INCR", "once"]), Reply::Integer(2));
 }
 
+#[test]
+fn a_new_process_that_is_lost_while_it_takes_over_leaves_the_old_one_serving() {
+    let redis = Redis::start();
+    let line = Line::start(
+        &["--cores", "2"],
+        &[Pool::over("alpha", std::slice::from_ref(&redis))],
+    );
+    let mut client = line.proxy.client("alpha");
+    client.call(["SET", "key", "value"]);
+    redis.process().signal("STOP");
+    client.send(["INCR", "once"]);
+    let old = line.pid();
+    thread::scope(|scope| {
+        let upgrade = scope.spawn(|| line.admin.ctl("upgrade"));
+        eventually("the new process serves", || {
+            (line.pid() != old).then_some(())
+        });
+        let new = line.pid().to_string();
+        let killed = Command::new("kill").args(["-KILL", &new]).status();
+        assert!(killed.unwrap().success());
+        let (code, text) = upgrade.join().unwrap();
+        assert!(code == 1 && text.contains("serving on"), "{text}");
+    });
+    redis.process().signal("CONT");
+    assert_eq!(client.read(), Reply::Integer(1));
+    let pong = Reply::Simple("PONG".to_owned());
+    assert_eq!(line.proxy.client("alpha").call(["PING"]), pong);
+    assert_eq!((line.pid(), line.admin.file().as_str()), (old, "0\n"));
+    assert!(line.admin.port_is_open() && line.admin.get("/health").status == 200);
+    // And the next one is as good as the first.
+    line.upgrade();
+    assert_eq!(client.call(["INCR", "once"]), Reply::Integer(2));
+}
+
 /// A proxy whose program is a file that the test can change.
 struct Replaceable {
     line: PathBuf,

@@ -184,10 +184,14 @@ fn run(
     }));
     let claim = {
         let (pid_file, options) = (Rc::clone(&pid_file), options.clone());
-        move || match options.pid_file.as_deref().map(PidFile::replace) {
-            Some(Ok(file)) => *pid_file.borrow_mut() = Some(file),
-            Some(Err(error)) => error!("{error}"),
-            None => {}
+        move || {
+            // The one that we had would take the new one away with it.
+            drop(pid_file.take());
+            match options.pid_file.as_deref().map(PidFile::replace) {
+                Some(Ok(file)) => *pid_file.borrow_mut() = Some(file),
+                Some(Err(error)) => error!("{error}"),
+                None => {}
+            }
         }
     };
     info!(

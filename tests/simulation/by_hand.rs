@@ -26,6 +26,8 @@ pub struct Bench {
     pub proxy: Proxy,
     pub now: Time,
     pub outputs: Vec<Output>,
+    /// Where it counts.
+    pub stats: Arc<WorkerStats>,
     /// Batches that are being sent.
     sending: Vec<(ConnId, Batch)>,
 }
@@ -42,10 +44,12 @@ impl Bench {
                 servers: vec!["one".into()],
             }],
         };
+        let stats = Arc::new(WorkerStats::new(&shape));
         Bench {
+            stats: Arc::clone(&stats),
             proxy: Proxy::new(ProxySetup {
                 config,
-                stats: Arc::new(WorkerStats::new(&shape)),
+                stats,
                 worker: WorkerIdx(0),
                 workers: 1,
                 seed: 1,

@@ -1,6 +1,7 @@
 //! The control plane: hears reports, decides fates, looks names up, and tells every worker.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use coremux::base::PoolIdx;
 use coremux::base::ServerIdx;
@@ -8,9 +9,11 @@ use coremux::base::Time;
 use coremux::config::Config;
 use coremux::config::HostPort;
 use coremux::config::ServerAddress;
+use coremux::config::Table;
 use coremux::proxy::Change;
 use coremux::proxy::Fates;
 use coremux::proxy::Probe;
+use coremux::proxy::Reload;
 use coremux::proxy::Report;
 use coremux::proxy::SocketAddress;
 
@@ -45,6 +48,10 @@ struct Name {
 #[derive(Debug)]
 pub struct Control {
     fates: Fates,
+    /// What is served.
+    pub table: Arc<Table>,
+    /// What the workers are told of, in order.
+    pub reloads: Vec<Reload>,
     /// By pool and server; `None` where the address needs no lookup.
     names: Vec<Vec<Option<Name>>>,
     /// When each server last answered a probe.
@@ -64,6 +71,8 @@ impl Control {
         let pools = config.pools.iter();
         Control {
             fates: Fates::new(config),
+            reloads: Vec::new(),
+            table: Arc::new(Table::new(Arc::new(config.clone()))),
             names: pools
                 .map(|pool| pool.servers.iter().map(|s| name(&s.address)).collect())
                 .collect(),
@@ -86,10 +95,16 @@ fn ids(pool: usize, server: usize) -> (PoolIdx, ServerIdx) {
 impl World {
     fn tell_all(&mut self, change: &Change) {
         for worker in 0..self.workers.len() {
-            let arrival = (self.now + self.dice.micros(5, 800)).max(self.control.mail[worker]);
-            self.control.mail[worker] = arrival;
+            let arrival = self.mail_arrives(worker);
             self.schedule(arrival, Event::Mail(worker, change.clone()));
         }
+    }
+
+    /// When a worker reads what it is told now.
+    pub fn mail_arrives(&mut self, worker: usize) -> Time {
+        let arrival = (self.now + self.dice.micros(5, 800)).max(self.control.mail[worker]);
+        self.control.mail[worker] = arrival;
+        arrival
     }
 
     pub fn read_mail(&mut self, worker: usize, change: &Change) {

@@ -38,6 +38,7 @@ impl World {
             self.schedule(time, Event::Interlude(interlude));
         }
         self.look_up_first();
+        self.plan_reloads();
         for number in 0..self.scenario.clients {
             let pool = self.dice.below(self.scenario.pools.len());
             let mut dice = self.dice.fork();

@@ -131,6 +131,11 @@ impl Oracle {
 
     // --- what happens ---
 
+    /// The keys of a pool are to live elsewhere now and then.
+    pub fn keys_move(&mut self, pool: usize) {
+        self.stable[pool] = false;
+    }
+
     /// A client has connected: its number.
     pub fn client(&mut self, pool: usize, worker: usize, strict: bool) -> usize {
         self.books.push(Book {

@@ -29,6 +29,11 @@ impl Route {
         }
     }
 
+    pub fn set_pool(&mut self, pool: &PoolConfig, now: Time) {
+        self.pool = pool.clone();
+        self.versions.push((now, router(&self.pool, &self.live)));
+    }
+
     pub fn set_live(&mut self, server: usize, live: bool, now: Time) {
         self.live[server] = live;
         self.versions.push((now, router(&self.pool, &self.live)));

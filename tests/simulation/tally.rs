@@ -67,6 +67,12 @@ happenings! {
     Moved,
     /// The same, and whoever is connected to the old one is served there.
     Renamed,
+    /// A reload gives a pool another number of connections.
+    ReloadedConnections,
+    /// A reload moves a server.
+    ReloadedAddress,
+    /// A reload moves keys.
+    ReloadedKeys,
     // What clients do.
     /// A client resets its connection while replies are due.
     ClientReset,

@@ -202,7 +202,7 @@ impl World {
             return 0;
         };
         let config = &self.config.pools[pool];
-        if config.server_connections.get() > 1 || !link.has_served {
+        if config.server_connections.get() > 1 || !link.has_served || self.reloads[pool] {
             return 0;
         }
         let stats = &self.workers[link.worker].stats.pools[pool].servers[server];

@@ -30,6 +30,7 @@ use crate::interludes::Done;
 use crate::interludes::Interlude;
 use crate::link::Link;
 use crate::oracle::Oracle;
+use crate::reload::Difference;
 use crate::scenario::Scenario;
 use crate::server::Server;
 use crate::tally::Happening;
@@ -63,6 +64,14 @@ pub enum Event {
     Hear(Report),
     /// A worker reads what the control plane tells it.
     Mail(usize, Change),
+    /// The configuration of a pool is another one from now on.
+    Reload(usize, Difference),
+    /// A worker hears of that.
+    Reloads {
+        worker: usize,
+        pool: usize,
+        number: usize,
+    },
     ProbeDue(Probe),
     ProbeAnswered(Probe),
     LookUp(usize, usize),
@@ -120,6 +129,8 @@ pub struct World {
     pub oracle: Oracle,
     pub tally: Tally,
     pub verifying: bool,
+    /// By pool: whether it is ever reloaded.
+    pub reloads: Vec<bool>,
     pub done: Done,
     /// Clients' connections that the proxy has not closed.
     pub open_clients: Vec<LinkId>,
@@ -172,6 +183,7 @@ impl World {
             }
         });
         let workers: Vec<Worker> = workers.collect();
+        let pools_count = config.pools.len();
         let pools = config.pools.iter();
         World {
             now: Time::ZERO,
@@ -189,6 +201,7 @@ impl World {
             clients: Vec::new(),
             tally: Tally::default(),
             verifying: false,
+            reloads: vec![false; pools_count],
             done: Done::default(),
             open_clients: Vec::new(),
             out_of_step: Vec::new(),
@@ -278,6 +291,12 @@ impl World {
             Event::ServerWrites(link) => self.server_writes(link),
             Event::Hear(report) => self.hear(report),
             Event::Mail(worker, change) => self.read_mail(worker, &change),
+            Event::Reload(pool, difference) => self.reload(pool, difference),
+            Event::Reloads {
+                worker,
+                pool,
+                number,
+            } => self.reloads(worker, pool, number),
             Event::ProbeDue(probe) => self.probe(probe),
             Event::ProbeAnswered(probe) => self.probe_answered(probe),
             Event::LookUp(pool, server) => self.look_up(pool, server),

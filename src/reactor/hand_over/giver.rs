@@ -34,6 +34,9 @@ const SHOWN_WITHIN: Duration = Duration::from_secs(2);
 /// A client's way is microseconds long; a new process that takes nothing for so long is lost.
 const TAKEN_WITHIN: Duration = Duration::from_secs(10);
 
+/// How soon it is noticed that the new process is lost while clients are waited for.
+const LOOK_PERIOD: Duration = Duration::from_millis(50);
+
 /// Ids that the old process may yet give to clients while the new one starts: more than any kernel
 /// accepts in that time.
 const CLIENT_IDS_SPARED: u64 = 1 << 24;
@@ -268,13 +271,25 @@ impl Successor {
         let began = std::time::Instant::now();
         let mut clients = 0;
         // It ends when each worker has given all that it could.
-        while let Some(parcel) = parcels.next() {
-            if let Err(error) = self.give_client(&parcel, &setup.addresses) {
-                parcels.early.push(parcel);
-                take_back(setup, parcels);
-                return Err(self.fate(&error));
+        loop {
+            match parcels.next_within(LOOK_PERIOD) {
+                Ok(Some(parcel)) => {
+                    if let Err(error) = self.give_client(&parcel, &setup.addresses) {
+                        parcels.early.push(parcel);
+                        take_back(setup, parcels);
+                        return Err(self.fate(&error));
+                    }
+                    clients += 1;
+                }
+                Ok(None) => break,
+                // Nobody accepts while the new process is gone and the last clients are waited for.
+                Err(_) => {
+                    if let Ok(Some(status)) = self.child.try_wait() {
+                        take_back(setup, parcels);
+                        return Err(format!("the new process ended ({status})"));
+                    }
+                }
             }
-            clients += 1;
         }
         let within = began.elapsed();
         let end = self.channel.say(Kind::End);
@@ -303,6 +318,23 @@ struct Parcels {
     /// Those from before the new process was told to serve.
     early: Vec<Parcel>,
     given: mpsc::Receiver<Given>,
+}
+
+impl Parcels {
+    /// The next one; none when no more will come.
+    fn next_within(&mut self, period: Duration) -> Result<Option<Parcel>, mpsc::RecvTimeoutError> {
+        if let Some(parcel) = self.early.pop() {
+            return Ok(Some(parcel));
+        }
+        loop {
+            match self.given.recv_timeout(period) {
+                Ok(Given::Client(parcel)) => return Ok(Some(parcel)),
+                Ok(Given::Stopped) => {}
+                Err(mpsc::RecvTimeoutError::Disconnected) => return Ok(None),
+                Err(timeout) => return Err(timeout),
+            }
+        }
+    }
 }
 
 impl Iterator for Parcels {

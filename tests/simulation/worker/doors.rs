@@ -11,6 +11,7 @@ use coremux::reactor::Entry;
 use crate::link::Link;
 use crate::link::Peer;
 use crate::link::Socket;
+use crate::reload::is_home;
 use crate::server::ServerConn;
 use crate::tally::Happening;
 use crate::wire::End;
@@ -76,7 +77,7 @@ impl World {
         });
         let id = self.insert(link);
         let state = &self.servers[pool][server];
-        let (fault, errno) = if home != state.home {
+        let (fault, errno) = if !is_home(state.home, home) {
             let fault = if home == DEAD_HOME {
                 Happening::DeadAddress
             } else {
@@ -201,6 +202,11 @@ impl World {
         // may take, or twice while it answered a probe.
         if link.has_served {
             let silent = self.now.since(link.last_received.unwrap_or(Time::ZERO));
+            // Another connection has its place since a reload.
+            let quiet = self.servers[pool][server].conns.get(&id);
+            if self.reloads[pool] && quiet.is_none_or(|conn| conn.is_idle()) {
+                return;
+            }
             let timeout = self.config.pools[pool].timeout;
             let answered = self.control.answered.get(&(pool, server));
             let times = match answered {
@@ -212,7 +218,7 @@ impl World {
                 let home = &self.servers[pool][server];
                 let quiet = home.conns.get(&id).is_none_or(ServerConn::is_idle);
                 assert!(
-                    link.home != home.home && quiet,
+                    !is_home(home.home, link.home) && quiet,
                     "the connection to server {pool}.{server} is closed without a reason"
                 );
                 self.tally.count(Happening::LeftAddress);
