@@ -109,7 +109,10 @@ fn names_on_both_sides() {
     redis.kill();
     assert!(matches!(client.call(["GET", "key"]), Reply::Error(_)));
     redis.restart();
-    assert_eq!(client.call(["GET", "key"]), Reply::Null);
+    // Who asks within 50 ms of the last vain attempt is told what became of that.
+    eventually("it is reached again", || {
+        (client.call(["GET", "key"]) == Reply::Null).then_some(())
+    });
 }
 
 #[test]
@@ -170,5 +173,7 @@ fn a_server_by_its_unix_socket_comes_back_there() {
         "ERR Connection refused"
     );
     redis[0].restart();
-    assert_eq!(client.call(["SET", "key", "value"]), Reply::ok());
+    eventually("it is reached again", || {
+        (client.call(["SET", "key", "value"]) == Reply::ok()).then_some(())
+    });
 }
