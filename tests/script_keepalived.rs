@@ -156,16 +156,20 @@ fn the_two_hosts_differ_only_where_they_are_marked() {
 }
 
 #[test]
-fn systemd_takes_the_unit() {
+fn systemd_takes_the_units() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let copy_of = |file: &Path| folder.path().join(file.file_name().expect("a name"));
+    // All of them first: one names another.
     for file in files_of("systemd") {
-        let folder = tempfile::tempdir().expect("a folder");
-        let copy = folder.path().join(file.file_name().expect("a name"));
         let text = fs::read_to_string(&file).expect("a file");
         // It looks whether the program is there.
-        fs::write(&copy, text.replace("/usr/local/bin/coremux", COREMUX)).expect("a file");
+        let installed = text.replace("/usr/local/bin/coremux", COREMUX);
+        fs::write(copy_of(&file), installed).expect("a file");
+    }
+    for file in files_of("systemd") {
         let output = Command::new("systemd-analyze")
             .args(["verify", "--man=no"])
-            .arg(&copy)
+            .arg(copy_of(&file))
             .output()
             .expect("Debian's package systemd is needed");
         assert_silent(&output, &file);
@@ -175,11 +179,11 @@ fn systemd_takes_the_unit() {
 #[test]
 fn every_flag_of_the_unit_is_one_that_the_program_has() {
     let unit = fs::read_to_string(format!("{ROOT}/conf/systemd/coremux.service")).expect("a file");
-    let help = Command::new(COREMUX)
-        .arg("-h")
-        .output()
-        .expect("coremux runs");
-    let help = said(&help);
+    let help = |args: &[&str]| {
+        let output = Command::new(COREMUX).args(args).output();
+        said(&output.expect("coremux runs"))
+    };
+    let help = help(&["-h"]) + &help(&["ctl", "-h"]);
     let flags: Vec<_> = unit
         .lines()
         .filter(|line| !line.starts_with('#'))
