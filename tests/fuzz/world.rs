@@ -12,7 +12,7 @@ use coremux::base::Batch;
 use coremux::base::PoolIdx;
 use coremux::base::Time;
 use coremux::base::WorkerIdx;
-use coremux::config::Config;
+use coremux::config::Table;
 use coremux::proxy::ConnId;
 use coremux::proxy::Output;
 use coremux::proxy::Proxy;
@@ -39,6 +39,7 @@ pub struct Seen {
     pub servers_closed: usize,
     pub pauses: usize,
     pub changes: usize,
+    pub reloads: usize,
 }
 
 impl Seen {
@@ -51,6 +52,7 @@ impl Seen {
         self.servers_closed += other.servers_closed;
         self.pauses += other.pauses;
         self.changes += other.changes;
+        self.reloads += other.reloads;
     }
 
     pub fn assert_worth_while(&self) {
@@ -63,14 +65,16 @@ impl Seen {
             self.servers_closed,
             self.pauses,
             self.changes,
+            self.reloads,
         ];
-        assert!(counts.iter().all(|count| *count > 200), "{self:?}");
+        assert!(counts.iter().all(|count| *count > 100), "{self:?}");
     }
 }
 
 pub struct World {
     proxy: Proxy,
-    config: Arc<Config>,
+    table: Arc<Table>,
+    stats: Arc<WorkerStats>,
     sockets: BTreeMap<ConnId, Socket>,
     material: Material,
     dice: Dice,
@@ -91,9 +95,10 @@ impl World {
         let shape = Shape {
             pools: pools.collect(),
         };
+        let stats = Arc::new(WorkerStats::new(&shape));
         let proxy = Proxy::new(ProxySetup {
             config: Arc::clone(&config),
-            stats: Arc::new(WorkerStats::new(&shape)),
+            stats: Arc::clone(&stats),
             worker: WorkerIdx(0),
             workers: 1,
             seed: dice.seed(),
@@ -102,7 +107,8 @@ impl World {
         });
         World {
             proxy,
-            config,
+            table: Arc::new(Table::new(config)),
+            stats,
             sockets: BTreeMap::new(),
             material: Material::new(),
             dice,
@@ -147,12 +153,10 @@ impl World {
         if self.proxy.client_count() >= 12 {
             return;
         }
-        let pools = self.config.pools.len();
-        let pool = u16::try_from(self.dice.below(pools)).expect("few pools");
+        let pools: Vec<PoolIdx> = self.table.pools().map(|(pool, _)| pool).collect();
+        let pool = *self.dice.pick(&pools);
         let admitted = self.dice.percent(97);
-        let conn = self
-            .proxy
-            .client_accepted(PoolIdx(pool), None, admitted, self.now);
+        let conn = self.proxy.client_accepted(pool, None, admitted, self.now);
         let before = self.sockets.insert(conn, Socket::accepted());
         assert!(before.is_none(), "an id is given twice");
     }
@@ -166,9 +170,22 @@ impl World {
     }
 
     fn change(&mut self) {
-        let change = config::change(&self.config, &mut self.dice);
+        if self.dice.percent(15) {
+            self.reload();
+        }
+        let change = config::change(&self.table, &mut self.dice);
         self.proxy.apply(&change, self.now);
         self.seen.changes += 1;
+    }
+
+    fn reload(&mut self) {
+        let reload = config::reload(&self.table, &mut self.dice);
+        self.table = Arc::clone(&reload.table);
+        self.stats = Arc::new(self.stats.grown(self.table.places()));
+        let stats = Arc::clone(&self.stats);
+        self.proxy.reload(&reload, stats, self.now);
+        self.obey();
+        self.seen.reloads += 1;
     }
 
     fn pass(&mut self, time: Duration) {

@@ -2,11 +2,14 @@
 
 use std::net::Ipv4Addr;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use coremux::base::PoolIdx;
 use coremux::base::ServerIdx;
 use coremux::config::Config;
+use coremux::config::Table;
 use coremux::proxy::Change;
+use coremux::proxy::Reload;
 use coremux::proxy::SocketAddress;
 
 use crate::dice::Dice;
@@ -60,7 +63,8 @@ pub fn config(dice: &mut Dice) -> Config {
                 true => "127.0.0.1".to_owned(),
                 false => format!("host{server}.example"),
             };
-            lines.push(format!("  - {host}:7{pool}{server}:1 s{server}"));
+            let (port, weight) = (70 + dice.below(3), dice.between(1, 3));
+            lines.push(format!("  - {host}:{port}{server}:{weight} s{server}"));
         }
     }
     let text = lines.join("\n");
@@ -93,11 +97,25 @@ pub fn is_replica(address: &SocketAddress) -> bool {
     (REPLICAS_FROM..REPLICAS_FROM + 3).contains(&address.port())
 }
 
-pub fn change(config: &Config, dice: &mut Dice) -> Change {
-    let index = dice.below(config.pools.len());
-    let servers = config.pools[index].servers.len();
+/// Another file.
+pub fn reload(table: &Table, dice: &mut Dice) -> Reload {
+    let next = table.next(Arc::new(config(dice))).expect("places are left");
+    let known = next.all_servers().filter(|(pool, server, config)| {
+        let before = table.server(*pool, *server);
+        before.is_some_and(|before| before.address != config.address)
+    });
+    Reload {
+        moved: known.map(|(pool, server, _)| (pool, server)).collect(),
+        table: Arc::new(next),
+    }
+}
+
+/// Says something of a pool and server, maybe of one that is served no longer.
+pub fn change(table: &Table, dice: &mut Dice) -> Change {
+    let places: Vec<usize> = table.places().collect();
+    let index = dice.below(places.len());
     let pool = PoolIdx(u16::try_from(index).expect("few pools"));
-    let server = ServerIdx(u16::try_from(dice.below(servers)).expect("few servers"));
+    let server = ServerIdx(u16::try_from(dice.below(places[index])).expect("few servers"));
     let addresses = (0..dice.below(3)).map(|n| address(8 + n as u16)).collect();
     match dice.below(10) {
         0 => Change::Addresses {
