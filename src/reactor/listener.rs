@@ -436,14 +436,8 @@ fn bind_unix(
     socket
         .listen(options.backlog())
         .map_err(ListenErrorKind::Os)?;
-    let mut sockets = Vec::with_capacity(options.workers);
-    for _ in 1..options.workers {
-        let clone = socket.try_clone().map_err(ListenErrorKind::Os)?;
-        sockets.push(OwnedFd::from(clone));
-    }
-    sockets.push(OwnedFd::from(socket));
     Ok(Bound {
-        sockets,
+        sockets: share(vec![socket], options.workers).map_err(ListenErrorKind::Os)?,
         address: None,
         file: Some(file),
     })

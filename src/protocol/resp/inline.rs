@@ -19,21 +19,6 @@ pub(super) fn split_words(line: &[u8]) -> Result<Vec<Vec<u8>>, ProtocolError> {
     }
 }
 
-/// Writes the words as the canonical frame that a client library would have sent.
-pub(super) fn write_frame(words: &[Vec<u8>], frame: &mut Vec<u8>) {
-    let mut number = itoa::Buffer::new();
-    frame.push(b'*');
-    frame.extend_from_slice(number.format(words.len()).as_bytes());
-    frame.extend_from_slice(b"\r\n");
-    for word in words {
-        frame.push(b'$');
-        frame.extend_from_slice(number.format(word.len()).as_bytes());
-        frame.extend_from_slice(b"\r\n");
-        frame.extend_from_slice(word);
-        frame.extend_from_slice(b"\r\n");
-    }
-}
-
 // C's isspace in the "C" locale.
 fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\x0b' | b'\x0c' | b'\r')

@@ -16,13 +16,13 @@ use crate::protocol::resp::REQUEST_BYTES_MAX;
 use crate::protocol::resp::header::Header;
 use crate::protocol::resp::header::read_header;
 use crate::protocol::resp::inline::split_words;
-use crate::protocol::resp::inline::write_frame;
 use crate::protocol::resp::request::Arg;
 use crate::protocol::resp::request::Body;
 use crate::protocol::resp::request::IN_SKELETON;
 use crate::protocol::resp::request::ProtocolError;
 use crate::protocol::resp::request::Request;
 use crate::protocol::resp::request::cut_request;
+use crate::protocol::resp::write::write_words;
 
 /// What a call of [`RequestAssembly::feed`] has done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,7 +172,7 @@ impl RequestAssembly {
         if words.first().is_some_and(|word| is_http(word)) {
             return Err(ProtocolError::Http);
         }
-        write_frame(&words, &mut self.skeleton);
+        write_words(&mut self.skeleton, &words);
         cut_request(&self.skeleton, &mut self.args)?;
         self.state = State::Complete;
         Ok(line_end + 1)
@@ -353,7 +353,7 @@ mod tests {
 
     fn frame(args: &[Vec<u8>]) -> Vec<u8> {
         let mut frame = Vec::new();
-        write_frame(args, &mut frame);
+        write_words(&mut frame, args);
         frame
     }
 
