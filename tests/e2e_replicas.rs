@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
@@ -16,6 +17,8 @@ use support::eventually;
 
 const CLIENTS: usize = 12;
 const KEYS: usize = 50;
+/// So many that a hash needs hundreds of pages.
+const ELEMENTS: usize = 5000;
 
 fn pool(group: &Group, read_from: &str) -> Pool {
     let pool = Pool::new("alpha")
@@ -144,6 +147,100 @@ fn reads_land_on_replicas_and_writes_at_the_masters() {
     }
     let numbers = proxy.numbers();
     assert_eq!(numbers.pool("alpha", "forward_error"), 0);
+}
+
+/// Goes through all elements of a key, each page by another client, as a pool of connections does.
+fn scanned(proxy: &Proxy, command: &str, name: &str, step: usize) -> BTreeSet<Vec<u8>> {
+    let mut clients: Vec<_> = (0..CLIENTS).map(|_| proxy.client("alpha")).collect();
+    let (mut seen, mut cursor, mut page) = (BTreeSet::new(), b"0".to_vec(), 0);
+    loop {
+        let client = &mut clients[page % CLIENTS];
+        page += 1;
+        let request = [command.as_bytes(), name.as_bytes(), &cursor];
+        let Reply::Array(reply) = client.call(request) else {
+            panic!("{command} gives no page")
+        };
+        let [Reply::Bulk(next), Reply::Array(elements)] = &reply[..] else {
+            panic!("{command} gives {reply:?}")
+        };
+        seen.extend(elements.iter().step_by(step).map(|element| match element {
+            Reply::Bulk(element) => element.clone(),
+            other => panic!("{command} gives {other:?}"),
+        }));
+        if next == b"0" {
+            return seen;
+        }
+        cursor.clone_from(next);
+    }
+}
+
+/// Gives a key so many elements.
+fn fill_one(proxy: &Proxy, command: &str, name: &str, words_each: usize) {
+    let mut client = proxy.client("alpha");
+    for hundred in 0..ELEMENTS / 100 {
+        let elements = (0..100).map(|nth| hundred * 100 + nth);
+        let mut request = vec![command.to_owned(), name.to_owned()];
+        request.extend(elements.flat_map(|nth| vec![nth.to_string(); words_each]));
+        assert!(!matches!(client.call(&request), Reply::Error(_)));
+    }
+}
+
+#[test]
+fn what_only_the_server_understands_that_gave_it_is_asked_at_the_master() {
+    let group = Group::start(1, 2, "");
+    let proxy = Proxy::coremux_with(&["--cores", "2"], &[pool(&group, "prefer-replica")]);
+    wait_for_replicas(&proxy, 2);
+    for (fill, scan, words) in [
+        ("HSET", "HSCAN", 2),
+        ("SADD", "SSCAN", 1),
+        ("ZADD", "ZSCAN", 2),
+    ] {
+        fill_one(&proxy, fill, scan, words);
+        let all = group.servers[0][0].client().call(["WAIT", "2", "5000"]);
+        assert_eq!(all, Reply::Integer(2));
+        let step = words;
+        assert_eq!(scanned(&proxy, scan, scan, step).len(), ELEMENTS, "{scan}");
+    }
+    let mut client = proxy.client("alpha");
+    for request in [
+        "OBJECT IDLETIME HSCAN",
+        "OBJECT ENCODING HSCAN",
+        "MEMORY USAGE HSCAN",
+        "TOUCH HSCAN SSCAN",
+        "DUMP HSCAN",
+    ] {
+        let words: Vec<&str> = request.split(' ').collect();
+        assert!(!matches!(client.call(&words), Reply::Error(_)), "{request}");
+    }
+    for replica in &group.servers[0][1..] {
+        for command in [
+            "hscan",
+            "sscan",
+            "zscan",
+            "object|idletime",
+            "object|encoding",
+            "memory|usage",
+            "touch",
+            "dump",
+        ] {
+            assert_eq!(executed(replica, command), 0, "{command}");
+        }
+    }
+    while_reading_one(&proxy, "HSCAN");
+    assert!(
+        group.servers[0][1..]
+            .iter()
+            .any(|replica| executed(replica, "hlen") > 0),
+        "replicas are read"
+    );
+}
+
+/// Asks by several clients what any server can say.
+fn while_reading_one(proxy: &Proxy, name: &str) {
+    for _ in 0..CLIENTS {
+        let reply = proxy.client("alpha").call(["HLEN", name]);
+        assert_eq!(reply, Reply::Integer(ELEMENTS as i64));
+    }
 }
 
 #[test]

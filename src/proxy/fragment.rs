@@ -126,7 +126,8 @@ impl Proxy {
         let pool = self.clients.slab[key].pool;
         let retry = Retry::of(command.safe_to_retry());
         for fragment in &mut split.fragments {
-            let Some(end) = self.end_for(key, pool, fragment.server, retry, now) else {
+            let replica = command.may_ask_replica();
+            let Some(end) = self.end_for(key, pool, fragment.server, replica, now) else {
                 self.stats.pools[pool.index()].counters.forward_error.add(1);
                 self.reply(key, &RequestError::NoReplica.reply());
                 return;

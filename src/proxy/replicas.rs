@@ -35,7 +35,6 @@ use crate::proxy::output::ConnId;
 use crate::proxy::output::Output;
 use crate::proxy::salvage::sizes;
 use crate::proxy::server::Pending;
-use crate::proxy::server::Retry;
 use crate::proxy::server::ServerPhase;
 
 /// A replica that cannot be connected to in this time is not waited for: another server can answer.
@@ -84,19 +83,19 @@ impl Replica {
 }
 
 impl Proxy {
-    /// Where a client's next request for a server goes; `None` if only a replica may answer, and
-    /// none can.
+    /// Where a client's next request for a server goes, which a `replica` may answer, or only the
+    /// master; `None` if only a replica is to be asked, and none can be.
     #[inline]
     pub(super) fn end_for(
         &self,
         client: Key,
         pool: PoolIdx,
         server: ServerIdx,
-        retry: Retry,
+        replica: bool,
         now: Time,
     ) -> Option<End> {
         let pool = &self.pools[pool.index()];
-        if pool.config.read_from == ReadFrom::Master || retry == Retry::Never {
+        if pool.config.read_from == ReadFrom::Master || !replica {
             return Some(End::Master);
         }
         let id = self.clients.slab[client].identity.id;
@@ -339,7 +338,7 @@ impl Proxy {
         let (pool, server) = (self.servers[from].pool, self.servers[from].server);
         let client = pending.awaiter.client;
         let end = match self.pools[pool.index()].config.read_from {
-            ReadFrom::Replica => self.end_for(client, pool, server, pending.retry, now),
+            ReadFrom::Replica => self.end_for(client, pool, server, true, now),
             ReadFrom::Master | ReadFrom::PreferReplica => Some(End::Master),
         };
         let Some(end) = end else {

@@ -34,6 +34,8 @@ pub(super) struct Incoming<'a, C: Chunk> {
     pub(super) chunk: Option<(&'a C, usize)>,
     /// Whether it changes nothing.
     pub(super) retry: Retry,
+    /// Whether a replica may answer it.
+    pub(super) replica: bool,
 }
 
 impl<C: Chunk> Clone for Incoming<'_, C> {
@@ -318,6 +320,7 @@ impl Proxy {
             request,
             chunk,
             retry: Retry::of(command.safe_to_retry()),
+            replica: command.may_ask_replica(),
         };
         match command.handling(request) {
             Handling::Forward => match command.keys(request) {
@@ -354,6 +357,7 @@ impl Proxy {
                 request,
                 chunk,
                 retry: Retry::Never,
+                replica: false,
             };
             self.route_key(key, request.arg(1), incoming, now);
         } else {
@@ -411,7 +415,7 @@ impl Proxy {
             self.reply(key, &RequestError::Fenced.reply());
             return;
         }
-        let Some(end) = self.end_for(key, pool, server, incoming.retry, now) else {
+        let Some(end) = self.end_for(key, pool, server, incoming.replica, now) else {
             self.stats.pools[pool.index()].counters.forward_error.add(1);
             self.reply(key, &RequestError::NoReplica.reply());
             return;
@@ -425,6 +429,7 @@ impl Proxy {
             request,
             chunk,
             retry,
+            ..
         } = incoming;
         request.write_to(&mut server_conn.queue, chunk, &mut self.wire.spare);
         let bytes = server_conn.queue.len() - before;

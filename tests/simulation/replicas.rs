@@ -99,6 +99,16 @@ fn a_read_goes_to_a_replica_and_a_write_to_the_master_and_their_replies_stay_in_
 }
 
 #[test]
+fn a_read_whose_reply_is_good_on_one_server_only_is_the_masters_however_reads_are_answered() {
+    for read_from in ["prefer-replica", "replica"] {
+        let (mut bench, client) = bench(read_from, &[1, 2]);
+        let scan = b"*3\r\n$5\r\nHSCAN\r\n$1\r\nk\r\n$1\r\n0\r\n";
+        bench.receives(client, scan);
+        master_answers(&mut bench, client, scan, b"*2\r\n$1\r\n0\r\n*0\r\n");
+    }
+}
+
+#[test]
 fn what_a_replica_does_not_answer_the_master_is_asked() {
     type Loss = fn(&mut Bench, ConnId);
     let losses: [Loss; 5] = [

@@ -7,6 +7,7 @@ use coremux::protocol::command::Flags;
 use coremux::protocol::command::Gather;
 use coremux::protocol::command::Handling;
 use coremux::protocol::command::Place;
+use coremux::protocol::command::Traits;
 use coremux::protocol::command::commands;
 
 /// The page's head; what it says of errors holds for every row.
@@ -19,6 +20,8 @@ Made from the command table by `tests/tidy.rs`; not to be edited.
   server (a `hash_tag` sees to that), else the reply is `-CROSSSLOT`.
 - **split**: one command of the same name to every server that holds some of its keys; the replies
   are joined. If one part fails, the reply is that part's error, and the other parts are done.
+- **at the master**: where `read_from` lets replicas answer reads, too: the reply is good only on the
+  server that gave it (a cursor), or the master is to know of it (`TOUCH`).
 - **answered**: by the proxy; no server is asked.
 - **refused**: an error reply; the connection stays. So does it after a command that is not here.
 
@@ -74,6 +77,12 @@ fn rows(command: &'static Command) -> Vec<&'static Command> {
 }
 
 fn handling(command: &Command) -> String {
+    let master_only = command.traits.has(Traits::MASTER_ONLY);
+    let place = if master_only { ", at the master" } else { "" };
+    way(command) + place
+}
+
+fn way(command: &Command) -> String {
     let no_arguments: [&[u8]; 0] = [];
     match command.handling(&no_arguments) {
         Handling::Forward if command.flags.has(Flags::BLOCKING) => {

@@ -95,6 +95,15 @@ bit_set! {
 }
 
 bit_set! {
+    /// What a proxy has to know of a command, and `COMMAND` has no word for.
+    ///
+    /// `MASTER_ONLY`: a read that no replica may answer.
+    Traits {
+        MASTER_ONLY = "master_only",
+    }
+}
+
+bit_set! {
     /// Redis's ACL categories.
     Categories {
         KEYSPACE = "keyspace",

@@ -35,6 +35,7 @@ pub use flags::Categories;
 pub use flags::Flags;
 pub use flags::Group;
 pub use flags::KeyUse;
+pub use flags::Traits;
 pub use handling::Access;
 pub use handling::Arity;
 pub use handling::Gather;
@@ -69,6 +70,8 @@ pub struct Command {
     handling: Handling,
     /// Redis's flags, but for those that follow from `access` and `keys`.
     pub flags: Flags,
+    /// What Redis has no flag for.
+    pub traits: Traits,
     /// Redis's group.
     pub group: Group,
     /// The first version of Redis (or Valkey, or the module) that has it.
@@ -149,6 +152,13 @@ impl Command {
     #[must_use]
     pub const fn safe_to_retry(&self) -> bool {
         matches!(self.access, Access::Read)
+    }
+
+    /// Whether a replica may answer it, where replicas are read.
+    #[inline]
+    #[must_use]
+    pub const fn may_ask_replica(&self) -> bool {
+        matches!(self.access, Access::Read) && !self.traits.has(Traits::MASTER_ONLY)
     }
 
     /// The row of a subcommand, its name (without the container's) in any case.

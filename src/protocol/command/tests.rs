@@ -15,6 +15,7 @@ use super::Handling;
 use super::KeyUse;
 use super::Local;
 use super::Place;
+use super::Traits;
 use super::command_count;
 use super::commands;
 use super::lookup;
@@ -107,6 +108,21 @@ fn groups_are_sorted_and_no_name_is_there_twice() {
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), all);
+}
+
+#[test]
+fn only_what_replicas_might_answer_is_kept_from_them() {
+    for row in every_row().filter(|row| row.traits.has(Traits::MASTER_ONLY)) {
+        assert_eq!(row.access, Access::Read, "{}", row.name);
+        let nothing: [&[u8]; 0] = [];
+        let goes = row.handling(&nothing);
+        let goes = matches!(goes, Handling::Forward | Handling::Split(_));
+        assert!(goes, "{}", row.name);
+    }
+    let scans = every_row().filter(|row| row.name.ends_with("scan"));
+    let scans: Vec<&Command> = scans.filter(|row| !row.keys.is_none()).collect();
+    assert!(scans.len() >= 3);
+    assert!(scans.iter().all(|row| !row.may_ask_replica()));
 }
 
 #[test]

@@ -66,7 +66,7 @@ pub(super) static ROWS: &[Command] = &[
     HASH.read("hrandfield", AtLeast(2), Keys::one(READS), PLAIN, "6.2.0", "Returns some fields.")
         .tips(VARIES),
     HASH.read("hscan", AtLeast(3), Keys::one(READS), PLAIN, "2.8.0", "Goes through the fields.")
-        .tips(VARIES),
+        .master_only().tips(VARIES),
     HASH.write("hset", AtLeast(4), Keys::one(UPDATES), DENYOOM_FAST, "2.0.0", "Sets fields."),
     HASH.write("hsetex", AtLeast(6), Keys::one(UPDATES), DENYOOM_FAST, "8.0.0",
         "Sets fields and when they expire."),

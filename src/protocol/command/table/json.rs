@@ -37,7 +37,8 @@ pub(super) static ROWS: &[Command] = &[
     JSON.write("json.clear", AtLeast(2), Keys::one(UPDATES), MODULE, REDIS_8,
         "Empties arrays and objects, and sets numbers to 0."),
     JSON.read("json.debug", AtLeast(3), Keys::one_at(2, PEEKS), MODULE, REDIS_8,
-        "Describes a document's memory."),
+        "Describes a document's memory.")
+        .master_only(),
     JSON.write("json.del", AtLeast(2), Keys::one(DELETES), MODULE, REDIS_8, "Deletes values."),
     JSON.write("json.forget", AtLeast(2), Keys::one(DELETES), MODULE, REDIS_8, "Deletes values."),
     JSON.read("json.get", AtLeast(2), Keys::one(READS), MODULE, REDIS_8, "Returns values."),

@@ -35,7 +35,7 @@ pub(super) static ROWS: &[Command] = &[
     KEY.write("del", AtLeast(2), Keys::range(1, -1, 1, REMOVES), PLAIN, "1.0.0", "Deletes keys.")
         .split(Gather::Sum).tips(MULTI_SHARD_SUM),
     KEY.read("dump", Exactly(2), Keys::one(READS), PLAIN, "2.6.0", "Serializes a value.")
-        .tips(VARIES),
+        .master_only().tips(VARIES),
     KEY.read("exists", AtLeast(2), Keys::range(1, -1, 1, PEEKS), FAST, "1.0.0",
         "Counts the keys that exist.")
         .split(Gather::Sum).tips(MULTI_SHARD_SUM),
@@ -58,17 +58,17 @@ pub(super) static ROWS: &[Command] = &[
     KEY.container("object", "2.2.3", "Commands about how values are kept.", &[
         KEY.read("object|encoding", Exactly(3), Keys::one_at(2, PEEKS), PLAIN, "2.2.3",
             "Returns a value's encoding.")
-            .tips(VARIES),
+            .master_only().tips(VARIES),
         KEY.read("object|freq", Exactly(3), Keys::one_at(2, PEEKS), PLAIN, "4.0.0",
             "Returns how often a key is used, a logarithm.")
-            .tips(VARIES),
+            .master_only().tips(VARIES),
         KEY.help("object|help", "6.2.0"),
         KEY.read("object|idletime", Exactly(3), Keys::one_at(2, PEEKS), PLAIN, "2.2.3",
             "Returns for how long a key was not used.")
-            .tips(VARIES),
+            .master_only().tips(VARIES),
         KEY.read("object|refcount", Exactly(3), Keys::one_at(2, PEEKS), PLAIN, "2.2.3",
             "Counts a value's references.")
-            .tips(VARIES),
+            .master_only().tips(VARIES),
     ]),
     KEY.write("persist", Exactly(2), Keys::one(UPDATES), FAST, "2.2.0", "Makes a key not expire."),
     KEY.write("pexpire", AtLeast(3), Keys::one(UPDATES), FAST, "2.6.0",
@@ -100,7 +100,7 @@ pub(super) static ROWS: &[Command] = &[
         .also(SORT_CATEGORIES).not_in(Categories::KEYSPACE),
     KEY.read("touch", AtLeast(2), Keys::range(1, -1, 1, PEEKS), FAST, "3.2.1",
         "Counts keys and marks them as used.")
-        .split(Gather::Sum).tips(MULTI_SHARD_SUM),
+        .master_only().split(Gather::Sum).tips(MULTI_SHARD_SUM),
     KEY.read("ttl", Exactly(2), Keys::one(READS), FAST, "1.0.0",
         "Returns how long a key lives, in seconds.")
         .tips(VARIES),

@@ -8,6 +8,7 @@ use super::flags::Categories;
 use super::flags::Flags;
 use super::flags::Group;
 use super::flags::KeyUse;
+use super::flags::Traits;
 use super::handling::Access;
 use super::handling::Arity;
 use super::handling::Gather;
@@ -175,6 +176,7 @@ impl Rows {
             access: Access::Unstated,
             handling: Handling::Forward,
             flags,
+            traits: Traits::NONE,
             group: self.0,
             since,
             deprecated_since: None,
@@ -242,6 +244,14 @@ impl Command {
 
     const fn anywhere(mut self) -> Command {
         self.handling = Handling::ForwardAnywhere;
+        self
+    }
+
+    /// A read that no replica may answer: its reply is good only on the server that gave it (a
+    /// cursor, and what a server knows of its own memory, its consumers and its file's version), or
+    /// it changes what the master knows (when a key was used last).
+    const fn master_only(mut self) -> Command {
+        self.traits = self.traits.and(Traits::MASTER_ONLY);
         self
     }
 

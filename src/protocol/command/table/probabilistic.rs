@@ -42,7 +42,8 @@ pub(super) static ROWS: &[Command] = &[
     FILTER.write("bf.reserve", AtLeast(2), Keys::one(OVERWRITES), MODULE_DENYOOM, REDIS_8,
         "Creates a Bloom filter."),
     FILTER.read("bf.scandump", AtLeast(2), Keys::one(READS), MODULE, REDIS_8,
-        "Returns a part of a Bloom filter."),
+        "Returns a part of a Bloom filter.")
+        .master_only(),
     FILTER.write("cf.add", AtLeast(2), Keys::one(UPDATES), MODULE_DENYOOM, REDIS_8,
         "Adds an item to a Cuckoo filter."),
     FILTER.write("cf.addnx", AtLeast(2), Keys::one(UPDATES), MODULE_DENYOOM, REDIS_8,
@@ -68,7 +69,8 @@ pub(super) static ROWS: &[Command] = &[
     FILTER.write("cf.reserve", AtLeast(2), Keys::one(OVERWRITES), MODULE_DENYOOM, REDIS_8,
         "Creates a Cuckoo filter."),
     FILTER.read("cf.scandump", AtLeast(2), Keys::one(READS), MODULE, REDIS_8,
-        "Returns a part of a Cuckoo filter."),
+        "Returns a part of a Cuckoo filter.")
+        .master_only(),
     FILTER.write("cms.incrby", AtLeast(2), Keys::one(UPDATES), MODULE_DENYOOM, REDIS_8,
         "Adds to the counts of items."),
     FILTER.read("cms.info", AtLeast(2), Keys::one(PEEKS), MODULE, REDIS_8, "Describes a sketch."),
@@ -112,7 +114,7 @@ pub(super) static ROWS: &[Command] = &[
         "Estimates the mean without the extremes."),
     FILTER.write("topk.add", AtLeast(2), Keys::one(UPDATES), MODULE_DENYOOM, REDIS_8,
         "Counts items once more."),
-    FILTER.read("topk.count", AtLeast(2), Keys::one(READS), MODULE, REDIS_8,
+    FILTER.write("topk.count", AtLeast(2), Keys::one(UPDATES), MODULE, REDIS_8,
         "Estimates the counts of items."),
     FILTER.write("topk.incrby", AtLeast(2), Keys::one(UPDATES), MODULE_DENYOOM, REDIS_8,
         "Adds to the counts of items."),

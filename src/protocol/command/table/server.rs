@@ -75,7 +75,8 @@ pub(super) static ROWS: &[Command] = &[
         SERVER.keyless("memory|stats", Exactly(2), PLAIN, "4.0.0", "Describes the use of memory.")
             .refuse(Refusal::Administration).tips(ALL_SHARDS_SPECIAL),
         SERVER.read("memory|usage", AtLeast(3), Keys::one_at(2, PEEKS), PLAIN, "4.0.0",
-            "Estimates a key's memory."),
+            "Estimates a key's memory.")
+            .master_only(),
     ]),
     SERVER.write("swapdb", Exactly(3), Keys::NONE, FAST, "4.0.0", "Swaps two databases.")
         .refuse(Refusal::EveryServer).also(Categories::DANGEROUS.and(Categories::KEYSPACE)),

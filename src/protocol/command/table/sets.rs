@@ -54,7 +54,7 @@ pub(super) static ROWS: &[Command] = &[
         .tips(VARIES),
     SET.write("srem", AtLeast(3), Keys::one(DELETES), FAST, "1.0.0", "Removes members."),
     SET.read("sscan", AtLeast(3), Keys::one(READS), PLAIN, "2.8.0", "Goes through the members.")
-        .tips(VARIES),
+        .master_only().tips(VARIES),
     SET.read("sunion", AtLeast(2), Keys::range(1, -1, 1, READS), PLAIN, "1.0.0",
         "Returns the union of sets.")
         .tips(ANY_ORDER),

@@ -96,7 +96,7 @@ pub(super) static ROWS: &[Command] = &[
     ZSET.read("zrevrank", AtLeast(3), Keys::one(READS), FAST, "2.0.0",
         "Returns a member's rank, counted from the highest."),
     ZSET.read("zscan", AtLeast(3), Keys::one(READS), PLAIN, "2.8.0", "Goes through the members.")
-        .tips(VARIES),
+        .master_only().tips(VARIES),
     ZSET.read("zscore", Exactly(3), Keys::one(READS), FAST, "1.2.0", "Returns a member's score."),
     ZSET.read("zunion", AtLeast(3), Keys::counted(1, 1, Numkeys::Sorted, READS), PLAIN, "6.2.0",
         "Returns the union of sorted sets."),

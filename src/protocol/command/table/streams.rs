@@ -55,17 +55,19 @@ pub(super) static ROWS: &[Command] = &[
     STREAM.container("xinfo", "5.0.0", "Commands that describe a stream.", &[
         STREAM.read("xinfo|consumers", Exactly(4), Keys::one_at(2, READS), PLAIN, "5.0.0",
             "Describes a group's consumers.")
-            .tips(VARIES),
+            .master_only().tips(VARIES),
         STREAM.read("xinfo|groups", Exactly(3), Keys::one_at(2, READS), PLAIN, "5.0.0",
-            "Describes a stream's groups."),
+            "Describes a stream's groups.")
+            .master_only(),
         STREAM.help("xinfo|help", "5.0.0"),
         STREAM.read("xinfo|stream", AtLeast(3), Keys::one_at(2, READS), PLAIN, "5.0.0",
-            "Describes a stream."),
+            "Describes a stream.")
+            .master_only(),
     ]),
     STREAM.read("xlen", Exactly(2), Keys::one(PEEKS), FAST, "5.0.0", "Counts the entries."),
     STREAM.read("xpending", AtLeast(3), Keys::one(READS), PLAIN, "5.0.0",
         "Returns the entries that a group has not yet processed.")
-        .tips(VARIES),
+        .master_only().tips(VARIES),
     STREAM.read("xrange", AtLeast(4), Keys::one(READS), PLAIN, "5.0.0",
         "Returns the entries in a range."),
     STREAM.read("xread", AtLeast(4), Keys::streams(1, READS), BLOCKING, "5.0.0",

@@ -31,7 +31,8 @@ pub(super) static ROWS: &[Command] = &[
     VSET.read("vismember", AtLeast(2), Keys::one(PEEKS), PLAIN, "8.0.0",
         "Says whether something is an element."),
     VSET.read("vlinks", AtLeast(2), Keys::one(READS), PLAIN, "8.0.0",
-        "Returns an element's neighbours."),
+        "Returns an element's neighbours.")
+        .master_only(),
     VSET.read("vrandmember", AtLeast(2), Keys::one(READS), PLAIN, "8.0.0",
         "Returns some elements."),
     VSET.read("vrange", AtLeast(2), Keys::one(READS), PLAIN, "8.4.0",
