@@ -166,6 +166,10 @@ impl control::Log for Log {
         self.0.lock().unwrap().push(format!("level {level}"));
         level
     }
+
+    fn told_level(&self) -> Option<u8> {
+        None
+    }
 }
 
 /// Runs a control plane with two workers; `act` is called on another thread when it serves.

@@ -29,6 +29,7 @@ use crate::control::Setup;
 use crate::control::StatsSource;
 use crate::control::admin::Api;
 use crate::control::admin::Door;
+use crate::control::bequest::Departing;
 use crate::control::clock::Clock;
 use crate::control::doors::Doors;
 use crate::control::event;
@@ -131,6 +132,7 @@ pub(super) async fn conduct(
         upgrade: Upgrade::new(setup.upgrade),
         watchdog,
         departures: 0,
+        departing: None,
         ready: Some(setup.ready),
         events: events_of,
     };
@@ -147,9 +149,9 @@ pub(super) struct Control {
     pub(in crate::control) workers: Vec<Sender<ToWorker>>,
     inbox: Receiver<FromWorker>,
     names: Names,
-    sentinels: Watching,
+    pub(in crate::control) sentinels: Watching,
     fates: Fates,
-    probes: Probes,
+    pub(in crate::control) probes: Probes,
     pub(in crate::control) log: Box<dyn Log>,
     pub(in crate::control) stats: Rc<StatsSource>,
     pub(in crate::control) clock: Clock,
@@ -165,6 +167,8 @@ pub(super) struct Control {
     watchdog: Option<Watchdog>,
     // How often clients were told to go, or to stay.
     departures: u32,
+    // Until they are told to stay; it may be over.
+    pub(in crate::control) departing: Option<Departing>,
     ready: Option<Box<dyn FnOnce()>>,
     pub(in crate::control) events: Events,
 }

@@ -7,6 +7,7 @@
 mod accept;
 mod admin;
 mod adopt;
+mod bequest;
 mod clock;
 mod conduct;
 pub mod ctl;
@@ -65,6 +66,8 @@ pub trait Log {
     fn change_level(&self, by: i8) -> u8;
     /// Writes what belongs to this one of twemproxy's levels; the level now.
     fn set_level(&self, level: u8) -> u8;
+    /// The level, if it is another by somebody's word than by the command line.
+    fn told_level(&self) -> Option<u8>;
 }
 
 /// What it means that the health port is open.

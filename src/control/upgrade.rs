@@ -35,7 +35,6 @@ use super::Ending;
 use super::conduct::Control;
 use super::ctl::Reply;
 use super::event::Event;
-use super::health::Bar;
 use super::notify;
 use super::supervisor::Phase;
 use super::supervisor::Step;
@@ -153,13 +152,10 @@ fn now() -> Instant {
 impl Control {
     /// Begins to take over, if another process hands over to this one.
     pub(super) fn take_over(&mut self) -> std::io::Result<()> {
-        let Some(predecessor) = self.upgrade.setup.predecessor.take() else {
+        let Some(mut predecessor) = self.upgrade.setup.predecessor.take() else {
             return Ok(());
         };
-        if predecessor.drains() {
-            let now = self.clock.now();
-            self.health.borrow_mut().bar(Bar::Draining, now);
-        }
+        self.inherit(predecessor.known());
         let (tell, inbox) = mailbox()?;
         self.events
             .when_woken(inbox.wake_socket()?, || Event::Taker);
@@ -233,7 +229,8 @@ impl Control {
         let mut steps = Vec::new();
         for message in messages {
             match message {
-                FromTaker::Commit => {
+                FromTaker::Commit(known) => {
+                    self.inherit(known);
                     if let State::Taking { serves, .. } = &mut self.upgrade.state {
                         *serves = true;
                     }
@@ -250,15 +247,21 @@ impl Control {
                 FromTaker::Done { clients } => {
                     info!(count = clients, "client connections taken over");
                     self.upgrade.story = Some(format!("took over {clients} client connections"));
-                    self.upgrade.state = State::None;
+                    self.all_have_come();
                 }
                 FromTaker::Lost { clients, why } => {
                     warn!(count = clients, why, "the old process ended too early");
-                    self.upgrade.state = State::None;
+                    self.all_have_come();
                 }
             }
         }
         steps
+    }
+
+    /// No client comes any more from the process that this one has taken over from.
+    fn all_have_come(&mut self) {
+        self.upgrade.state = State::None;
+        self.go_on_departing();
     }
 
     /// Begins to hand over to a new process of this program. `reply` hears what became of it.
@@ -310,7 +313,7 @@ impl Control {
             workers: self.workers.clone(),
             addresses: self.addresses(),
             doors,
-            draining: self.health.borrow().is_barred(Bar::Draining),
+            known: self.bequest(),
             start_within: START_WITHIN,
             hand_over_within: HAND_OVER_WITHIN,
         };
@@ -333,6 +336,7 @@ impl Control {
         for message in messages {
             match message {
                 FromGiver::Ready { pid: ready } => {
+                    let known = self.bequest();
                     let State::Giving {
                         giver, pid, began, ..
                     } = &mut self.upgrade.state
@@ -346,7 +350,7 @@ impl Control {
                     self.doors.leave();
                     self.signs.leave();
                     notify::main_process(ready);
-                    giver.commit();
+                    giver.commit(known);
                 }
                 FromGiver::Failed(why) => {
                     warn!(why, "upgrade failed, serving on");

@@ -56,7 +56,14 @@ pub(super) enum LogError {
 pub(super) struct Log {
     sink: Arc<Sink>,
     filter: reload::Handle<LevelFilter, Registry>,
-    verbosity: Arc<Mutex<u8>>,
+    verbosity: Arc<Mutex<Verbosity>>,
+}
+
+/// One of twemproxy's levels, and whether somebody has told it to the running process.
+#[derive(Debug)]
+struct Verbosity {
+    level: u8,
+    told: bool,
 }
 
 /// Starts the process's log, to a file or to stderr.
@@ -82,7 +89,10 @@ fn build(output: Option<&Path>, verbosity: u8) -> Result<(Log, Lines), LogError>
     let log = Log {
         sink,
         filter,
-        verbosity: Arc::new(Mutex::new(verbosity)),
+        verbosity: Arc::new(Mutex::new(Verbosity {
+            level: verbosity,
+            told: false,
+        })),
     };
     Ok((log, subscriber))
 }
@@ -99,8 +109,12 @@ impl Log {
             .verbosity
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        *verbosity = to(*verbosity).min(VERBOSITY_MAX);
-        let level = level_of(*verbosity);
+        *verbosity = Verbosity {
+            level: to(verbosity.level).min(VERBOSITY_MAX),
+            told: true,
+        };
+        let verbosity = verbosity.level;
+        let level = level_of(verbosity);
         // It fails only when there is no subscriber any more, and so no log.
         let _ = self.filter.reload(level);
         // Whatever the level: whoever turned it wants to see that it turned.
@@ -108,7 +122,7 @@ impl Log {
             Level::INFO,
             &format!("log level verbosity={verbosity} level={level}"),
         );
-        *verbosity
+        verbosity
     }
 }
 
@@ -130,6 +144,12 @@ impl control::Log for Log {
 
     fn set_level(&self, level: u8) -> u8 {
         self.turn(|_| level)
+    }
+
+    fn told_level(&self) -> Option<u8> {
+        let verbosity = self.verbosity.lock();
+        let verbosity = verbosity.unwrap_or_else(PoisonError::into_inner);
+        verbosity.told.then_some(verbosity.level)
     }
 }
 

@@ -30,7 +30,7 @@ pub(in crate::control) enum Switched {
 
 impl Control {
     /// A server is at these addresses and at no other, also none that its name is found to have.
-    pub(super) fn move_server(
+    pub(in crate::control) fn move_server(
         &mut self,
         pool: PoolIdx,
         server: ServerIdx,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tracing::info;
 use tracing::warn;
 
+use crate::control::bequest::Departing;
 use crate::control::clock::Micros;
 use crate::control::event::Departure;
 use crate::control::event::Event;
@@ -51,14 +52,24 @@ impl Control {
     /// Lets clients go over `within`, `after` a while; the health that was shown first has to reach
     /// those who send clients here.
     pub(in crate::control) fn let_go(&mut self, after: Duration, within: Duration) {
+        self.departing = Some(Departing::new(after, within, self.clock.now()));
         self.departures = self.departures.wrapping_add(1);
         let number = self.departures;
         let departure = Departure { within, number };
         self.events.after(after, Event::LetGo(departure));
     }
 
+    /// Lets those go, too, who have come since clients were told to, in what time is left.
+    pub(in crate::control) fn go_on_departing(&mut self) {
+        if let Some(departing) = self.departing {
+            let (after, within) = departing.left(self.clock.now());
+            self.let_go(after, within);
+        }
+    }
+
     /// Clients that have not gone stay.
     pub(in crate::control) fn keep(&mut self) {
+        self.departing = None;
         self.departures = self.departures.wrapping_add(1);
         self.tell_all(&ToWorker::Keep);
     }

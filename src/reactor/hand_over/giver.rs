@@ -20,8 +20,10 @@ use crate::reactor::message::ToWorker;
 
 use super::Given;
 use super::Parcel;
+use super::Sections;
 use super::Shown;
 use super::wire::Channel;
+use super::wire::Commit;
 use super::wire::Hello;
 use super::wire::Kind;
 use super::wire::Ready;
@@ -55,8 +57,8 @@ pub struct GiverSetup {
     pub addresses: Vec<String>,
     /// Listening sockets that are not the workers'.
     pub doors: Vec<OwnedFd>,
-    /// Somebody has told this process to be unhealthy, and the new one is to be, too.
-    pub draining: bool,
+    /// What this process knows, and the new one is to begin with.
+    pub known: Sections,
     /// How long the new process may take until it is ready.
     pub start_within: Duration,
     /// How long clients have to come to the end of a request.
@@ -87,7 +89,7 @@ pub enum FromGiver {
 /// A hand-over under way; dropped before `commit`, it is called off.
 #[derive(Debug)]
 pub struct Giver {
-    commit: mpsc::Sender<()>,
+    commit: mpsc::Sender<Sections>,
 }
 
 impl Giver {
@@ -103,14 +105,14 @@ impl Giver {
         Ok(Giver { commit })
     }
 
-    /// Lets the new process serve.
-    pub fn commit(&self) {
+    /// Lets the new process serve, with what is known by now.
+    pub fn commit(&self, known: Sections) {
         // Fails when the new process was lost meanwhile, which is told.
-        let _ = self.commit.send(());
+        let _ = self.commit.send(known);
     }
 }
 
-fn give(mut setup: GiverSetup, committed: &mpsc::Receiver<()>, tell: &Sender<FromGiver>) {
+fn give(mut setup: GiverSetup, committed: &mpsc::Receiver<Sections>, tell: &Sender<FromGiver>) {
     let mut successor = match Successor::start(&mut setup) {
         Ok(successor) => successor,
         Err(why) => return tell.send(FromGiver::Failed(why)),
@@ -118,11 +120,11 @@ fn give(mut setup: GiverSetup, committed: &mpsc::Receiver<()>, tell: &Sender<Fro
     tell.send(FromGiver::Ready {
         pid: successor.child.id(),
     });
-    if committed.recv().is_err() {
+    let Ok(known) = committed.recv() else {
         successor.end();
         return tell.send(FromGiver::Failed("called off".to_owned()));
-    }
-    let parcels = match successor.commit(&setup) {
+    };
+    let parcels = match successor.commit(&setup, known) {
         Ok(parcels) => parcels,
         Err(why) => {
             successor.end();
@@ -187,7 +189,7 @@ impl Successor {
         let hello = Hello {
             version: VERSION,
             client_ids_from: used.unwrap_or_default() + CLIENT_IDS_SPARED,
-            draining: setup.draining,
+            known: setup.known.clone(),
         };
         self.channel.tell(Kind::Hello, &hello)?;
         let listeners = shown.iter().flat_map(|worker| &worker.listeners);
@@ -230,7 +232,7 @@ impl Successor {
     }
 
     /// Lets the new process serve, once nobody here accepts any more.
-    fn commit(&mut self, setup: &GiverSetup) -> Result<Parcels, String> {
+    fn commit(&mut self, setup: &GiverSetup, known: Sections) -> Result<Parcels, String> {
         let (to, given) = mpsc::channel();
         let pools = Arc::new(self.pools.clone());
         for worker in &setup.workers {
@@ -253,7 +255,7 @@ impl Successor {
             }
         }
         let parcels = Parcels { early, given };
-        match self.channel.say(Kind::Commit) {
+        match self.channel.tell(Kind::Commit, &Commit { known }) {
             Ok(()) => Ok(parcels),
             Err(error) => {
                 take_back(setup, parcels);

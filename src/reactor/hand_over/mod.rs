@@ -23,6 +23,8 @@ mod wire;
 
 use std::os::fd::OwnedFd;
 
+use serde_json::Value;
+
 use crate::base::PoolIdx;
 use crate::proxy::ClientState;
 
@@ -34,6 +36,10 @@ pub use taker::Predecessor;
 pub use taker::PredecessorError;
 pub use taker::Taker;
 pub use taker::TakerSetup;
+
+/// What the old process was told and has learnt, in sections with names: JSON of which this floor
+/// knows nothing, see `control::bequest`.
+pub type Sections = serde_json::Map<String, Value>;
 
 /// A client on its way from one worker to another.
 #[derive(Debug)]

@@ -21,8 +21,10 @@ use crate::reactor::Sender;
 use crate::reactor::message::ToWorker;
 
 use super::Parcel;
+use super::Sections;
 use super::giver::VARIABLE;
 use super::wire::Channel;
+use super::wire::Commit;
 use super::wire::Frame;
 use super::wire::Hello;
 use super::wire::Kind;
@@ -101,10 +103,9 @@ impl Predecessor {
         self.hello.client_ids_from
     }
 
-    /// Whether somebody has told it to be unhealthy.
-    #[must_use]
-    pub fn drains(&self) -> bool {
-        self.hello.draining
+    /// What it knew when it started this process.
+    pub fn known(&mut self) -> Sections {
+        std::mem::take(&mut self.hello.known)
     }
 }
 
@@ -147,8 +148,8 @@ pub struct TakerSetup {
 /// What the control plane is told.
 #[derive(Debug)]
 pub enum FromTaker {
-    /// Serve from now on.
-    Commit,
+    /// Serve from now on, and know this.
+    Commit(Sections),
     /// The old process goes on alone: end.
     CalledOff(String),
     /// All clients that could come are here.
@@ -206,10 +207,10 @@ fn take(
         // The control plane has ended.
         Err(_) => return,
     };
-    if let Err(error) = committed {
-        return tell.send(FromTaker::CalledOff(error.to_string()));
+    match committed {
+        Ok(known) => tell.send(FromTaker::Commit(known)),
+        Err(error) => return tell.send(FromTaker::CalledOff(error.to_string())),
     }
-    tell.send(FromTaker::Commit);
     let mut clients = 0;
     let ended = take_clients(&mut channel, setup, &mut clients).and_then(|()| {
         // The old process must not end before this one has its doors open and the pid file.
@@ -225,14 +226,14 @@ fn take(
     });
 }
 
-fn get_ready(channel: &mut Channel, setup: &TakerSetup) -> io::Result<()> {
+fn get_ready(channel: &mut Channel, setup: &TakerSetup) -> io::Result<Sections> {
     let ready = Ready {
         addresses: setup.addresses.clone(),
     };
     channel.tell(Kind::Ready, &ready)?;
     channel.0.set_read_timeout(Some(CLIENTS_WITHIN))?;
-    expect(channel.receive()?, Kind::Commit)?;
-    Ok(())
+    let commit: Commit = expect(channel.receive()?, Kind::Commit)?.read()?;
+    Ok(commit.known)
 }
 
 fn take_clients(channel: &mut Channel, setup: &TakerSetup, clients: &mut u64) -> io::Result<()> {

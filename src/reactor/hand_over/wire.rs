@@ -26,8 +26,10 @@ use rustix::net::sendmsg;
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::Sections;
+
 /// What this program speaks. A process that speaks another refuses, and the old one goes on.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// The largest request there may be, twice: no frame is longer.
 const FRAME_BYTES_MAX: usize = 2 * crate::protocol::resp::REQUEST_BYTES_MAX;
@@ -45,7 +47,7 @@ pub(super) enum Kind {
     Ready = 4,
     /// Why not, in words.
     Refused = 5,
-    /// Serve.
+    /// Serve; `Commit`.
     Commit = 6,
     /// A client: the length of its pool's address (u16), that, its state.
     Client = 7,
@@ -68,16 +70,24 @@ const KINDS: [Kind; 9] = [
 ];
 
 /// The first words of the old process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Hello {
     /// [`VERSION`]; it stays where it is in every version to come.
     pub(super) version: u32,
     /// Ids of clients from there on are free.
     #[serde(default)]
     pub(super) client_ids_from: u64,
-    /// Somebody has told the old process to be unhealthy.
+    /// What the old process knows.
     #[serde(default)]
-    pub(super) draining: bool,
+    pub(super) known: Sections,
+}
+
+/// What the new process is told when it is to serve.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Commit {
+    /// What the old process knows by now.
+    #[serde(default)]
+    pub(super) known: Sections,
 }
 
 /// The new process's answer.
@@ -220,7 +230,7 @@ mod tests {
         let hello = Hello {
             version: VERSION,
             client_ids_from: 7,
-            draining: true,
+            known: Sections::from_iter([("mood".to_owned(), "good".into())]),
         };
         near.tell(Kind::Hello, &hello).unwrap();
         near.send(Kind::Socket, &[], Some(listener.as_fd()))

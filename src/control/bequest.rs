@@ -1,0 +1,96 @@
+//! What a process was told or has learnt, and no file says: it goes to the one that takes over.
+//!
+//! Owns: the list of sections, and who writes and reads each. Never: a byte of the talk between two
+//! processes (`reactor::hand_over`), what a section means.
+//!
+//! The form is JSON, an object with a member for each section. Both processes may be of other
+//! releases, so a section that this one does not know is skipped, one that is not there changes
+//! nothing, and fields are added with `#[serde(default)]` and never change their meaning. Pools and
+//! servers go by their names: numbers are a process's own, and the new one may serve another file.
+//!
+//! It is told twice: before the new process is ready, so that it begins with it, and at the moment
+//! at which it begins to serve, as things are then. So `take` is given everything as it is now, not
+//! what has changed, and to take the same again changes nothing.
+//!
+//! **To add a section**: write a file below `bequest/` with `leave` and `take`, and add a row to
+//! [`SECTIONS`]. `leave` says all of it, also when it is nothing ("drains no longer" must be said);
+//! `take` runs in the new process's loop, before it serves, and may change all of [`Control`].
+
+mod drain;
+mod level;
+mod switched;
+
+use serde_json::Value;
+use tracing::warn;
+
+use crate::reactor::hand_over::Sections;
+
+use super::conduct::Control;
+
+pub(super) use drain::Departing;
+
+/// One thing that is told.
+struct Section {
+    /// Of the member; it stays the same in every release.
+    name: &'static str,
+    /// How it is with it now.
+    leave: fn(&Control) -> serde_json::Result<Value>,
+    /// Makes it so here.
+    take: fn(&mut Control, Value) -> serde_json::Result<()>,
+}
+
+const SECTIONS: &[Section] = &[
+    Section {
+        name: "drain",
+        leave: drain::leave,
+        take: drain::take,
+    },
+    Section {
+        name: "log_level",
+        leave: level::leave,
+        take: level::take,
+    },
+    Section {
+        name: "switched_masters",
+        leave: switched::leave,
+        take: switched::take,
+    },
+];
+
+impl Control {
+    /// All that another process needs to know.
+    pub(super) fn bequest(&self) -> Sections {
+        let mut sections = Sections::new();
+        for section in SECTIONS {
+            match (section.leave)(self) {
+                Ok(said) => _ = sections.insert(section.name.to_owned(), said),
+                Err(error) => warn!(section = section.name, %error, "not handed over"),
+            }
+        }
+        sections
+    }
+
+    /// What another process has told.
+    pub(super) fn inherit(&mut self, mut sections: Sections) {
+        for section in SECTIONS {
+            let Some(said) = sections.remove(section.name) else {
+                continue;
+            };
+            if let Err(error) = (section.take)(self, said) {
+                warn!(section = section.name, %error, "not understood, not taken over");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SECTIONS;
+
+    #[test]
+    fn each_section_has_a_name_of_its_own() {
+        for (nth, section) in SECTIONS.iter().enumerate() {
+            assert!(SECTIONS[..nth].iter().all(|s| s.name != section.name));
+        }
+    }
+}

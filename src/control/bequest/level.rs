@@ -1,0 +1,17 @@
+//! The log level, if somebody has turned it: else the new process has its own, by its command line.
+
+use serde_json::Value;
+
+use crate::control::conduct::Control;
+
+pub(super) fn leave(control: &Control) -> serde_json::Result<Value> {
+    serde_json::to_value(control.log.told_level())
+}
+
+pub(super) fn take(control: &mut Control, said: Value) -> serde_json::Result<()> {
+    let level: Option<u8> = serde_json::from_value(said)?;
+    if let Some(level) = level.filter(|_| level != control.log.told_level()) {
+        control.log.set_level(level);
+    }
+    Ok(())
+}

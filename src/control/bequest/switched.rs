@@ -1,0 +1,65 @@
+//! Where servers are that somebody at `ctl` has moved. Masters that Sentinels have moved are theirs.
+
+use std::net::SocketAddr;
+
+use serde::Deserialize;
+use serde::Serialize;
+use serde_json::Value;
+use tracing::info;
+
+use crate::control::conduct::Control;
+use crate::proxy::SocketAddress;
+
+/// `ctl switch-master`.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Switched {
+    pool: String,
+    server: String,
+    /// Where the file had it. A file that has it elsewhere by now is newer than what was said.
+    file: String,
+    /// Where it is.
+    address: SocketAddr,
+}
+
+pub(super) fn leave(control: &Control) -> serde_json::Result<Value> {
+    let mut all = Vec::new();
+    for (pool, server, config) in control.table.all_servers() {
+        let told = control.probes.is_told(pool, server) && !control.sentinels.follows(pool);
+        let known = control.probes.known(pool, server);
+        if let (true, Some(SocketAddress::Tcp(address))) = (told, known.first()) {
+            let of = control.table.pool(pool).map(|pool| pool.name.to_string());
+            all.push(Switched {
+                pool: of.unwrap_or_default(),
+                server: config.name.to_string(),
+                file: config.address.to_string(),
+                address: *address,
+            });
+        }
+    }
+    serde_json::to_value(all)
+}
+
+pub(super) fn take(control: &mut Control, said: Value) -> serde_json::Result<()> {
+    let all: Vec<Switched> = serde_json::from_value(said)?;
+    let table = std::sync::Arc::clone(&control.table);
+    for (pool, server, config) in table.all_servers() {
+        let of = table.pool(pool).map_or("", |pool| &pool.name);
+        let is_meant = |s: &&Switched| {
+            (s.pool.as_str(), s.server.as_str()) == (of, &config.name)
+                && s.file == config.address.to_string()
+        };
+        let Some(switched) = all.iter().find(is_meant) else {
+            continue;
+        };
+        let to = switched.address;
+        let addresses = vec![SocketAddress::Tcp(to)];
+        let is_there =
+            control.probes.is_told(pool, server) && control.probes.known(pool, server) == addresses;
+        if control.sentinels.follows(pool) || is_there {
+            continue;
+        }
+        info!(pool = of, server = %config.name, %to, source = "hand-over", "master moved");
+        control.move_server(pool, server, addresses);
+    }
+    Ok(())
+}
