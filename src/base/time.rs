@@ -28,6 +28,13 @@ impl Time {
     pub const fn since(self, earlier: Time) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
+
+    /// What the time was `age` ago; the start of the clock if that was before it.
+    #[must_use]
+    pub fn before(self, age: Duration) -> Time {
+        let age = u64::try_from(age.as_micros()).unwrap_or(u64::MAX);
+        Time(self.0.saturating_sub(age))
+    }
 }
 
 impl Add<Duration> for Time {

@@ -5,8 +5,9 @@
 //! A Sentinel's word about a master is an address and the epoch of the configuration that says so
 //! (redis: `config_epoch`). A newer epoch wins once a majority of all Sentinels tells it, which is
 //! within a second or two; so no single Sentinel can lead us astray, be it one of another
-//! installation. Only while no majority can be heard most of those that are heard will do. Whatever
-//! wins here is used only once the server itself says that it is a master.
+//! installation. While no majority is heard nobody is followed: those few may be cut off with us, or
+//! not have heard of the last failover. Whatever wins here is used only once the server itself says
+//! that it is a master.
 
 use crate::config::HostPort;
 
@@ -42,8 +43,8 @@ pub(super) struct Electors {
 }
 
 impl Electors {
-    fn are_enough(self, votes: usize) -> bool {
-        votes >= self.majority || (self.heard < self.majority && votes * 2 > self.heard)
+    fn are_heard(self) -> bool {
+        self.heard >= self.majority
     }
 }
 
@@ -54,6 +55,8 @@ pub(super) struct Verdict {
     pub(super) contenders: Vec<Contender>,
     /// The newest epoch that a majority knows what is in use by; not an older one than is known.
     pub(super) confirmed: Option<u64>,
+    /// A majority is heard at all.
+    pub(super) by_majority: bool,
 }
 
 /// Weighs `claims`, one of each Sentinel that is heard and knows the master, against what is in
@@ -63,7 +66,10 @@ pub(super) fn weigh(
     in_use: Option<(&HostPort, Rank)>,
     electors: Electors,
 ) -> Verdict {
-    let mut verdict = Verdict::default();
+    let mut verdict = Verdict {
+        by_majority: electors.are_heard(),
+        ..Verdict::default()
+    };
     let mut epochs: Vec<u64> = claims.iter().map(|claim| claim.epoch).collect();
     epochs.sort_unstable_by(|a, b| b.cmp(a));
     epochs.dedup();
@@ -92,9 +98,8 @@ pub(super) fn weigh(
                     verdict.contenders.push(contender(true));
                 }
             }
-            Some((_, in_use)) if rank == in_use && !is_majority => {}
             None | Some(_) => {
-                if electors.are_enough(votes) {
+                if is_majority {
                     verdict.contenders.push(contender(false));
                 }
             }
@@ -172,15 +177,15 @@ mod tests {
     }
 
     #[test]
-    fn a_single_sentinel_leads_nobody_astray_unless_it_is_the_only_one_heard() {
+    fn a_single_sentinel_leads_nobody_astray_not_even_as_the_only_one_heard() {
         let used = Some((1, rank(3, false)));
         assert_eq!(weighed(&[(1, 3), (1, 3), (9, 999)], used).0, []);
         assert_eq!(
             weighed(&[(1, 3), (1, 3), (9, 999)], None).0,
             [(1, 3, false)]
         );
-        assert_eq!(weighed(&[(2, 4)], used).0, [(2, 4, false)]);
-        assert_eq!(weighed(&[(2, 4)], None).0, [(2, 4, false)]);
+        assert_eq!(weighed(&[(2, 4)], used).0, []);
+        assert_eq!(weighed(&[(2, 4)], None).0, []);
     }
 
     #[test]

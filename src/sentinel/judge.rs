@@ -22,10 +22,6 @@ use crate::sentinel::replicas::Turn;
 use crate::sentinel::watcher::Watcher;
 use crate::sentinel::watcher::server_idx;
 
-/// For so long the first choice waits for a majority: the first Sentinel that answers may be one
-/// that has slept.
-const FIRST_CHOICE_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
-
 /// The Sentinels whose words count, each once, and how many votes are a majority.
 struct Voters {
     places: Vec<usize>,
@@ -63,12 +59,6 @@ impl Watcher {
         known.sort_unstable();
         let median = known.get(known.len() / 2).copied().unwrap_or_default();
         configured.max(median)
-    }
-
-    /// When the first choice waits no longer for a majority.
-    pub(super) fn first_choice_due(&self, now: Time) -> Option<Time> {
-        let due = self.started + FIRST_CHOICE_WITHIN;
-        (due > now).then_some(due)
     }
 
     /// Draws the conclusions.
@@ -110,11 +100,7 @@ impl Watcher {
     }
 
     fn weigh(&mut self, server: usize, voters: &Voters, now: Time) {
-        let waits = self.first_choice_due(now).is_some() && self.majority.since().is_none();
         let in_use = self.masters[server].in_use.as_ref();
-        if in_use.is_none() && waits {
-            return;
-        }
         let claims = self.claims(server, voters);
         let used = in_use.map(|in_use| (&in_use.address, in_use.rank));
         let verdict = agreement::weigh(&claims, used, voters.electors);

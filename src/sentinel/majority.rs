@@ -16,6 +16,10 @@ const WITHOUT_MAX: Duration = Duration::from_millis(400);
 /// At the start nobody has been heard yet.
 const START_WITHIN: Duration = Duration::from_secs(2);
 
+/// The same where writes were allowed a moment ago by another watcher: they are refused no later
+/// than after any other loss of the majority.
+const GO_ON_WITHIN: Duration = Duration::from_secs(1);
+
 /// The majority's state.
 #[derive(Debug)]
 pub(super) struct Majority {
@@ -45,6 +49,12 @@ impl Majority {
             // Told a little later than usual.
             without_since: now + (START_WITHIN - WITHOUT_MAX),
         }
+    }
+
+    /// Another watcher has just heard one, and allowed writes.
+    pub(super) fn go_on(&mut self, now: Time) {
+        self.fenced = false;
+        self.without_since = now + (GO_ON_WITHIN - WITHOUT_MAX);
     }
 
     /// Since when there is a majority.

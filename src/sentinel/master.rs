@@ -45,7 +45,7 @@ pub(super) struct InUse {
     pub(super) at: SocketAddr,
     pub(super) rank: Rank,
     /// A majority has named it.
-    confirmed: bool,
+    pub(super) confirmed: bool,
     /// When the last question was asked to which it said that it is a master.
     pub(super) checked: Time,
     /// Since when it is used.
@@ -77,6 +77,8 @@ pub(super) struct Master {
     last_check: Option<Time>,
     /// Since when a majority names another, by an older configuration.
     disowned: Option<Time>,
+    /// A majority of the Sentinels is heard: a few that are cut off with us lead nowhere.
+    follows: bool,
 }
 
 /// A question to be asked.
@@ -104,11 +106,35 @@ impl Master {
             next_check: None,
             last_check: None,
             disowned: None,
+            follows: false,
         }
+    }
+
+    /// One that another watcher has found, and what was about to take its place. It is asked at
+    /// once whether it still is what it was.
+    pub(super) fn going_on(
+        in_use: InUse,
+        promotions: impl Iterator<Item = HostPort>,
+        now: Time,
+    ) -> Master {
+        let from = in_use.address.clone();
+        let mut master = Master::new();
+        (master.in_use, master.next_check) = (Some(in_use), Some(now));
+        for replica in promotions {
+            master.promotion(&from, replica, now);
+        }
+        master
+    }
+
+    /// What is about to be promoted.
+    pub(super) fn promotions(&self) -> impl Iterator<Item = &HostPort> {
+        let promoted = |c: &&Candidate| c.source == Source::Promotion;
+        self.candidates.iter().filter(promoted).map(|c| &c.address)
     }
 
     /// The Sentinels' words were weighed anew.
     pub(super) fn weighed(&mut self, verdict: Verdict, now: Time) {
+        self.follows = verdict.by_majority;
         if let (Some(in_use), Some(epoch)) = (&mut self.in_use, verdict.confirmed) {
             in_use.rank = Rank {
                 epoch,
@@ -275,7 +301,8 @@ impl Master {
         let candidate = &mut self.candidates[place];
         let usable = match candidate.source {
             Source::Majority => may_go_back,
-            Source::Epoch | Source::Promotion => true,
+            Source::Epoch => true,
+            Source::Promotion => self.follows,
         };
         match answer {
             Probed::Master { at } if usable && is_free(*at) => {

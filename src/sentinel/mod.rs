@@ -26,6 +26,7 @@ mod line;
 mod listening;
 mod majority;
 mod master;
+mod memory;
 mod output;
 mod peer;
 mod replicas;
@@ -35,6 +36,7 @@ mod role;
 mod view;
 mod watcher;
 
+pub use memory::Memory;
 pub use output::Fact;
 pub use output::LinkId;
 pub use output::Measured;

@@ -221,11 +221,7 @@ impl Watcher {
         });
         let of_masters = self.masters.iter().map(|master| master.due(now));
         let of_replicas = self.replicas.iter().map(Replicas::due);
-        let own = [
-            self.majority.due(),
-            self.round_wanted,
-            self.first_choice_due(now),
-        ];
+        let own = [self.majority.due(), self.round_wanted];
         of_peers
             .chain(of_masters)
             .chain(of_replicas)

@@ -24,6 +24,7 @@ pub const ALL: &[&str] = &[
     "connection reset",
     "garbage",
     "hint",
+    "reload",
 ];
 
 impl World {
@@ -103,6 +104,10 @@ impl World {
             }
             "hint" => {
                 self.hint(server);
+                true
+            }
+            "reload" => {
+                self.begin_anew();
                 true
             }
             _ => {

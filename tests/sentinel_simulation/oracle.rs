@@ -15,6 +15,8 @@ use coremux::sentinel::Source;
 struct Known {
     at: Option<SocketAddr>,
     epoch: u64,
+    /// It was followed before its epoch was known.
+    promoted: bool,
     /// When it moved there, in microseconds.
     since: u64,
     /// What it said of itself when it was last asked.
@@ -64,6 +66,14 @@ impl Oracle {
     /// Where a server is.
     pub fn at(&self, server: usize) -> Option<SocketAddr> {
         self.servers[server].at
+    }
+
+    /// Another watcher goes on: it measures replicas anew, and has heard nobody yet.
+    pub fn begins_anew(&mut self, allows_writes: bool) {
+        self.read.iter_mut().for_each(BTreeSet::clear);
+        self.doubted.clear();
+        self.fenced &= !allows_writes;
+        self.majority = None;
     }
 
     /// A server has said of itself what it is.
@@ -163,8 +173,15 @@ impl Oracle {
                 self.displaced.push((place, now + 3_000_000));
             }
         }
+        assert_eq!(self.majority, Some(true), "followed a minority");
         let known = &mut self.servers[server.index()];
-        let back = epoch < known.epoch;
+        // A promotion is newer than its epoch.
+        let back = match source {
+            Source::Promotion => epoch < known.epoch,
+            Source::Epoch | Source::Majority => {
+                epoch < known.epoch || (known.promoted && epoch == known.epoch)
+            }
+        };
         if back {
             assert_eq!(
                 source,
@@ -182,6 +199,7 @@ impl Oracle {
         *known = Known {
             at: Some(at),
             epoch,
+            promoted: source == Source::Promotion,
             since: now,
             last_word: None,
         };

@@ -59,6 +59,7 @@ pub struct World {
     pub masters: Vec<Shared>,
     pub sentinels: Vec<Sentinel>,
     pub tally: BTreeMap<&'static str, u64>,
+    config: Config,
     watcher: Watcher,
     oracle: Oracle,
     queue: BTreeMap<(u64, u64), Happening>,
@@ -85,6 +86,7 @@ impl World {
             masters,
             sentinels,
             tally: BTreeMap::new(),
+            config,
             queue: BTreeMap::new(),
             sequence: 0,
             links: BTreeMap::new(),
@@ -127,6 +129,23 @@ impl World {
     pub fn hint(&mut self, server: usize) {
         let server = coremux::base::ServerIdx(u16::try_from(server).unwrap());
         self.watcher.hint(server, self.time());
+        self.act();
+    }
+
+    /// Another watcher takes the place of the one that there was, as with a reload or in another
+    /// process, and hears nothing of what that had asked.
+    pub fn begin_anew(&mut self) {
+        let (now, seed) = (self.time(), self.below(u64::MAX));
+        let memory = self.watcher.memory(now);
+        self.watcher = Watcher::new(&self.config.pools[0], seed, now);
+        self.watcher.remember(&memory, now);
+        for sentinel in &mut self.sentinels {
+            sentinel.links.clear();
+        }
+        let is_ours = |happening: &Happening| matches!(happening, Happening::Brains);
+        self.queue.retain(|_, happening| is_ours(happening));
+        self.links.clear();
+        self.oracle.begins_anew(memory.allows_writes());
         self.act();
     }
 

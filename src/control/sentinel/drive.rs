@@ -25,6 +25,7 @@ use crate::proxy::SocketAddress;
 use crate::sentinel::Fact;
 use crate::sentinel::LinkId;
 use crate::sentinel::Measured;
+use crate::sentinel::Memory;
 use crate::sentinel::Output;
 use crate::sentinel::ProbeId;
 use crate::sentinel::Probed;
@@ -51,7 +52,10 @@ pub(super) enum Happening {
 pub(super) struct Happenings {
     sender: LocalSender<Happening>,
     started: Instant,
+    /// How much older the clock is than this: what is remembered is from before it was started.
+    age: Duration,
     view: RefCell<View>,
+    memory: RefCell<Memory>,
 }
 
 impl Happenings {
@@ -60,8 +64,13 @@ impl Happenings {
         (self.view.borrow().clone(), self.now())
     }
 
+    /// What the next watcher is to go on with.
+    pub(super) fn memory(&self) -> Memory {
+        self.memory.borrow().clone()
+    }
+
     fn now(&self) -> Time {
-        Time::ZERO + self.started.elapsed()
+        Time::ZERO + self.age + self.started.elapsed()
     }
 
     pub(super) fn tell(&self, happening: Happening) {
@@ -70,13 +79,15 @@ impl Happenings {
     }
 }
 
-/// A new queue for one watcher.
-pub(super) fn queue() -> (Rc<Happenings>, LocalReceiver<Happening>) {
+/// A new queue for one watcher, which goes on with `memory`.
+pub(super) fn queue(memory: Memory) -> (Rc<Happenings>, LocalReceiver<Happening>) {
     let (sender, events) = local_channel::new_unbounded();
     let happenings = Happenings {
         sender,
         started: clock(),
+        age: memory.age(),
         view: RefCell::default(),
+        memory: RefCell::new(memory),
     };
     (Rc::new(happenings), events)
 }
@@ -110,12 +121,15 @@ impl<T: Fn(Change)> Drive<T> {
         happenings: &Rc<Happenings>,
         tell: T,
     ) -> Drive<T> {
+        let now = happenings.now();
+        let mut watcher = Watcher::new(&pool, seed, now);
+        watcher.remember(&happenings.memory(), now);
         Drive {
             idx,
             servers,
             in_use,
             read: vec![Vec::new(); pool.servers.len()],
-            watcher: Watcher::new(&pool, seed, Time::ZERO),
+            watcher,
             pool,
             names: Names::new(lookup),
             happenings: Rc::clone(happenings),
@@ -212,6 +226,7 @@ impl<T: Fn(Change)> Drive<T> {
             }
         }
         *self.happenings.view.borrow_mut() = self.watcher.view(self.now());
+        *self.happenings.memory.borrow_mut() = self.watcher.memory(self.now());
         self.set_tick();
     }
 

@@ -24,6 +24,7 @@ use crate::config::PoolConfig;
 use crate::config::Table;
 use crate::proxy::Change;
 use crate::proxy::SocketAddress;
+use crate::sentinel::Memory;
 use crate::sentinel::View;
 
 use super::Lookup;
@@ -76,7 +77,7 @@ impl Sentinels {
             let first_guess =
                 servers.map(|server| tcp(server_probe::known(&server.address).first()));
             let first_guess = first_guess.collect();
-            watching.start((idx, places), pool, first_guess);
+            watching.start((idx, places), pool, first_guess, Memory::default());
         }
         watching
     }
@@ -132,10 +133,11 @@ impl Watching {
         (idx, servers): (PoolIdx, Vec<ServerIdx>),
         pool: PoolConfig,
         in_use: Vec<Option<SocketAddr>>,
+        memory: Memory,
     ) {
         // Pools must not ask the same Sentinels in step.
         let seed = self.seed.wrapping_add(u64::from(idx.0));
-        let (happenings, events) = drive::queue();
+        let (happenings, events) = drive::queue(memory);
         let tell = Rc::clone(&self.tell);
         let tell = move |change| tell(change);
         let places = (idx, servers.clone());
@@ -151,8 +153,8 @@ impl Watching {
     }
 
     /// Watches what another table says. A watcher that would do the same goes on; a new one begins
-    /// with the addresses in use, which no file overrules. What holds from now on is to be told to
-    /// every worker.
+    /// with all that the one before has found out, which no file overrules. What holds from now on is
+    /// to be told to every worker.
     pub(super) fn reload(
         &mut self,
         table: &Table,
@@ -179,7 +181,9 @@ impl Watching {
             if config.sentinels.is_empty() || goes_on {
                 continue;
             }
-            if config.require_sentinel_quorum {
+            let memory = watched.map(|watched| watched.happenings.memory());
+            let memory = memory.unwrap_or_default();
+            if config.require_sentinel_quorum && !memory.allows_writes() {
                 // Until the new watcher has heard a majority.
                 changes.push(Change::Fence { pool, fenced: true });
             }
@@ -192,7 +196,7 @@ impl Watching {
             }));
             let addresses = servers.iter().map(|&server| in_use(pool, server));
             let addresses = addresses.map(|address| tcp(address.as_ref())).collect();
-            self.start((pool, servers.to_vec()), config.clone(), addresses);
+            self.start((pool, servers.to_vec()), config.clone(), addresses, memory);
         }
         changes
     }

@@ -50,6 +50,7 @@ impl Bed {
         let verdict = Verdict {
             contenders,
             confirmed: None,
+            by_majority: true,
         };
         self.master.weighed(verdict, now);
     }
@@ -117,10 +118,50 @@ fn a_replica_that_is_being_promoted_is_used_before_the_epoch_is_known() {
         Verdict {
             contenders: Vec::new(),
             confirmed: Some(4),
+            by_majority: true,
         },
         ms(200),
     );
     assert_eq!(bed.rank(), rank(4, false));
+}
+
+#[test]
+fn a_promotion_is_not_followed_while_only_a_few_sentinels_are_heard() {
+    let mut bed = Bed::settled();
+    bed.master.weighed(Verdict::default(), ms(50));
+    bed.master.promotion(&at(OLD), at(NEW), ms(100));
+    assert_eq!(bed.run(&[NEW], ms(100)), []);
+    assert_eq!(bed.used(), OLD);
+    // They are back before it has come to nothing.
+    bed.weigh(&[], ms(110));
+    assert_eq!(bed.run(&[NEW], ms(150)), [(NEW, Source::Promotion)]);
+}
+
+#[test]
+fn what_another_watcher_has_followed_is_not_left_for_an_older_epoch() {
+    let mut bed = Bed::settled();
+    bed.master.promotion(&at(OLD), at(NEW), ms(100));
+    bed.run(&[NEW], ms(100));
+    let in_use = bed.master.in_use.clone().unwrap();
+    bed.master = Master::going_on(in_use, std::iter::once(at(7)), ms(0));
+    assert_eq!(
+        bed.master.promotions().collect::<Vec<_>>(),
+        [] as [&HostPort; 0]
+    );
+    // What most Sentinels still say for a second.
+    bed.weigh(&[(OLD, 3, true)], ms(10));
+    assert_eq!(bed.run(&[OLD, NEW], ms(10)), []);
+    assert_eq!((bed.used(), bed.rank()), (NEW, rank(3, true)));
+}
+
+#[test]
+fn a_promotion_that_another_watcher_has_begun_to_follow_is_followed_on() {
+    let bed = Bed::settled();
+    let in_use = bed.master.in_use.clone().unwrap();
+    let master = Master::going_on(in_use, std::iter::once(at(NEW)), ms(0));
+    let mut bed = Bed { master, probes: 0 };
+    bed.weigh(&[], ms(10));
+    assert_eq!(bed.run(&[OLD, NEW], ms(10)), [(NEW, Source::Promotion)]);
 }
 
 #[test]
@@ -228,6 +269,7 @@ fn what_a_majority_has_named_is_not_left_as_long_as_it_says_that_it_is_a_master(
     let verdict = Verdict {
         contenders,
         confirmed,
+        by_majority: true,
     };
     bed.master.weighed(verdict, ms(0));
     bed.weigh(&[(NEW, 2, true)], ms(0));

@@ -1,0 +1,262 @@
+//! What is known of a pool's masters, in a form that outlives the watcher that has found it out.
+//!
+//! Owns: what a new watcher goes on with after a reload or in another process: where each master is
+//! and by which configuration, what is about to be promoted, whether writes were allowed. Without
+//! it the new one would follow what most Sentinels say, which for a second after a promotion is
+//! the old master. Never: what the Sentinels themselves say, which is asked anew.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::base::Time;
+use crate::config::HostPort;
+use crate::sentinel::address;
+use crate::sentinel::agreement::Rank;
+use crate::sentinel::master::InUse;
+use crate::sentinel::master::Master;
+use crate::sentinel::watcher::Watcher;
+
+/// What one watcher leaves to the next. Times are ages: the next one has another clock.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Memory {
+    /// By the server's name, which is that of its master at the Sentinels.
+    masters: BTreeMap<String, Remembered>,
+    /// The Sentinels that have said so.
+    sentinels: Vec<Address>,
+    /// A majority of them was heard, and writes were not refused.
+    allows_writes: bool,
+}
+
+/// One server's master.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Remembered {
+    address: Address,
+    at: SocketAddr,
+    epoch: u64,
+    #[serde(default)]
+    promoted: bool,
+    #[serde(default)]
+    confirmed: bool,
+    #[serde(default)]
+    since_ms: u64,
+    /// Replicas that are about to take its place.
+    #[serde(default)]
+    promotions: Vec<Address>,
+}
+
+/// As Sentinels write it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Address {
+    host: String,
+    port: u16,
+}
+
+impl Address {
+    fn of(address: &HostPort) -> Address {
+        match address {
+            HostPort::Ip(at) => Address {
+                host: at.ip().to_string(),
+                port: at.port(),
+            },
+            HostPort::Name { host, port } => Address {
+                host: host.to_string(),
+                port: *port,
+            },
+        }
+    }
+
+    fn read(&self) -> Option<HostPort> {
+        address::parse(self.host.as_bytes(), self.port.to_string().as_bytes())
+    }
+}
+
+impl Memory {
+    /// How long ago the oldest of it was found out.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        let ages = self.masters.values().map(|known| known.since_ms);
+        Duration::from_millis(ages.max().unwrap_or_default())
+    }
+
+    /// Whether writes are allowed until the next watcher has had a moment to hear a majority.
+    #[must_use]
+    pub fn allows_writes(&self) -> bool {
+        self.allows_writes
+    }
+}
+
+impl Remembered {
+    fn of(master: &Master, now: Time) -> Option<Remembered> {
+        let in_use = master.in_use.as_ref()?;
+        let age = now.since(in_use.since).as_millis();
+        Some(Remembered {
+            address: Address::of(&in_use.address),
+            at: in_use.at,
+            epoch: in_use.rank.epoch,
+            promoted: in_use.rank.promoted,
+            confirmed: in_use.confirmed,
+            since_ms: u64::try_from(age).unwrap_or(u64::MAX),
+            promotions: master.promotions().map(Address::of).collect(),
+        })
+    }
+
+    fn in_use(&self, by_the_same: bool, now: Time) -> Option<InUse> {
+        let since = now.before(Duration::from_millis(self.since_ms));
+        Some(InUse {
+            address: self.address.read()?,
+            at: self.at,
+            rank: Rank {
+                epoch: self.epoch,
+                promoted: self.promoted,
+            },
+            // Others may count epochs from zero, and mean another master by the name.
+            confirmed: self.confirmed && by_the_same,
+            checked: since,
+            since,
+        })
+    }
+}
+
+impl Watcher {
+    /// What the next watcher is to go on with.
+    #[must_use]
+    pub fn memory(&self, now: Time) -> Memory {
+        let masters = self.masters.iter().enumerate();
+        let masters = masters.filter_map(|(server, master)| {
+            let known = Remembered::of(master, now)?;
+            Some((self.name(server).to_string(), known))
+        });
+        Memory {
+            masters: masters.collect(),
+            sentinels: self.peers.iter().map(|p| Address::of(&p.address)).collect(),
+            allows_writes: self.majority.since().is_some() && !self.majority.fenced,
+        }
+    }
+
+    /// Goes on with what another watcher has found out; to be called before anything else.
+    pub fn remember(&mut self, memory: &Memory, now: Time) {
+        let known = |address: &HostPort| memory.sentinels.contains(&Address::of(address));
+        let by_the_same = self.peers.iter().any(|peer| known(&peer.address));
+        for server in 0..self.masters.len() {
+            let Some(known) = memory.masters.get(&*self.name(server)) else {
+                continue;
+            };
+            let Some(in_use) = known.in_use(by_the_same, now) else {
+                continue;
+            };
+            let promotions = known.promotions.iter().filter_map(Address::read);
+            self.masters[server] = Master::going_on(in_use, promotions, now);
+        }
+        if memory.allows_writes {
+            self.majority.go_on(now);
+        }
+        self.learned = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    const MASTER: &str = "10.0.0.2:6379";
+
+    fn watcher(sentinels: &str, now: Time) -> Watcher {
+        let text = format!(
+            "alpha:\n  listen: 127.0.0.1:1\n  redis: true\n  require_sentinel_quorum: true\n  \
+             sentinels: [{sentinels}]\n  servers:\n    - 10.0.0.1:6379:1 m1\n    \
+             - 10.0.0.9:6379:1 m2\n    - 10.0.0.8:6379:1 m3\n"
+        );
+        let config = Config::parse(&text, "a.yml").unwrap();
+        Watcher::new(&config.pools[0], 1, now)
+    }
+
+    fn memory(confirmed: bool, allows_writes: bool) -> Memory {
+        let address = |host: &str, port| Address {
+            host: host.to_owned(),
+            port,
+        };
+        let known = Remembered {
+            address: address("ten.example", 6379),
+            at: MASTER.parse().unwrap(),
+            epoch: 7,
+            promoted: true,
+            confirmed,
+            since_ms: 5000,
+            promotions: Vec::new(),
+        };
+        let about_to_move = Remembered {
+            promoted: false,
+            promotions: vec![address("10.0.0.3", 6379)],
+            ..known.clone()
+        };
+        let masters = [("m1", known), ("m2", about_to_move)];
+        Memory {
+            masters: masters.map(|(name, known)| (name.to_owned(), known)).into(),
+            sentinels: vec![address("10.1.0.1", 26379)],
+            allows_writes,
+        }
+    }
+
+    fn at(ms: u64) -> Time {
+        Time::ZERO + Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn a_watcher_goes_on_with_all_that_another_knew() {
+        let mut first = watcher("10.1.0.1:26379, 10.1.0.5:26379", at(9000));
+        first.remember(&memory(true, true), at(9000));
+        let left = first.memory(at(10_000));
+        let words = serde_json::to_string(&left).unwrap();
+        let read: Memory = serde_json::from_str(&words).unwrap();
+        assert_eq!(read, left, "it crosses processes");
+        let mut second = watcher("10.1.0.1:26379", at(100_000));
+        second.remember(&left, at(100_000));
+        let view = second.view(at(100_000));
+        let master = view.servers[0].master.as_ref().unwrap();
+        assert_eq!(master.address.to_string(), "ten.example:6379");
+        assert_eq!((master.at.to_string().as_str(), master.epoch), (MASTER, 7));
+        assert_eq!(master.since, at(94_000), "six seconds ago");
+        assert_eq!(view.servers[2].master, None);
+        let memory = second.memory(at(100_000));
+        assert!(memory.masters["m1"].promoted && memory.masters["m1"].confirmed);
+        assert_eq!(memory.masters["m2"].promotions.len(), 1);
+    }
+
+    #[test]
+    fn what_other_sentinels_have_confirmed_these_have_not() {
+        let mut other = watcher("10.9.0.1:26379", at(0));
+        other.remember(&memory(true, true), at(0));
+        let known = &other.memory(at(0)).masters["m1"];
+        assert!(!known.confirmed && known.epoch == 7);
+    }
+
+    #[test]
+    fn writes_that_were_allowed_stay_allowed_for_a_moment_and_no_longer() {
+        let mut watcher = watcher("10.1.0.1:26379", at(0));
+        watcher.remember(&memory(true, true), at(0));
+        assert!(!watcher.view(at(0)).fenced);
+        watcher.handle_timeout(at(990));
+        assert!(!watcher.view(at(990)).fenced);
+        watcher.handle_timeout(at(1000));
+        assert!(watcher.view(at(1000)).fenced, "nobody was heard");
+    }
+
+    #[test]
+    fn writes_that_were_refused_stay_refused() {
+        let mut watcher = watcher("10.1.0.1:26379", at(0));
+        watcher.remember(&memory(true, false), at(0));
+        assert!(watcher.view(at(0)).fenced);
+    }
+
+    #[test]
+    fn what_an_older_process_does_not_say_is_not_known() {
+        let read: Memory = serde_json::from_str("{}").unwrap();
+        assert_eq!(read, Memory::default());
+    }
+}

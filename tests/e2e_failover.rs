@@ -1,0 +1,188 @@
+//! A failover that somebody asks for, and a proxy that is told of another file in the middle of it:
+//! what is acknowledged after the move is not lost.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
+mod support;
+
+use std::fs;
+use std::net::SocketAddr;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use support::Admin;
+use support::Client;
+use support::Group;
+use support::Pool;
+use support::Proxy;
+use support::Reply;
+use support::eventually;
+use support::now;
+
+const CLIENTS: usize = 6;
+
+/// A group, a proxy before it, and whoever takes over from that.
+struct World {
+    group: Group,
+    proxy: Proxy,
+    admin: Admin,
+}
+
+impl World {
+    fn start(keys: &[(&str, &str)]) -> World {
+        let group = Group::start(1, 1, "");
+        let pool = Pool::new("alpha")
+            .with("sentinels", group.yml())
+            .with("timeout", 2000)
+            .with("read_from", "prefer-replica")
+            .with("replica_lag_ms", 500)
+            .server(group.servers[0][0].address());
+        let pool = keys.iter().fold(pool, |pool, (key, v)| pool.with(key, v));
+        let admin = Admin::new();
+        let pid_file = admin.socket_path().with_extension("pid");
+        let mut arguments = admin.arguments();
+        arguments.extend(["--cores", "2", "-p", pid_file.to_str().unwrap()].map(str::to_owned));
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let proxy = Proxy::coremux_with(&arguments, &[pool]);
+        let mut world = World {
+            group,
+            proxy,
+            admin,
+        };
+        world.logged("majority of the sentinels heard");
+        world.logged("master found");
+        world
+    }
+
+    fn log(&mut self) -> String {
+        self.proxy.process().log()
+    }
+
+    fn logged(&mut self, words: &str) {
+        eventually(words, || self.log().contains(words).then_some(()));
+    }
+
+    fn fail_over(&self) {
+        let mut sentinel = self.group.sentinels[0].client();
+        let reply = sentinel.call(["SENTINEL", "FAILOVER", "s1"]);
+        assert_eq!(reply, Reply::ok());
+    }
+
+    /// The replica of the beginning, once every Sentinel takes it for the master and the old master
+    /// follows it.
+    fn settled(&self) -> SocketAddr {
+        let [old, new] = [0, 1].map(|place| self.group.servers[0][place].address());
+        eventually("everybody agrees on the new master", || {
+            let role = self.group.server_at(0, old).client().call(["ROLE"]);
+            let follows = matches!(&role, Reply::Array(r) if r[0] == Reply::bulk("slave"));
+            (follows && self.group.master(0) == new).then_some(())
+        });
+        new
+    }
+
+    /// Another file that differs in nothing that has to do with masters.
+    fn reload(&self) {
+        let text = fs::read_to_string(self.proxy.config_path()).unwrap();
+        self.proxy
+            .write_config(&text.replace("replica_lag_ms: 500", "replica_lag_ms: 600"));
+        let (code, text) = self.admin.ctl("reload");
+        assert_eq!(code, 0, "{text}");
+        assert!(text.contains("reloaded"), "{text}");
+    }
+
+    fn counting(&self) -> Counting {
+        Counting::start((0..CLIENTS).map(|_| self.proxy.client("alpha")).collect())
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        // The first process is the proxy's own.
+        let mark = self.admin.socket_path();
+        let Ok(pid) = fs::read_to_string(mark.with_extension("pid")) else {
+            return;
+        };
+        let command = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        if command.contains(mark.to_str().unwrap()) {
+            let _ = Command::new("kill").args(["-KILL", &pid]).status();
+        }
+    }
+}
+
+/// What a client has seen.
+#[derive(Default)]
+struct Seen {
+    /// The highest number that was acknowledged, or how many were: the larger.
+    acknowledged: i64,
+    errors: Vec<String>,
+    slowest: Duration,
+}
+
+/// Clients each of which counts on a key of its own.
+struct Counting {
+    threads: Vec<JoinHandle<Seen>>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Counting {
+    fn start(clients: Vec<Client>) -> Counting {
+        let stop = Arc::new(AtomicBool::new(false));
+        let clients = clients.into_iter().enumerate();
+        let threads = clients.map(|(nth, mut client)| {
+            let stop = Arc::clone(&stop);
+            thread::spawn(move || {
+                let (key, mut seen) = (format!("counter{nth}"), Seen::default());
+                while !stop.load(Ordering::Relaxed) {
+                    let begun = now();
+                    match client.call(["INCR", &key]) {
+                        Reply::Integer(_) => seen.acknowledged += 1,
+                        other => seen.errors.push(format!("{other:?}")),
+                    }
+                    seen.slowest = seen.slowest.max(now() - begun);
+                }
+                seen
+            })
+        });
+        Counting {
+            threads: threads.collect(),
+            stop,
+        }
+    }
+
+    /// How many acknowledged writes the server at the end does not have.
+    fn lost_at(self, mut server: Client) -> i64 {
+        self.stop.store(true, Ordering::Relaxed);
+        let (mut lost, mut errors, mut slowest) = (0, Vec::new(), Duration::ZERO);
+        let mut acknowledged = 0;
+        for (nth, thread) in self.threads.into_iter().enumerate() {
+            let seen = thread.join().unwrap();
+            let there = match server.call(["GET", &format!("counter{nth}")]) {
+                Reply::Bulk(count) => String::from_utf8(count).unwrap().parse().unwrap(),
+                Reply::Null => 0,
+                other => panic!("{other:?}"),
+            };
+            lost += (seen.acknowledged - there).max(0);
+            acknowledged += seen.acknowledged;
+            errors.extend(seen.errors);
+            slowest = slowest.max(seen.slowest);
+        }
+        println!("{lost} of {acknowledged} lost, errors {errors:?}, slowest {slowest:?}");
+        lost
+    }
+}
+
+#[test]
+fn a_reload_just_after_a_promotion_does_not_lead_back_to_the_old_master() {
+    let mut world = World::start(&[]);
+    world.fail_over();
+    world.logged("source=promotion");
+    let counting = world.counting();
+    world.reload();
+    let new = world.settled();
+    let lost = counting.lost_at(world.group.server_at(0, new).client());
+    assert_eq!(lost, 0, "{}", world.log());
+}
