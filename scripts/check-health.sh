@@ -15,7 +15,8 @@ ip:port/ready to ask whether its pools can serve. [/run/coremux/ctl.sock]
   -h          this text
 
 Where the program is not installed (the proxy runs in a container, say) the health file is read in
-its place, with the proxy's pid file if there is one: then no process is started at all.
+its place, with the proxy's pid file if there is one (its numbers must be this host's; the process has
+the program's name): then no process is started at all.
 
 Settings, from the environment:
   COREMUX_BIN          the program          [coremux]
@@ -73,7 +74,14 @@ if [ -r "$pid_file" ]; then
     pid=
     # Without a line end `read` fails, and has read all the same.
     read -r pid <"$pid_file" || :
-    [ -n "$pid" ] && [ -d "/proc/$pid" ] || exit "$EXIT_NOT_HEALTHY"
+    # And its number may be another's by now.
+    command=
+    if [ -n "$pid" ] && [ -r "/proc/$pid/comm" ]; then read -r command <"/proc/$pid/comm" || :; fi
+    name=${binary##*/}
+    # The kernel keeps 15 bytes of a name.
+    behind=${name#???????????????}
+    [ "$behind" = "$name" ] || name=${name%"$behind"}
+    [ "$command" = "$name" ] || exit "$EXIT_NOT_HEALTHY"
 fi
 [ -z "$dynamic" ] || exit 102
 exit 0

@@ -135,6 +135,22 @@ trap '[ -z "$work" ] || rm -f -- "$work" "$work.bak"' EXIT
 trap 'exit 1' INT TERM HUP
 work=$(mktemp -- "$conf.XXXXXX") || die "$EXIT_AGAIN" "cannot write beside $conf"
 
+# began PID|self: when a process began, in ticks since the boot (proc(5): starttime). A name in brackets,
+# in which anything may stand, comes before it.
+began() {
+    tr '\n' ' ' <"/proc/$1/stat" | sed 's/.*) //' | cut -d ' ' -f 20
+}
+
+# wrote PID FILE: whether the process was there when the file was written. If the clock was set forward
+# since, it seems to have begun later; but then its command line names the file.
+wrote() {
+    hz=$(getconf CLK_TCK 2>/dev/null) || hz=100
+    # `self` is a program of this very moment.
+    age_s=$((($(began self) - $(began "$1")) / hz))
+    [ $(($(date +%s) - age_s)) -gt $(($(stat -c %Y -- "$2") + 1)) ] || return 0
+    tr '\0' '\n' <"/proc/$1/cmdline" | grep -Fqx -e "$2" -e "-p$2" -e "--pid-file=$2"
+}
+
 # rewrite by=address|name: the file with the new address, to stdout; on the last line of stderr how
 # many servers have changed, and how many have the new address already.
 #
@@ -291,7 +307,10 @@ case $pid in
 esac
 # A pid file outlives its process, and its number is given to others.
 command=$(cat "/proc/$pid/comm" 2>/dev/null) || command=
-[ "$command" = "${binary##*/}" ] ||
-    die "$EXIT_AGAIN" "nobody to tell: process $pid of $pid_file is ${command:-gone}"
+[ -n "$command" ] || die "$EXIT_AGAIN" "nobody to tell: process $pid of $pid_file is gone"
+[ "$command" = "$(printf %.15s "${binary##*/}")" ] ||
+    die "$EXIT_AGAIN" "nobody to tell: process $pid of $pid_file is $command"
+wrote "$pid" "$pid_file" ||
+    die "$EXIT_AGAIN" "nobody to tell: process $pid began after $pid_file was written"
 kill -HUP "$pid" 2>/dev/null || die "$EXIT_AGAIN" "may not signal the proxy, process $pid"
 say "sent SIGHUP to process $pid"

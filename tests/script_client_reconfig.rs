@@ -598,6 +598,35 @@ fn a_pid_file_that_names_another_process_is_not_believed() {
 }
 
 #[test]
+fn a_process_that_began_after_its_pid_file_was_written_is_another() {
+    let site = Site::new(&pool("   - 10.0.0.1:6379:1 m1\n"));
+    let binary = stand_in(&site, 0);
+    let pid_file = site.path("pid");
+    let told = |started_with: &[&str]| {
+        let _ = fs::remove_file(site.path("ready"));
+        let mut command = Command::new(&binary);
+        let proxy = Running(command.arg("serve").args(started_with).spawn().unwrap());
+        wait_for("it listens for signals", || site.path("ready").exists());
+        fs::write(&pid_file, proxy.0.id().to_string()).expect("a file");
+        let file = fs::File::options().write(true).open(&pid_file).unwrap();
+        let hour = Duration::from_secs(3600);
+        file.set_modified(std::time::SystemTime::now() - hour)
+            .unwrap();
+        let mut call = site.command(&words("10.0.0.1 6379 10.0.0.9 6380"));
+        let output = call.env("COREMUX_BIN", &binary).output().unwrap();
+        (code(&output), said(&output))
+    };
+    let (code, said) = told(&[]);
+    assert_eq!(code, NOBODY_TO_TELL, "{said}");
+    assert!(said.contains("began after"), "{said}");
+    assert!(!site.path("hup").exists());
+    // The clock was set forward: its own command line names the file.
+    let (code, said) = told(&["-p", pid_file.to_str().unwrap()]);
+    assert_eq!(code, 0, "{said}");
+    wait_for("the signal has come", || site.path("hup").exists());
+}
+
+#[test]
 fn settings_come_from_the_environment_then_from_a_file() {
     let site = Site::new(&pool("   - 10.0.0.1:6379:1 m1\n"));
     let other = site.path("other.yml");

@@ -272,11 +272,18 @@ fn a_proxy_that_is_not_there_is_not_healthy() {
 
 #[test]
 fn without_the_program_the_health_file_and_the_pid_file_are_believed() {
-    let own_pid = std::process::id().to_string();
+    // It has the name that the program would have, and another has not.
+    let folder = tempfile::tempdir().expect("a folder");
+    let proxy = folder.path().join("nowhere");
+    fs::copy("/bin/sleep", &proxy).expect("a program");
+    let mut proxy = Command::new(proxy).arg("600").spawn().expect("it runs");
+    let own_pid = proxy.id().to_string();
+    let stranger = std::process::id().to_string();
     // The health file, the pid file, the exit code.
     let cases = [
         (Some("0\n"), None, 0),
         (Some("0\n"), Some(own_pid.as_str()), 0),
+        (Some("0\n"), Some(stranger.as_str()), 1),
         (Some("0\n"), Some(NO_PID), 1),
         (Some("0\n"), Some(""), 1),
         (Some("1\n"), Some(own_pid.as_str()), 1),
@@ -303,6 +310,8 @@ fn without_the_program_the_health_file_and_the_pid_file_are_believed() {
         );
         assert_eq!(site.asked(), "");
     }
+    let _ = proxy.kill();
+    let _ = proxy.wait();
 }
 
 #[test]

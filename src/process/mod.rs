@@ -17,6 +17,7 @@ mod log;
 pub mod memory_limit;
 mod pid_file;
 pub mod route_command;
+mod running;
 pub mod serve;
 pub mod test_conf;
 mod upgrade;

@@ -5,21 +5,21 @@
 
 use std::ffi::OsStr;
 use std::ffi::OsString;
-use std::fs;
 use std::io;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
 use std::process::ExitCode;
-use std::thread;
 use std::time::Duration;
 
-use rustix::process::Pid;
 use rustix::process::Signal;
 
 use crate::process::cli::NAME;
 use crate::process::ctl_command;
 use crate::process::fail;
+use crate::process::running;
+use crate::process::running::NotRunning;
+use crate::process::running::Running;
 use crate::process::say;
 
 /// A new process has half a minute to get ready, and clients ten seconds to come to the end of a
@@ -91,33 +91,27 @@ pub(super) fn run(pid_file: Option<&Path>, socket: &Path) -> ExitCode {
     let Some(pid_file) = pid_file else {
         return ctl_command::run(socket, &["upgrade".to_owned()]);
     };
-    let shown = pid_file.display();
-    let old = match read(pid_file) {
+    let old = match Running::named_by(pid_file) {
         Ok(old) => old,
-        Err(error) => {
-            say(&format!(
-                "{NAME}: cannot read the pid file {shown}: {error}\n"
-            ));
-            return ExitCode::from(ctl_command::UNREACHABLE);
-        }
+        Err(why) => return untold(&why),
     };
-    if let Err(errno) = rustix::process::kill_process(old, Signal::USR2) {
-        let pid = old.as_raw_nonzero();
-        say(&format!(
-            "{NAME}: cannot signal process {pid} of {shown}: {errno}\n"
-        ));
-        return ExitCode::from(ctl_command::UNREACHABLE);
+    if let Err(why) = old.signal(Signal::USR2) {
+        return untold(&NotRunning::System {
+            path: pid_file.to_owned(),
+            pid: old.pid().as_raw_nonzero().get(),
+            why,
+        });
     }
     let mut waited = Duration::ZERO;
     while waited < DONE_WITHIN {
-        thread::sleep(STEP);
+        let ended = old.ends_within(STEP);
         waited += STEP;
-        match read(pid_file) {
-            Ok(new) if new != old => {
+        match running::read(pid_file) {
+            Ok(new) if new != old.pid() => {
                 say(&format!("process {} serves\n", new.as_raw_nonzero()));
                 return ExitCode::SUCCESS;
             }
-            _ if rustix::process::test_kill_process(old).is_err() => break,
+            _ if ended => break,
             _ => {}
         }
     }
@@ -126,14 +120,15 @@ pub(super) fn run(pid_file: Option<&Path>, socket: &Path) -> ExitCode {
     ))
 }
 
-fn read(pid_file: &Path) -> io::Result<Pid> {
-    let text = fs::read_to_string(pid_file)?;
-    let number = text.trim().parse().ok().and_then(Pid::from_raw);
-    number.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "there is no number in it"))
+fn untold(why: &NotRunning) -> ExitCode {
+    say(&format!("{NAME}: {why}\n"));
+    ExitCode::from(ctl_command::UNREACHABLE)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
