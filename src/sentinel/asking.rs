@@ -19,6 +19,8 @@ use crate::config::HostPort;
 use crate::protocol::resp::write_request;
 use crate::sentinel::address;
 use crate::sentinel::agreement::Claim;
+use crate::sentinel::fellows::Fellow;
+use crate::sentinel::fellows::RunId;
 use crate::sentinel::line::Line;
 use crate::sentinel::line::jittered;
 use crate::sentinel::reply::Value;
@@ -26,20 +28,29 @@ use crate::sentinel::reply::Value;
 /// Sentinels answer in a fraction of a millisecond.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
-/// Sentinels hear of each other every 2 s; the others seldom change.
-const OTHERS_EVERY: Duration = Duration::from_secs(10);
+/// The others seldom change, and how many they are is in every round.
+pub(super) const OTHERS_EVERY: Duration = Duration::from_secs(10);
 
-/// More Sentinels than anybody has; a number beyond is not believed.
-const OTHERS_MAX: usize = 1000;
+/// While one of them is missed: Sentinels hear of each other every 2 s.
+pub(super) const OTHERS_EVERY_FAST: Duration = Duration::from_secs(1);
+
+/// More Sentinels than anybody has; what is named beyond is not looked at.
+const OTHERS_MAX: usize = 256;
+
+/// Not sooner, should the number never agree with the names.
+const NAMED_AGAIN_AFTER: Duration = Duration::from_millis(200);
+
+/// A round that came to nothing because something changed in its midst is asked anew so soon.
+const AGAIN_AFTER: Duration = Duration::from_millis(20);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Expected {
     Auth,
     Id,
     Before(ServerIdx),
-    Epoch,
+    Epoch(ServerIdx),
     After(ServerIdx),
-    Others,
+    Others(ServerIdx),
     Replicas(ServerIdx),
 }
 
@@ -54,14 +65,14 @@ pub(super) struct Named {
 /// What was learned from a Sentinel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Heard {
-    /// Who it is.
-    Id(Vec<u8>),
+    /// Who it is; `None` if it is too old to say.
+    Id(Option<RunId>),
+    /// It wants a password, and was given none.
+    WantsPassword,
     /// Where it takes a master to be; `None` when it knows no master of that name.
     Said(ServerIdx, Option<Claim>),
-    /// How many Sentinels it knows, itself included.
-    Sentinels(usize),
-    /// Another Sentinel.
-    Other { id: Vec<u8>, address: HostPort },
+    /// The other Sentinels of a master; `None` when it knows no master of that name.
+    Others(ServerIdx, Option<Vec<Fellow>>),
     /// The replicas of a master.
     Replicas(ServerIdx, Vec<Named>),
     /// All questions are answered.
@@ -78,11 +89,15 @@ pub(super) struct Asking {
     /// While a master's questions are being answered: the address before, and the epoch.
     before: Option<HostPort>,
     epoch: Option<u64>,
-    /// Ask another round after this one.
-    again: bool,
+    /// Ask another round after this one, and not before then.
+    again: Option<Time>,
     /// When to ask the next round.
     pub(super) next_round: Time,
     next_others: Time,
+    /// By server: how many others it has named last, and whether it knows another number now.
+    named: Vec<Option<(usize, Time)>>,
+    others_wanted: Vec<bool>,
+    may_want_password: bool,
     /// Whether masters' replicas are asked for, too.
     wants_replicas: bool,
     // Whom to ask the others about: each master may have its own.
@@ -90,14 +105,17 @@ pub(super) struct Asking {
 }
 
 impl Asking {
-    pub(super) fn new(wants_replicas: bool, now: Time) -> Asking {
+    pub(super) fn new(servers: usize, wants_replicas: bool, now: Time) -> Asking {
         Asking {
+            named: vec![None; servers],
+            others_wanted: vec![false; servers],
+            may_want_password: false,
             wants_replicas,
             line: Line::new(now),
             expected: VecDeque::new(),
             before: None,
             epoch: None,
-            again: false,
+            again: None,
             next_round: now,
             next_others: now,
             others_of: 0,
@@ -109,34 +127,49 @@ impl Asking {
     pub(super) fn connected(&mut self, auth: Option<&[u8]>, poll: Duration, now: Time) -> Vec<u8> {
         self.line.connected();
         self.expected.clear();
-        (self.before, self.epoch, self.again) = (None, None, false);
+        (self.before, self.epoch, self.again) = (None, None, None);
+        self.named.fill(None);
+        self.others_wanted.fill(false);
+        self.may_want_password = auth.is_none();
         let mut bytes = Vec::new();
-        if let Some(auth) = auth {
-            bytes.extend_from_slice(auth);
-            self.expected.push_back(Expected::Auth);
-        }
-        write_request(&mut bytes, &[b"SENTINEL", b"MYID"]);
-        self.expected.push_back(Expected::Id);
+        self.ask_who(auth, &mut bytes);
         self.line.patience = Some(now + ANSWER_WITHIN);
         self.next_round = now + poll;
         self.next_others = now;
         bytes
     }
 
+    /// Logs in where a password turned out to be wanted; the bytes to send.
+    pub(super) fn log_in(&mut self, auth: &[u8], now: Time) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.ask_who(Some(auth), &mut bytes);
+        self.line.patience = Some(now + ANSWER_WITHIN);
+        bytes
+    }
+
+    fn ask_who(&mut self, auth: Option<&[u8]>, bytes: &mut Vec<u8>) {
+        if let Some(auth) = auth {
+            bytes.extend_from_slice(auth);
+            self.expected.push_back(Expected::Auth);
+        }
+        write_request(bytes, &[b"SENTINEL", b"MYID"]);
+        self.expected.push_back(Expected::Id);
+    }
+
     /// Asks a round, now or as soon as the one before is answered; the bytes to send.
     pub(super) fn ask(
         &mut self,
         masters: &[Arc<str>],
-        poll: Duration,
+        (poll, others_every): (Duration, Duration),
         random: &mut Random,
         now: Time,
     ) -> Option<Vec<u8>> {
         self.line.open_link()?;
         if !self.expected.is_empty() {
-            self.again = true;
+            self.again = Some(now);
             return None;
         }
-        self.again = false;
+        self.again = None;
         // Half of the pause to all of it; so twice as much of it.
         self.next_round = now + jittered(poll * 4 / 3, random);
         let mut bytes = Vec::new();
@@ -151,7 +184,7 @@ impl Asking {
             write_request(&mut bytes, &where_is);
             let questions = [
                 Expected::Before(server),
-                Expected::Epoch,
+                Expected::Epoch(server),
                 Expected::After(server),
             ];
             self.expected.extend(questions);
@@ -160,27 +193,47 @@ impl Asking {
                 self.expected.push_back(Expected::Replicas(server));
             }
         }
-        if self.next_others <= now && !masters.is_empty() {
-            self.next_others = now + OTHERS_EVERY;
-            let name = &masters[self.others_of % masters.len()];
-            self.others_of = self.others_of.wrapping_add(1);
-            write_request(&mut bytes, &[b"SENTINEL", b"SENTINELS", name.as_bytes()]);
-            self.expected.push_back(Expected::Others);
-        }
+        self.ask_for_others(masters, others_every, &mut bytes, now);
         self.line.patience = Some(now + ANSWER_WITHIN);
         Some(bytes)
+    }
+
+    fn ask_for_others(
+        &mut self,
+        masters: &[Arc<str>],
+        every: Duration,
+        bytes: &mut Vec<u8>,
+        now: Time,
+    ) {
+        self.next_others = self.next_others.min(now + every);
+        if self.next_others <= now && !masters.is_empty() {
+            let next = self.others_of % masters.len();
+            self.others_wanted[next] = true;
+            self.others_of = self.others_of.wrapping_add(1);
+            // At first one master after the other, without a pause.
+            let mut all = self.named.iter().enumerate();
+            let is_last = all.all(|(place, named)| place == next || named.is_some());
+            self.next_others = if is_last { now + every } else { now };
+        }
+        for (server, name) in (0..).map(ServerIdx).zip(masters) {
+            if std::mem::take(&mut self.others_wanted[server.index()]) {
+                write_request(bytes, &[b"SENTINEL", b"SENTINELS", name.as_bytes()]);
+                self.expected.push_back(Expected::Others(server));
+            }
+        }
     }
 
     /// Whether a round is due, by time or because one was wanted during the last.
     pub(super) fn wants_round(&self, now: Time) -> bool {
         let idle = self.line.open_link().is_some() && self.expected.is_empty();
-        idle && (self.again || self.next_round <= now)
+        idle && (self.again.is_some_and(|at| at <= now) || self.next_round <= now)
     }
 
     /// When to look at it next.
     pub(super) fn due(&self) -> Option<Time> {
         let idle = self.line.open_link().is_some() && self.expected.is_empty();
-        let round = idle.then_some(self.next_round);
+        let round = [Some(self.next_round), self.again];
+        let round = round.into_iter().flatten().min().filter(|_| idle);
         [self.line.due(), round].into_iter().flatten().min()
     }
 
@@ -202,7 +255,7 @@ impl Asking {
             let Some(expected) = self.expected.pop_front() else {
                 return Err("a reply without a question".to_owned());
             };
-            self.answered(expected, &value, heard);
+            self.answered(expected, &value, heard, now);
             if matches!(heard.last(), Some(Heard::Refused(_))) {
                 return Ok(());
             }
@@ -215,14 +268,25 @@ impl Asking {
         Ok(())
     }
 
-    fn answered(&mut self, expected: Expected, value: &Value, heard: &mut Vec<Heard>) {
+    fn answered(&mut self, expected: Expected, value: &Value, heard: &mut Vec<Heard>, now: Time) {
         match (expected, value) {
             (Expected::Auth, Value::Error(words)) if wants_no_password(words) => {}
             // Since Redis 6.2; before, it is told from others by its address.
-            (Expected::Id, Value::Error(words)) if !is_refusal(words) => {}
+            (Expected::Id, Value::Error(words)) if !is_refusal(words) => {
+                heard.push(Heard::Id(None));
+            }
+            (Expected::Id, Value::Error(words))
+                if words.starts_with(b"NOAUTH") && std::mem::take(&mut self.may_want_password) =>
+            {
+                heard.push(Heard::WantsPassword);
+            }
             // No such master.
-            (Expected::Epoch | Expected::Others, Value::Error(words)) if !is_refusal(words) => {
+            (Expected::Epoch(_), Value::Error(words)) if !is_refusal(words) => {
                 self.epoch = None;
+            }
+            (Expected::Others(server), Value::Error(words)) if !is_refusal(words) => {
+                self.named[server.index()] = Some((0, now));
+                heard.push(Heard::Others(server, None));
             }
             (Expected::Replicas(server), Value::Error(words)) if !is_refusal(words) => {
                 heard.push(Heard::Replicas(server, Vec::new()));
@@ -232,18 +296,21 @@ impl Asking {
             }
             (Expected::Auth, _) => {}
             (Expected::Id, id) => {
-                heard.extend(id.text().map(|id| Heard::Id(id.to_vec())));
+                heard.push(Heard::Id(id.text().and_then(RunId::new)));
             }
             (Expected::Before(_), value) => self.before = address_of(value),
-            (Expected::Epoch, value) => {
+            (Expected::Epoch(server), value) => {
                 self.epoch = value.field("config-epoch").and_then(address::number);
                 let others = value.field("num-other-sentinels").and_then(address::number);
-                let others = others.and_then(|others| usize::try_from(others).ok());
-                let known = others.filter(|others| *others < OTHERS_MAX);
-                heard.extend(known.map(|others| Heard::Sentinels(others + 1)));
+                self.counted(server, others, now);
             }
-            (Expected::After(server), value) => self.place(server, value, heard),
-            (Expected::Others, value) => others(value, heard),
+            (Expected::After(server), value) => self.place(server, value, heard, now),
+            (Expected::Others(server), value) => {
+                let all = value.array().unwrap_or_default();
+                self.named[server.index()] = Some((all.len(), now));
+                let others = all.iter().take(OTHERS_MAX).filter_map(fellow);
+                heard.push(Heard::Others(server, Some(others.collect())));
+            }
             (Expected::Replicas(server), value) => {
                 heard.push(Heard::Replicas(server, replicas(value)));
             }
@@ -254,7 +321,21 @@ impl Asking {
         }
     }
 
-    fn place(&mut self, server: ServerIdx, value: &Value, heard: &mut Vec<Heard>) {
+    /// How many others a Sentinel knows of a master: if they are not those that it has named, it is
+    /// asked for them.
+    fn counted(&mut self, server: ServerIdx, others: Option<u64>, now: Time) {
+        let others = others.and_then(|others| usize::try_from(others).ok());
+        let Some((named, at)) = self.named[server.index()] else {
+            return;
+        };
+        let is_news = others.is_some_and(|others| others != named);
+        if is_news && at + NAMED_AGAIN_AFTER <= now {
+            self.others_wanted[server.index()] = true;
+            self.again = self.again.or(Some(now + AGAIN_AFTER));
+        }
+    }
+
+    fn place(&mut self, server: ServerIdx, value: &Value, heard: &mut Vec<Heard>, now: Time) {
         let (before, epoch) = (self.before.take(), self.epoch.take());
         match (before, epoch, address_of(value)) {
             (Some(before), Some(epoch), Some(address)) if before == address => {
@@ -262,7 +343,7 @@ impl Asking {
             }
             (None, None, None) if *value == Value::Null => heard.push(Heard::Said(server, None)),
             // It changed between the questions.
-            _ => self.again = true,
+            _ => self.again = self.again.or(Some(now + AGAIN_AFTER)),
         }
     }
 }
@@ -274,22 +355,11 @@ fn address_of(value: &Value) -> Option<HostPort> {
     }
 }
 
-fn others(value: &Value, heard: &mut Vec<Heard>) {
-    for other in value.array().unwrap_or_default() {
-        let text = |name| other.field(name);
-        let flags = text("flags").unwrap_or_default();
-        let gone = [b"s_down".as_slice(), b"disconnected"]
-            .iter()
-            .any(|flag| memchr::memmem::find(flags, flag).is_some());
-        let parts = (text("runid"), text("ip"), text("port"));
-        if let (Some(id), Some(host), Some(port)) = parts {
-            let address = address::parse(host, port).filter(|_| !gone);
-            heard.extend(address.map(|address| Heard::Other {
-                id: id.to_vec(),
-                address,
-            }));
-        }
-    }
+/// Another Sentinel; one that has changed its id has left its old one behind without an address.
+fn fellow(value: &Value) -> Option<Fellow> {
+    let address = address::parse(value.field("ip")?, value.field("port")?)?;
+    let id = RunId::new(value.field("runid")?)?;
+    Some(Fellow { id, address })
 }
 
 fn replicas(value: &Value) -> Vec<Named> {

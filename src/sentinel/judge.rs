@@ -25,45 +25,50 @@ use crate::sentinel::watcher::server_idx;
 /// The Sentinels whose words count, each once, and how many votes are a majority.
 struct Voters {
     places: Vec<usize>,
+    /// As to who is a master.
     electors: Electors,
+    /// How many there are; most of them must be heard, or writes are refused where that is wanted.
     of: usize,
 }
 
 impl Watcher {
     fn voters(&self, now: Time) -> Voters {
-        let within = self.heard_within();
-        let mut places: Vec<usize> = Vec::with_capacity(self.peers.len());
-        for (place, peer) in self.peers.iter().enumerate() {
-            let is_twin = |other: &usize| peer.id.is_some() && self.peers[*other].id == peer.id;
-            if peer.is_heard(within, now) && !places.iter().any(is_twin) {
-                places.push(place);
-            }
-        }
-        let of = self.electorate(&places);
-        let electors = Electors {
-            heard: places.len(),
-            majority: of / 2 + 1,
+        let electorate = self.roster.electorate(&self.peers, self.hearing(now));
+        let (heard, of) = (electorate.voters.len(), electorate.of);
+        let (of_file, listed) = electorate.listed;
+        // Where the file has one Sentinel and the others cannot be reached from here, it is believed
+        // alone: most of those that are listed have always the right to say who is a master.
+        let majority = match heard * 2 > of || of_file * 2 <= listed {
+            true => of / 2 + 1,
+            false => heard / 2 + 1,
         };
         Voters {
-            places,
-            electors,
+            places: electorate.voters,
+            electors: Electors { heard, majority },
             of,
         }
     }
 
-    /// How many Sentinels there are: as many as the file has, or as most of them know.
-    fn electorate(&self, voters: &[usize]) -> usize {
-        let configured = self.peers.iter().filter(|peer| peer.is_configured).count();
-        let known = voters.iter().filter_map(|place| self.peers[*place].knows);
-        let mut known: Vec<usize> = known.collect();
-        known.sort_unstable();
-        let median = known.get(known.len() / 2).copied().unwrap_or_default();
-        configured.max(median)
+    /// Who belongs to the group may have changed.
+    fn call_the_roll(&mut self, now: Time) {
+        let hearing = self.hearing(now);
+        let strangers = self.roster.strangers(&self.peers, hearing);
+        for place in 0..self.peers.len() {
+            let peer = &mut self.peers[place];
+            let heard = peer.is_heard(hearing.within, now);
+            if heard && peer.looks_foreign(strangers.contains(&place), now) {
+                let address = peer.address.clone();
+                self.tell(Fact::Foreign { address });
+            }
+        }
+        self.roster.update(&self.peers, hearing);
+        self.reconcile(now);
     }
 
     /// Draws the conclusions.
     pub(super) fn judge(&mut self, now: Time) {
         if std::mem::take(&mut self.learned) {
+            self.call_the_roll(now);
             let voters = self.voters(now);
             self.count(&voters, now);
             for server in 0..self.masters.len() {
@@ -223,7 +228,7 @@ impl Watcher {
             return;
         };
         let voters = self.voters(now);
-        let majority = voters.electors.majority;
+        let majority = voters.of / 2 + 1;
         let mut unsure = false;
         for server in 0..self.masters.len() {
             let claims = self.claims(server, &voters);

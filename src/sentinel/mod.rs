@@ -6,8 +6,10 @@
 //!
 //! ```text
 //!   received, closed ──► asking, listening ──► agreement ──► master ──► Fact::Master
-//!   (two connections     (what a Sentinel      (whose word   (ROLE says
-//!    to each Sentinel)    answers, tells)       is newest)    so, too)
+//!   (two connections     (what a Sentinel  │   (whose word   (ROLE says
+//!    to each Sentinel)    answers, tells)  │    is newest)    so, too)
+//!                                        roster
+//!                                       (who has a vote)
 //! ```
 //!
 //! Events (`+switch-master` …) are never believed: they make the watcher ask, and asked Sentinels
@@ -21,6 +23,7 @@ mod agreement;
 mod asking;
 mod candidate;
 mod event;
+mod fellows;
 mod judge;
 mod line;
 mod listening;
@@ -33,6 +36,7 @@ mod replicas;
 mod replication;
 mod reply;
 mod role;
+mod roster;
 mod view;
 mod watcher;
 

@@ -208,6 +208,11 @@ pub enum Fact {
         /// Why it does not; `None` when it does.
         lost: Option<String>,
     },
+    /// A Sentinel belongs to another installation: its word does not count.
+    Foreign {
+        /// Which.
+        address: HostPort,
+    },
     /// A Sentinel refuses to answer: a wrong password, or no Sentinel at all.
     Refused {
         /// Which.

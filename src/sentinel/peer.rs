@@ -9,12 +9,11 @@ use crate::config::HostPort;
 use crate::sentinel::agreement::Claim;
 use crate::sentinel::asking::Asking;
 use crate::sentinel::asking::Named;
+use crate::sentinel::fellows::Fellows;
+use crate::sentinel::fellows::RunId;
 use crate::sentinel::listening::Listening;
 use crate::sentinel::output::LinkId;
-
-/// A Sentinel that another has named is forgotten when it cannot be reached for so long; it is
-/// named again when it is back.
-const FORGET_AFTER: Duration = Duration::from_secs(60);
+use crate::sentinel::roster;
 
 /// What the log knows of a Sentinel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,22 +30,30 @@ pub(super) struct Peer {
     pub(super) address: HostPort,
     /// It is in the file; others were named by these.
     pub(super) is_configured: bool,
-    /// Its own name for itself, once it is known.
-    pub(super) id: Option<Vec<u8>>,
+    /// Who it says that it is.
+    said_id: Option<RunId>,
+    /// Who is said to be there, by most of the Sentinels.
+    pub(super) named_as: Option<RunId>,
+    /// Since it is connected, it has said who it is, or is too old to say.
+    pub(super) is_identified: bool,
     pub(super) asking: Asking,
     pub(super) listening: Listening,
     /// By server: what it said last, or that it knows no such master.
     pub(super) said: Vec<Option<Option<Claim>>>,
     /// By server: the replicas that it names.
     pub(super) replicas: Vec<Vec<Named>>,
-    /// How many Sentinels it knows, itself included.
-    pub(super) knows: Option<usize>,
+    /// The other Sentinels that it names.
+    pub(super) fellows: Fellows,
+    /// Whether it wants the password; one that is in the file gets it unasked.
+    pub(super) wants_password: bool,
     pub(super) standing: Standing,
     /// Whether the log knows that it does not let us listen.
     pub(super) refusal_told: bool,
     /// When it last answered a whole round; `None` while it is not connected.
     heard: Option<Time>,
-    unreached_since: Time,
+    /// Since when it looks like one of another installation.
+    foreign_since: Option<Time>,
+    is_foreign: bool,
 }
 
 /// Which of the two connections.
@@ -66,17 +73,58 @@ impl Peer {
         Peer {
             address,
             is_configured,
-            id: None,
-            asking: Asking::new(wants_replicas, now),
+            said_id: None,
+            named_as: None,
+            is_identified: false,
+            asking: Asking::new(servers, wants_replicas, now),
             listening: Listening::new(now),
             said: vec![None; servers],
             replicas: vec![Vec::new(); servers],
-            knows: None,
+            fellows: Fellows::new(servers),
+            wants_password: is_configured,
             standing: Standing::Unknown,
             refusal_told: false,
             heard: None,
-            unreached_since: now,
+            foreign_since: None,
+            is_foreign: false,
         }
+    }
+
+    /// Who it is: by its own word, or, while it has not said, by that of most others.
+    pub(super) fn id(&self) -> Option<&RunId> {
+        self.said_id.as_ref().or(self.named_as.as_ref())
+    }
+
+    /// It has said who it is; who it was before, if that was another.
+    pub(super) fn identified(&mut self, id: Option<RunId>) -> Option<RunId> {
+        self.is_identified = true;
+        let before = std::mem::replace(&mut self.said_id, id);
+        before.filter(|before| Some(before) != self.said_id.as_ref())
+    }
+
+    /// Whether it is who the others have said that it is; one of the file may be anybody.
+    pub(super) fn is_whom_it_should_be(&self) -> bool {
+        self.is_configured || self.said_id.is_none() || self.said_id == self.named_as
+    }
+
+    /// Whether to connect for its events: not before it is known to be one of the group.
+    pub(super) fn may_be_listened_to(&self) -> bool {
+        self.is_configured || self.is_identified
+    }
+
+    /// Whether it is one of another installation.
+    pub(super) fn is_foreign(&self) -> bool {
+        self.is_foreign
+    }
+
+    /// It looks like one of another installation, or not; whether that has just become certain.
+    pub(super) fn looks_foreign(&mut self, foreign: bool, now: Time) -> bool {
+        let since = *self.foreign_since.get_or_insert(now);
+        let certain = foreign && roster::foreign_from(since) <= now;
+        if !foreign {
+            (self.foreign_since, self.is_foreign) = (None, false);
+        }
+        certain && !std::mem::replace(&mut self.is_foreign, certain)
     }
 
     /// Which of its connections `link` is.
@@ -94,10 +142,9 @@ impl Peer {
     }
 
     /// It can be asked no longer.
-    pub(super) fn is_lost(&mut self, now: Time) {
-        if self.heard.take().is_some() {
-            self.unreached_since = now;
-        }
+    pub(super) fn is_lost(&mut self) {
+        self.heard = None;
+        self.is_identified = false;
     }
 
     /// Whether its last word is young enough to count.
@@ -110,16 +157,10 @@ impl Peer {
         self.heard.map(|heard| heard + within)
     }
 
-    /// Whether it may be forgotten.
-    pub(super) fn is_gone(&self, now: Time) -> bool {
-        !self.is_configured && self.heard.is_none() && self.unreached_since + FORGET_AFTER <= now
-    }
-
     /// When to look at it next.
     pub(super) fn due(&self) -> Option<Time> {
-        [self.asking.due(), self.listening.due()]
-            .into_iter()
-            .flatten()
-            .min()
+        let listening = self.may_be_listened_to() || self.listening.line.link().is_some();
+        let listening = self.listening.due().filter(|_| listening);
+        [self.asking.due(), listening].into_iter().flatten().min()
     }
 }

@@ -14,7 +14,10 @@ use crate::config::PoolConfig;
 use crate::config::ReadFrom;
 use crate::protocol::resp::write_request;
 use crate::sentinel::asking::Heard;
+use crate::sentinel::asking::OTHERS_EVERY;
+use crate::sentinel::asking::OTHERS_EVERY_FAST;
 use crate::sentinel::event::Kind;
+use crate::sentinel::fellows::RunId;
 use crate::sentinel::listening::Listened;
 use crate::sentinel::majority::Majority;
 use crate::sentinel::master::Master;
@@ -28,6 +31,8 @@ use crate::sentinel::peer::Peer;
 use crate::sentinel::peer::Standing;
 use crate::sentinel::peer::Which;
 use crate::sentinel::replicas::Replicas;
+use crate::sentinel::roster::Hearing;
+use crate::sentinel::roster::Roster;
 
 /// Events say when to ask; this is for those that got lost.
 const POLL: Duration = Duration::from_secs(1);
@@ -59,8 +64,8 @@ pub struct Watcher {
     pub(super) masters: Vec<Master>,
     /// By server; empty where replicas are not read.
     pub(super) replicas: Vec<Replicas>,
+    pub(super) roster: Roster,
     pub(super) majority: Majority,
-    pub(super) started: Time,
     /// Something was learned that may change who is taken for a master.
     pub(super) learned: bool,
     /// By server: whether it was told that nobody knows it, or that its address is taken.
@@ -70,6 +75,8 @@ pub struct Watcher {
     names: Vec<Arc<str>>,
     auth: Option<Vec<u8>>,
     requires_quorum: bool,
+    /// A member of the group is not heard: it may be elsewhere.
+    misses_one: bool,
     random: Random,
     outputs: VecDeque<Output>,
     next_link: u64,
@@ -109,8 +116,9 @@ impl Watcher {
                     .collect(),
                 false => Vec::new(),
             },
+            roster: Roster::default(),
+            misses_one: false,
             majority: Majority::new(pool.require_sentinel_quorum, now),
-            started: now,
             learned: false,
             unknown_told: vec![false; servers],
             taken_told: vec![false; servers],
@@ -136,7 +144,8 @@ impl Watcher {
         let Some((place, which)) = self.find(link) else {
             return;
         };
-        let (peer, auth) = (&mut self.peers[place], self.auth.as_deref());
+        let peer = &mut self.peers[place];
+        let auth = self.auth.as_deref().filter(|_| peer.wants_password);
         let bytes = match which {
             Which::Asking => peer.asking.connected(auth, poll, now),
             Which::Listening => peer.listening.connected(auth, now),
@@ -232,9 +241,6 @@ impl Watcher {
 
     /// Does what time has made due.
     pub fn handle_timeout(&mut self, now: Time) {
-        let before = self.peers.len();
-        self.peers.retain(|peer| !peer.is_gone(now));
-        self.learned |= self.peers.len() != before;
         for place in 0..self.peers.len() {
             self.see_to(place, now);
         }
@@ -300,10 +306,8 @@ impl Watcher {
     fn heard(&mut self, place: usize, heard: Heard, now: Time) {
         let peer = &mut self.peers[place];
         match heard {
-            Heard::Id(id) => {
-                peer.id = Some(id);
-                self.forget_twins(now);
-            }
+            Heard::Id(id) => self.identified(place, id, now),
+            Heard::WantsPassword => self.log_in(place, now),
             Heard::Said(server, claim) => {
                 if let Some(said) = peer.said.get_mut(server.index()) {
                     *said = Some(claim);
@@ -314,8 +318,7 @@ impl Watcher {
                     *replicas = named;
                 }
             }
-            Heard::Sentinels(count) => peer.knows = Some(count),
-            Heard::Other { id, address } => self.other(id, address, now),
+            Heard::Others(server, fellows) => peer.fellows.say(server, fellows),
             Heard::RoundEnd => {
                 peer.has_answered(now);
                 self.learned = true;
@@ -368,43 +371,87 @@ impl Watcher {
         self.want_round(EVENT_GAP, now);
     }
 
-    /// Another Sentinel was named.
-    fn other(&mut self, id: Vec<u8>, address: HostPort, now: Time) {
-        let known = |peer: &Peer| peer.address == address || peer.id.as_ref() == Some(&id);
-        if self.peers.len() < PEERS_MAX && !self.peers.iter().any(known) {
-            let each = (self.masters.len(), !self.replicas.is_empty());
-            let mut peer = Peer::new(address, false, each, now);
-            peer.id = Some(id);
-            self.peers.push(peer);
-            let place = self.peers.len() - 1;
-            self.see_to(place, now);
+    /// A Sentinel has said who it is.
+    fn identified(&mut self, place: usize, id: Option<RunId>, now: Time) {
+        let peer = &mut self.peers[place];
+        let before = peer.identified(id);
+        if let (true, Some(before), Some(id)) = (peer.is_configured, before, peer.id()) {
+            self.roster.succeed(&before, id);
+        }
+        if !self.peers[place].is_whom_it_should_be() {
+            let why = "it is not the one that the other sentinels name";
+            self.lose(place, Which::Asking, why, true, now);
+            return;
+        }
+        self.see_to(place, now);
+    }
+
+    // The others have only named it, perhaps because somebody has told them to: it gets a password
+    // only if it asks for one.
+    fn log_in(&mut self, place: usize, now: Time) {
+        let peer = &mut self.peers[place];
+        peer.wants_password = true;
+        match (&self.auth, peer.asking.line.link()) {
+            (Some(auth), Some(link)) => {
+                let bytes = peer.asking.log_in(auth, now);
+                self.outputs.push_back(Output::Send { link, bytes });
+            }
+            _ => self.lose(place, Which::Asking, "it wants a password", true, now),
         }
     }
 
-    /// A Sentinel of the file may have been named by another, by another address: it is one.
-    fn forget_twins(&mut self, now: Time) {
-        let configured = self.peers.iter().filter(|peer| peer.is_configured);
-        let ids: Vec<Vec<u8>> = configured.filter_map(|peer| peer.id.clone()).collect();
-        let is_twin = |peer: &Peer| {
-            let id = peer.id.as_ref();
-            !peer.is_configured && id.is_some_and(|id| ids.contains(id))
-        };
+    pub(super) fn hearing(&self, now: Time) -> Hearing {
+        let within = self.heard_within();
+        Hearing { within, now }
+    }
+
+    /// Connects to those members of the group that are not heard where most say that they are, and
+    /// leaves those that are members no longer, or are heard at an address of the file.
+    pub(super) fn reconcile(&mut self, now: Time) {
+        let hearing = self.hearing(now);
+        let missing = self.roster.missing(&self.peers, hearing);
+        let listed = self.peers.iter().filter(|peer| peer.is_configured);
+        let heard = listed.filter(|peer| peer.is_heard(hearing.within, now));
+        let heard: Vec<RunId> = heard.filter_map(|peer| peer.id().cloned()).collect();
         for place in (0..self.peers.len()).rev() {
-            if is_twin(&self.peers[place]) {
+            let peer = &self.peers[place];
+            let id = peer.named_as.as_ref();
+            let elsewhere = missing.iter().find(|(missed, _)| Some(missed) == id);
+            let has_left = elsewhere.is_some_and(|(_, address)| *address != peer.address);
+            let is_twin = id.is_some_and(|id| heard.contains(id));
+            let is_over = !self.roster.knows(id) || has_left || is_twin;
+            if !peer.is_configured && is_over {
                 self.close(place, Which::Asking);
                 self.close(place, Which::Listening);
                 self.peers.remove(place);
-                self.learned = true;
             }
         }
-        debug_assert!(now >= self.started, "time goes forward");
+        self.misses_one = !missing.is_empty();
+        for (id, address) in missing {
+            let mut there = self.peers.iter_mut().filter(|peer| peer.address == address);
+            if let Some(peer) = there.next() {
+                if peer.is_configured {
+                    peer.named_as = Some(id);
+                }
+            } else if self.peers.len() < PEERS_MAX {
+                let each = (self.masters.len(), !self.replicas.is_empty());
+                let mut peer = Peer::new(address, false, each, now);
+                peer.named_as = Some(id);
+                self.peers.push(peer);
+                self.see_to(self.peers.len() - 1, now);
+            }
+        }
     }
 
     /// Asks one Sentinel a round, now or after the one that it is answering.
     fn ask(&mut self, place: usize, now: Time) {
-        let poll = self.poll(now);
+        let others_every = match self.misses_one {
+            true => OTHERS_EVERY_FAST,
+            false => OTHERS_EVERY,
+        };
+        let every = (self.poll(now), others_every);
         let asking = &mut self.peers[place].asking;
-        let bytes = asking.ask(&self.names, poll, &mut self.random, now);
+        let bytes = asking.ask(&self.names, every, &mut self.random, now);
         if let (Some(bytes), Some(link)) = (bytes, asking.line.link()) {
             self.outputs.push_back(Output::Send { link, bytes });
         }
@@ -450,7 +497,7 @@ impl Watcher {
             }
             return;
         }
-        peer.is_lost(now);
+        peer.is_lost();
         self.learned = true;
         let standing = match refused {
             true => Standing::Refuses,
@@ -472,13 +519,14 @@ impl Watcher {
     fn see_to(&mut self, place: usize, now: Time) {
         for which in [Which::Asking, Which::Listening] {
             let peer = &mut self.peers[place];
+            let may_connect = which == Which::Asking || peer.may_be_listened_to();
             let line = match which {
                 Which::Asking => &mut peer.asking.line,
                 Which::Listening => &mut peer.listening.line,
             };
             if line.is_overdue(now) {
                 self.lose(place, which, "no answer in time", false, now);
-            } else if line.wants_connecting(now) {
+            } else if line.wants_connecting(now) && may_connect {
                 self.next_link += 1;
                 let link = LinkId(self.next_link);
                 line.connecting(link, now);

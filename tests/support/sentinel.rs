@@ -79,6 +79,25 @@ impl Sentinel {
         assert!(self.try_run(), "the port was taken in the meantime");
     }
 
+    /// Starts it again with all that it knew, its id, too, at another port.
+    pub fn restart_elsewhere(&mut self) {
+        assert!(self.process.is_none(), "it runs");
+        let file = self.directory.path().join("sentinel.conf");
+        loop {
+            let (before, next) = (self.port.number(), Port::reserve());
+            let text = fs::read_to_string(&file).unwrap();
+            let text = text.replace(
+                &format!("port {before}\n"),
+                &format!("port {}\n", next.number()),
+            );
+            fs::write(&file, text).unwrap();
+            self.port = next;
+            if self.try_run() {
+                return;
+            }
+        }
+    }
+
     /// The running process.
     pub fn process(&self) -> &Process {
         self.process.as_ref().expect("it was killed")

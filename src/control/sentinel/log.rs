@@ -77,6 +77,9 @@ pub(super) fn fact(pool: &PoolConfig, fact: &Fact, from: Option<SocketAddr>) {
             Some(error) => warn!(pool, sentinel = %address, error, "sentinel lost"),
             None => info!(pool, sentinel = %address, "sentinel answers"),
         },
+        Fact::Foreign { address } => {
+            error!(pool, sentinel = %address, "sentinel of another installation, not believed");
+        }
         Fact::Refused { address, words } => {
             error!(pool, sentinel = %address, error = words, "sentinel refuses us");
         }

@@ -15,7 +15,7 @@ fn array(words: &[&str]) -> String {
 }
 
 fn connected(auth: Option<&[u8]>) -> Asking {
-    let mut asking = Asking::new(false, Time::ZERO);
+    let mut asking = Asking::new(1, false, Time::ZERO);
     asking.line.connecting(LinkId(1), Time::ZERO);
     asking.connected(auth, POLL, Time::ZERO);
     asking
@@ -30,7 +30,12 @@ fn feed(asking: &mut Asking, text: &str) -> Vec<Heard> {
 }
 
 fn ask(asking: &mut Asking) -> Option<Vec<u8>> {
-    asking.ask(&["m1".into()], POLL, &mut Random::new(1), Time::ZERO)
+    ask_at(asking, Time::ZERO)
+}
+
+fn ask_at(asking: &mut Asking, now: Time) -> Option<Vec<u8>> {
+    let every = (POLL, OTHERS_EVERY);
+    asking.ask(&["m1".into()], every, &mut Random::new(1), now)
 }
 
 /// One that was asked a round.
@@ -38,7 +43,7 @@ fn asked() -> Asking {
     let mut asking = connected(None);
     assert_eq!(
         feed(&mut asking, &text(&["abc"])),
-        [Heard::Id(b"abc".to_vec())]
+        [Heard::Id(RunId::new(b"abc"))]
     );
     assert!(ask(&mut asking).is_some());
     asking
@@ -55,8 +60,12 @@ const FIELDS: [&str; 6] = [
     "config-epoch",
     "7",
     "num-other-sentinels",
-    "2",
+    "0",
 ];
+
+fn no_others() -> Heard {
+    Heard::Others(SERVER, Some(Vec::new()))
+}
 
 #[test]
 fn an_epoch_belongs_to_an_address_that_is_the_same_before_and_after() {
@@ -65,15 +74,18 @@ fn an_epoch_belongs_to_an_address_that_is_the_same_before_and_after() {
     let replies = [here.as_str(), &array(&FIELDS), &here, "*0\r\n"].concat();
     let heard = feed(&mut asking, &replies);
     let said = Heard::Said(SERVER, Some(claim(6379, 7)));
-    assert_eq!(heard, [Heard::Sentinels(3), said, Heard::RoundEnd]);
+    assert_eq!(heard, [said, no_others(), Heard::RoundEnd]);
     assert!(!asking.wants_round(Time::ZERO));
 
     let mut asking = asked();
     let there = array(&["10.0.0.1", "6380"]);
     let replies = [here.as_str(), &array(&FIELDS), &there, "*0\r\n"].concat();
     let heard = feed(&mut asking, &replies);
-    assert_eq!(heard, [Heard::Sentinels(3), Heard::RoundEnd]);
-    assert!(asking.wants_round(Time::ZERO), "it moved in between");
+    assert_eq!(heard, [no_others(), Heard::RoundEnd]);
+    assert!(!asking.wants_round(Time::ZERO), "not in a circle");
+    let soon = Time::ZERO + AGAIN_AFTER;
+    assert!(asking.wants_round(soon), "it moved in between");
+    assert_eq!(asking.due(), Some(soon));
 }
 
 #[test]
@@ -81,11 +93,12 @@ fn a_master_that_is_not_known_is_said_to_be_unknown() {
     let mut asking = asked();
     let none = "-ERR No such master with that name\r\n";
     let heard = feed(&mut asking, &["*-1\r\n", none, "*-1\r\n", none].concat());
-    assert_eq!(heard, [Heard::Said(SERVER, None), Heard::RoundEnd]);
+    let unknown = [Heard::Said(SERVER, None), Heard::Others(SERVER, None)];
+    assert_eq!(heard, [&unknown[..], &[Heard::RoundEnd]].concat());
 }
 
 #[test]
-fn other_sentinels_are_learned_unless_they_are_gone() {
+fn other_sentinels_are_learned_unless_they_have_no_address_any_more() {
     let mut asking = asked();
     let other = |id, ip, flags| array(&["runid", id, "ip", ip, "port", "26379", "flags", flags]);
     let others = [
@@ -93,7 +106,7 @@ fn other_sentinels_are_learned_unless_they_are_gone() {
         &other("one", "10.0.0.2", "sentinel"),
         &other("two", "::3", "sentinel"),
         &other("three", "10.0.0.4", "s_down,sentinel,disconnected"),
-        "*0\r\n",
+        &array(&["runid", "four", "ip", "10.0.0.5", "port", "0"]),
     ];
     let here = array(&["10.0.0.1", "6379"]);
     let heard = feed(
@@ -102,14 +115,16 @@ fn other_sentinels_are_learned_unless_they_are_gone() {
             .map(String::as_str)
             .concat(),
     );
-    let found: Vec<String> = heard
+    let others = heard.iter().find_map(|heard| match heard {
+        Heard::Others(SERVER, others) => others.as_ref(),
+        _ => None,
+    });
+    let found: Vec<String> = others
+        .unwrap()
         .iter()
-        .filter_map(|heard| match heard {
-            Heard::Other { address, .. } => Some(address.to_string()),
-            _ => None,
-        })
+        .map(|fellow| fellow.address.to_string())
         .collect();
-    assert_eq!(found, ["10.0.0.2:26379", "[::3]:26379"]);
+    assert_eq!(found, ["10.0.0.2:26379", "[::3]:26379", "10.0.0.4:26379"]);
 }
 
 #[test]
@@ -128,6 +143,36 @@ fn a_round_that_is_wanted_during_another_follows_it() {
 }
 
 #[test]
+fn who_knows_more_sentinels_than_it_has_named_is_asked_for_them_at_once() {
+    let mut asking = asked();
+    let here = array(&["10.0.0.1", "6379"]);
+    let knows = |count: &str| array(&["config-epoch", "7", "num-other-sentinels", count]);
+    let round = |count: &str| [here.as_str(), &knows(count), &here].concat();
+    feed(&mut asking, &(round("0") + "*0\r\n"));
+    let mut now = Time::ZERO + POLL;
+    let others = text(&["SENTINEL", "SENTINELS", "m1"]).into_bytes();
+    let asks = |bytes: Vec<u8>| memchr::memmem::find(&bytes, &others).is_some();
+    assert!(!asks(ask_at(&mut asking, now).unwrap()), "it has just told");
+    let mut heard = Vec::new();
+    asking
+        .received(round("1").as_bytes(), &mut heard, now)
+        .unwrap();
+    assert!(!asking.wants_round(now));
+    now = now + AGAIN_AFTER;
+    assert!(asking.wants_round(now));
+    assert!(asks(ask_at(&mut asking, now).unwrap()));
+    // One whose number never agrees with its names is not asked in a circle.
+    asking
+        .received((round("2") + "*0\r\n").as_bytes(), &mut heard, now)
+        .unwrap();
+    ask_at(&mut asking, now);
+    asking
+        .received(round("2").as_bytes(), &mut heard, now)
+        .unwrap();
+    assert!(!asking.wants_round(now + AGAIN_AFTER));
+}
+
+#[test]
 fn a_sentinel_that_refuses_is_heard_in_its_own_words() {
     let auth = b"*2\r\n$4\r\nAUTH\r\n$1\r\nx\r\n".as_slice();
     for (words, refused) in [
@@ -143,10 +188,19 @@ fn a_sentinel_that_refuses_is_heard_in_its_own_words() {
         let due = refused.then(|| Heard::Refused(words.to_owned()));
         assert_eq!(heard, Vec::from_iter(due), "{words}");
     }
+    let mut unasked = connected(None);
+    let heard = feed(&mut unasked, "-NOAUTH Authentication required.\r\n");
+    assert_eq!(heard, [Heard::WantsPassword]);
+    assert!(unasked.log_in(auth, Time::ZERO).starts_with(auth));
+    let heard = feed(&mut unasked, "+OK\r\n-NOAUTH Authentication required.\r\n");
+    assert!(
+        matches!(heard[..], [Heard::Refused(_)]),
+        "once, not for ever"
+    );
     let mut old = connected(None);
     assert_eq!(
         feed(&mut old, "-ERR Unknown sentinel subcommand 'myid'\r\n"),
-        []
+        [Heard::Id(None)]
     );
     assert!(ask(&mut old).is_some());
     let heard = feed(&mut old, "-ERR unknown command 'SENTINEL'\r\n");
@@ -174,7 +228,7 @@ fn a_sentinel_that_does_not_answer_is_overdue() {
 
 #[test]
 fn replicas_are_asked_for_where_they_are_wanted_and_the_good_ones_are_told_from_the_others() {
-    let mut asking = Asking::new(true, Time::ZERO);
+    let mut asking = Asking::new(1, true, Time::ZERO);
     asking.line.connecting(LinkId(1), Time::ZERO);
     asking.connected(None, POLL, Time::ZERO);
     feed(&mut asking, &text(&["abc"]));

@@ -1,0 +1,335 @@
+//! Who belongs to the group of Sentinels, and who of them has a vote.
+//!
+//! Owns: the group's members, by their run ids, and when each of them counts. Never: what anybody
+//! says of a master, but to tell a Sentinel of another installation by it.
+//!
+//! The file comes first: each of its entries has a seat. Whoever most of the seats name becomes a
+//! member, and from then on the members have the seats (and who answers at an address of the file,
+//! whatever its id). So the group can be replaced one by one until nobody is left who is in the
+//! file, and no minority can bring in its friends. What needs a majority is carried, too, by exactly
+//! half of the seats when nobody who is heard says otherwise: of two one is not a minority.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::base::Time;
+use crate::config::HostPort;
+use crate::sentinel::fellows::RunId;
+use crate::sentinel::peer::Peer;
+
+/// A newcomer that cannot be reached for so long counts nevertheless.
+const NEWCOMER_WITHIN: Duration = Duration::from_secs(3);
+
+/// Sentinels that were told to forget the others (`SENTINEL RESET`) know them again after 2 s.
+const UNNAMED_FOR: Duration = Duration::from_secs(5);
+
+/// A Sentinel that has just started knows nobody and may have an old address, for about 2 s.
+const FOREIGN_FOR: Duration = Duration::from_secs(5);
+
+/// Nobody runs more than seven; more would be made up.
+const MEMBERS_MAX: usize = 32;
+
+/// One that belongs to the group.
+#[derive(Debug)]
+struct Member {
+    id: RunId,
+    /// Where it was last said to be, by as many as it takes to belong to the group.
+    address: Option<HostPort>,
+    /// From when on it counts though it has not answered; `None` once it has, and of the first.
+    counts_from: Option<Time>,
+    /// Since when most do not name it.
+    unnamed_since: Option<Time>,
+}
+
+/// The group.
+#[derive(Debug, Default)]
+pub(super) struct Roster {
+    /// Empty until most of the file's have said whom they know.
+    members: Vec<Member>,
+}
+
+/// How old a word may be, and the time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hearing {
+    pub(super) within: Duration,
+    pub(super) now: Time,
+}
+
+impl Hearing {
+    fn hears(self, peer: &Peer) -> bool {
+        peer.is_heard(self.within, self.now)
+    }
+}
+
+/// The right to be asked who belongs to the group.
+#[derive(Clone, Copy)]
+struct Seat<'a> {
+    id: Option<&'a RunId>,
+    address: Option<&'a HostPort>,
+    /// Who sits there, if it is heard and has said whom it knows.
+    voice: Option<&'a Peer>,
+}
+
+/// Whose words count.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Electorate {
+    /// Those that are heard, each once.
+    pub(super) voters: Vec<usize>,
+    /// How many there are.
+    pub(super) of: usize,
+    /// How many of the voters are in the file, and how many the file has.
+    pub(super) listed: (usize, usize),
+}
+
+fn carried(yes: usize, no: usize, of: usize) -> bool {
+    yes * 2 > of || (yes > 0 && yes * 2 == of && no == 0)
+}
+
+fn names(voice: &Peer, id: &RunId) -> bool {
+    voice.id() == Some(id) || voice.fellows.name(id)
+}
+
+/// Where most of those that name a Sentinel take it to be, and how many they are.
+fn place_of<'a>(voices: &[&'a Peer], id: &RunId) -> Option<(&'a HostPort, usize)> {
+    let said = voices.iter().filter_map(|v| v.fellows.address_of(id));
+    let mut votes: BTreeMap<String, (&HostPort, usize)> = BTreeMap::new();
+    for address in said {
+        votes.entry(address.to_string()).or_insert((address, 0)).1 += 1;
+    }
+    votes.into_values().max_by_key(|(_, votes)| *votes)
+}
+
+impl Roster {
+    fn has(&self, id: &RunId) -> bool {
+        self.members.iter().any(|member| member.id == *id)
+    }
+
+    fn seats<'a>(&'a self, peers: &'a [Peer], hearing: Hearing) -> Vec<Seat<'a>> {
+        let voice_of = |peer: &'a Peer| {
+            let speaks = hearing.hears(peer) && peer.fellows.are_known();
+            speaks.then_some(peer)
+        };
+        let loyal = || peers.iter().filter(|peer| !peer.is_foreign());
+        let mut seats: Vec<Seat<'_>> = Vec::new();
+        for member in &self.members {
+            let mut holders = loyal().filter(|peer| peer.id() == Some(&member.id));
+            seats.push(Seat {
+                id: Some(&member.id),
+                address: None,
+                voice: holders.find_map(voice_of),
+            });
+        }
+        let is_founded = !self.members.is_empty();
+        for peer in loyal().filter(|peer| peer.is_configured) {
+            let taken = peer.id().and_then(|id| {
+                let mut taken = seats.iter_mut();
+                taken.find(|seat| seat.id == Some(id))
+            });
+            match taken {
+                Some(seat) => seat.voice = seat.voice.or(voice_of(peer)),
+                None if is_founded && !hearing.hears(peer) => {}
+                None => seats.push(Seat {
+                    id: peer.id(),
+                    address: Some(&peer.address),
+                    voice: voice_of(peer),
+                }),
+            }
+        }
+        seats
+    }
+
+    /// Most of the seats' words as to who belongs to the group may have changed.
+    pub(super) fn update(&mut self, peers: &[Peer], hearing: Hearing) {
+        let now = hearing.now;
+        let (mut joining, mut words) = (Vec::new(), Vec::new());
+        {
+            let seats = self.seats(peers, hearing);
+            let voices: Vec<&Peer> = seats.iter().filter_map(|seat| seat.voice).collect();
+            let naming = |id: &RunId| voices.iter().filter(|voice| names(voice, id)).count();
+            let named = voices.iter().flat_map(|voice| {
+                let fellows = voice.fellows.iter().map(|fellow| &fellow.id);
+                voice.id().into_iter().chain(fellows)
+            });
+            let mut named: Vec<&RunId> = named.collect();
+            named.sort_unstable();
+            named.dedup();
+            for id in named.into_iter().filter(|id| !self.has(id)) {
+                let yes = naming(id);
+                let no = voices.len() - yes;
+                let sure = !self.members.is_empty() || knows_the_rest(&seats, yes);
+                if sure && carried(yes, no, seats.len()) {
+                    let address = place_of(&voices, id).map(|(address, _)| address);
+                    joining.push((id.clone(), address.cloned()));
+                }
+            }
+            for member in &self.members {
+                let yes = naming(&member.id);
+                let is_unnamed = carried(voices.len() - yes, yes, seats.len());
+                let moved = place_of(&voices, &member.id)
+                    .filter(|(_, yes)| carried(*yes, voices.len() - yes, seats.len()))
+                    .map(|(address, _)| address.clone());
+                words.push((is_unnamed, moved));
+            }
+        }
+        for (member, (unnamed, address)) in self.members.iter_mut().zip(words) {
+            let since = member.unnamed_since.unwrap_or(now);
+            member.unnamed_since = unnamed.then_some(since);
+            member.address = address.or(member.address.take());
+        }
+        let of_member = |member: &Member| {
+            let mut its = peers.iter().filter(|peer| peer.id() == Some(&member.id));
+            its.find(|peer| hearing.hears(peer))
+        };
+        self.members.retain_mut(|member| {
+            let peer = of_member(member);
+            if peer.is_some() {
+                member.counts_from = None;
+            }
+            let unnamed = member.unnamed_since.is_some_and(|s| s + UNNAMED_FOR <= now);
+            peer.map_or(!unnamed, |peer| !peer.is_foreign())
+        });
+        let newcomer = (!self.members.is_empty()).then_some(now + NEWCOMER_WITHIN);
+        let room = MEMBERS_MAX.saturating_sub(self.members.len());
+        let joining = joining.into_iter().take(room);
+        self.members.extend(joining.map(|(id, address)| Member {
+            id,
+            address,
+            counts_from: newcomer,
+            unnamed_since: None,
+        }));
+    }
+
+    /// At an address of the file another Sentinel answers now than before: it has the seat.
+    pub(super) fn succeed(&mut self, before: &RunId, id: &RunId) {
+        let known = self.has(id);
+        let member = self.members.iter_mut().find(|m| m.id == *before);
+        if let Some(member) = member.filter(|_| !known) {
+            member.id = id.clone();
+        }
+    }
+
+    /// Whose words count now.
+    pub(super) fn electorate(&self, peers: &[Peer], hearing: Hearing) -> Electorate {
+        let is_member = |peer: &Peer| peer.id().is_some_and(|id| self.has(id));
+        let mut voters: Vec<usize> = Vec::with_capacity(peers.len());
+        for (place, peer) in peers.iter().enumerate() {
+            let may = !peer.is_foreign() && (peer.is_configured || is_member(peer));
+            let is_twin = |other: &usize| peer.id().is_some() && peers[*other].id() == peer.id();
+            if may && hearing.hears(peer) && !voters.iter().any(is_twin) {
+                voters.push(place);
+            }
+        }
+        let listed = peers.iter().filter(|p| p.is_configured && !p.is_foreign());
+        let mut ids: Vec<&RunId> = listed.clone().filter_map(Peer::id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let listed = ids.len() + listed.filter(|peer| peer.id().is_none()).count();
+        let of = match self.members.is_empty() {
+            true => listed,
+            false => {
+                let counts =
+                    |member: &&Member| member.counts_from.is_none_or(|from| from <= hearing.now);
+                let others = voters.iter().filter(|place| !is_member(&peers[**place]));
+                self.members.iter().filter(counts).count() + others.count()
+            }
+        };
+        let heard = voters.iter().filter(|place| peers[**place].is_configured);
+        Electorate {
+            listed: (heard.count(), listed),
+            of: of.max(voters.len()),
+            voters,
+        }
+    }
+
+    /// Members that are not heard, and where they are said to be.
+    pub(super) fn missing(&self, peers: &[Peer], hearing: Hearing) -> Vec<(RunId, HostPort)> {
+        let is_missing = |member: &&Member| {
+            let mut its = peers.iter().filter(|p| p.id() == Some(&member.id));
+            !its.any(|peer| hearing.hears(peer))
+        };
+        let missing = self.members.iter().filter(is_missing);
+        missing
+            .filter_map(|member| Some((member.id.clone(), member.address.clone()?)))
+            .collect()
+    }
+
+    /// Whether a member of this id is known.
+    pub(super) fn knows(&self, id: Option<&RunId>) -> bool {
+        id.is_some_and(|id| self.has(id))
+    }
+
+    /// Which of the Sentinels most of the seats neither name nor are named by, though they say that
+    /// the masters are elsewhere: those of another installation.
+    pub(super) fn strangers(&self, peers: &[Peer], hearing: Hearing) -> Vec<usize> {
+        let seats = self.seats(peers, hearing);
+        let is_stranger = |place: &usize| {
+            let peer = &peers[*place];
+            if !hearing.hears(peer) || !peer.fellows.are_known() {
+                return false;
+            }
+            let is_own = |seat: &&Seat<'_>| {
+                let same = peer.id().is_some() && seat.id == peer.id();
+                same || seat.address == Some(&peer.address)
+            };
+            let others: Vec<&Seat<'_>> = seats.iter().filter(|seat| !is_own(seat)).collect();
+            let names_one = others.iter().any(|seat| {
+                let by_id = seat.id.is_some_and(|id| peer.fellows.name(id));
+                by_id || seat.address.is_some_and(|at| peer.fellows.are_at(at))
+            });
+            let voices: Vec<&Peer> = others.iter().filter_map(|seat| seat.voice).collect();
+            let named = |voice: &Peer| {
+                let by_id = peer.id().is_some_and(|id| voice.fellows.name(id));
+                by_id || voice.fellows.are_at(&peer.address)
+            };
+            let against = voices.iter().filter(|voice| !named(voice)).count();
+            !names_one && against * 2 > others.len() + 1 && contradicts(peer, &voices)
+        };
+        (0..peers.len()).filter(is_stranger).collect()
+    }
+}
+
+/// Whether those that are heard know the silent ones, where there are only half of them: then these
+/// would say the same.
+fn knows_the_rest(seats: &[Seat<'_>], yes: usize) -> bool {
+    if yes * 2 > seats.len() {
+        return true;
+    }
+    let knows = |seat: &Seat<'_>| {
+        let voices = seats.iter().filter_map(|seat| seat.voice);
+        let known = |voice: &Peer| {
+            let by_id = seat.id.is_some_and(|id| names(voice, id));
+            by_id || seat.address.is_some_and(|at| voice.fellows.are_at(at))
+        };
+        voices.into_iter().all(known)
+    };
+    let mut silent = seats.iter().filter(|seat| seat.voice.is_none());
+    silent.all(knows)
+}
+
+/// Whether a Sentinel says of no master what any of the others does.
+fn contradicts(peer: &Peer, voices: &[&Peer]) -> bool {
+    let mut told = false;
+    for (server, said) in peer.said.iter().enumerate() {
+        let Some(Some(claim)) = said else { continue };
+        let others = voices
+            .iter()
+            .filter_map(|voice| voice.said[server].as_ref()?.as_ref());
+        let mut any = false;
+        for other in others {
+            if other.address == claim.address {
+                return false;
+            }
+            any = true;
+        }
+        told |= any;
+    }
+    told
+}
+
+/// When a Sentinel that has looked foreign since `since` is taken for one.
+pub(super) fn foreign_from(since: Time) -> Time {
+    since + FOREIGN_FOR
+}
+
+#[cfg(test)]
+mod tests;

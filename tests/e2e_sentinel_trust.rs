@@ -1,0 +1,205 @@
+//! Nobody but the Sentinels of the file, and those that most of them name, is believed or given a
+//! password; and who belongs to them is followed wherever it is.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::Duration;
+use std::time::Instant;
+
+use support::Client;
+use support::FakeServer;
+use support::Group;
+use support::Pool;
+use support::Proxy;
+use support::Redis;
+use support::Reply;
+use support::Sentinel;
+use support::eventually;
+use support::now;
+
+/// A pool over a group's first master.
+fn pool(group: &Group, sentinels: &[String]) -> Pool {
+    Pool::new("alpha")
+        .with("sentinels", format!("[{}]", sentinels.join(", ")))
+        .with("timeout", 1000)
+        .server(group.servers[0][0].address())
+}
+
+fn addresses(sentinels: &[Sentinel]) -> Vec<String> {
+    sentinels.iter().map(|s| s.address().to_string()).collect()
+}
+
+fn logged(proxy: &mut Proxy, words: &[&str]) -> String {
+    eventually(&format!("the log says {words:?}"), || {
+        let log = proxy.process().log();
+        let line = log
+            .lines()
+            .find(|line| words.iter().all(|word| line.contains(word)));
+        line.map(str::to_owned)
+    })
+}
+
+/// Another installation, which calls its master by the same name.
+fn other_installation(count: usize) -> (Redis, Vec<Sentinel>) {
+    let master = Redis::start_with(&[]);
+    let watched = [("s1", master.address())];
+    let sentinels: Vec<Sentinel> = (0..count).map(|_| Sentinel::start(&watched, "")).collect();
+    let others = u64::try_from(count - 1).unwrap();
+    for sentinel in &sentinels {
+        eventually("they know each other", || {
+            (sentinel.number("s1", "num-other-sentinels") == Some(others)).then_some(())
+        });
+    }
+    (master, sentinels)
+}
+
+/// Writes for so long; every write must be good.
+fn write_on(client: &mut Client, until: Instant) {
+    while now() < until {
+        assert_eq!(client.call(["SET", "key", "value"]), Reply::ok());
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn a_sentinel_of_another_installation_in_the_file_moves_no_master() {
+    let group = Group::start(1, 1, "");
+    let (foreign, strangers) = other_installation(4);
+    let mut listed = addresses(&group.sentinels[..2]);
+    listed.push(strangers[0].address().to_string());
+    let mut proxy = Proxy::coremux(&[pool(&group, &listed)]);
+    logged(&mut proxy, &["master found", "server=s1"]);
+    let mut client = proxy.client("alpha");
+    let stranger = strangers[0].address().to_string();
+    // Once it is known for what it is, and not before either.
+    eventually("it is found out", || {
+        assert_eq!(client.call(["SET", "key", "value"]), Reply::ok());
+        let size = foreign.client().call(["DBSIZE"]);
+        assert_eq!(size, Reply::Integer(0), "{}", proxy.process().log());
+        let log = proxy.process().log();
+        let mut lines = log
+            .lines()
+            .filter(|line| line.contains("another installation"));
+        lines.find(|line| line.contains(&stranger)).map(|_| ())
+    });
+    let log = proxy.process().log();
+    assert!(!log.contains("master moved"), "{log}");
+    // The third of the group, which only the others name, has its vote.
+    logged(
+        &mut proxy,
+        &[
+            "sentinel answers",
+            &group.sentinels[2].address().to_string(),
+        ],
+    );
+}
+
+#[test]
+fn a_forged_hello_gets_nobody_the_password() {
+    let lines = "requirepass right\nsentinel sentinel-pass right\n\
+                 user proxy on >for-the-sentinels-alone ~* &* +@all";
+    let group = Group::start(1, 1, lines);
+    let pool = pool(&group, &addresses(&group.sentinels))
+        .with("sentinel_user", "proxy")
+        .with("sentinel_password", "for-the-sentinels-alone");
+    let mut proxy = Proxy::coremux(&[pool]);
+    logged(&mut proxy, &["majority of the sentinels heard"]);
+    let taken = Arc::new(Mutex::new(Vec::new()));
+    let stranger = FakeServer::start({
+        let taken = Arc::clone(&taken);
+        move |mut conn| {
+            while let Some(request) = conn.request() {
+                let word = request[0].to_ascii_uppercase();
+                taken.lock().unwrap().extend(request);
+                match &word[..] {
+                    b"PING" => conn.send(b"+PONG\r\n"),
+                    _ => conn.send(b"+OK\r\n"),
+                }
+            }
+        }
+    });
+    let master = group.servers[0][0].address();
+    let hello = format!(
+        "127.0.0.1,{},{},0,s1,127.0.0.1,{},0",
+        stranger.address().port(),
+        "f".repeat(40),
+        master.port()
+    );
+    let mut client = group.servers[0][0].client();
+    client.call(["PUBLISH", "__sentinel__:hello", &hello]);
+    for sentinel in &group.sentinels {
+        eventually("the sentinels believe it", || {
+            (sentinel.number("s1", "num-other-sentinels") == Some(3)).then_some(())
+        });
+    }
+    // It is asked who it is: a question, and no password.
+    eventually("the proxy has heard of it", || {
+        client.call(["PUBLISH", "__sentinel__:hello", &hello]);
+        let taken = taken.lock().unwrap();
+        let has = |word: &[u8]| taken.iter().any(|taken| taken == word);
+        assert!(!has(b"for-the-sentinels-alone"), "it has the password");
+        has(b"MYID").then_some(())
+    });
+    let end = now() + Duration::from_secs(3);
+    eventually("it asks again and again", || {
+        let taken = taken.lock().unwrap();
+        let has = |word: &[u8]| taken.iter().any(|taken| taken == word);
+        assert!(!has(b"for-the-sentinels-alone"), "it has the password");
+        (now() > end).then_some(())
+    });
+    assert!(!proxy.process().log().contains("no majority"));
+}
+
+#[test]
+fn a_dead_sentinel_is_replaced_without_a_write_refused() {
+    let mut group = Group::start(1, 1, "");
+    let pool = pool(&group, &addresses(&group.sentinels)).with("require_sentinel_quorum", true);
+    let mut proxy = Proxy::coremux(&[pool]);
+    logged(&mut proxy, &["writes allowed"]);
+    let mut client = proxy.client("alpha");
+    write_on(&mut client, now() + Duration::from_millis(100));
+    let gone = group.sentinels[2].address().to_string();
+    group.sentinels[2].kill();
+    logged(&mut proxy, &["sentinel lost", &gone]);
+    let next = Sentinel::start(&[("s1", group.servers[0][0].address())], "");
+    let next_address = next.address().to_string();
+    eventually("the next one is heard", || {
+        write_on(&mut client, now() + Duration::from_millis(20));
+        let log = proxy.process().log();
+        let mut lines = log.lines().filter(|line| line.contains("sentinel answers"));
+        lines.any(|line| line.contains(&next_address)).then_some(())
+    });
+    // It has a vote: without another of the first three there are two of four, and with it three.
+    write_on(&mut client, now() + Duration::from_secs(2));
+    assert!(!proxy.process().log().contains("writes refused"));
+}
+
+#[test]
+fn a_sentinel_that_returns_at_another_address_is_followed_there() {
+    let mut group = Group::start(1, 1, "");
+    let pool = pool(&group, &addresses(&group.sentinels)).with("require_sentinel_quorum", true);
+    let mut proxy = Proxy::coremux(&[pool]);
+    logged(&mut proxy, &["writes allowed"]);
+    let mut client = proxy.client("alpha");
+    let before = group.sentinels[2].address().to_string();
+    group.sentinels[2].kill();
+    logged(&mut proxy, &["sentinel lost", &before]);
+    group.sentinels[2].restart_elsewhere();
+    let there = group.sentinels[2].address().to_string();
+    assert_ne!(before, there);
+    logged(&mut proxy, &["sentinel answers", &there]);
+    // It is one vote, and it is enough beside one of the others.
+    let gone = group.sentinels[1].address().to_string();
+    group.sentinels[1].kill();
+    logged(&mut proxy, &["sentinel lost", &gone]);
+    write_on(&mut client, now() + Duration::from_secs(2));
+    let log = proxy.process().log();
+    assert!(!log.contains("writes refused"), "{log}");
+    assert!(
+        !log.contains("heard=3 of=4") && !log.contains("no majority"),
+        "{log}"
+    );
+}
