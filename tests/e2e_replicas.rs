@@ -271,6 +271,35 @@ fn a_replica_that_dies_or_hangs_costs_no_error_and_is_read_again_when_it_is_back
 }
 
 #[test]
+fn a_replica_that_hangs_costs_no_error_however_much_was_asked_at_once() {
+    const AT_ONCE: usize = 400;
+    let group = Group::start(1, 1, "");
+    let proxy = Proxy::coremux_with(&["--cores", "1"], &[pool(&group, "prefer-replica")]);
+    wait_for_replicas(&proxy, 1);
+    // So long that the requests of all clients are more than a batch.
+    let key = "k".repeat(3000);
+    let mut clients: Vec<_> = (0..6).map(|_| proxy.client("alpha")).collect();
+    let ask = |clients: &mut Vec<support::Client>| {
+        for client in clients.iter_mut() {
+            (0..AT_ONCE).for_each(|_| client.send(["GET", &key]));
+        }
+        for client in clients.iter_mut() {
+            (0..AT_ONCE).for_each(|_| assert_eq!(client.read(), Reply::Null));
+        }
+    };
+    ask(&mut clients);
+    let before = executed(&group.servers[0][0], "get");
+    let replica = &group.servers[0][1];
+    assert!(executed(replica, "get") > 0, "the replica is read");
+    replica.process().signal("STOP");
+    ask(&mut clients);
+    let asked = executed(&group.servers[0][0], "get") - before;
+    assert!(asked >= (6 * AT_ONCE) as u64, "the master was asked");
+    replica.process().signal("CONT");
+    assert_eq!(proxy.numbers().pool("alpha", "forward_error"), 0);
+}
+
+#[test]
 fn a_replica_that_lags_gets_no_reads_until_it_has_caught_up() {
     let group = Group::start(1, 2, "");
     let pool = pool(&group, "prefer-replica").with("replica_lag_ms", 500);

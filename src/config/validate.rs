@@ -18,8 +18,9 @@ use crate::config::types::Config;
 use crate::config::types::ListenAddress;
 use crate::config::types::PoolConfig;
 
-/// `PoolIdx` and `ServerIdx` have 16 bits.
-pub(super) const INDICES_MAX: usize = 1 << 16;
+/// `PoolIdx` and `ServerIdx` have 16 bits, and the last number is nobody's: of a request's fragments
+/// it says that there is none.
+pub(super) const INDICES_MAX: usize = u16::MAX as usize;
 
 /// The configuration that `root` says, or everything that is wrong with it.
 pub(super) fn config(root: &Node, file: &str) -> Result<Config, Vec<ConfigError>> {

@@ -10,10 +10,12 @@ use crate::base::PoolIdx;
 use crate::base::ServerIdx;
 use crate::proxy::Proxy;
 use crate::proxy::replicas::End;
+use crate::proxy::server::BATCH_BYTES_MAX;
 use crate::proxy::server::ServerConn;
 
-/// Who comes behind fewer bytes than these waits for them: they take less than a millisecond.
-const LARGE_BYTES: usize = 1 << 20;
+/// Who comes behind no more bytes than these waits for them: they take less than a millisecond. A
+/// batch has more only if one request alone has.
+const LARGE_BYTES: usize = BATCH_BYTES_MAX;
 
 impl ServerConn {
     /// Whether so much is still to pass that others had better not wait for it.

@@ -14,6 +14,7 @@ use crate::proxy::output::ConnId;
 use crate::proxy::reconnect;
 use crate::proxy::server::ServerConn;
 use crate::proxy::server::ServerPhase;
+use crate::proxy::server::Taken;
 
 /// What a held request costs besides its bytes, so that a limit in bytes is one in number, too.
 const HELD_REQUEST_BYTES: usize = 128;
@@ -125,9 +126,13 @@ impl Proxy {
             conn.sending.begin(&batch);
             return Some(batch);
         }
-        let (requests, batch) = conn.take_requests();
+        let Taken {
+            requests,
+            batch,
+            kept,
+        } = conn.take_requests();
         let bytes = conn.sending.bytes;
-        conn.sent.begin(requests);
+        conn.sent.begin(requests, kept);
         let stats = &self.stats.pools[conn.pool.index()].servers[conn.server.index()];
         stats.in_queue.sub(requests);
         stats.in_queue_bytes.sub(bytes);

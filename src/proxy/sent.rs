@@ -20,28 +20,26 @@ pub(super) struct SentBatches {
 
 #[derive(Debug)]
 struct SentBatch {
-    // None if it was too long to be kept.
+    // None if it is not kept.
     batch: Option<Batch>,
     unanswered: Unanswered,
 }
-
-/// A longer batch is not kept: it would hold a large value in memory for as long as the server
-/// takes to answer. Nothing of it is sent again.
-const KEPT_BYTES_MAX: usize = 1 << 20;
 
 /// How many requests of a batch await replies, and how many bytes those before them have.
 #[derive(Clone, Copy, Debug, Default)]
 struct Unanswered {
     requests: usize,
     answered_bytes: usize,
+    kept: bool,
 }
 
 impl SentBatches {
-    /// A batch with so many requests is handed over.
-    pub(super) fn begin(&mut self, requests: usize) {
+    /// A batch with so many requests is handed over, which is to be `kept` or not.
+    pub(super) fn begin(&mut self, requests: usize, kept: bool) {
         self.sending = Unanswered {
             requests,
             answered_bytes: 0,
+            kept,
         };
     }
 
@@ -52,7 +50,7 @@ impl SentBatches {
             spare.give_batch(batch);
             return;
         }
-        let batch = match batch.len() <= KEPT_BYTES_MAX {
+        let batch = match unanswered.kept {
             true => Some(batch),
             false => {
                 spare.give_batch(batch);
@@ -199,13 +197,13 @@ mod tests {
     #[test]
     fn what_is_unanswered_can_be_read_again_request_by_request() {
         let (mut sent, mut spare) = (SentBatches::default(), Spare::default());
-        sent.begin(3);
+        sent.begin(3, true);
         sent.answered(2, &mut spare);
         sent.end(batch(b"aabbbc", &mut spare), &mut spare);
-        sent.begin(2);
+        sent.begin(2, true);
         sent.end(batch(b"ddee", &mut spare), &mut spare);
         sent.answered(3, &mut spare);
-        sent.begin(1);
+        sent.begin(1, true);
         let mut bytes = sent.take();
         let mut again = ByteQueue::default();
         bytes.move_next(1, &mut again, &mut spare);
@@ -216,31 +214,29 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_that_is_too_long_is_counted_and_not_kept() {
+    fn a_batch_that_is_not_kept_is_counted() {
         let (mut sent, mut spare) = (SentBatches::default(), Spare::default());
-        sent.begin(2);
-        sent.end(
-            batch(&vec![b'v'; KEPT_BYTES_MAX + 1], &mut spare),
-            &mut spare,
-        );
-        sent.begin(1);
+        sent.begin(2, false);
+        sent.end(batch(b"aabb", &mut spare), &mut spare);
+        sent.begin(1, true);
         sent.end(batch(b"c", &mut spare), &mut spare);
         assert_eq!(sent.bytes(), 1);
         let mut bytes = sent.take();
         assert!(!bytes.has_next());
-        bytes.skip_next(KEPT_BYTES_MAX);
-        bytes.skip_next(1);
+        bytes.skip_next(2);
+        assert!(!bytes.has_next());
+        bytes.skip_next(2);
         assert!(bytes.has_next());
     }
 
     #[test]
     fn nothing_is_kept_of_a_batch_whose_replies_have_come() {
         let (mut sent, mut spare) = (SentBatches::default(), Spare::default());
-        sent.begin(2);
+        sent.begin(2, true);
         sent.answered(2, &mut spare);
         sent.end(batch(b"aabb", &mut spare), &mut spare);
         sent.answered(2, &mut spare);
-        sent.begin(1);
+        sent.begin(1, true);
         sent.answered(1, &mut spare);
         sent.end(batch(b"c", &mut spare), &mut spare);
         assert!(!sent.take().has_next());

@@ -24,9 +24,10 @@ use crate::proxy::output::Sending;
 use crate::proxy::output::SocketAddress;
 use crate::proxy::sent::SentBatches;
 
-/// A batch is not made longer by another request from this size on. What is being sent cannot be
-/// taken back; so what waits for a server that does not read is mostly still ours to give up.
-const BATCH_BYTES_MAX: usize = 1 << 20;
+/// A batch is no longer than this, unless one request alone is. What is being sent cannot be taken
+/// back; so what waits for a server that does not read is mostly still ours to give up. And what is
+/// sent again is kept by the batch: see [`Taken::kept`].
+pub(super) const BATCH_BYTES_MAX: usize = 1 << 20;
 
 /// How far a server connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +81,17 @@ pub(super) struct Pending {
     pub(super) retry: Retry,
     /// When it was queued.
     pub(super) since: Time,
+}
+
+/// Requests that are to be sent.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pub(super) requests: usize,
+    pub(super) batch: Batch,
+    /// Whether the bytes are kept until all replies have come, in case they must be sent again.
+    /// Those of a large request that changes something are not: its value would stay in memory for
+    /// as long as its server takes to answer, and it is sent once.
+    pub(super) kept: bool,
 }
 
 /// One socket to one server.
@@ -239,17 +251,19 @@ impl ServerConn {
         self.fifo.len() > self.unsent
     }
 
-    /// Takes requests to be sent: how many, and their bytes.
-    pub(super) fn take_requests(&mut self) -> (usize, Batch) {
-        let (mut requests, mut bytes) = (self.unsent, self.queue.len());
+    /// Takes requests to be sent.
+    pub(super) fn take_requests(&mut self) -> Taken {
+        let (mut requests, mut bytes, mut kept) = (self.unsent, self.queue.len(), true);
         if bytes > BATCH_BYTES_MAX {
             (requests, bytes) = (0, 0);
             let unsent = self.fifo.range(self.fifo.len() - self.unsent..);
             for pending in unsent {
-                if bytes >= BATCH_BYTES_MAX {
+                let more = bytes + pending.bytes as usize;
+                if requests > 0 && more > BATCH_BYTES_MAX {
                     break;
                 }
-                (requests, bytes) = (requests + 1, bytes + pending.bytes as usize);
+                (requests, bytes) = (requests + 1, more);
+                kept = more <= BATCH_BYTES_MAX || pending.retry != Retry::Never;
             }
         }
         let batch = match requests == self.unsent {
@@ -258,7 +272,11 @@ impl ServerConn {
         };
         self.unsent -= requests;
         self.sending.begin(&batch);
-        (requests, batch)
+        Taken {
+            requests,
+            batch,
+            kept,
+        }
     }
 
     /// Takes requests of clients that are `gone` out of the queue: how many, and their bytes.
@@ -328,5 +346,69 @@ impl ServerConn {
             self.queue.len(),
             "the queue is not the unsent requests"
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::any;
+    use proptest::prelude::prop_assert;
+    use proptest::prelude::prop_assert_eq;
+    use proptest::prelude::prop_oneof;
+    use proptest::proptest;
+
+    use super::*;
+
+    fn conn_with(requests: &[(usize, Retry)]) -> ServerConn {
+        let (mut conn, mut spare) = (
+            ServerConn::new(PoolIdx(0), ServerIdx(0), Time::ZERO),
+            Spare::default(),
+        );
+        for (bytes, retry) in requests {
+            conn.queue.push_copy(&vec![b'q'; *bytes], &mut spare);
+            conn.enqueue(Awaiter::NOBODY, *bytes, *retry, Time::ZERO);
+        }
+        conn
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_changes_nothing_is_kept_however_full_its_batch_is(
+            sizes in vec((prop_oneof![1..100usize, (1usize << 19)..(3 << 19)], any::<bool>()), 1..12),
+        ) {
+            let requests: Vec<(usize, Retry)> = sizes
+                .iter()
+                .map(|(bytes, safe)| (*bytes, Retry::of(*safe)))
+                .collect();
+            let mut conn = conn_with(&requests);
+            let mut left = &requests[..];
+            while conn.unsent > 0 {
+                let taken = conn.take_requests();
+                let (these, rest) = left.split_at(taken.requests);
+                left = rest;
+                let bytes: usize = these.iter().map(|(bytes, _)| bytes).sum();
+                prop_assert_eq!(taken.batch.len(), bytes);
+                prop_assert!(bytes <= BATCH_BYTES_MAX || these.len() == 1);
+                let reads = these.iter().any(|(_, retry)| *retry == Retry::Once);
+                prop_assert!(taken.kept || !reads, "a read is not kept");
+                prop_assert!(taken.kept != (bytes > BATCH_BYTES_MAX && !reads));
+                conn.sending.end();
+            }
+            prop_assert!(left.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_batch_ends_at_the_border_and_not_behind_it() {
+        let full = (BATCH_BYTES_MAX - 10, Retry::Once);
+        let taken = conn_with(&[full, (10, Retry::Never)]).take_requests();
+        assert_eq!((taken.requests, taken.kept), (2, true));
+        let taken = conn_with(&[full, (11, Retry::Never)]).take_requests();
+        assert_eq!((taken.requests, taken.kept), (1, true));
+        let large = |retry| conn_with(&[(BATCH_BYTES_MAX + 1, retry), full]).take_requests();
+        assert_eq!(large(Retry::Never).requests, 1);
+        assert!(!large(Retry::Never).kept, "its value would stay in memory");
+        assert!(large(Retry::Once).kept, "many keys are no less a read");
     }
 }

@@ -449,11 +449,7 @@ fn what_waits_for_a_server_that_does_not_read_can_still_be_given_up() {
     .concat();
     (0..4).for_each(|_| bench.receives(second, &set));
     bench.sent(server);
-    assert_eq!(
-        bench.sends(server),
-        set.repeat(2),
-        "a batch ends with a request"
-    );
+    assert!(bench.sends(server) == set, "two are more than a batch");
     bench.proxy.relieve(shed(1000), bench.now);
     bench.turn();
     assert!(bench.outputs.contains(&Output::Abort(second)));

@@ -37,6 +37,7 @@ mod plan;
 mod reload;
 mod replicas;
 mod request;
+mod retries;
 mod routes;
 mod runs;
 mod scenario;
