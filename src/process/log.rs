@@ -1,20 +1,20 @@
 //! Where log lines go and how they look: `[2026-11-22 17:14:18.449] warn server ejected pool=a`.
 //!
-//! Owns: the file or stderr, twemproxy's twelve levels laid over five, the form of a line. Never:
-//! what is worth a line. A line is written at once, by whoever has it; there is none per request.
+//! Owns: twemproxy's twelve levels laid over five, the form of a line. Never: what is worth a line; the
+//! file, which is `sink`'s; how often the same is said, which is `pace`'s. There is no line per request.
+
+mod pace;
+mod sink;
 
 use std::fmt;
 use std::fmt::Write as _;
-use std::fs::File;
-use std::fs::OpenOptions;
 use std::io;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use thiserror::Error;
 use tracing::Event;
@@ -32,8 +32,19 @@ use tracing_subscriber::reload;
 
 use crate::control;
 
+use pace::SUBJECTS;
+use pace::Sameness;
+use pace::Text;
+use sink::Sink;
+
 /// twemproxy's most talkative level (`LOG_PVERB`).
 pub(super) const VERBOSITY_MAX: u8 = 11;
+
+/// How long who has the file opened again waits for it. It takes no longer unless the disk hangs.
+const REOPEN_WITHIN: Duration = Duration::from_millis(200);
+
+/// How long the end of the process waits for whoever should read the last lines.
+const LAST_LINES_WITHIN: Duration = Duration::from_secs(1);
 
 /// Why there is no log.
 #[derive(Debug, Error)]
@@ -74,7 +85,25 @@ struct Verbosity {
 pub(super) fn init(output: Option<&Path>, verbosity: u8) -> Result<Log, LogError> {
     let (log, subscriber) = build(output, verbosity)?;
     tracing::subscriber::set_global_default(subscriber).map_err(|_| LogError::Twice)?;
+    log_panics();
     Ok(log)
+}
+
+// The default hook writes to stderr, and waits for whoever reads it; a daemon's is nobody's.
+fn log_panics() {
+    let default = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let text = panic.payload().downcast_ref::<String>().map(String::as_str);
+        let words = text.or(panic.payload().downcast_ref::<&str>().copied());
+        let words = words.unwrap_or("no words");
+        let at = panic.location().map(ToString::to_string);
+        let thread = std::thread::current();
+        let thread = thread.name().unwrap_or("unnamed");
+        tracing::error!(thread, at, "panicked: {words}");
+        if std::env::var_os("RUST_BACKTRACE").is_some() {
+            default(panic);
+        }
+    }));
 }
 
 type Lines = Layered<Writer, Layered<reload::Layer<LevelFilter, Registry>, Registry>>;
@@ -101,7 +130,21 @@ impl Log {
     /// Whether lines go to stderr, so that nothing has to be said there twice.
     #[must_use]
     pub(super) fn is_stderr(&self) -> bool {
-        self.sink.path.is_none()
+        self.sink.is_stderr()
+    }
+
+    /// Writes from now on; what there was to say before has waited. There may be threads from now on.
+    ///
+    /// # Errors
+    ///
+    /// When there is no thread for it.
+    pub(super) fn start(&self) -> io::Result<()> {
+        self.sink.start()
+    }
+
+    /// Writes the last lines, if somebody takes them within a second.
+    pub(super) fn finish(&self) {
+        self.sink.flush(LAST_LINES_WITHIN);
     }
 
     fn turn(&self, to: impl FnOnce(u8) -> u8) -> u8 {
@@ -118,10 +161,10 @@ impl Log {
         // It fails only when there is no subscriber any more, and so no log.
         let _ = self.filter.reload(level);
         // Whatever the level: whoever turned it wants to see that it turned.
-        self.sink.write(
-            Level::INFO,
-            &format!("log level verbosity={verbosity} level={level}"),
-        );
+        self.sink.write(&Text {
+            level: Level::INFO,
+            words: format!("log level verbosity={verbosity} level={level}"),
+        });
         verbosity
     }
 }
@@ -131,11 +174,7 @@ impl control::Log for Log {
         if self.is_stderr() {
             return;
         }
-        // The old file is kept when the new one cannot be had: better there than nowhere.
-        match self.sink.reopen() {
-            Ok(()) => tracing::info!("log file opened again"),
-            Err(error) => tracing::error!(%error, "log file not opened again"),
-        }
+        self.sink.reopen(REOPEN_WITHIN);
     }
 
     fn change_level(&self, by: i8) -> u8 {
@@ -171,60 +210,6 @@ fn level_of(verbosity: u8) -> LevelFilter {
 }
 
 #[derive(Debug)]
-struct Sink {
-    path: Option<PathBuf>,
-    // None is stderr.
-    file: Mutex<Option<File>>,
-}
-
-impl Sink {
-    fn open(path: Option<&Path>) -> Result<Sink, LogError> {
-        let sink = Sink {
-            path: path.map(Path::to_owned),
-            file: Mutex::new(None),
-        };
-        sink.reopen()?;
-        Ok(sink)
-    }
-
-    fn reopen(&self) -> Result<(), LogError> {
-        let Some(path) = &self.path else {
-            return Ok(());
-        };
-        let opened = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o644)
-            .open(path);
-        let opened = opened.map_err(|source| LogError::Open {
-            path: path.clone(),
-            source,
-        })?;
-        *self.file.lock().unwrap_or_else(PoisonError::into_inner) = Some(opened);
-        Ok(())
-    }
-
-    // One write a line, so that lines of several threads do not mix. A full disk loses lines and
-    // nothing else.
-    fn write(&self, level: Level, text: &str) {
-        let time = jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S%.3f");
-        let level = match level {
-            Level::ERROR => "error",
-            Level::WARN => "warn",
-            Level::INFO => "info",
-            Level::DEBUG => "debug",
-            Level::TRACE => "trace",
-        };
-        let line = format!("[{time}] {level} {text}\n");
-        let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = match &*file {
-            Some(file) => { file }.write_all(line.as_bytes()),
-            None => io::stderr().lock().write_all(line.as_bytes()),
-        };
-    }
-}
-
-#[derive(Debug)]
 struct Writer(Arc<Sink>);
 
 impl<S: Subscriber> Layer<S> for Writer {
@@ -238,8 +223,16 @@ impl<S: Subscriber> Layer<S> for Writer {
         }
         let mut line = Line::default();
         event.record(&mut line);
-        line.message.push_str(&line.fields);
-        self.0.write(*metadata.level(), &line.message);
+        let same = Sameness::of(metadata, &line.message, &line.subjects);
+        let text = Text {
+            level: *metadata.level(),
+            words: line.message + &line.fields,
+        };
+        // Who turns the level up to see everything sees everything.
+        match text.level > Level::INFO {
+            true => self.0.write(&text),
+            false => self.0.admit(same, text),
+        }
     }
 }
 
@@ -248,6 +241,8 @@ impl<S: Subscriber> Layer<S> for Writer {
 struct Line {
     message: String,
     fields: String,
+    // Those of the fields that say of what it speaks.
+    subjects: String,
 }
 
 impl Line {
@@ -255,6 +250,10 @@ impl Line {
         if field.name() == "message" {
             self.message.push_str(&one_line(value));
             return;
+        }
+        if SUBJECTS.contains(&field.name()) {
+            self.subjects.push_str(value);
+            self.subjects.push('\0');
         }
         let quoted = value.len() > 1 && value.starts_with('"') && value.ends_with('"');
         let plain = |c: char| !c.is_control() && !matches!(c, ' ' | '"' | '=');
@@ -294,7 +293,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("coremux.log");
         let (log, subscriber) = build(Some(&path), verbosity).unwrap();
+        log.start().unwrap();
         tracing::subscriber::with_default(subscriber, || act(&log, &path));
+        log.finish();
         without_times(&path)
     }
 
@@ -414,8 +415,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("coremux.log");
         fs::write(&path, "[2026-01-01 00:00:00.000] info before\n").unwrap();
-        let (_, subscriber) = build(Some(&path), 5).unwrap();
+        let (log, subscriber) = build(Some(&path), 5).unwrap();
         tracing::subscriber::with_default(subscriber, || tracing::info!("after"));
+        log.finish();
         assert_eq!(without_times(&path), ["info before", "info after"]);
         let error = build(Some(dir.path()), 5).unwrap_err();
         assert!(

@@ -29,6 +29,11 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
+use rustix::event::PollFd;
+use rustix::event::PollFlags;
+use rustix::event::Timespec;
+use rustix::event::poll;
+
 use crate::config::Config;
 use crate::process::cli::Action;
 use crate::process::cli::NAME;
@@ -135,8 +140,17 @@ fn fail(text: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// On stderr, where twemproxy says everything that is not in its log.
+/// On stderr, where twemproxy says everything that is not in its log. If that is a pipe that is full
+/// and that nobody reads, it stays unsaid: the process's work is not to wait for it.
 fn say(text: &str) {
-    // The exit code counts, whether somebody reads this or not.
-    let _ = io::stderr().write_all(text.as_bytes());
+    let within = Timespec {
+        tv_sec: 1,
+        tv_nsec: 0,
+    };
+    let stderr = io::stderr();
+    let taken = poll(&mut [PollFd::new(&stderr, PollFlags::OUT)], Some(&within));
+    if taken != Ok(0) {
+        // The exit code counts, whether somebody reads this or not.
+        let _ = stderr.lock().write_all(text.as_bytes());
+    }
 }

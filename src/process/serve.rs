@@ -58,6 +58,7 @@ use crate::process::log;
 use crate::process::log::Log;
 use crate::process::memory_limit;
 use crate::process::pid_file::PidFile;
+use crate::process::say;
 use crate::process::upgrade::Program;
 use crate::proxy::Fates;
 use crate::reactor;
@@ -92,15 +93,26 @@ pub fn serve(
     let log = match log::init(options.output.as_deref(), options.verbosity) {
         Ok(log) => log,
         Err(error) => {
-            eprintln!("{NAME}: {error}");
             refuse(predecessor, &error);
+            say(&format!("{NAME}: {error}\n"));
             return ExitCode::FAILURE;
         }
     };
     for warning in config.warnings() {
         warn!("{warning}");
     }
-    match run(options, config, &log, &mut predecessor) {
+    let ended = serve_and_say(options, config, &log, &mut predecessor);
+    log.finish();
+    ended
+}
+
+fn serve_and_say(
+    options: &Options,
+    config: Config,
+    log: &Log,
+    predecessor: &mut Option<(Predecessor, Vec<OwnedFd>)>,
+) -> ExitCode {
+    match run(options, config, log, predecessor) {
         Ok(Ending::Drained) => {
             info!("ended");
             ExitCode::SUCCESS
@@ -123,10 +135,11 @@ pub fn serve(
         }
         Err(error) => {
             error!("cannot start: {error}");
+            // Before stderr, which may be a pipe that nobody reads.
+            refuse(predecessor.take(), &error);
             if !log.is_stderr() {
-                eprintln!("{NAME}: cannot start: {error}");
+                say(&format!("{NAME}: cannot start: {error}\n"));
             }
-            refuse(predecessor, &error);
             ExitCode::FAILURE
         }
     }
@@ -178,6 +191,7 @@ fn run(
         false => None,
     };
     // From here on there may be threads, and the process's number is the final one.
+    log.start().map_err(system("thread of the log"))?;
     let pid_file = Rc::new(RefCell::new(match takes_over {
         true => None,
         false => write_pid_file(options)?,

@@ -4,11 +4,8 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use crate::base::PoolIdx;
-use crate::base::Time;
-use crate::base::WorkerIdx;
 use crate::config::Config;
 use crate::config::Table;
 
@@ -114,27 +111,6 @@ impl Admission {
     pub fn leave(&self, pool: PoolIdx) {
         self.pools[pool.index()].leave();
         self.all.leave();
-    }
-}
-
-/// A flood of clients must not become a flood of log lines.
-const SAID_PERIOD: Duration = Duration::from_secs(10);
-
-/// Says in the log that clients are turned away for want of descriptors, once in a while.
-#[derive(Debug, Default)]
-pub(super) struct TurnedAway {
-    again_at: Option<Time>,
-}
-
-impl TurnedAway {
-    pub(super) fn say(&mut self, worker: WorkerIdx, now: Time) {
-        if self.again_at.is_none_or(|at| at <= now) {
-            self.again_at = Some(now + SAID_PERIOD);
-            tracing::warn!(
-                worker = worker.0,
-                "clients are turned away: the open files that are left are for servers"
-            );
-        }
     }
 }
 

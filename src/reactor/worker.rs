@@ -28,7 +28,6 @@ use crate::proxy::ProxySetup;
 use crate::reactor::Receiver;
 use crate::reactor::Sender;
 use crate::reactor::admission::Admission;
-use crate::reactor::admission::TurnedAway;
 use crate::reactor::clock::Clock;
 use crate::reactor::memory::Memory;
 use crate::reactor::memory::Watch;
@@ -109,7 +108,8 @@ struct Worker {
     timer: Option<Time>,
     trim_at: Option<Time>,
     accept_again_at: Option<Time>,
-    turned_away: TurnedAway,
+    // It rests because it could not accept, and that was said.
+    accept_rests: bool,
     watch: Watch,
     // Sends are under way whose completions end no wait, see `Patience`.
     sent_silently: bool,
@@ -163,7 +163,7 @@ impl Worker {
             timer: None,
             trim_at: None,
             accept_again_at: None,
-            turned_away: TurnedAway::default(),
+            accept_rests: false,
             watch: Watch::new(setup.memory, setup.idx),
             sent_silently: false,
             look_again_at: None,

@@ -60,10 +60,14 @@ impl Pool {
 
     /// Its lines of the file.
     pub fn yml(&self, listen: &mut Listen) -> String {
-        let address = match &self.listen {
-            Some(listen) => listen.clone(),
-            None => listen.tcp(&self.name).to_string(),
-        };
+        match &self.listen {
+            Some(listen) => self.yml_at(listen),
+            None => self.yml_at(listen.tcp(&self.name)),
+        }
+    }
+
+    /// The same, where it is to listen at `address`.
+    pub fn yml_at(&self, address: impl Display) -> String {
         let mut yml = format!(
             "{}:\n  listen: {address}\n{}  servers:\n",
             self.name, self.lines

@@ -140,6 +140,7 @@ impl Worker {
             }
             return;
         }
+        self.accept_rests = false;
         // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
         let fd = unsafe { OwnedFd::from_raw_fd(completion.result) };
         let pool = listener.pool;
@@ -150,7 +151,10 @@ impl Worker {
             .and_then(|peer| peer.as_socket());
         let entry = self.admission.enter(pool);
         if entry == Entry::NoFile {
-            self.turned_away.say(self.idx, now);
+            tracing::warn!(
+                worker = self.idx.0,
+                "clients are turned away: the open files that are left are for servers"
+            );
         } else {
             let admitted = entry == Entry::Admitted;
             let conn = self.proxy.client_accepted(pool, peer, admitted, now);
@@ -169,7 +173,8 @@ impl Worker {
             }
             errno => {
                 let error = std::io::Error::from_raw_os_error(errno);
-                if self.accept_again_at.is_none() {
+                // One line a trouble: it is over when a client is accepted.
+                if !std::mem::replace(&mut self.accept_rests, true) {
                     tracing::warn!(worker = self.idx.0, %error, "accepting clients rests");
                 }
                 self.accept_again_at = Some(now + ACCEPT_REST);
