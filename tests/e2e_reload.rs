@@ -552,3 +552,33 @@ fn limits_and_times_of_clients_take_effect() {
     eventually("time passes", || (now() > until).then_some(()));
     assert_eq!(next.call(["EXISTS", "none"]), Reply::Integer(0));
 }
+
+#[test]
+fn a_server_that_is_ejected_already_is_asked_when_the_new_file_says() {
+    let mut redis = Redis::start();
+    let servers = [server(redis.address(), 1, "a")];
+    let keys = |retry_ms: u32| {
+        format!(
+            "  auto_eject_hosts: true\n  server_failure_limit: 1\n  server_retry_timeout: {retry_ms}\n"
+        )
+    };
+    let mut world = World::start(&[], &keys(600_000), &servers);
+    let mut client = world.proxy.client("alpha");
+    assert_eq!(client.call(["SET", "k", "v"]), Reply::ok());
+    redis.kill();
+    eventually("the server is ejected", || {
+        client.call(["GET", "k"]);
+        world
+            .proxy
+            .process()
+            .log()
+            .contains("server ejected")
+            .then_some(())
+    });
+    redis.restart();
+    world.write(&keys(50), &servers);
+    world.reload();
+    eventually("the server is readmitted", || {
+        (client.call(["SET", "k", "v"]) == Reply::ok()).then_some(())
+    });
+}

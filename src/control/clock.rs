@@ -4,6 +4,8 @@ use std::time::Duration;
 use std::time::Instant;
 use std::time::SystemTime;
 
+use crate::base::Time;
+
 /// Microseconds since 1970, as workers publish times, too.
 pub(super) type Micros = u64;
 
@@ -26,6 +28,11 @@ impl Clock {
     pub(super) fn now(&self) -> Micros {
         let now = self.epoch + self.uptime();
         Micros::try_from(now.as_micros()).unwrap_or(Micros::MAX)
+    }
+
+    /// Now, counted from the start.
+    pub(super) fn time(&self) -> Time {
+        Time::ZERO + self.uptime()
     }
 
     /// Since the start.

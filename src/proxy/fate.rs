@@ -62,6 +62,8 @@ struct PoolFates {
 struct Fate {
     failures: u32,
     ejected: bool,
+    // When it was, as long as it has not been asked since.
+    waits_since: Option<Time>,
     counted_at: Option<Time>,
     probing: bool,
     series: u32,
@@ -80,6 +82,7 @@ impl PoolFates {
 impl Fate {
     fn probe(&mut self, pool: PoolIdx, server: ServerIdx, after: Duration) -> Probe {
         self.probing = true;
+        self.waits_since = None;
         self.series = self.series.wrapping_add(1);
         Probe {
             pool,
@@ -105,8 +108,8 @@ impl Fates {
         }
     }
 
-    /// Takes a worker's report.
-    pub fn hear(&mut self, report: Report) -> Verdict {
+    /// Takes a worker's report. `now` is by the clock of whoever owns this, workers have another.
+    pub fn hear(&mut self, report: Report, now: Time) -> Verdict {
         match report {
             Report::ServerFailed {
                 pool,
@@ -120,7 +123,7 @@ impl Fates {
                     return Verdict::default();
                 }
                 fate.counted_at = Some(at);
-                self.failed(pool, server, answers)
+                self.failed(pool, server, answers, now)
             }
             Report::ServerAnswered { pool, server } => {
                 self.fate(pool, server).failures = 0;
@@ -129,7 +132,7 @@ impl Fates {
         }
     }
 
-    fn failed(&mut self, pool: PoolIdx, server: ServerIdx, answers: bool) -> Verdict {
+    fn failed(&mut self, pool: PoolIdx, server: ServerIdx, answers: bool, now: Time) -> Verdict {
         let rules = &mut self.pools[pool.index()];
         let fate = &mut rules.servers[server.index()];
         if rules.ejects && !fate.ejected {
@@ -137,9 +140,11 @@ impl Fates {
             if fate.failures >= rules.failure_limit {
                 fate.failures = 0;
                 fate.ejected = true;
+                let probe = fate.probe(pool, server, rules.retry_timeout);
+                fate.waits_since = Some(now);
                 return Verdict {
                     change: Some(Change::Eject { pool, server }),
-                    probe: Some(fate.probe(pool, server, rules.retry_timeout)),
+                    probe: Some(probe),
                 };
             }
         }
@@ -161,19 +166,22 @@ impl Fates {
     }
 
     /// Takes the rules of other pools and servers; the standing of those that were there before
-    /// stays. What follows for them is to be told to every worker.
+    /// stays. What follows for them is to be told to every worker; and ejected servers are to be asked
+    /// when the new rules say, not the old ones.
     #[must_use]
-    pub fn reload(&mut self, table: &Table) -> Vec<Change> {
-        let mut changes = Vec::new();
+    pub fn reload(&mut self, table: &Table, now: Time) -> Vec<Verdict> {
+        let mut verdicts = Vec::new();
         for (pool, servers) in (0..).map(PoolIdx).zip(table.places()) {
             if self.pools.len() == pool.index() {
                 self.pools.push(PoolFates::default());
             }
             let fates = &mut self.pools[pool.index()];
             fates.servers.resize_with(servers, Fate::default);
+            let before = fates.retry_timeout;
             if let Some(config) = table.pool(pool) {
                 fates.take_rules(config);
             }
+            let (ejects, retry_timeout) = (fates.ejects, fates.retry_timeout);
             for (server, fate) in (0..).map(ServerIdx).zip(&mut fates.servers) {
                 if table.server(pool, server).is_none() {
                     *fate = Fate {
@@ -181,19 +189,33 @@ impl Fates {
                         series: fate.series.wrapping_add(1),
                         ..Fate::default()
                     };
-                } else if !fates.ejects && std::mem::take(&mut fate.ejected) {
-                    (fate.failures, fate.probing) = (0, false);
-                    changes.push(Change::Readmit { pool, server });
+                } else if !ejects && std::mem::take(&mut fate.ejected) {
+                    (fate.failures, fate.probing, fate.waits_since) = (0, false, None);
+                    verdicts.push(Verdict {
+                        change: Some(Change::Readmit { pool, server }),
+                        probe: None,
+                    });
+                } else if let (Some(since), true) = (fate.waits_since, before != retry_timeout) {
+                    let after = (since + retry_timeout).since(now);
+                    let probe = fate.probe(pool, server, after);
+                    fate.waits_since = Some(since);
+                    verdicts.push(Verdict {
+                        change: None,
+                        probe: Some(probe),
+                    });
                 }
             }
         }
-        changes
+        verdicts
     }
 
     /// A probe's time has come: when the next one is due, unless this one is not needed any more.
     pub fn probe_due(&mut self, probe: Probe) -> Option<Probe> {
         let after = PROBE_PERIOD;
         let needed = self.is_needed(probe);
+        if needed {
+            self.fate(probe.pool, probe.server).waits_since = None;
+        }
         needed.then_some(Probe { after, ..probe })
     }
 
@@ -228,22 +250,27 @@ mod tests {
     const POOL: PoolIdx = PoolIdx(0);
     const SERVER: ServerIdx = ServerIdx(1);
 
-    fn fates(rules: &str) -> Fates {
+    fn config(rules: &str) -> Config {
         let text = format!(
             "a:\n  listen: 127.0.0.1:1\n  redis: true\n{rules}  servers:\n  - h:1:1\n  - h:2:1\n"
         );
-        Fates::new(&Config::parse(&text, "test.yml").expect("a good configuration"))
+        Config::parse(&text, "test.yml").expect("a good configuration")
+    }
+
+    fn fates(rules: &str) -> Fates {
+        Fates::new(&config(rules))
     }
 
     /// What began at `since` failed at `at`.
     fn fail(fates: &mut Fates, since: u64, at: u64) -> Verdict {
-        fates.hear(Report::ServerFailed {
+        let report = Report::ServerFailed {
             pool: POOL,
             server: SERVER,
             since: Time::from_micros(since),
             at: Time::from_micros(at),
             answers: false,
-        })
+        };
+        fates.hear(report, Time::from_micros(at))
     }
 
     fn suspect() -> Option<Change> {
@@ -307,10 +334,11 @@ mod tests {
     fn a_good_reply_between_two_failures_forgives_the_first() {
         let mut fates = fates("  auto_eject_hosts: true\n  server_failure_limit: 2\n");
         fail(&mut fates, 1, 2);
-        fates.hear(Report::ServerAnswered {
+        let answered = Report::ServerAnswered {
             pool: POOL,
             server: SERVER,
-        });
+        };
+        fates.hear(answered, Time::from_micros(3));
         assert_eq!(fail(&mut fates, 3, 4).change, suspect());
     }
 
@@ -341,15 +369,42 @@ mod tests {
     }
 
     #[test]
+    fn an_ejected_server_is_asked_when_a_reload_says_counted_from_its_ejection() {
+        let rules = |retry_ms: u32| {
+            format!(
+                "  auto_eject_hosts: true\n  server_failure_limit: 1\n  server_retry_timeout: {retry_ms}\n"
+            )
+        };
+        let table = |retry_ms: u32| Table::new(std::sync::Arc::new(config(&rules(retry_ms))));
+        let at = |ms: u64| Time::from_micros(ms * 1000);
+        let mut fates = fates(&rules(60_000));
+        let late = fail(&mut fates, 1, 1000).probe.expect("it is ejected");
+        assert_eq!(fates.reload(&table(60_000), at(11)), [], "as before");
+        let mut probe_of = |retry_ms, now| {
+            let verdicts = fates.reload(&table(retry_ms), at(now));
+            assert_eq!(verdicts.len(), 1);
+            assert_eq!(verdicts[0].change, None);
+            verdicts[0].probe.expect("another time")
+        };
+        assert_eq!(probe_of(100, 21).after, Duration::from_millis(80));
+        let sooner = probe_of(50, 61);
+        assert_eq!(sooner.after, Duration::ZERO, "it is late already");
+        assert_eq!(fates.probe_due(late), None, "that was by the old rules");
+        assert!(fates.probe_due(sooner).is_some());
+        assert_eq!(fates.reload(&table(20), at(70)), [], "it is being asked");
+    }
+
+    #[test]
     fn a_server_that_says_that_it_cannot_serve_is_counted_and_not_probed() {
         let mut fates = fates("  auto_eject_hosts: true\n  server_failure_limit: 2\n");
-        let verdict = fates.hear(Report::ServerFailed {
+        let report = Report::ServerFailed {
             pool: POOL,
             server: SERVER,
             since: Time::from_micros(1),
             at: Time::from_micros(2),
             answers: true,
-        });
+        };
+        let verdict = fates.hear(report, Time::from_micros(2));
         assert_eq!((verdict.change, verdict.probe), (suspect(), None));
     }
 }

@@ -129,7 +129,7 @@ impl World {
             let failures = self.control.failures.entry((pool.index(), server.index()));
             *failures.or_default() += 1;
         }
-        let verdict = self.control.fates.hear(report);
+        let verdict = self.control.fates.hear(report, self.now);
         if let Some(probe) = verdict.probe {
             self.schedule(self.now + probe.after, Event::ProbeDue(probe));
         }

@@ -217,7 +217,13 @@ impl Control {
 
     /// What the new table means for what is known of servers and masters.
     fn tell_what_follows(&mut self) {
-        for change in self.fates.reload(&self.table) {
+        for verdict in self.fates.reload(&self.table, self.clock.time()) {
+            if let Some(probe) = verdict.probe {
+                self.events.after(probe.after, Event::ProbeDue(probe));
+            }
+            let Some(change) = verdict.change else {
+                continue;
+            };
             if let Change::Readmit { pool, server } = change {
                 let mut health = self.health.borrow_mut();
                 health.set_ejected(pool, server, false);

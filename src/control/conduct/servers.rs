@@ -59,7 +59,7 @@ impl Control {
 
     /// A worker tells how a server does.
     pub(super) fn reported(&mut self, report: Report) {
-        let verdict = self.fates.hear(report);
+        let verdict = self.fates.hear(report, self.clock.time());
         if let Report::ServerFailed { pool, server, .. } = report {
             self.sentinels.hint(pool, server);
         }
