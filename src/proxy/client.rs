@@ -10,6 +10,9 @@
 //! Owns: the order of replies. A reply that is due goes straight into `out`; one that comes too
 //! early waits in its slot. Never: knows servers.
 
+#[cfg(debug_assertions)]
+mod invariants;
+
 use std::collections::VecDeque;
 use std::ops::Range;
 

@@ -391,7 +391,6 @@ impl Proxy {
         };
         let conn = &self.servers[key];
         if conn.fifo.is_empty() {
-            self.release_blocked(key);
             return;
         }
         let next = self.put_conn(conn.pool, conn.server, place, now);
@@ -410,7 +409,6 @@ impl Proxy {
         let conn = &self.servers[key];
         let (pool, server, attempts) = (conn.pool, conn.server, conn.attempts + 1);
         if conn.fifo.is_empty() && self.is_unwanted(pool, server) {
-            self.release_blocked(key);
             return;
         }
         let next = self.put_conn(pool, server, place, now);
@@ -466,7 +464,6 @@ impl Proxy {
     /// A server connection that waits for nothing more is closed without a successor.
     pub(super) fn close_server_conn(&mut self, key: Key) {
         self.forget(key);
-        self.release_blocked(key);
         self.servers[key].phase = ServerPhase::Closed;
         self.wire.put(Output::Close(ConnId::Server(key)));
     }

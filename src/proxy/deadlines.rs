@@ -169,7 +169,6 @@ impl Proxy {
         for pending in &expired {
             self.answer_failed(key, pending, &reply);
         }
-        self.release_if_short(key);
         // Where the server was it may fail.
         if self.servers[key].succeeded.is_none() {
             self.pools[pool.index()].servers[server.index()].suspect = true;

@@ -60,6 +60,12 @@ impl Gathering {
         self.waiting == 0
     }
 
+    /// How many replies are still to come.
+    #[cfg(debug_assertions)]
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting as usize
+    }
+
     /// How many bytes of replies have come.
     pub(super) fn held_bytes(&self) -> usize {
         self.held_bytes

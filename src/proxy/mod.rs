@@ -12,6 +12,7 @@
 //! Its owner calls, after every event or batch of events, [`Proxy::poll_output`] and
 //! [`Proxy::poll_transmit`] until they give nothing.
 
+mod backpressure;
 mod change;
 mod client;
 mod client_state;
@@ -24,6 +25,7 @@ mod fragment;
 mod gather;
 mod hand_over;
 mod identity;
+mod invariants;
 mod leaving;
 mod let_go;
 mod local;
@@ -79,6 +81,7 @@ pub use relief::Holdings;
 pub use relief::Pressure;
 pub use reload::Reload;
 
+use backpressure::FullQueues;
 use client::Client;
 use client::Clients;
 use client::Phase;
@@ -119,6 +122,7 @@ pub struct Proxy {
     pools: Vec<Pool>,
     clients: Clients,
     servers: Slab<ServerConn>,
+    full_queues: FullQueues,
     wire: Wire,
     timers: Timers,
     stats: Arc<WorkerStats>,
@@ -147,6 +151,7 @@ impl Proxy {
             pools: setup.config.pools.iter().cloned().map(Pool::new).collect(),
             clients: Clients::default(),
             servers: Slab::default(),
+            full_queues: FullQueues::default(),
             wire: Wire::default(),
             timers: Timers::default(),
             stats: setup.stats,
@@ -406,6 +411,9 @@ impl Proxy {
 
     /// The next act for the holder of the sockets.
     pub fn poll_output(&mut self, now: Time) -> Option<Output> {
+        if self.wire.outputs.is_empty() {
+            self.release_stopped();
+        }
         if !self.clients.resumable.is_empty() {
             self.resume_clients(now);
         }
@@ -454,14 +462,6 @@ impl Proxy {
         match conn {
             ConnId::Client(key) => self.clients.slab.find(key).map(Client::load),
             ConnId::Server(_) => None,
-        }
-    }
-
-    /// Our own mistakes panic, in builds that can afford to look for them.
-    fn check_invariants(&self) {
-        #[cfg(debug_assertions)]
-        for key in self.servers.keys() {
-            self.servers[key].check_invariants();
         }
     }
 }

@@ -1,7 +1,6 @@
 //! The way of a request into a server connection's queue, and of the queue onto the wire.
 //!
-//! Owns: who is told to wait: clients whose requests fill a queue, requests for a server that is
-//! down. Never: knows what a request says.
+//! Owns: which requests wait for a server that is down. Never: knows what a request says.
 
 use crate::base::Batch;
 use crate::base::Key;
@@ -47,12 +46,7 @@ impl Proxy {
             return;
         }
         self.time_request(key, now);
-        let conn = &mut self.servers[key];
-        let limit = self.pools[conn.pool.index()].config.server_queue_bytes;
-        if conn.unsent_bytes() >= limit {
-            conn.blocked.push(client);
-            self.clients.slab[client].blocked_by += 1;
-        }
+        self.stop_if_full(key, client);
     }
 
     /// Whether the request that was queued last may wait for a connection; else it has its error.
@@ -160,30 +154,6 @@ impl Proxy {
         conn.sent.end(batch, &mut self.wire.spare);
         if conn.has_bytes() {
             conn.sending.list(ConnId::Server(key), &mut self.wire);
-        }
-        self.release_if_short(key);
-    }
-
-    /// Lets stopped clients go on once the queue is half empty, so that they can go on for a while.
-    pub(super) fn release_if_short(&mut self, key: Key) {
-        let conn = &self.servers[key];
-        let limit = self.pools[conn.pool.index()].config.server_queue_bytes;
-        if !conn.blocked.is_empty() && conn.unsent_bytes() <= limit / 2 {
-            self.release_blocked(key);
-        }
-    }
-
-    /// Lets the clients go on that were stopped because the queue was full.
-    pub(super) fn release_blocked(&mut self, key: Key) {
-        for client in std::mem::take(&mut self.servers[key].blocked) {
-            let Some(found) = self.clients.slab.find_mut(client) else {
-                continue;
-            };
-            found.blocked_by -= 1;
-            if found.blocked_by == 0 && found.paused && !found.listed_for_resume {
-                found.listed_for_resume = true;
-                self.clients.resumable.push(client);
-            }
         }
     }
 }

@@ -136,7 +136,6 @@ impl Proxy {
                 conn.rests_until = None;
                 conn.sending.list(ConnId::Server(key), &mut self.wire);
                 self.time_held(key, now);
-                self.release_if_short(key);
             }
         }
     }

@@ -246,7 +246,6 @@ impl Proxy {
                 }
             }
             self.drop_orphans(key);
-            self.release_if_short(key);
         }
     }
 }

@@ -161,7 +161,6 @@ impl Proxy {
         }
         conn.leaving = true;
         self.ask_unsent_elsewhere(key, now);
-        self.release_blocked(key);
     }
 
     pub(super) fn put_replica_conn(
@@ -268,7 +267,6 @@ impl Proxy {
             }
         }
         self.ask_all_elsewhere(key, failure, now);
-        self.release_blocked(key);
     }
 
     /// Asks elsewhere what was asked on a connection to a replica that has ended, but for what is

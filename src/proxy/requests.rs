@@ -151,7 +151,9 @@ impl Proxy {
         match (client.phase, idle_timeout) {
             (Phase::Lingering { until }, _) if until <= now => self.close_client(key),
             (Phase::Open, Some(timeout)) => {
-                let busy = client.requests_in_flight() > 0 || client.owed_bytes() > 0;
+                // One that is stopped may have said anything since.
+                let busy =
+                    client.paused || client.requests_in_flight() > 0 || client.owed_bytes() > 0;
                 let due = if busy {
                     now + timeout
                 } else {

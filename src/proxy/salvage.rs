@@ -113,7 +113,6 @@ impl Proxy {
         for pending in &failed {
             self.answer_failed(key, pending, reply);
         }
-        self.release_if_short(key);
     }
 
     /// Requests of clients that have gone are not sent any more: nobody would expect what was
@@ -133,12 +132,12 @@ impl Proxy {
         let conn = &mut self.servers[from];
         let fifo = std::mem::take(&mut conn.fifo);
         let queue = std::mem::take(&mut conn.queue);
-        let blocked = std::mem::take(&mut conn.blocked);
         let unsent = std::mem::take(&mut conn.unsent);
         debug_assert!(fifo.len() == unsent, "what was sent is settled before");
         let next = &mut self.servers[to];
         next.asked = unsent > 0;
-        (next.fifo, next.queue, next.unsent, next.blocked) = (fifo, queue, unsent, blocked);
+        (next.fifo, next.queue, next.unsent) = (fifo, queue, unsent);
+        self.full_queues.succeed(from, to);
     }
 
     pub(super) fn answer_failed(&mut self, key: Key, pending: &Pending, reply: &[u8]) {

@@ -127,8 +127,6 @@ pub(super) struct ServerConn {
     pub(super) asked: bool,
     /// It counts as a connection, because a socket was asked for.
     pub(super) counted: bool,
-    /// Clients that are not read before `queue` is shorter.
-    pub(super) blocked: Vec<Key>,
     /// When the timer is to look at this connection; what it has for other times is out of date.
     pub(super) due: Option<Time>,
     /// Which of the server's addresses it connects to.
@@ -171,7 +169,6 @@ impl ServerConn {
             cause: None,
             asked: false,
             counted: false,
-            blocked: Vec::new(),
             due: None,
             attempt: 0,
             address: None,

@@ -71,7 +71,6 @@ impl Proxy {
         if phase == ServerPhase::Ready && busy {
             (conn.succeeded, conn.leaving) = (Some(place), true);
             let (pendings, queue) = self.take_unbound(key);
-            self.release_blocked(key);
             self.give_requests((pool, server, place), pendings, queue, now);
             return;
         }
@@ -85,7 +84,6 @@ impl Proxy {
 
     /// Gives what is left on a connection that has ended to the one that has `place`.
     pub(super) fn give_rest(&mut self, key: Key, place: usize, now: Time) {
-        self.release_blocked(key);
         let conn = &mut self.servers[key];
         debug_assert!(!conn.awaits_replies(), "what was sent is settled before");
         let pendings: Vec<Pending> = conn.fifo.drain(..).collect();

@@ -34,6 +34,7 @@ mod mark;
 mod memory;
 mod oracle;
 mod plan;
+mod queues;
 mod reload;
 mod replicas;
 mod request;

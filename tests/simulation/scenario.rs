@@ -153,6 +153,7 @@ fn pool(number: usize, dice: &mut Dice, config: &mut String) -> PoolPlan {
     let limits = [1, 2, 1000, 20_000, 100_000, 1_000_000];
     section.sometimes(40, "client_output_limit", &limits, dice);
     section.sometimes(30, "client_requests_in_flight", &[1, 2, 5, 40], dice);
+    section.sometimes(30, "server_queue_bytes", &[1, 1000, 20_000], dice);
     section.put("servers", "");
     config.push_str(&section.0);
     for server in 0..plan.servers {

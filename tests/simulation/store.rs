@@ -43,7 +43,9 @@ impl Store {
             }
             b"getset" => {
                 let before = self.bulk(args[1]);
-                self.set(args[1], args[2]);
+                if !before.starts_with(b"-") {
+                    self.set(args[1], args[2]);
+                }
                 before
             }
             b"append" => self.append(args[1], args[2]),

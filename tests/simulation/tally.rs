@@ -104,6 +104,8 @@ happenings! {
     // What must have followed now and then.
     /// A client was stopped, and went on.
     ClientPaused,
+    /// A client was stopped because a server's queue was full.
+    QueueFull,
     /// A client had more bytes waiting than its limit.
     OverLimit,
     /// A request was split and joined again.

@@ -226,12 +226,32 @@ impl World {
         };
         self.tally.count(Happening::ClientPaused);
         self.links[id.0].was_paused = true;
+        if self.queue_stops(worker, id) {
+            self.tally.count(Happening::QueueFull);
+        }
         if let Some(socket) = &mut self.links[id.0].socket {
             socket.wants_receive = false;
             // Until the kernel has heard of it, receives go on.
             let cancelled = self.now + self.dice.micros(0, 30);
             self.schedule(cancelled, Event::ReceiveCancelled(id));
         }
+    }
+
+    /// Whether a client that is stopped has nothing near its own limits.
+    fn queue_stops(&self, worker: usize, id: LinkId) -> bool {
+        let link = &self.links[id.0];
+        let (Peer::Client(client), Some(load)) =
+            (link.peer, self.workers[worker].proxy.client_load(link.conn))
+        else {
+            return false;
+        };
+        let pool = &self.config.pools[self.clients[client].pool];
+        pool.server_queue_bytes < 1 << 20
+            && pool.client_output_limit > 10 << 20
+            && load.requests_in_flight < 5
+            && load.requests_in_flight < pool.client_requests_in_flight.get() as usize
+            && load.owed_bytes < 1 << 20
+            && !self.done.was_short
     }
 
     pub fn receive_cancelled(&mut self, id: LinkId) {

@@ -1,5 +1,7 @@
 //! How a client goes, and whether it may be sent away.
 
+use std::time::Duration;
+
 use crate::client::State;
 use crate::plan::Ending;
 use crate::tally::Happening;
@@ -8,6 +10,9 @@ use crate::wire::End;
 use crate::world::Event;
 use crate::world::LinkId;
 use crate::world::World;
+
+/// As in the proxy: how long a client that was told its last word has to read it.
+const LINGER: Duration = Duration::from_secs(1);
 
 impl World {
     pub(super) fn client_ends(&mut self, number: usize) {
@@ -60,14 +65,16 @@ impl World {
             "client {number} sees the end: {:?}", link.to_peer.end
         );
         let is_shed = link.is_shed || client.told_no_memory;
-        let is_cut = !client.incoming.is_empty() && !is_shed;
+        let ended = link
+            .ended_by_proxy
+            .expect("only the proxy ends a client's connection");
+        // Who goes on sending and does not read loses what it has not read.
+        let is_late = link.to_peer.end == Some(End::Reset) && self.now.since(ended) >= LINGER;
+        let is_cut = !client.incoming.is_empty() && !is_shed && !is_late;
         if is_cut {
             self.oracle
                 .cut_short(number, &client.incoming, self.now, &mut self.tally);
         }
-        let ended = link
-            .ended_by_proxy
-            .expect("only the proxy ends a client's connection");
         let idle_timeout = self.scenario.pools[client.pool].idle_timeout;
         let was_idle = idle_timeout.is_some_and(|timeout| {
             let last = link.last_received.unwrap_or(client.plan.start);
@@ -87,7 +94,7 @@ impl World {
         let may_leave_out = if let (Some(drained), false) = (drained, is_cut || is_shed) {
             // What the proxy had put aside because of the client's limits it never reads.
             link.was_paused || self.oracle.answered_all_before(number, drained)
-        } else if is_cut || is_shed {
+        } else if is_cut || is_shed || is_late {
             true
         } else if let Some(at) = let_go {
             self.tally.count(Happening::LetGo);

@@ -203,8 +203,9 @@ impl World {
         if link.has_served {
             let silent = self.now.since(link.last_received.unwrap_or(Time::ZERO));
             // Another connection has its place since a reload.
-            let quiet = self.servers[pool][server].conns.get(&id);
-            if self.reloads[pool] && quiet.is_none_or(|conn| conn.is_idle()) {
+            let conn = self.servers[pool][server].conns.get(&id);
+            let quiet = conn.is_none_or(|conn| conn.is_idle() && link.to_peer.is_empty());
+            if self.reloads[pool] && quiet {
                 return;
             }
             let timeout = self.config.pools[pool].timeout;

@@ -1,0 +1,96 @@
+//! What must be true between two events, counted anew from what is there. In debug builds only.
+//!
+//! Owns: the comparison of every count that is kept with what it counts: a count whose give-back is
+//! forgotten stops a client for ever, or lies to whoever reads statistics.
+
+use crate::proxy::Proxy;
+
+#[cfg(debug_assertions)]
+use std::collections::BTreeMap;
+
+#[cfg(debug_assertions)]
+use crate::base::Key;
+#[cfg(debug_assertions)]
+use crate::base::PoolIdx;
+#[cfg(debug_assertions)]
+use crate::base::ServerIdx;
+
+/// With more clients, or more requests under way, counts are not compared: tests under load would
+/// wait for nothing else.
+#[cfg(debug_assertions)]
+const COUNTED_MAX: usize = 300;
+
+/// What is under way for one client, or to one server.
+#[cfg(debug_assertions)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct UnderWay {
+    unsent: usize,
+    unsent_bytes: usize,
+    sent: usize,
+    sent_bytes: usize,
+}
+
+impl Proxy {
+    /// Our own mistakes panic, in builds that can afford to look for them.
+    pub(super) fn check_invariants(&self) {
+        #[cfg(debug_assertions)]
+        {
+            let mut requests = 0;
+            for key in self.servers.keys() {
+                self.servers[key].check_invariants();
+                requests += self.servers[key].fifo.len();
+            }
+            if requests <= COUNTED_MAX && self.clients.slab.len() <= COUNTED_MAX {
+                self.check_gauges();
+                self.check_clients();
+            }
+        }
+    }
+
+    #[cfg(debug_assertions)]
+    fn check_gauges(&self) {
+        let mut under_way: BTreeMap<(PoolIdx, ServerIdx), UnderWay> = BTreeMap::new();
+        for key in self.servers.keys() {
+            let conn = &self.servers[key];
+            let sum = under_way.entry((conn.pool, conn.server)).or_default();
+            let sent = conn.fifo.len() - conn.unsent;
+            let bytes = conn.fifo.range(..sent).map(|sent| sent.bytes as usize);
+            sum.sent += sent;
+            sum.sent_bytes += bytes.sum::<usize>();
+            sum.unsent += conn.unsent;
+            sum.unsent_bytes += conn.queue.len();
+        }
+        for (pool, of_pool) in (0..).map(PoolIdx).zip(&self.pools) {
+            for (server, _) in (0..).map(ServerIdx).zip(&of_pool.servers) {
+                let stats = self.server_stats(pool, server);
+                let value = |gauge: u64| usize::try_from(gauge).unwrap_or(usize::MAX);
+                let shown = UnderWay {
+                    unsent: value(stats.in_queue.value()),
+                    unsent_bytes: value(stats.in_queue_bytes.value()),
+                    sent: value(stats.out_queue.value()),
+                    sent_bytes: value(stats.out_queue_bytes.value()),
+                };
+                let counted = under_way.get(&(pool, server)).copied().unwrap_or_default();
+                assert_eq!(shown, counted, "the gauges of {server:?} of {pool:?}");
+            }
+        }
+    }
+
+    #[cfg(debug_assertions)]
+    fn check_clients(&self) {
+        let mut awaited: BTreeMap<Key, (usize, usize)> = BTreeMap::new();
+        for key in self.servers.keys() {
+            for pending in &self.servers[key].fifo {
+                let (requests, bytes) = awaited.entry(pending.awaiter.client).or_default();
+                *requests += 1;
+                *bytes += pending.bytes as usize;
+            }
+        }
+        for key in self.clients.slab.keys() {
+            let client = &self.clients.slab[key];
+            let stopped = self.full_queues.count_of(key);
+            assert_eq!(client.blocked_by as usize, stopped, "what stops {key:?}");
+            client.check_invariants(awaited.get(&key).copied().unwrap_or_default());
+        }
+    }
+}
