@@ -68,8 +68,10 @@ install_missing() {
 need_rust() {
     has cargo && return
     # A fresh rustup is not in the PATH of the shell that installed it.
-    if [ -x "${CARGO_HOME:-$HOME/.cargo}/bin/cargo" ]; then
-        PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
+    # A service or a CI may have no HOME; cargo itself asks then who the user is.
+    cargo_home=${CARGO_HOME:-${HOME:-$(getent passwd "$(id -u)" | cut -d : -f 6)}/.cargo}
+    if [ -x "$cargo_home/bin/cargo" ]; then
+        PATH="$cargo_home/bin:$PATH"
         export PATH
         return
     fi

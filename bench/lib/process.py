@@ -95,13 +95,18 @@ def free_ports(count: int) -> list[int]:
 
 
 def end_on_signals() -> None:
-    """Lets SIGTERM and SIGHUP unwind the stack as Ctrl-C does, so that `with` blocks end their processes."""
+    """Lets SIGTERM and SIGHUP unwind the stack as Ctrl-C does, so that `with` blocks end their processes.
+
+    What was ignored when the program was started stays ignored, as Python itself has it with SIGINT: that is what
+    nohup and a shell's `&` are for.
+    """
 
     def unwind(number: int, _frame: object) -> None:
         raise KeyboardInterrupt(signal.Signals(number).name)
 
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, unwind)
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, unwind)
 
 
 def tail(log: Path, lines: int = 5) -> str:

@@ -6,6 +6,9 @@ import tempfile
 import time
 import unittest
 from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from bench.lib.process import Children
@@ -47,6 +50,21 @@ def write_script(path: Path, text: str) -> Path:
     path.write_text(text, encoding="utf-8")
     path.chmod(0o755)
     return path
+
+
+@contextmanager
+def started(argv: Sequence[str], **options: object) -> Iterator[subprocess.Popen[str]]:
+    """A program as a terminal starts it: it ignores no signal, whatever this process was made to ignore.
+
+    It does not outlive the block.
+    """
+    argv = ["env", "--default-signal=INT,HUP,PIPE", *argv]
+    with subprocess.Popen(argv, text=True, **options) as process:
+        try:
+            yield process
+        finally:
+            # It may wait for what nobody sends any more.
+            process.kill()
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:

@@ -80,7 +80,7 @@ class Family(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             pids = Path(folder) / "pids"
             pids.touch()
-            script = f'sh -c "sleep 60 & echo \\$\\$ \\$! > {pids}; wait" & wait'
+            script = f"sh -c 'sleep 60 & echo $$ $! >\"{pids}\"; wait' & wait"
             process = subprocess.Popen(["sh", "-c", script], start_new_session=True)
             try:
                 wait_until(lambda: pids.read_text(encoding="ascii").endswith("\n"), "the processes have started")

@@ -18,6 +18,7 @@ from bench.failover_lib.network import check_allowed
 from bench.failover_lib.network import clean
 from bench.tests.support import REPOSITORY
 from bench.tests.support import is_running
+from bench.tests.support import started
 from bench.tests.support import wait_until
 
 VIP = "10.0.0.9"
@@ -167,8 +168,8 @@ class Hosts(unittest.TestCase):
 class Ending(unittest.TestCase):
     def test_a_lab_that_is_killed_takes_its_processes_along_and_clean_removes_the_rest(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            lab = subprocess.Popen(
-                [sys.executable, "-c", _LAB, folder], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
+            lab = self.enterContext(
+                started([sys.executable, "-c", _LAB, folder], cwd=REPOSITORY, stdout=subprocess.PIPE)
             )
             assert lab.stdout is not None
             inner = int(lab.stdout.readline())
@@ -177,7 +178,6 @@ class Ending(unittest.TestCase):
             self.assertFalse([name for name in clean() if name.startswith(f"{PREFIX}-{lab.pid}-")], "it still runs")
             lab.send_signal(signal.SIGKILL)
             lab.wait()
-            lab.stdout.close()
             wait_until(lambda: not is_running(inner), "the lab's processes have ended with it")
             clean()
             self.assertEqual(namespaces(lab.pid), [])
@@ -186,7 +186,8 @@ class Ending(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "out"
             argv = [str(REPOSITORY / "bench/failover"), "--variant", "tuned", "--scenario", "keepalived"]
-            lab = subprocess.Popen([*argv, "--runs", "1", "--out", str(out)], stderr=subprocess.PIPE, text=True)
+            argv += ["--runs", "1", "--out", str(out)]
+            lab = self.enterContext(started(argv, stderr=subprocess.PIPE))
             wait_until(lambda: len(namespaces(lab.pid)) > 5, "the lab is being built")
             begun = time.monotonic()
             lab.send_signal(signal.SIGINT)

@@ -13,6 +13,7 @@ from bench.lib.process import free_ports
 from bench.lib.process import tail
 from bench.tests.support import REPOSITORY
 from bench.tests.support import is_running
+from bench.tests.support import started
 from bench.tests.support import wait_until
 
 # A bench in small: starts a child, tells its pid, and waits to be ended itself.
@@ -64,8 +65,8 @@ class Ending(unittest.TestCase):
             (signal.SIGHUP, 130),
             (signal.SIGKILL, -signal.SIGKILL),
         ):
-            with self.subTest(number), subprocess.Popen(
-                [sys.executable, "-c", BENCH], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
+            with self.subTest(number), started(
+                [sys.executable, "-c", BENCH], cwd=REPOSITORY, stdout=subprocess.PIPE
             ) as bench:
                 assert bench.stdout is not None
                 child = int(bench.stdout.readline())
@@ -86,7 +87,7 @@ class Running(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder, Children() as children:
             told = Path(folder) / "pid"
             with self.assertRaises(subprocess.TimeoutExpired):
-                children.run(["sh", "-c", f"echo $$ > {told}; exec sleep 600"], 0.5)
+                children.run(["sh", "-c", f"echo $$ > '{told}'; exec sleep 600"], 0.5)
             self.assertFalse(is_running(int(told.read_text(encoding="ascii"))))
 
 

@@ -15,6 +15,7 @@ from bench.lib.cpu import family
 from bench.tests.support import REPOSITORY
 from bench.tests.support import built_load
 from bench.tests.support import is_running
+from bench.tests.support import started
 from bench.tests.support import wait_until
 from bench.tests.support import write_stand_in
 
@@ -111,12 +112,12 @@ class Programs(unittest.TestCase):
     def test_no_process_is_left_however_a_run_ends(self) -> None:
         words = ["--only", "get-3B-c8-P16", "--rounds", "100", "--seconds", "1"]
         for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -signal.SIGKILL)):
-            with self.subTest(number), subprocess.Popen(
-                self.argv("compare", *words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            with self.subTest(number), started(
+                self.argv("compare", *words), stdout=subprocess.PIPE, stderr=subprocess.PIPE
             ) as bench:
                 assert bench.stderr is not None
-                while not bench.stderr.readline().startswith("[1/1]"):
-                    self.assertIsNone(bench.poll())
+                while not (line := bench.stderr.readline()).startswith("[1/1]"):
+                    self.assertNotEqual(line, "", "it has ended")
                 started = family(bench.pid)[1:]
                 # Redis, nutcracker, its double, and for most of the time redis-benchmark.
                 self.assertGreaterEqual(len(started), 3)
