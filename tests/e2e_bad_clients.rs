@@ -146,6 +146,58 @@ fn replies_that_are_due_come_before_the_error_and_an_end_after_it() {
     stand.end();
 }
 
+/// How other protocols begin, and what they are called.
+const FOREIGN: [(&[u8], &str); 8] = [
+    // A client hello's record header, and no more; its first byte alone.
+    (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "TLS"),
+    (b"\x16", "TLS"),
+    // A `version` request.
+    (
+        b"\x80\x0b\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+        "memcached's binary protocol",
+    ),
+    (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "HTTP/2"),
+    (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP"),
+    (b"HEAD /health HTTP/1.0\r\n\r\n", "HTTP"),
+    (
+        b"PROXY TCP4 10.0.0.1 10.0.0.2 4000 6379\r\n*1\r\n$4\r\nPING\r\n",
+        "the PROXY protocol",
+    ),
+    (
+        b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\x7f\0\0\x01\x7f\0\0\x01\x10\0\x18\xeb",
+        "the PROXY protocol",
+    ),
+];
+
+#[test]
+fn another_protocol_is_closed_at_once_and_named_in_the_log() {
+    let mut stand = Stand::start(1);
+    for (bytes, name) in FOREIGN {
+        let shown = bytes.escape_ascii().to_string();
+        for step in [1, bytes.len()] {
+            let mut client = stand.client();
+            // It waits for an answer to what it has said, and says no more.
+            for piece in bytes.chunks(step) {
+                let _ = client.try_send_raw(piece);
+            }
+            let due = format!("-ERR Protocol error: {name} is not spoken here\r\n");
+            let said = client
+                .read_to_end()
+                .unwrap_or_else(|e| panic!("{shown}: {e}"));
+            assert_eq!(String::from_utf8(said).unwrap(), due, "{shown}");
+        }
+        let log = stand.proxy.process().log();
+        let line = format!("warn client closed: it speaks {name}, and this port speaks RESP only");
+        assert!(log.contains(&line), "{line} in {log}");
+    }
+    // What only looks alike is a request.
+    let mut client = stand.client();
+    client.send_raw(b"SET key HTTP/1.1\r\nGET key\r\n");
+    assert_eq!(client.read(), Reply::ok());
+    assert_eq!(client.read(), Reply::bulk("HTTP/1.1"));
+    stand.end();
+}
+
 #[test]
 fn noise_is_answered_or_closed_and_never_anything_else() {
     let stand = Stand::start(2);

@@ -281,12 +281,19 @@ impl Proxy {
             .counters
             .client_err
             .add(1);
-        tracing::info!(
-            pool = %self.pools[client.pool.index()].config.name,
-            client = client.identity.id,
-            %error,
-            "client sent a broken request"
+        let (pool, id) = (
+            &self.pools[client.pool.index()].config.name,
+            client.identity.id,
         );
+        match error {
+            // It comes again and again, and only people can put it right.
+            ProtocolError::Foreign(foreign) => tracing::warn!(
+                %pool,
+                client = id,
+                "client closed: it speaks {foreign}, and this port speaks RESP only"
+            ),
+            _ => tracing::info!(%pool, client = id, %error, "client sent a broken request"),
+        }
         client.reply_in_place(
             format!("-ERR Protocol error: {error}\r\n").as_bytes(),
             &mut self.wire,

@@ -6,6 +6,7 @@
 //! together): a frame that lies whole in the receive buffer is cut in one pass over it; one that
 //! arrives in pieces is assembled, each byte looked at once whatever the pieces.
 
+mod foreign;
 mod header;
 mod inline;
 mod reply;
@@ -14,6 +15,7 @@ mod request;
 mod request_assembly;
 mod write;
 
+pub use foreign::Foreign;
 pub use reply::ReplyError;
 pub use reply::cut_reply;
 pub use reply_assembly::ReplyAssembly;

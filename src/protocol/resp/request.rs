@@ -12,6 +12,7 @@ use crate::protocol::command::Args;
 use crate::protocol::resp::ARGS_MAX;
 use crate::protocol::resp::BULK_BYTES_MAX;
 use crate::protocol::resp::REQUEST_BYTES_MAX;
+use crate::protocol::resp::foreign::Foreign;
 use crate::protocol::resp::header::Header;
 use crate::protocol::resp::header::header_bytes;
 use crate::protocol::resp::header::read_header;
@@ -41,10 +42,9 @@ pub enum ProtocolError {
     /// An inline command without a line end.
     #[error("too big inline request")]
     InlineTooBig,
-    /// A browser was made to talk to us: Redis, too, hangs up at these words (redis:
-    /// src/networking.c, securityWarningCommand), before the lines behind them are obeyed.
-    #[error("HTTP is not spoken here")]
-    Http,
+    /// Another protocol, which has no business here.
+    #[error("{0} is not spoken here")]
+    Foreign(Foreign),
     /// An inline command's quotes do not close.
     #[error("unbalanced quotes in request")]
     UnbalancedQuotes,

@@ -13,6 +13,7 @@ use crate::protocol::resp::ARGS_MAX;
 use crate::protocol::resp::BULK_BYTES_MAX;
 use crate::protocol::resp::INLINE_BYTES_MAX;
 use crate::protocol::resp::REQUEST_BYTES_MAX;
+use crate::protocol::resp::foreign::Foreign;
 use crate::protocol::resp::header::Header;
 use crate::protocol::resp::header::read_header;
 use crate::protocol::resp::inline::split_words;
@@ -96,11 +97,13 @@ impl RequestAssembly {
         while position < chunk.bytes().len() && !matches!(self.state, State::Complete) {
             position = match self.state {
                 State::Start => {
-                    let array = chunk.bytes()[position] == b'*';
-                    self.state = if array {
-                        State::Header { from: 0 }
-                    } else {
-                        State::Inline
+                    let first = chunk.bytes()[position];
+                    if let Some(foreign) = Foreign::by_first_byte(first) {
+                        return Err(ProtocolError::Foreign(foreign));
+                    }
+                    self.state = match first {
+                        b'*' => State::Header { from: 0 },
+                        _ => State::Inline,
                     };
                     position
                 }
@@ -169,8 +172,8 @@ impl RequestAssembly {
         };
         let line = std::mem::take(&mut self.skeleton);
         let words = split_words(line.strip_suffix(b"\r").unwrap_or(&line))?;
-        if words.first().is_some_and(|word| is_http(word)) {
-            return Err(ProtocolError::Http);
+        if let Some(foreign) = Foreign::by_words(&words) {
+            return Err(ProtocolError::Foreign(foreign));
         }
         write_words(&mut self.skeleton, &words);
         cut_request(&self.skeleton, &mut self.args)?;
@@ -335,11 +338,6 @@ impl RequestAssembly {
     }
 }
 
-/// `POST /` and the header line that every request of a browser has.
-fn is_http(word: &[u8]) -> bool {
-    word.eq_ignore_ascii_case(b"post") || word.eq_ignore_ascii_case(b"host:")
-}
-
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
@@ -487,7 +485,7 @@ mod tests {
         );
         assert_eq!(
             assemble(b"POST / HTTP/1.1\r\nHost: h\r\n\r\nSET k v\r\n", &[]),
-            Err(ProtocolError::Http)
+            Err(ProtocolError::Foreign(Foreign::Http))
         );
         let endless = vec![b'x'; INLINE_BYTES_MAX + 1];
         assert_eq!(assemble(&endless, &[]), Err(ProtocolError::InlineTooBig));
