@@ -32,6 +32,7 @@ use crate::proxy::identity::Identity;
 use crate::proxy::output::ConnId;
 use crate::proxy::output::Sending;
 use crate::proxy::output::Wire;
+use crate::proxy::reply_size::ReplySize;
 
 /// Where one request's reply stands.
 #[derive(Debug)]
@@ -180,8 +181,7 @@ pub(super) struct Client {
     ready_bytes: usize,
     // Bytes of requests that are on their way.
     request_bytes: usize,
-    // What a reply has had lately, so that many requests for large values are not all sent at once.
-    reply_bytes: usize,
+    reply_size: ReplySize,
 }
 
 /// Each client's share of memory, by which it is stopped and not closed.
@@ -203,10 +203,6 @@ pub struct ClientLoad {
     /// Requests that await their replies.
     pub requests_in_flight: usize,
 }
-
-/// What a reply is taken to have before the first has come: with it, 256 requests of a new client
-/// are on their way at once under a limit of 16 MiB.
-const FIRST_REPLY_BYTES: usize = 64 << 10;
 
 /// A longer batch would be given back only when all of it has been taken; and what is being sent
 /// cannot be taken back.
@@ -239,7 +235,7 @@ impl Client {
             first: 0,
             ready_bytes: 0,
             request_bytes: 0,
-            reply_bytes: FIRST_REPLY_BYTES,
+            reply_size: ReplySize::default(),
         }
     }
 
@@ -261,7 +257,7 @@ impl Client {
             return false;
         }
         in_flight < limits.requests
-            && in_flight.saturating_mul(self.reply_bytes) < limits.bytes
+            && in_flight.saturating_mul(self.reply_size.expected()) < limits.bytes
             && self.owed_bytes() < limits.bytes
             && self.request_bytes < limits.bytes
     }
@@ -396,6 +392,7 @@ impl Client {
             _ => 0,
         };
         *slot = Slot::Streaming(before + part.len());
+        self.reply_size.learn_part(before + part.len());
         self.out.append(part, &mut wire.spare);
         self.sending.list(ConnId::Client(self.key), wire);
     }
@@ -448,12 +445,12 @@ impl Client {
                     given == 0 || !matches!(reply, Reply::Own(_)),
                     "an error within a reply"
                 );
-                self.reply_bytes = (self.reply_bytes * 7 + given + reply_bytes).div_ceil(8);
+                self.reply_size.learn(given + reply_bytes);
                 reply.write_to(&mut self.out, &mut wire.spare);
                 self.advance();
             }
             Some(slot @ Slot::Waiting) => {
-                self.reply_bytes = (self.reply_bytes * 7 + reply_bytes).div_ceil(8);
+                self.reply_size.learn(reply_bytes);
                 *slot = reply.into_slot(&mut wire.spare);
                 self.ready_bytes += reply_bytes;
                 return;
@@ -466,6 +463,7 @@ impl Client {
                     return;
                 };
                 if !gathering.add(to.fragment, bytes) {
+                    self.reply_size.learn_part(gathering.held_bytes());
                     return;
                 }
                 let Slot::Gathering(gathering) = std::mem::replace(slot, Slot::Waiting) else {
@@ -490,6 +488,7 @@ impl Client {
 
     fn gathered(&mut self, place: usize, gathering: Gathering, wire: &mut Wire) {
         self.ready_bytes = self.ready_bytes.saturating_sub(gathering.held_bytes());
+        self.reply_size.learn(gathering.held_bytes());
         if place == 0 {
             gathering.finish(&mut self.out, &mut wire.spare);
             self.advance();

@@ -39,6 +39,7 @@ mod relief;
 mod reload;
 mod replicas;
 mod replies;
+mod reply_size;
 mod requests;
 mod salvage;
 mod sent;

@@ -34,14 +34,20 @@ pub struct Bench {
 
 impl Bench {
     pub fn new(keys: &str) -> Bench {
-        let text = format!(
-            "alpha:\n  listen: 127.0.0.1:1\n  redis: true\n{keys}  servers:\n    - 10.0.0.1:6379:1 one\n"
-        );
+        Bench::over(keys, &["one"])
+    }
+
+    /// The same with several servers.
+    pub fn over(keys: &str, names: &[&str]) -> Bench {
+        let mut text = format!("alpha:\n  listen: 127.0.0.1:1\n  redis: true\n{keys}  servers:\n");
+        for (nth, name) in (1..).zip(names) {
+            text += &format!("    - 10.0.0.{nth}:6379:1 {name}\n");
+        }
         let config = Arc::new(Config::parse(&text, "test.yml").expect("a good configuration"));
         let shape = Shape {
             pools: vec![PoolShape {
                 name: "alpha".into(),
-                servers: vec!["one".into()],
+                servers: names.iter().map(|name| (*name).into()).collect(),
             }],
         };
         let stats = Arc::new(WorkerStats::new(&shape));

@@ -43,6 +43,7 @@ mod routes;
 mod runs;
 mod scenario;
 mod server;
+mod shares;
 mod store;
 mod streaming;
 mod tally;
