@@ -139,6 +139,49 @@ fn a_refusal_is_told_when_it_lasts_and_at_once_after_that() {
     assert!(took < Duration::from_secs(5), "{took:?}");
 }
 
+/// A script that does its work, and answers in the words of a server.
+fn count_and_say<'a>(key: &'a str, script: &'a str) -> [&'a str; 4] {
+    ["EVAL", script, "1", key]
+}
+
+#[test]
+fn a_script_is_run_once_whatever_it_says() {
+    let stand = Stand::start(Some(400), &[]);
+    let [own, _] = stand.keys.clone();
+    let (mut client, mut other) = (stand.client(), stand.client());
+    for (nth, word) in (1..).zip(["LOADING", "NOREPLICAS", "READONLY", "MASTERDOWN", "BUSY"]) {
+        let text = format!("{word} my text");
+        let script = format!("redis.call('INCR',KEYS[1]) return redis.error_reply('{text}')");
+        let began = Instant::now();
+        assert_eq!(client.call(count_and_say(&own, &script)).error(), text);
+        assert!(began.elapsed() < Duration::from_millis(300), "told at once");
+        let count = other.call(["GET", &own]);
+        assert_eq!(count, Reply::bulk(nth.to_string()), "{text}");
+    }
+    let stats = stand.proxy.numbers();
+    assert_eq!(stats.server("alpha", "s1", "server_err"), 0);
+    assert_eq!(stats.server("alpha", "s1", "server_connections"), 1);
+}
+
+#[test]
+fn a_script_ejects_no_server() {
+    let servers = Redis::fleet(2);
+    let pool = Pool::over("beta", &servers)
+        .with("auto_eject_hosts", "true")
+        .with("server_failure_limit", 1);
+    let proxy = Proxy::coremux_with(&["--cores", "1"], &[pool]);
+    let key = proxy.key_on("beta", "s1", "key");
+    let (mut client, mut other) = (proxy.client("beta"), proxy.client("beta"));
+    assert_eq!(other.call(["SET", &key, "value"]), Reply::ok());
+    for _ in 0..5 {
+        let script = "return redis.error_reply('BUSY my text')";
+        let said = client.call(count_and_say(&key, script));
+        assert_eq!(said.error(), "BUSY my text");
+        assert_eq!(other.call(["GET", &key]), Reply::bulk("value"));
+    }
+    assert_eq!(proxy.numbers().pool("beta", "server_ejects"), 0);
+}
+
 #[test]
 fn what_is_held_is_bounded_and_what_is_beyond_gets_an_error_at_once() {
     let mut stand = Stand::start(Some(5000), &[("hold_bytes", 4000)]);

@@ -85,6 +85,24 @@ fn stays_empty_until_it_is_a_replica(group: &Group, address: SocketAddr, mut wri
 }
 
 #[test]
+fn a_script_that_speaks_as_a_replica_is_run_once_and_costs_nobody_the_master() {
+    let group = Group::start(1, 1, "");
+    let mut proxy = Proxy::coremux(&[pool(&group)]);
+    ready(&mut proxy, 1);
+    let (mut client, mut other) = (proxy.client("alpha"), proxy.client("alpha"));
+    let script = "redis.call('INCR',KEYS[1]) return redis.error_reply('READONLY my text')";
+    for count in 1..=20 {
+        let said = client.call(["EVAL", script, "1", "count"]);
+        assert_eq!(said.error(), "READONLY my text");
+        assert_eq!(other.call(["SET", "key", "value"]), Reply::ok());
+        let found = other.call(["GET", "count"]);
+        assert_eq!(found, Reply::bulk(count.to_string()));
+    }
+    let log = proxy.process().log();
+    assert!(!log.contains("server connection failed"), "{log}");
+}
+
+#[test]
 fn writes_go_on_at_the_new_master_and_the_other_server_feels_nothing() {
     let mut group = Group::start(2, 2, "");
     let mut proxy = Proxy::coremux(&[pool(&group)]);

@@ -84,6 +84,12 @@ impl Awaiter {
         sequence: 0,
         fragment: 0,
     };
+
+    /// The proxy itself: what it has asked of a server, between its clients' requests.
+    pub(super) const OURS: Awaiter = Awaiter {
+        fragment: 1,
+        ..Awaiter::NOBODY
+    };
 }
 
 /// A reply on its way to a client.

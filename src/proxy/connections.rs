@@ -396,7 +396,7 @@ impl Proxy {
         let next = self.put_conn(conn.pool, conn.server, place, now);
         self.hand_on(key, next);
         self.attempt(next, now);
-        self.time_held(next, now);
+        self.time_handed_on(next, now);
         self.time_first(next);
     }
 

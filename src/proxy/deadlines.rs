@@ -63,11 +63,22 @@ impl Proxy {
 
     /// What was held has all of `timeout` from the moment that it can be sent.
     pub(super) fn time_held(&mut self, key: Key, now: Time) {
+        self.time_anew(key, |_| now);
+    }
+
+    /// What is handed on is held from now on, and what was refused from when it first was.
+    pub(super) fn time_handed_on(&mut self, key: Key, now: Time) {
+        self.time_anew(key, |pending| pending.refused.unwrap_or(now));
+    }
+
+    fn time_anew(&mut self, key: Key, since: impl Fn(&Pending) -> Time) {
         let conn = &mut self.servers[key];
         let config = &self.pools[conn.pool.index()].config;
         let holds = config.on_server_failure == OnServerFailure::Hold && conn.replica.is_none();
         if holds && !conn.fifo.is_empty() {
-            conn.fifo.iter_mut().for_each(|pending| pending.since = now);
+            for pending in &mut conn.fifo {
+                pending.since = since(pending);
+            }
             self.time_first(key);
         }
     }
@@ -153,6 +164,7 @@ impl Proxy {
         let since = oldest.since;
         let sent = (conn.fifo.len() - conn.unsent - untimed).min(expired.len());
         for pending in conn.fifo.range_mut(untimed..untimed + sent) {
+            conn.opinion.is_due &= pending.awaiter != Awaiter::OURS;
             pending.awaiter = Awaiter::NOBODY;
         }
         conn.tombstones += sent;

@@ -9,6 +9,7 @@ use crate::base::ServerIdx;
 use crate::base::Time;
 use crate::protocol::command::Args;
 use crate::protocol::command::Command;
+use crate::protocol::command::ErrorsBy;
 use crate::protocol::command::Gather;
 use crate::protocol::command::KeyIndexes;
 use crate::protocol::resp::Request;
@@ -124,7 +125,7 @@ impl Proxy {
         now: Time,
     ) {
         let pool = self.clients.slab[key].pool;
-        let retry = Retry::of(command.safe_to_retry());
+        let terms = (Retry::of(command.safe_to_retry()), command.errors);
         for fragment in &mut split.fragments {
             let replica = command.may_ask_replica();
             let Some(end) = self.end_for(key, pool, fragment.server, replica, now) else {
@@ -153,13 +154,13 @@ impl Proxy {
             }
         }
         std::mem::swap(spare, &mut self.wire.spare);
-        self.enqueue_fragments(key, (gather, retry), split, now);
+        self.enqueue_fragments(key, (gather, terms), split, now);
     }
 
     fn enqueue_fragments(
         &mut self,
         key: Key,
-        (gather, retry): (Gather, Retry),
+        (gather, terms): (Gather, (Retry, ErrorsBy)),
         split: &Split,
         now: Time,
     ) {
@@ -181,7 +182,7 @@ impl Proxy {
             awaiter.fragment = number;
             let conn = &mut self.servers[fragment.conn];
             let bytes = conn.queue.len() - fragment.queued;
-            conn.enqueue(awaiter, bytes, retry, now);
+            conn.enqueue(awaiter, bytes, terms, now);
             self.clients.slab[key].request_sent(bytes);
             self.request_queued(fragment.conn, key, bytes, now);
         }

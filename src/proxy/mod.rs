@@ -30,6 +30,7 @@ mod leaving;
 mod let_go;
 mod local;
 mod moved;
+mod opinion;
 mod output;
 mod pool;
 mod queueing;

@@ -120,6 +120,13 @@ impl Proxy {
             conn.sending.begin(&batch);
             return Some(batch);
         }
+        let stats = &self.stats.pools[conn.pool.index()].servers[conn.server.index()];
+        if !conn.greeting.is_empty() {
+            let batch = conn.send_question();
+            stats.out_queue.add(1);
+            stats.out_queue_bytes.add(batch.len());
+            return Some(batch);
+        }
         let Taken {
             requests,
             batch,
@@ -127,7 +134,6 @@ impl Proxy {
         } = conn.take_requests();
         let bytes = conn.sending.bytes;
         conn.sent.begin(requests, kept);
-        let stats = &self.stats.pools[conn.pool.index()].servers[conn.server.index()];
         stats.in_queue.sub(requests);
         stats.in_queue_bytes.sub(bytes);
         stats.out_queue.add(requests);

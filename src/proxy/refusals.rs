@@ -2,8 +2,8 @@
 //!
 //! A new master refuses writes until replicas have connected to it (`-NOREPLICAS`, with
 //! `min-replicas-to-write`), a server that has started until it has read its data (`-LOADING`), one
-//! that is no master any more for good (`-READONLY`, `-MASTERDOWN`). What was refused was not done:
-//! where requests wait for their server (`on_server_failure: hold`), these wait, too.
+//! that is no master any more for good (`-READONLY`, `-MASTERDOWN`). What a server has refused was
+//! not done: where requests wait for their server (`on_server_failure: hold`), these wait, too.
 //!
 //! ```text
 //!   FIFO:  │ unsent … │ sent: C, B, A │ ──► A is refused ──► │ A, unsent … │ sent: C, B │
@@ -11,8 +11,9 @@
 //!
 //! Owns: which refusals are not told, and the rest that a connection takes before it sends on. A
 //! client's later request must not be done before an earlier one: if one of them is sent already,
-//! the refusal is told. Never: keeps a request for longer than `hold_ms` after its server's
-//! connection was opened; a server that refuses later means it.
+//! the refusal is told. Never: takes back what a script answers, who may have done its work before
+//! it said so; keeps a request for longer than `hold_ms` after it was first sent, or goes on for
+//! longer on one connection: a server that refuses later means it.
 
 use crate::base::ByteQueue;
 use crate::base::Key;
@@ -78,19 +79,32 @@ impl Proxy {
         if conn.replica.is_some() || pool.config.on_server_failure != OnServerFailure::Hold {
             return false;
         }
-        let not_yet = NOT_YET.iter().any(|mark| error.starts_with(mark))
-            && now < conn.opened + pool.config.hold_time;
-        // Its connection is given up, and the next one is to a master.
+        let Some(first) = conn.next_sent().copied() else {
+            return false;
+        };
+        let hold_time = pool.config.hold_time;
+        let not_yet = NOT_YET.iter().any(|mark| error.starts_with(mark));
+        // Asked by `ROLE` it says so itself, and the next connection is to a master; or it does
+        // not, and refuses as one that is not ready.
         let elsewhere = pool.follows_sentinels && is_demoted(error);
-        let awaited = conn.next_awaiter();
-        if !(not_yet || elsewhere)
-            || !awaited.is_some_and(|awaiter| self.clients.awaits(awaiter))
+        let may_rest = match (not_yet, elsewhere) {
+            (true, _) => now < conn.opened + hold_time,
+            (_, true) => conn.rested.is_none_or(|rested| now < rested + hold_time),
+            _ => return false,
+        };
+        let refused = first.refused.unwrap_or(first.since);
+        if !may_rest
+            || now >= refused + hold_time
+            || !self.clients.awaits(first.awaiter)
             || !conn.may_ask_again()
             || held_bytes(conn) > pool.config.hold_bytes
         {
             return false;
         }
         let conn = &mut self.servers[key];
+        if let Some(first) = conn.fifo.front_mut() {
+            first.refused = Some(refused);
+        }
         let before = conn.queue.len();
         let mut again = ByteQueue::default();
         if !conn.take_back_first(&mut again, &mut self.wire.spare) {
@@ -102,8 +116,9 @@ impl Proxy {
         stats.out_queue_bytes.sub(bytes);
         stats.in_queue.add(1);
         stats.in_queue_bytes.add(bytes);
-        if not_yet {
-            self.rest(key, now);
+        self.rest(key, now);
+        if elsewhere {
+            self.ask_server(key, error, now);
         }
         true
     }
@@ -115,6 +130,7 @@ impl Proxy {
             return;
         }
         conn.rests = conn.rests.saturating_add(1);
+        conn.rested.get_or_insert(now);
         let rest = reconnect::delay(conn.rests, &mut self.random).min(reconnect::ASKED);
         conn.rests_until = Some(now + rest);
         let (pool, first) = (&self.pools[conn.pool.index()], conn.rests == 1);
@@ -130,6 +146,10 @@ impl Proxy {
         match self.servers[key].rests_until {
             None => {}
             Some(until) if until > now => self.look_again(key, until),
+            // What is sent now would be lost with the connection if the server is no master.
+            Some(_) if self.servers[key].opinion.is_due => {
+                self.look_again(key, now + reconnect::ASKED);
+            }
             Some(_) => {
                 self.drop_orphans(key);
                 let conn = &mut self.servers[key];

@@ -346,7 +346,7 @@ impl Proxy {
         let conn = &mut self.servers[to];
         conn.queue.append(bytes, &mut self.wire.spare);
         let bytes = pending.bytes as usize;
-        conn.enqueue(pending.awaiter, bytes, pending.retry, now);
+        conn.enqueue(pending.awaiter, bytes, (pending.retry, pending.errors), now);
         self.request_passed_on(to, client, bytes, now);
     }
 

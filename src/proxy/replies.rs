@@ -7,11 +7,14 @@ use crate::base::ByteQueue;
 use crate::base::Chunk;
 use crate::base::Key;
 use crate::base::Time;
+use crate::protocol::command::ErrorsBy;
 use crate::protocol::resp::ReplyAssembly;
 use crate::protocol::resp::cut_reply;
 use crate::proxy::Proxy;
+use crate::proxy::client::Awaiter;
 use crate::proxy::client::Reply;
 use crate::proxy::failure::Failure;
+use crate::proxy::opinion;
 use crate::proxy::output::Output;
 use crate::proxy::output::Report;
 use crate::proxy::refusals;
@@ -19,13 +22,6 @@ use crate::proxy::server::ServerPhase;
 
 /// As much of a server's refusal as is told to clients.
 const GREETING_BYTES_MAX: usize = 512;
-
-/// How the answer of a master to `ROLE` begins.
-const ROLE_MASTER: &[u8] = b"*3\r\n$6\r\nmaster\r\n";
-
-/// How that of a replica begins, and what it has further on if it hears its master.
-const ROLE_REPLICA: &[u8] = b"*5\r\n$5\r\nslave\r\n";
-const LINK_IS_UP: &[u8] = b"\r\n$9\r\nconnected\r\n";
 
 /// As much of an error as is looked at, and logged of a replica that cannot serve.
 const ERROR_BYTES_MAX: usize = 80;
@@ -79,7 +75,8 @@ impl Proxy {
         let awaiter = conn
             .next_awaiter()
             .filter(|_| conn.phase == ServerPhase::Ready);
-        if awaiter.is_some_and(|awaiter| !self.clients.awaits(awaiter)) {
+        let is_ours = |awaiter| awaiter == Awaiter::OURS;
+        if awaiter.is_some_and(|awaiter| !is_ours(awaiter) && !self.clients.awaits(awaiter)) {
             assembly.forget();
         }
         let fed = assembly
@@ -114,17 +111,29 @@ impl Proxy {
         if let ServerPhase::Greeting { left } = conn.phase {
             return self.greeting_reply(key, left, &reply.head(GREETING_BYTES_MAX), now);
         }
+        if conn.opinion.is_due && conn.next_awaiter() == Some(Awaiter::OURS) {
+            return self.server_answered(key, &reply.head(GREETING_BYTES_MAX), now);
+        }
         let (pool, server) = (conn.pool, conn.server);
         let mut error = Vec::new();
         if mark == b'-' {
             error = reply.head(ERROR_BYTES_MAX);
-            // Whoever awaits it can be answered elsewhere.
-            if conn.replica.is_some() && is_unfit(&error) {
+            let first = conn.next_sent().copied();
+            let is_own = first.is_some_and(|first| first.errors == ErrorsBy::Server);
+            if is_own && conn.replica.is_some() && is_unfit(&error) {
+                // Whoever awaits it can be answered elsewhere.
                 return Err(Failure::Unfit(in_words(&error)));
             }
-            let since = conn.fifo.front().map_or(now, |first| first.since);
-            if self.waits_though_refused(key, &error, now) {
-                return self.server_spoke(key, &error, since, now);
+            let since = first.map_or(now, |first| first.since);
+            if is_own && self.waits_though_refused(key, &error, now) {
+                self.server_spoke(key, &error, since, now);
+                return Ok(());
+            }
+            if !is_own || refusals::is_demoted(&error) {
+                self.ask_server(key, &error, now);
+            }
+            if !is_own {
+                error.clear();
             }
         }
         let conn = &mut self.servers[key];
@@ -142,27 +151,23 @@ impl Proxy {
             pending.bytes as usize,
             &mut self.wire,
         );
-        self.server_spoke(key, &error, pending.since, now)
+        self.server_spoke(key, &error, pending.since, now);
+        Ok(())
     }
 
-    /// What a reply, an `error` or none, to a request of `since` says of its server.
+    /// What a reply, an `error` of the server's own or none, to a request of `since` says of its
+    /// server.
     #[inline]
-    fn server_spoke(
-        &mut self,
-        key: Key,
-        error: &[u8],
-        since: Time,
-        now: Time,
-    ) -> Result<(), Failure> {
+    pub(super) fn server_spoke(&mut self, key: Key, error: &[u8], since: Time, now: Time) {
         let conn = &self.servers[key];
         let (pool, server) = (conn.pool, conn.server);
         if conn.replica.is_some() {
             self.standing(pool, server).replica_replies.add(1);
-            return Ok(());
+            return;
         }
         // What is said where the server was says nothing of where it is.
         if conn.succeeded.is_some() {
-            return Ok(());
+            return;
         }
         let suspect = &mut self.pools[pool.index()].servers[server.index()].suspect;
         if is_transient(error) {
@@ -180,10 +185,6 @@ impl Proxy {
             self.wire
                 .put(Output::Report(Report::ServerAnswered { pool, server }));
         }
-        if refusals::is_demoted(error) && self.pools[pool.index()].follows_sentinels {
-            return Err(Failure::NotMaster);
-        }
-        Ok(())
     }
 
     fn greeting_reply(
@@ -196,11 +197,11 @@ impl Proxy {
         let conn = &self.servers[key];
         let pool = &self.pools[conn.pool.index()];
         if left == 1 && conn.replica.is_some() && reply.starts_with(b"*") {
-            if !is_in_step(reply) {
+            if !opinion::is_in_step(reply) {
                 return Err(Failure::NotInStep);
             }
         } else if left == 1 && pool.follows_sentinels && reply.starts_with(b"*") {
-            if !reply.starts_with(ROLE_MASTER) {
+            if !reply.starts_with(opinion::ROLE_MASTER) {
                 return Err(Failure::NotMaster);
             }
         } else if let Some(refusal) = reply.strip_prefix(b"-") {
@@ -218,19 +219,14 @@ impl Proxy {
 }
 
 /// What a replica says that has lost its master, or has not all data yet.
-fn is_unfit(reply: &[u8]) -> bool {
+pub(super) fn is_unfit(reply: &[u8]) -> bool {
     [&b"-MASTERDOWN "[..], b"-LOADING "]
         .iter()
         .any(|mark| reply.starts_with(mark))
 }
 
-/// Whether an answer to `ROLE` is that of a replica that hears its master.
-fn is_in_step(role: &[u8]) -> bool {
-    role.starts_with(ROLE_REPLICA) && memchr::memmem::find(role, LINK_IS_UP).is_some()
-}
-
 /// A server's error, without what makes it one.
-fn in_words(reply: &[u8]) -> String {
+pub(super) fn in_words(reply: &[u8]) -> String {
     let text = String::from_utf8_lossy(reply);
     text.trim_start_matches('-').trim_end().to_owned()
 }
@@ -241,7 +237,7 @@ fn first_byte(reply: &ByteQueue) -> u8 {
 
 /// An error that says that the server cannot serve now (twemproxy: `redis_failure`). The client is
 /// told as it is; the server's failure is counted.
-fn is_transient(reply: &[u8]) -> bool {
+pub(super) fn is_transient(reply: &[u8]) -> bool {
     [&b"-OOM "[..], b"-LOADING ", b"-BUSY "]
         .iter()
         .any(|mark| reply.starts_with(mark))

@@ -13,6 +13,7 @@ use crate::protocol::command;
 use crate::protocol::command::Args;
 use crate::protocol::command::Command;
 use crate::protocol::command::CommandError;
+use crate::protocol::command::ErrorsBy;
 use crate::protocol::command::Handling;
 use crate::protocol::command::KeyIndexes;
 use crate::protocol::command::Local;
@@ -36,6 +37,8 @@ pub(super) struct Incoming<'a, C: Chunk> {
     pub(super) retry: Retry,
     /// Whether a replica may answer it.
     pub(super) replica: bool,
+    /// Whose words an error would be.
+    pub(super) errors: ErrorsBy,
 }
 
 impl<C: Chunk> Clone for Incoming<'_, C> {
@@ -330,6 +333,7 @@ impl Proxy {
             chunk,
             retry: Retry::of(command.safe_to_retry()),
             replica: command.may_ask_replica(),
+            errors: command.errors,
         };
         match command.handling(request) {
             Handling::Forward => match command.keys(request) {
@@ -367,6 +371,7 @@ impl Proxy {
                 chunk,
                 retry: Retry::Never,
                 replica: false,
+                errors: ErrorsBy::Anybody,
             };
             self.route_key(key, request.arg(1), incoming, now);
         } else {
@@ -438,13 +443,14 @@ impl Proxy {
             request,
             chunk,
             retry,
+            errors,
             ..
         } = incoming;
         request.write_to(&mut server_conn.queue, chunk, &mut self.wire.spare);
         let bytes = server_conn.queue.len() - before;
         let awaiter = client.expect_reply();
         client.request_sent(bytes);
-        server_conn.enqueue(awaiter, bytes, retry, now);
+        server_conn.enqueue(awaiter, bytes, (retry, errors), now);
         self.request_queued(conn, key, bytes, now);
     }
 

@@ -141,7 +141,7 @@ impl Proxy {
     }
 
     pub(super) fn answer_failed(&mut self, key: Key, pending: &Pending, reply: &[u8]) {
-        if pending.awaiter == Awaiter::NOBODY {
+        if pending.awaiter.client == Key::NONE {
             return;
         }
         let pool = self.servers[key].pool;

@@ -17,9 +17,11 @@ use crate::base::PoolIdx;
 use crate::base::ServerIdx;
 use crate::base::Spare;
 use crate::base::Time;
+use crate::protocol::command::ErrorsBy;
 use crate::protocol::resp::ReplyAssembly;
 use crate::proxy::client::Awaiter;
 use crate::proxy::failure::Failure;
+use crate::proxy::opinion::Opinion;
 use crate::proxy::output::Sending;
 use crate::proxy::output::SocketAddress;
 use crate::proxy::sent::SentBatches;
@@ -79,8 +81,12 @@ pub(super) struct Pending {
     /// The request's size.
     pub(super) bytes: u32,
     pub(super) retry: Retry,
+    /// Whose words an error is.
+    pub(super) errors: ErrorsBy,
     /// When it was queued.
     pub(super) since: Time,
+    /// It has been refused and taken back: `since` when it was first.
+    pub(super) refused: Option<Time>,
 }
 
 /// Requests that are to be sent.
@@ -145,6 +151,10 @@ pub(super) struct ServerConn {
     pub(super) rests_until: Option<Time>,
     /// How many times it was given such a rest.
     pub(super) rests: u32,
+    /// When the first of them began.
+    pub(super) rested: Option<Time>,
+    /// What the server is asked of itself.
+    pub(super) opinion: Opinion,
 }
 
 impl ServerConn {
@@ -178,19 +188,29 @@ impl ServerConn {
             last: false,
             rests_until: None,
             rests: 0,
+            rested: None,
+            opinion: Opinion::default(),
         }
     }
 
     /// Puts a request, whose bytes have just been appended to `queue`, into the FIFO.
     #[inline]
-    pub(super) fn enqueue(&mut self, awaiter: Awaiter, bytes: usize, retry: Retry, now: Time) {
+    pub(super) fn enqueue(
+        &mut self,
+        awaiter: Awaiter,
+        bytes: usize,
+        (retry, errors): (Retry, ErrorsBy),
+        now: Time,
+    ) {
         #[expect(clippy::cast_possible_truncation, reason = "at most REQUEST_BYTES_MAX")]
         let bytes = bytes as u32;
         self.fifo.push_back(Pending {
             awaiter,
             bytes,
             retry,
+            errors,
             since: now,
+            refused: None,
         });
         self.unsent += 1;
         self.asked = true;
@@ -237,10 +257,14 @@ impl ServerConn {
         self.attempts > 0 && self.phase != ServerPhase::Ready
     }
 
+    /// The request that the next reply belongs to, if one was sent.
+    pub(super) fn next_sent(&self) -> Option<&Pending> {
+        self.fifo.front().filter(|_| self.awaits_replies())
+    }
+
     /// Who awaits the next reply, if a request was sent.
     pub(super) fn next_awaiter(&self) -> Option<Awaiter> {
-        let sent = self.awaits_replies();
-        self.fifo.front().filter(|_| sent).map(|next| next.awaiter)
+        self.next_sent().map(|next| next.awaiter)
     }
 
     /// Whether requests have been handed over whose replies are still to come.
@@ -314,8 +338,10 @@ impl ServerConn {
     /// Whether there is something that may be sent now.
     pub(super) fn has_bytes(&self) -> bool {
         match self.phase {
+            ServerPhase::Ready if self.leaving => false,
             ServerPhase::Ready => {
-                !self.queue.is_empty() && !self.leaving && self.rests_until.is_none()
+                let may_go = !self.queue.is_empty() && self.rests_until.is_none();
+                may_go || !self.greeting.is_empty()
             }
             ServerPhase::Greeting { .. } => !self.greeting.is_empty(),
             _ => false,
@@ -364,7 +390,12 @@ mod tests {
         );
         for (bytes, retry) in requests {
             conn.queue.push_copy(&vec![b'q'; *bytes], &mut spare);
-            conn.enqueue(Awaiter::NOBODY, *bytes, *retry, Time::ZERO);
+            conn.enqueue(
+                Awaiter::NOBODY,
+                *bytes,
+                (*retry, ErrorsBy::Server),
+                Time::ZERO,
+            );
         }
         conn
     }

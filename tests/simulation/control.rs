@@ -58,6 +58,8 @@ pub struct Control {
     pub answered: BTreeMap<(usize, usize), Time>,
     /// How many failures were reported of each server.
     pub failures: BTreeMap<(usize, usize), u64>,
+    /// How many of them by the server's own word.
+    pub spoken: BTreeMap<(usize, usize), u64>,
     /// Each worker reads its mail in order: when it has read the last.
     mail: Vec<Time>,
 }
@@ -78,6 +80,7 @@ impl Control {
                 .collect(),
             answered: BTreeMap::new(),
             failures: BTreeMap::new(),
+            spoken: BTreeMap::new(),
             mail: vec![Time::ZERO; workers],
         }
     }
@@ -125,9 +128,16 @@ impl World {
 
     pub fn hear(&mut self, report: Report) {
         trace!(self.now, "control hears {report:?}");
-        if let Report::ServerFailed { pool, server, .. } = report {
-            let failures = self.control.failures.entry((pool.index(), server.index()));
-            *failures.or_default() += 1;
+        if let Report::ServerFailed {
+            pool,
+            server,
+            answers,
+            ..
+        } = report
+        {
+            let place = (pool.index(), server.index());
+            *self.control.failures.entry(place).or_default() += 1;
+            *self.control.spoken.entry(place).or_default() += u64::from(answers);
         }
         let verdict = self.control.fates.hear(report, self.now);
         if let Some(probe) = verdict.probe {

@@ -213,6 +213,13 @@ impl World {
                 "failures of {server:?} are kept secret"
             );
         }
+        for (server, heard) in &self.control.spoken {
+            let spoken = self.oracle.spoken.get(server).copied().unwrap_or(0);
+            assert!(
+                *heard <= spoken,
+                "{server:?} has said {spoken} times that it cannot serve, {heard} were heard"
+            );
+        }
         for (number, worker) in self.workers.iter().enumerate() {
             assert_eq!(
                 worker.proxy.client_count(),

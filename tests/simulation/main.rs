@@ -35,6 +35,7 @@ mod memory;
 mod oracle;
 mod plan;
 mod queues;
+mod refusals;
 mod reload;
 mod replicas;
 mod request;

@@ -96,6 +96,8 @@ pub struct Oracle {
     executions: u64,
     /// By pool and server: replies that said that it cannot serve now.
     pub transients: BTreeMap<(usize, usize), u64>,
+    /// By pool and server: how often it has said so in its own words.
+    pub spoken: BTreeMap<(usize, usize), u64>,
     /// The largest reply so far.
     pub largest_reply: usize,
 }
@@ -125,6 +127,7 @@ impl Oracle {
             ids: BTreeSet::new(),
             executions: 0,
             transients: BTreeMap::new(),
+            spoken: BTreeMap::new(),
             largest_reply: 0,
         }
     }
@@ -296,6 +299,14 @@ impl Oracle {
         let mark = args.iter().find_map(|arg| Mark::of(arg));
         mark.is_some_and(|Mark { client, number }| {
             self.books[client].entries[number].request.is_read()
+        })
+    }
+
+    /// Whether what a frame is answered may be anybody's words, not the server's.
+    pub fn is_script(&self, args: &[&[u8]]) -> bool {
+        let mark = args.iter().find_map(|arg| Mark::of(arg));
+        mark.is_some_and(|Mark { client, number }| {
+            self.books[client].entries[number].request.is_script()
         })
     }
 

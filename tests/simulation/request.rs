@@ -1,6 +1,7 @@
 //! One request of a model client: what it sends, and what is known beforehand of the reply.
 
 use bytes::Bytes;
+use coremux::protocol::command::ErrorsBy;
 
 use crate::frame::write_request;
 
@@ -66,6 +67,12 @@ impl Request {
     /// Whether it changes nothing, so that it may be executed once more.
     pub fn is_read(&self) -> bool {
         coremux::protocol::command::resolve(&self.args).is_ok_and(|row| row.safe_to_retry())
+    }
+
+    /// Whether anybody may have written what it answers.
+    pub fn is_script(&self) -> bool {
+        coremux::protocol::command::resolve(&self.args)
+            .map_or(true, |row| row.errors == ErrorsBy::Anybody)
     }
 
     /// A request whose keys may live on several servers.

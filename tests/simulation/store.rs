@@ -22,6 +22,20 @@ pub struct Store {
     values: BTreeMap<Vec<u8>, Value>,
 }
 
+/// How servers begin what they say of themselves; scripts of these names do their work and then
+/// say it, too.
+pub const SERVERS_WORDS: [&[u8]; 6] = [
+    b"LOADING",
+    b"BUSY",
+    b"OOM",
+    b"NOREPLICAS",
+    b"READONLY",
+    b"MASTERDOWN",
+];
+
+/// Behind such a word, of a script that has done its work.
+pub const A_SCRIPT_SAYS: &[u8] = b" is what a script says\r\n";
+
 const OK: &[u8] = b"+OK\r\n";
 const WRONG_TYPE: &[u8] = b"-WRONGTYPE Operation against a key holding the wrong kind of value\r\n";
 const NOT_AN_INTEGER: &[u8] = b"-ERR value is not an integer or out of range\r\n";
@@ -194,6 +208,10 @@ impl Store {
                 reply
             }
             b"fail" => [b"-ERR ".as_slice(), argument, b"\r\n"].concat(),
+            word if SERVERS_WORDS.contains(&word) => {
+                self.set(key, argument);
+                [b"-", word, A_SCRIPT_SAYS].concat()
+            }
             _ => panic!("nobody sends this script"),
         }
     }

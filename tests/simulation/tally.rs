@@ -49,6 +49,10 @@ happenings! {
     Unasked,
     /// It says that it cannot serve now.
     Transient,
+    /// A script has done its work and answers in a server's words.
+    ScriptSpoke,
+    /// A server was asked itself what a script had said of it.
+    SecondOpinion,
     /// It has come up, and refuses writes for a while.
     Refuses,
     /// It answers a part of a split request with a reply of the wrong kind.

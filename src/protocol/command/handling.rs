@@ -40,6 +40,17 @@ pub enum Access {
     Unstated,
 }
 
+/// Whose words a command's errors are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorsBy {
+    /// The server's own: what they say of the server can be believed, and what it says that it has
+    /// refused was not done.
+    Server,
+    /// Anybody's: a script answers with any text, also one that a server has for its own state, and
+    /// may have done half of its work before.
+    Anybody,
+}
+
 /// What the proxy does with a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Handling {

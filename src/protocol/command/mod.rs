@@ -38,6 +38,7 @@ pub use flags::KeyUse;
 pub use flags::Traits;
 pub use handling::Access;
 pub use handling::Arity;
+pub use handling::ErrorsBy;
 pub use handling::Gather;
 pub use handling::Handling;
 pub use handling::Local;
@@ -67,6 +68,8 @@ pub struct Command {
     pub keys: Keys,
     /// What it does to them.
     pub access: Access,
+    /// Whose words its errors are.
+    pub errors: ErrorsBy,
     handling: Handling,
     /// Redis's flags, but for those that follow from `access` and `keys`.
     pub flags: Flags,

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::frame::elements;
 use crate::frame::write_bulk;
 use crate::oracle::Oracle;
+use crate::store::A_SCRIPT_SAYS;
 use crate::trace::head;
 
 /// What a key holds.
@@ -48,7 +49,7 @@ impl Oracle {
                 );
             }
         }
-        if reply.starts_with(b"-") {
+        if reply.starts_with(b"-") && !reply.ends_with(A_SCRIPT_SAYS) {
             return;
         }
         for (key, value) in &request.puts {

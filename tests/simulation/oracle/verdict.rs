@@ -171,7 +171,8 @@ impl Oracle {
                 tally.count(Happening::Gathered);
             }
             let pool = book.pool;
-            if let ([only], true) = (entry.executions.as_slice(), is_transient(reply)) {
+            let speaks = is_transient(reply) && !entry.request.is_script();
+            if let ([only], true) = (entry.executions.as_slice(), speaks) {
                 *self.transients.entry((pool, only.server)).or_default() += 1;
             }
             let book = &self.books[client];
@@ -198,7 +199,7 @@ impl Oracle {
                 return Err("was done, and its client is told that it was refused");
             }
             tally.count(Happening::RefusalTold);
-            if is_transient(reply) {
+            if is_transient(reply) && !entry.request.is_script() {
                 *self.transients.entry((book.pool, *server)).or_default() += 1;
             }
             return Ok(false);

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::fault::NO_SUCH_DATABASE;
 use crate::fault::WRONG_PASSWORD;
 use crate::frame::parse_request;
+use crate::store::A_SCRIPT_SAYS;
 use crate::tally::Happening;
 use crate::trace::head;
 use crate::trace::trace;
@@ -89,7 +90,11 @@ impl World {
             "server {pool}.{server} executes {}",
             head(&args.join(&b' '))
         );
+        let is_script = self.oracle.is_script(args);
         if let Some(refusal) = self.refusal(pool, server, args) {
+            if !is_script {
+                self.speaks(pool, server);
+            }
             self.oracle.refused(server, args, refusal.clone());
             self.reply(link, refusal);
             return true;
@@ -104,7 +109,12 @@ impl World {
         }
         let fault = self.armed_fault(pool, server, self.oracle.is_fragment(&execution));
         let reply = match fault {
-            Some(Happening::Transient) => self.dice.pick(&TRANSIENT[1..]).to_vec(),
+            Some(Happening::Transient) => {
+                if !is_script {
+                    self.speaks(pool, server);
+                }
+                self.dice.pick(&TRANSIENT[1..]).to_vec()
+            }
             Some(Happening::BadFragment) => self
                 .dice
                 .pick(&[&b"*0\r\n"[..], b"$1\r\nx\r\n", b"*1\r\n*0\r\n"])
@@ -113,6 +123,9 @@ impl World {
         };
         let reply = Bytes::from(reply);
         execution.reply = reply.clone();
+        if reply.ends_with(A_SCRIPT_SAYS) {
+            self.tally.count(Happening::ScriptSpoke);
+        }
         self.oracle.executed(execution);
         self.links[link.0].has_served = true;
         let Some(fault) = fault else {
@@ -178,6 +191,22 @@ impl World {
         })
     }
 
+    /// What a server says that was spoken of, when it is asked itself.
+    fn speak_for_itself(&mut self, pool: usize, server: usize) -> Bytes {
+        self.tally.count(Happening::SecondOpinion);
+        if !self.servers[pool][server].has(Happening::Transient) {
+            return Bytes::from_static(b"+PONG\r\n");
+        }
+        self.speaks(pool, server);
+        let said = *self.dice.pick(&TRANSIENT);
+        Bytes::from_static(said)
+    }
+
+    /// A server says in its own words that it cannot serve.
+    fn speaks(&mut self, pool: usize, server: usize) {
+        *self.oracle.spoken.entry((pool, server)).or_default() += 1;
+    }
+
     fn armed_fault(&mut self, pool: usize, server: usize, fragment: bool) -> Option<Happening> {
         let state = &mut self.servers[pool][server];
         if state.has(Happening::Transient) {
@@ -199,8 +228,10 @@ impl World {
             return Bytes::new();
         };
         let password = config.redis_auth.as_ref().map(|secret| secret.expose());
+        if args[0] == b"PING" && self.links[link.0].has_served {
+            return self.speak_for_itself(pool, server);
+        }
         if args[0] == b"PING" {
-            assert!(!self.links[link.0].has_served, "PING among requests");
             if password.is_some() && !conn.authenticated {
                 return Bytes::from_static(b"-NOAUTH Authentication required.\r\n");
             }

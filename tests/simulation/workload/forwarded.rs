@@ -6,6 +6,7 @@ use crate::dice::Dice;
 use crate::mark::Mark;
 use crate::request::Request;
 use crate::request::Split;
+use crate::store::SERVERS_WORDS;
 use crate::workload::Asker;
 use crate::workload::base;
 
@@ -169,13 +170,20 @@ impl Asker {
     }
 
     pub(super) fn script(&mut self, mark: Mark, dice: &mut Dice) -> Request {
-        let (key, script) = (self.key(mark, dice), *dice.pick(&["set", "nest", "fail"]));
+        let key = self.key(mark, dice);
+        let scripts = [
+            &SERVERS_WORDS[..],
+            &[&b"set"[..], b"nest", b"fail"].repeat(3),
+        ]
+        .concat();
+        let script = *dice.pick(&scripts);
         let argument = match script {
-            "fail" => mark.text(),
+            b"fail" => mark.text(),
             _ => self.value(mark, dice),
         };
         let mut puts = Vec::new();
-        if script == "set" && self.is_followed(&key) {
+        let sets = script == b"set" || SERVERS_WORDS.contains(&script);
+        if sets && self.is_followed(&key) {
             puts.push((base(&key), Some(Bytes::copy_from_slice(&argument))));
         }
         let args = vec![

@@ -11,6 +11,7 @@ use super::flags::KeyUse;
 use super::flags::Traits;
 use super::handling::Access;
 use super::handling::Arity;
+use super::handling::ErrorsBy;
 use super::handling::Gather;
 use super::handling::Handling;
 use super::handling::Local;
@@ -174,6 +175,10 @@ impl Rows {
             arity,
             keys: Keys::NONE,
             access: Access::Unstated,
+            errors: match self.0 {
+                Group::Scripting => ErrorsBy::Anybody,
+                _ => ErrorsBy::Server,
+            },
             handling: Handling::Forward,
             flags,
             traits: Traits::NONE,
