@@ -5,7 +5,8 @@
 //! So the socket stops listening, and the kernel refuses.
 //!
 //! The address stays bound all the while: `shutdown` takes a socket out of listening and leaves it
-//! its port, if that was named and not the kernel's choice, and `listen` puts it back.
+//! its port, if that was named and not the kernel's choice, and `listen` puts it back. But where it does
+//! not listen, `shutdown` shuts what it would ever accept: connections come, and no byte goes.
 
 use std::io;
 use std::net::Shutdown;
@@ -26,8 +27,8 @@ const BACKLOG: i32 = 128;
 pub(in crate::control) struct HealthPort {
     socket: Socket,
     open: Option<Accepting>,
-    // It does not listen, or that is another process's affair.
-    silent: bool,
+    // Whether it listens is another process's affair.
+    left: bool,
     failed: bool,
 }
 
@@ -37,7 +38,7 @@ impl HealthPort {
         HealthPort {
             socket: Socket::from(socket),
             open: None,
-            silent: false,
+            left: false,
             failed: false,
         }
     }
@@ -51,7 +52,7 @@ impl HealthPort {
             Ok((accepting, accepted)) => {
                 serve(accepted);
                 self.open = Some(accepting);
-                self.silent = false;
+                self.left = false;
                 self.failed = false;
             }
             Err(error) => {
@@ -66,14 +67,20 @@ impl HealthPort {
     }
 
     fn listen(&self) -> io::Result<(Accepting, Accepted)> {
+        let listens = self.socket.is_listener()?;
         self.socket.listen(BACKLOG)?;
+        if !listens {
+            // Another process may have shut it while it did not listen: to leave listening mends that.
+            self.socket.shutdown(Shutdown::Both)?;
+            self.socket.listen(BACKLOG)?;
+        }
         accept(self.socket.try_clone()?.into())
     }
 
     /// Refuses from now on; those who wait to be accepted are reset.
     pub(in crate::control) fn close(&mut self) {
         self.open = None;
-        if !std::mem::replace(&mut self.silent, true) {
+        if !self.left && self.socket.is_listener().unwrap_or(false) {
             // It fails only for a socket that does not listen.
             let _ = self.socket.shutdown(Shutdown::Both);
         }
@@ -82,12 +89,12 @@ impl HealthPort {
     /// Leaves it as it is to another process that has it, too.
     pub(in crate::control) fn leave(&mut self) {
         self.open = None;
-        self.silent = true;
+        self.left = true;
     }
 
     /// It is ours again, and may listen.
     pub(in crate::control) fn own(&mut self) {
-        self.silent = false;
+        self.left = false;
     }
 
     /// The socket once more, for another process.
@@ -105,17 +112,20 @@ impl Drop for HealthPort {
 #[cfg(test)]
 mod tests {
     use std::io::ErrorKind;
+    use std::io::Read;
+    use std::io::Write;
     use std::net::Ipv4Addr;
     use std::net::SocketAddr;
     use std::net::TcpStream;
 
+    use glommio::LocalExecutor;
     use socket2::Domain;
     use socket2::Type;
 
     use super::*;
 
-    #[test]
-    fn it_refuses_accepts_refuses_and_accepts_at_one_address() {
+    // The kernel's choice of a port, kept from others while it is named.
+    fn named() -> (Socket, Socket, SocketAddr) {
         let bound = |port: u16| {
             let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
             socket.set_reuse_address(true).unwrap();
@@ -123,20 +133,47 @@ mod tests {
             socket.bind(&at.into()).unwrap();
             socket
         };
-        // The kernel's choice, kept from others while the port is named.
         let reservation = bound(0);
         let address = reservation.local_addr().unwrap().as_socket().unwrap();
-        let socket = bound(address.port());
+        (reservation, bound(address.port()), address)
+    }
+
+    // Opens it, and a byte goes from whoever it lets in to whoever has come.
+    async fn opens_and_speaks(port: &mut HealthPort, address: SocketAddr) {
+        let mut opened = None;
+        assert!(port.open(|accepted| opened = Some(accepted)));
+        assert!(port.open(|_| panic!("it is open already")));
+        let mut came = TcpStream::connect(address).unwrap();
+        let inside = opened.unwrap().next().await.unwrap().unwrap();
+        TcpStream::from(inside).write_all(b"x").unwrap();
+        let mut byte = [0];
+        came.read_exact(&mut byte).unwrap();
+    }
+
+    #[test]
+    fn it_refuses_and_lets_in_at_one_address_and_who_is_let_in_is_spoken_to() {
+        let (_reservation, socket, address) = named();
         let mut port = HealthPort::new(socket.into());
         let refused = || TcpStream::connect(address).unwrap_err().kind();
-        for _ in 0..3 {
+        LocalExecutor::default().run(async move {
+            for _ in 0..3 {
+                // Also when it is told to close what is not open.
+                port.close();
+                assert_eq!(refused(), ErrorKind::ConnectionRefused);
+                opens_and_speaks(&mut port, address).await;
+                port.close();
+            }
             assert_eq!(refused(), ErrorKind::ConnectionRefused);
-            let mut opened = false;
-            assert!(port.open(|_| opened = true) && opened);
-            assert!(port.open(|_| panic!("it is open already")));
-            TcpStream::connect(address).unwrap();
-            port.close();
-        }
-        assert_eq!(refused(), ErrorKind::ConnectionRefused);
+        });
+    }
+
+    #[test]
+    fn one_that_another_process_has_shut_for_good_is_mended() {
+        let (_reservation, socket, address) = named();
+        socket.shutdown(Shutdown::Both).unwrap_err();
+        let mut port = HealthPort::new(socket.into());
+        LocalExecutor::default().run(async move {
+            opens_and_speaks(&mut port, address).await;
+        });
     }
 }
