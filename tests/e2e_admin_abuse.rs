@@ -11,11 +11,15 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
+use std::process::Command;
 use std::time::Duration;
 
 use support::Admin;
+use support::Client;
 use support::PATIENCE;
 use support::Pool;
+use support::Port;
+use support::Process;
 use support::Proxy;
 use support::Redis;
 use support::Reply;
@@ -23,9 +27,9 @@ use support::eventually;
 use support::http;
 use support::read_reply;
 
-/// As many as the README's figure of places, and half as many again.
+/// More than there are places at a door.
 const LORISES: usize = 100;
-const PLACES: usize = 64;
+const PLACES: usize = 16;
 
 fn start() -> (Redis, Admin, Proxy) {
     let redis = Redis::start();
@@ -184,6 +188,15 @@ fn a_command_that_is_too_long_or_not_sent_as_one_changes_nothing() {
         ask(head + body)
     };
     assert_eq!(post("/ctl/loglevel", &"1\n".repeat(10_000)).0, 413);
+    // What is only promised is refused before it comes.
+    let huge = "Host: x\r\nContent-Length: 1000000000000\r\n\r\n";
+    assert_eq!(ask(format!("POST /ctl/drain HTTP/1.1\r\n{huge}")).0, 413);
+    for address in [admin.address(), admin.health_address()] {
+        for method in ["GET", "POST"] {
+            let reply = http(address, &format!("{method} /health HTTP/1.1\r\n{huge}"));
+            assert_eq!(reply.status, 413, "{method}");
+        }
+    }
     assert_eq!(post("/ctl/drain", "now").0, 409);
     assert_eq!(post("/ctl/", "").0, 404);
     assert_eq!(post("/ctl/drain/x", "").0, 404);
@@ -194,4 +207,71 @@ fn a_command_that_is_too_long_or_not_sent_as_one_changes_nothing() {
     assert_eq!(admin.get("/health").status, 200, "nobody drains");
     assert_eq!(post("/ctl/drain", "").0, 200);
     assert_eq!(admin.get("/health").status, 503);
+}
+
+#[test]
+fn strangers_at_every_door_cost_no_client_and_no_command_its_descriptor() {
+    const CLIENTS: usize = 8;
+    const STRANGERS: usize = 280;
+    let redis = Redis::start();
+    let admin = Admin::new();
+    let own = admin.arguments();
+    let (listen, stats) = (Port::reserve(), Port::reserve());
+    let directory = tempfile::TempDir::new().unwrap();
+    let yml = directory.path().join("proxy.yml");
+    let pool = Pool::new("alpha").server(redis.address());
+    fs::write(&yml, pool.yml_at(listen.address())).unwrap();
+    let process = Process::start(
+        Command::new("prlimit")
+            .args(["--nofile=300:300", env!("CARGO_BIN_EXE_coremux")])
+            .args(["-a", "127.0.0.1", "-s", &stats.number().to_string()])
+            .args(["--cores", "1", "-c"])
+            .arg(&yml)
+            .args(own),
+        &directory.path().join("log"),
+    );
+    eventually("it is healthy", || (admin.file() == "0\n").then_some(()));
+    let idle = descriptors(process.id());
+    for address in [stats.address(), admin.address(), admin.health_address()] {
+        let mut strangers: Vec<TcpStream> = (0..STRANGERS).map(|_| connect(address)).collect();
+        let drip = |strangers: &mut Vec<TcpStream>| {
+            for stranger in strangers {
+                let _ = stranger.write_all(b"x");
+            }
+        };
+        drip(&mut strangers);
+        let served = (0..CLIENTS).map(|nth| {
+            let mut client = Client::connect(listen.address());
+            let value = nth.to_string();
+            assert_eq!(
+                client.call(["SET", "key", &value]),
+                Reply::ok(),
+                "{address}"
+            );
+            assert_eq!(client.call(["GET", "key"]), Reply::bulk(&value));
+            client
+        });
+        let served: Vec<Client> = served.collect();
+        assert_eq!(admin.ctl("status").0, 0, "{address}");
+        assert_eq!(
+            http(admin.address(), "GET /health HTTP/1.0\r\n\r\n").status,
+            200
+        );
+        let mut line = String::new();
+        connect(stats.address()).read_to_string(&mut line).unwrap();
+        assert!(line.ends_with("}\n"), "{address}");
+        eventually("few are inside", || {
+            let open = descriptors(process.id());
+            (open <= idle + PLACES + CLIENTS + 8).then_some(())
+        });
+        // However slowly they go on, they have to go.
+        eventually("all have to go", || {
+            drip(&mut strangers);
+            std::thread::sleep(Duration::from_millis(20));
+            strangers.iter_mut().all(is_closed).then_some(())
+        });
+        drop(served);
+    }
+    let log = process.log();
+    assert!(!log.contains("accepting clients rests"), "{log}");
 }

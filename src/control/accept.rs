@@ -2,53 +2,59 @@
 //!
 //! The kernel wakes one of those who wait in an accept. If that one is just being taken back, or its
 //! process ends, nobody accepts the connection until the next one comes. So nobody waits in one:
-//! a thread polls, which wakes all, and accepts what is there. It sleeps while nobody comes.
+//! a thread polls, which wakes all, and says that somebody is there. It sleeps while nobody comes, and
+//! until those who are there were let in: no more are accepted than somebody has a place for.
 
-use std::collections::VecDeque;
+use std::cell::Cell;
 use std::io;
+use std::io::Read;
+use std::io::Write;
+use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::rc::Rc;
 use std::thread;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use futures_lite::AsyncReadExt;
+use futures_lite::AsyncWriteExt;
 use rustix::event::PollFd;
 use rustix::event::PollFlags;
-use rustix::event::Timespec;
 use rustix::event::poll;
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
 use rustix::net::accept_with;
 
 use super::adopt;
-use crate::reactor::Receiver;
-use crate::reactor::Sender;
-use crate::reactor::mailbox;
 
 /// Accepting rests so long after it failed, mostly for want of a descriptor.
 const REST: Duration = Duration::from_millis(100);
 
-enum Message {
-    Came(OwnedFd),
-    Failed(Errno),
-    Stopped,
-}
-
 /// Accepts until it is dropped; then nobody is taken from the queue any more.
 #[derive(Debug)]
 pub(super) struct Accepting {
-    // Closing it is what the thread hears.
-    stop: Option<UnixStream>,
+    // Shutting it is what the thread hears, and then those who wait for the thread.
+    to_thread: UnixStream,
+    stopped: Rc<Cell<bool>>,
     thread: Option<JoinHandle<()>>,
 }
 
 /// Those who have come.
 pub(super) struct Accepted {
-    inbox: Receiver<Message>,
-    wake: Option<UnixStream>,
-    woken: Option<glommio::net::UnixStream>,
-    waiting: VecDeque<Message>,
+    listener: OwnedFd,
+    // A byte says that somebody may be there, and its answer that all were let in.
+    thread: Thread,
+    stopped: Rc<Cell<bool>>,
+    ready: bool,
+    rests: bool,
+}
+
+// The executor's socket can only be made where the executor runs.
+enum Thread {
+    New(UnixStream),
+    Heard(glommio::net::UnixStream),
+    Gone,
 }
 
 /// Accepts at `listener` from now on.
@@ -59,89 +65,108 @@ pub(super) struct Accepted {
 pub(super) fn accept(listener: OwnedFd) -> io::Result<(Accepting, Accepted)> {
     // Whoever was there may have been taken by another process in the meantime.
     rustix::io::ioctl_fionbio(&listener, true)?;
-    let (stop, stopped) = UnixStream::pair()?;
-    let (tell, inbox) = mailbox()?;
-    let accepted = Accepted {
-        wake: Some(inbox.wake_socket()?),
-        inbox,
-        woken: None,
-        waiting: VecDeque::new(),
-    };
+    let (to_thread, at_thread) = UnixStream::pair()?;
+    let polled = listener.try_clone()?;
+    let heard = to_thread.try_clone()?;
+    let stopped = Rc::new(Cell::new(false));
     let named = thread::Builder::new().name("accept".to_owned());
     let thread = named.spawn(move || {
-        wait(&listener, &stopped, &tell);
-        drop(listener);
-        tell.send(Message::Stopped);
+        // It ends when it is told to, and nothing else can fail.
+        let _ = watch(&polled, at_thread);
     })?;
     let accepting = Accepting {
-        stop: Some(stop),
+        to_thread,
+        stopped: Rc::clone(&stopped),
         thread: Some(thread),
+    };
+    let accepted = Accepted {
+        listener,
+        thread: Thread::New(heard),
+        stopped,
+        ready: false,
+        rests: false,
     };
     Ok((accepting, accepted))
 }
 
-fn wait(listener: &OwnedFd, stopped: &UnixStream, tell: &Sender<Message>) {
-    let rest = Timespec::try_from(REST).ok();
-    let mut rests = false;
+// Says a byte whenever somebody is there, and waits for the answer.
+fn watch(listener: &OwnedFd, mut executor: UnixStream) -> io::Result<()> {
     loop {
         let mut both = [
-            PollFd::new(stopped, PollFlags::IN),
+            PollFd::new(&executor, PollFlags::IN),
             PollFd::new(listener, PollFlags::IN),
         ];
-        let (which, until) = match rests {
-            true => (&mut both[..1], rest.as_ref()),
-            false => (&mut both[..], None),
-        };
         // An interrupted wait is only a shorter one.
-        let _ = poll(which, until);
+        let _ = poll(&mut both, None);
         if !both[0].revents().is_empty() {
-            return;
+            // Nothing was asked: it is the end.
+            return Ok(());
         }
-        rests = false;
-        match accept_with(listener, SocketFlags::CLOEXEC) {
-            Ok(socket) => tell.send(Message::Came(socket)),
-            Err(Errno::AGAIN | Errno::CONNABORTED | Errno::INTR) => {}
-            Err(errno) => {
-                tell.send(Message::Failed(errno));
-                rests = true;
-            }
+        if !both[1].revents().is_empty() {
+            executor.write_all(&[1])?;
+            executor.read_exact(&mut [0])?;
         }
     }
 }
 
 impl Drop for Accepting {
     fn drop(&mut self) {
-        self.stop = None;
+        self.stopped.set(true);
+        // It fails only where the thread has gone.
+        let _ = self.to_thread.shutdown(Shutdown::Both);
         if let Some(thread) = self.thread.take() {
-            // It fails only when it has panicked, and then it accepts no more either.
+            // It fails only when it has panicked, and then it polls no more either.
             let _ = thread.join();
         }
     }
 }
 
 impl Accepted {
-    /// The next one; none once accepting has stopped and all who had come are taken.
+    /// The next one; none once accepting has stopped.
     pub(super) async fn next(&mut self) -> Option<io::Result<OwnedFd>> {
         loop {
-            match self.waiting.pop_front() {
-                Some(Message::Came(socket)) => return Some(Ok(socket)),
-                Some(Message::Failed(errno)) => return Some(Err(errno.into())),
-                Some(Message::Stopped) => return None,
-                None => {}
+            if std::mem::take(&mut self.rests) {
+                glommio::timer::sleep(REST).await;
             }
-            let wake = self.wake.take().map(adopt::stream);
-            let woken = match wake {
-                Some(wake) => self.woken.insert(wake),
-                None => self.woken.as_mut()?,
-            };
-            // The other end is ours: it does not close.
-            let Ok(1..) = woken.read(&mut [0; 16]).await else {
+            if self.stopped.get() {
                 return None;
-            };
-            let mut came = Vec::new();
-            self.inbox.take(&mut came);
-            self.waiting.extend(came);
+            }
+            if !self.ready {
+                self.wait().await?;
+                continue;
+            }
+            match accept_with(&self.listener, SocketFlags::CLOEXEC) {
+                Ok(socket) => {
+                    // However many come, those who are inside have their turn.
+                    futures_lite::future::yield_now().await;
+                    return Some(Ok(socket));
+                }
+                Err(Errno::CONNABORTED | Errno::INTR) => {}
+                Err(Errno::AGAIN) => self.ready = false,
+                Err(errno) => {
+                    self.rests = true;
+                    return Some(Err(errno.into()));
+                }
+            }
         }
+    }
+
+    // Until somebody is there, or accepting has stopped.
+    async fn wait(&mut self) -> Option<()> {
+        let mut thread = match std::mem::replace(&mut self.thread, Thread::Gone) {
+            Thread::New(socket) => adopt::stream(socket),
+            Thread::Heard(mut thread) => {
+                thread.write_all(&[1]).await.ok()?;
+                thread
+            }
+            Thread::Gone => return None,
+        };
+        let Ok(1..) = thread.read(&mut [0; 16]).await else {
+            return None;
+        };
+        self.thread = Thread::Heard(thread);
+        self.ready = true;
+        Some(())
     }
 }
 

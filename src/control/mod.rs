@@ -14,6 +14,7 @@ pub mod ctl;
 mod doors;
 mod event;
 mod health;
+mod inside;
 mod notify;
 mod probe;
 mod resolve;
@@ -43,6 +44,7 @@ use crate::reactor::Sender;
 use crate::reactor::ToWorker;
 
 pub use health::HealthFile;
+pub use inside::DESCRIPTORS_OF_DOORS;
 pub use probe::Probes;
 pub use resolve::Lookup;
 pub use resolve::Names;

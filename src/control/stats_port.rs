@@ -7,7 +7,6 @@ use std::cell::Ref;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 use std::time::Instant;
 use std::time::SystemTime;
 
@@ -18,6 +17,8 @@ use tracing::warn;
 
 use crate::control::accept::Accepted;
 use crate::control::adopt;
+use crate::control::inside::Inside;
+use crate::control::inside::PATIENCE;
 use crate::stats::Head;
 use crate::stats::Shape;
 use crate::stats::WorkerStats;
@@ -63,22 +64,24 @@ impl StatsSource {
     }
 }
 
-/// A reader that does not read must not keep its descriptor for long.
-const PATIENCE: Duration = Duration::from_secs(2);
-
 /// More than any request line of a tool that takes the port for HTTP.
-const UNWANTED_BYTES_MAX: usize = 16 << 10;
+const UNWANTED_BYTES_MAX: usize = 8 << 10;
 
 /// Answers whoever comes.
 pub(super) async fn serve(mut accepted: Accepted, source: Rc<StatsSource>) {
+    let inside = Inside::default();
     let mut accepts = true;
     while let Some(accepted) = accepted.next().await {
         match accepted {
             Ok(socket) => {
                 accepts = true;
                 let (stream, line) = (adopt::tcp_stream(socket), source.line());
-                glommio::spawn_local(async move { answer(stream, line).await.unwrap_or(()) })
-                    .detach();
+                inside.admit(async move {
+                    let answer = async { answer(stream, line).await.unwrap_or(()) };
+                    // A reader that does not read must not keep its descriptor for long.
+                    let patience = async { _ = glommio::timer::sleep(PATIENCE).await };
+                    futures_lite::future::or(answer, patience).await;
+                });
             }
             Err(error) => {
                 // Mostly no descriptor left: that passes, and one line says enough.
@@ -89,13 +92,12 @@ pub(super) async fn serve(mut accepted: Accepted, source: Rc<StatsSource>) {
             }
         }
     }
+    inside.leave();
 }
 
 // Closing with unread input would send a reset, which can overtake the line: so what a client
 // such as curl sent first is read away.
 async fn answer(mut stream: TcpStream, line: String) -> std::io::Result<()> {
-    stream.set_write_timeout(Some(PATIENCE))?;
-    stream.set_read_timeout(Some(PATIENCE))?;
     stream.write_all(line.as_bytes()).await?;
     stream.shutdown(std::net::Shutdown::Write).await?;
     let mut unwanted = [0; 1024];

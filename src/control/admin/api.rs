@@ -3,6 +3,7 @@
 //! Owns: paths, methods, status codes. Never: changes anything on a GET; commands are taken by POST
 //! at the control socket only, whose file says who may.
 
+use std::cell::Cell;
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::rc::Rc;
@@ -14,6 +15,7 @@ use hyper::Method;
 use hyper::Request;
 use hyper::Response;
 use hyper::StatusCode;
+use hyper::body::Body;
 use hyper::body::Bytes;
 use hyper::body::Incoming;
 use hyper::header;
@@ -182,7 +184,12 @@ impl Api {
     pub(super) async fn answer(
         &self,
         request: Request<Incoming>,
+        commanded: &Cell<bool>,
     ) -> Result<Response<Full<Bytes>>, Infallible> {
+        // Said before it comes: nobody has to send it for nothing.
+        if request.body().size_hint().lower() > COMMAND_BYTES_MAX as u64 {
+            return Ok(respond(too_large(), "GET, HEAD"));
+        }
         let path = request.uri().path();
         let command = path
             .strip_prefix(COMMANDS_BELOW)
@@ -190,7 +197,8 @@ impl Api {
             .map(str::to_owned);
         let (answer, allow) = match command {
             Some(name) if request.method() == Method::POST => {
-                (self.command(&name, request.into_body()).await, "POST")
+                let body = request.into_body();
+                (self.command(&name, body, commanded).await, "POST")
             }
             Some(_) => (method_not_allowed(), "POST"),
             None => match (self.read(path), request.method()) {
@@ -250,29 +258,32 @@ impl Api {
     }
 
     // Arguments are the lines of the body.
-    async fn command(&self, name: &str, body: Incoming) -> Answer {
+    async fn command(&self, name: &str, body: Incoming, commanded: &Cell<bool>) -> Answer {
         let Some(command) = ctl::find(name) else {
             let text = format!("there is no command `{name}`\n");
             return Answer::text(StatusCode::NOT_FOUND, text);
         };
         let body = match Limited::new(body, COMMAND_BYTES_MAX).collect().await {
             Ok(body) => body.to_bytes(),
-            Err(error) => {
-                let status = StatusCode::PAYLOAD_TOO_LARGE;
-                return Answer::text(status, format!("{error}\n"));
-            }
+            Err(_) => return too_large(),
         };
         let Ok(words) = std::str::from_utf8(&body) else {
             return Answer::text(StatusCode::BAD_REQUEST, "arguments are UTF-8\n");
         };
         let (asked, outcome) = Asked::new(command, words.lines().map(str::to_owned).collect());
         self.events.tell(Event::Ctl(asked));
+        commanded.set(true);
         match outcome.recv().await {
             Some(Ok(text)) => Answer::text(StatusCode::OK, text),
             Some(Err(text)) => Answer::text(StatusCode::CONFLICT, text),
             None => Answer::text(StatusCode::INTERNAL_SERVER_ERROR, "no answer\n"),
         }
     }
+}
+
+fn too_large() -> Answer {
+    let text = format!("a request has at most {COMMAND_BYTES_MAX} bytes\n");
+    Answer::text(StatusCode::PAYLOAD_TOO_LARGE, text)
 }
 
 fn method_not_allowed() -> Answer {

@@ -5,12 +5,12 @@
 //! anybody asked, and what is asked for is an event of the control plane's loop.
 
 mod api;
-mod connections;
 mod io;
 mod metrics;
 mod page;
 mod text;
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -21,12 +21,13 @@ use tracing::warn;
 
 use crate::control::accept::Accepted;
 use crate::control::adopt;
+use crate::control::inside::Inside;
+use crate::control::inside::PATIENCE;
 
 pub(super) use api::Api;
 pub(super) use api::Door;
 pub(super) use text::of_status;
 
-use connections::Connections;
 use io::Io;
 
 /// What is asked for and by whom fits in far less; hyper takes no smaller number.
@@ -35,27 +36,18 @@ const HEAD_BYTES_MAX: usize = 8 << 10;
 /// Browsers send two dozen.
 const HEADERS_MAX: usize = 64;
 
-/// One request a connection, from the accept to the last byte of the answer. An answer leaves in
-/// milliseconds; what takes longer is a peer that does not send, or does not read.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// A command may have to wait for the world: a name, a server's answer.
+/// A command that was sent whole may have to wait for the world: a name, a server's answer.
 const COMMAND_PATIENCE: Duration = Duration::from_secs(60);
-
-/// More than monitors and people have, and a bound on what strangers can make us hold: some ten
-/// KiB each. When all places are taken the longest inside must go, so that those who only sit
-/// there keep nobody out.
-const CONNECTIONS_MAX: usize = 64;
 
 /// Answers whoever comes.
 pub(super) async fn serve(mut accepted: Accepted, api: Rc<Api>) {
-    let connections = Connections::new(CONNECTIONS_MAX);
+    let inside = Inside::default();
     let mut accepts = true;
     while let Some(accepted) = accepted.next().await {
         match accepted {
             Ok(socket) => {
                 accepts = true;
-                connections.admit(converse(adopt::tcp_stream(socket), Rc::clone(&api)));
+                inside.admit(converse(adopt::tcp_stream(socket), Rc::clone(&api)));
             }
             Err(error) => {
                 if accepts {
@@ -65,20 +57,20 @@ pub(super) async fn serve(mut accepted: Accepted, api: Rc<Api>) {
             }
         }
     }
-    connections.leave();
+    inside.leave();
 }
 
 // One request, so that a connection is over when its answer is: keepalived and `coremux --check`
 // want no more, and a Prometheus that connects every quarter of a minute does not notice.
 async fn converse(stream: TcpStream, api: Rc<Api>) {
-    let patience = match api.door() {
-        Door::Ctl => COMMAND_PATIENCE,
-        Door::Admin | Door::Health(_) => PATIENCE,
+    let commanded = Rc::new(Cell::new(false));
+    let service = {
+        let commanded = Rc::clone(&commanded);
+        service_fn(move |request| {
+            let (api, commanded) = (Rc::clone(&api), Rc::clone(&commanded));
+            async move { api.answer(request, &commanded).await }
+        })
     };
-    let service = service_fn(move |request| {
-        let api = Rc::clone(&api);
-        async move { api.answer(request).await }
-    });
     let conversation = http1::Builder::new()
         .keep_alive(false)
         .half_close(true)
@@ -89,7 +81,10 @@ async fn converse(stream: TcpStream, api: Rc<Api>) {
     // What is wrong with a request has been answered; a peer that has gone needs no line.
     let conversation = async { conversation.await.unwrap_or(()) };
     futures_lite::future::or(conversation, async {
-        glommio::timer::sleep(patience).await;
+        glommio::timer::sleep(PATIENCE).await;
+        if commanded.get() {
+            glommio::timer::sleep(COMMAND_PATIENCE).await;
+        }
     })
     .await;
 }

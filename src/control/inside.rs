@@ -1,0 +1,72 @@
+//! Who is inside a door: so many at most, the longest inside goes first, and nobody stays.
+//!
+//! Strangers reach some of the doors, so what they can take of the process is little and known
+//! beforehand: descriptors are set aside for just so many.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::rc::Rc;
+use std::time::Duration;
+
+use glommio::Task;
+
+/// More than monitors and people have at once: an answer leaves in milliseconds. When all places are
+/// taken the longest inside must go, so that those who only sit there keep nobody out.
+pub(super) const PLACES: usize = 16;
+
+/// Statistics, admin, health, ctl.
+const DOORS: usize = 4;
+
+/// What all doors together may take of the process's descriptors.
+pub const DESCRIPTORS_OF_DOORS: usize = PLACES * DOORS;
+
+/// One question and its answer, from the accept to the last byte. What takes longer is a peer that
+/// does not send, or does not read.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The connections that are open, in the order in which they came.
+#[derive(Clone, Default)]
+pub(super) struct Inside {
+    tasks: Rc<RefCell<Tasks>>,
+}
+
+#[derive(Default)]
+struct Tasks {
+    next: u64,
+    tasks: BTreeMap<u64, Task<()>>,
+}
+
+impl Inside {
+    /// Lets a connection in; it has its place until it ends, or must make room.
+    pub(super) fn admit(&self, conversation: impl Future<Output = ()> + 'static) {
+        let mut inside = self.tasks.borrow_mut();
+        let number = inside.next;
+        inside.next += 1;
+        let all = Rc::clone(&self.tasks);
+        let task = glommio::spawn_local(async move {
+            conversation.await;
+            let this = all.borrow_mut().tasks.remove(&number);
+            // Not there if it must make room at this very moment.
+            if let Some(task) = this {
+                task.detach();
+            }
+        });
+        inside.tasks.insert(number, task);
+        let leaving = match inside.tasks.len() > PLACES {
+            true => inside.tasks.pop_first(),
+            false => None,
+        };
+        drop(inside);
+        // To drop a task is to cancel it.
+        drop(leaving);
+    }
+
+    /// Lets those who are inside finish, with nobody to look after them.
+    pub(super) fn leave(self) {
+        let tasks = std::mem::take(&mut self.tasks.borrow_mut().tasks);
+        for task in tasks.into_values() {
+            task.detach();
+        }
+    }
+}
