@@ -219,3 +219,55 @@ fn signals_that_mean_nothing_and_a_log_that_is_moved_disturb_nobody() {
     load.end();
     assert_eq!(proxy.process().ended(), None);
 }
+
+#[test]
+fn a_fifo_in_place_of_a_file_keeps_nobody_waiting() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let path = directory.path().join("fifo");
+    let fifo = path.to_str().unwrap();
+    let made = Command::new("mkfifo").arg(fifo).status().unwrap();
+    assert!(made.success());
+    let test = || {
+        let test = Command::new(env!("CARGO_BIN_EXE_coremux"))
+            .args(["-t", "-c", fifo])
+            .output();
+        let test = test.unwrap();
+        (test.status.code(), String::from_utf8(test.stderr).unwrap())
+    };
+    // Nobody writes; then somebody does, as a shell's `-c <(…)`.
+    let (code, said) = test();
+    assert_eq!(code, Some(1));
+    assert!(said.contains("it is no file"), "{said}");
+    let writer = std::thread::spawn({
+        let path = path.clone();
+        move || std::fs::write(path, pool_on("127.0.0.1:1")).unwrap()
+    });
+    let (code, said) = test();
+    assert_eq!(code, Some(0), "{said}");
+    writer.join().unwrap();
+    let redis = [Redis::start()];
+    let refused = run(&pool_on("127.0.0.1:1"), &["--health-file", fifo]);
+    assert_eq!(refused.status.code(), Some(1));
+    // Without its pid file it serves.
+    let pool = Pool::over("alpha", &redis);
+    let ctl = directory.path().join("ctl");
+    let arguments = ["-p", fifo, "--ctl", ctl.to_str().unwrap()];
+    let mut proxy = Proxy::coremux_with(&arguments, std::slice::from_ref(&pool));
+    let mut client = proxy.client("alpha");
+    assert_eq!(client.call(["SET", "key", "value"]), Reply::ok());
+    let reload = || {
+        let reload = Command::new(env!("CARGO_BIN_EXE_coremux"))
+            .args(["ctl", "--socket", ctl.to_str().unwrap(), "reload"])
+            .output();
+        reload.unwrap().status.code()
+    };
+    let file = proxy.config_path();
+    std::fs::rename(&file, directory.path().join("aside")).unwrap();
+    std::fs::rename(&path, &file).unwrap();
+    assert_eq!(reload(), Some(1), "nothing comes");
+    assert_eq!(client.call(["GET", "key"]), Reply::bulk("value"));
+    std::fs::rename(directory.path().join("aside"), &file).unwrap();
+    assert_eq!(reload(), Some(0), "the next one is done");
+    proxy.process().signal("TERM");
+    assert_eq!(proxy.process().wait().code(), Some(0));
+}

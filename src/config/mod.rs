@@ -61,8 +61,17 @@ impl Config {
     ///
     /// Every problem of the file, or why it cannot be read.
     pub fn read(path: &Path) -> Result<Config, ConfigErrors> {
+        Config::of_file(path, std::fs::read(path))
+    }
+
+    /// Validates what was `read` from the file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::read`].
+    pub fn of_file(path: &Path, read: std::io::Result<Vec<u8>>) -> Result<Config, ConfigErrors> {
         let file = path.display().to_string();
-        match std::fs::read(path) {
+        match read {
             Ok(bytes) => match std::str::from_utf8(&bytes) {
                 Ok(text) => Config::parse(text, &file),
                 Err(error) => Err(ConfigErrors::not_utf8(&file, &bytes, &error)),

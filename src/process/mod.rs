@@ -8,6 +8,7 @@
 
 mod check;
 pub mod cli;
+mod conf_file;
 pub mod cores;
 mod ctl_command;
 mod daemon;

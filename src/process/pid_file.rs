@@ -8,7 +8,11 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 
+use rustix::fs::OFlags;
 use thiserror::Error;
+
+/// A FIFO in its place, which nobody reads or writes, must keep no process from its start or its end.
+const DOES_NOT_WAIT: i32 = OFlags::NONBLOCK.bits().cast_signed();
 
 /// Why there is no pid file.
 #[derive(Debug, Error)]
@@ -74,14 +78,23 @@ fn write(path: &Path, pid: &str) -> io::Result<()> {
         .create(true)
         .truncate(true)
         .mode(0o644)
+        .custom_flags(DOES_NOT_WAIT)
         .open(path)?;
     file.write_all(pid.as_bytes())
+}
+
+fn read(path: &Path) -> io::Result<String> {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(DOES_NOT_WAIT)
+        .open(path)?;
+    io::read_to_string(file)
 }
 
 impl Drop for PidFile {
     fn drop(&mut self) {
         // A successor may have written its own number meanwhile.
-        if fs::read_to_string(&self.path).is_ok_and(|now| now == self.pid) {
+        if read(&self.path).is_ok_and(|now| now == self.pid) {
             let _ = fs::remove_file(&self.path);
         }
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::config::Config;
 use crate::process::cli::NAME;
+use crate::process::conf_file;
 
 /// The configuration in `path`.
 ///
@@ -13,7 +14,7 @@ use crate::process::cli::NAME;
 ///
 /// The lines that say everything that is wrong with it.
 pub fn read(path: &Path) -> Result<Config, String> {
-    Config::read(path).map_err(|errors| {
+    conf_file::read(path).map_err(|errors| {
         let path = path.display();
         format!("{errors}\n{NAME}: configuration file '{path}' syntax is invalid\n")
     })

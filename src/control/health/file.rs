@@ -11,6 +11,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 
+use rustix::fs::OFlags;
 use tracing::error;
 
 /// A file that says how the process is; `1` when this is dropped.
@@ -82,6 +83,8 @@ fn write(path: &Path, healthy: bool) -> io::Result<()> {
         .create(true)
         .truncate(false)
         .mode(0o644)
+        // A FIFO that nobody reads is an error, and nothing to wait for.
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
         .open(path)?;
     file.write_all(text)?;
     // What stood there before may have been longer; a device has no length.

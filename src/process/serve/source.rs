@@ -31,6 +31,7 @@ use crate::control::Commit;
 use crate::control::Prepared;
 use crate::control::Source;
 use crate::control::Stamp;
+use crate::process::conf_file;
 use crate::reactor::Admission;
 use crate::reactor::Kept;
 use crate::reactor::Renewal;
@@ -116,7 +117,7 @@ impl ConfigFile {
 
 impl Source for ConfigFile {
     fn prepare(&self, served: &Config) -> Result<Prepared, Vec<String>> {
-        let read = Config::read(&self.path);
+        let read = conf_file::read(&self.path);
         let config = read.map_err(|errors| {
             errors
                 .to_string()
