@@ -80,18 +80,22 @@ impl Failure {
         }
     }
 
-    /// Whether a request that changes nothing may be sent again after this. A server that has
-    /// sent what is no reply is not asked the same again.
-    pub(super) fn allows_retry(&self) -> bool {
-        matches!(
-            self,
-            Failure::System(_)
-                | Failure::ClosedByServer
-                | Failure::TimedOut
-                | Failure::Moved
-                | Failure::NotMaster
-                | Failure::Removed
-        )
+    /// Whether a request that changes nothing may be sent again after this, of which the reply was
+    /// the `next` to come or a later one. A server that has sent what is no reply is not asked the
+    /// same again; what others have asked behind it is.
+    pub(super) fn allows_retry(&self, next: bool) -> bool {
+        match self {
+            Failure::BadReply(_) => !next,
+            failure => matches!(
+                failure,
+                Failure::System(_)
+                    | Failure::ClosedByServer
+                    | Failure::TimedOut
+                    | Failure::Moved
+                    | Failure::NotMaster
+                    | Failure::Removed
+            ),
+        }
     }
 }
 

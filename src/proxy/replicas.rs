@@ -283,8 +283,14 @@ impl Proxy {
         let stats = &self.stats.pools[pool.index()].servers[server.index()];
         stats.out_queue.sub(sent);
         stats.out_queue_bytes.sub(sizes(&pendings));
-        for pending in &pendings {
+        for (place, pending) in pendings.iter().enumerate() {
             let size = pending.bytes as usize;
+            if place == 0 && matches!(failure, Failure::BadReply(_)) {
+                // It would be no reply elsewhere, either, and end the master's connection as well.
+                sent_bytes.skip_next(size);
+                self.answer_failed(key, pending, &failure.reply());
+                continue;
+            }
             let mut bytes = ByteQueue::default();
             let is_there = sent_bytes.has_next();
             sent_bytes.move_next(size, &mut bytes, &mut self.wire.spare);

@@ -50,7 +50,7 @@ impl Proxy {
             let may_go = bytes.has_next()
                 && pending.retry == Retry::Once
                 && pending.awaiter != Awaiter::NOBODY
-                && failure.allows_retry();
+                && failure.allows_retry(place == 0);
             if may_go {
                 bytes.move_next(size, &mut again, &mut self.wire.spare);
                 pending.retry = Retry::Used;

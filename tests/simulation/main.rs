@@ -32,6 +32,7 @@ mod interludes;
 mod link;
 mod mark;
 mod memory;
+mod neighbours;
 mod oracle;
 mod plan;
 mod queues;

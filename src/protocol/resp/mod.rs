@@ -41,5 +41,6 @@ pub const REQUEST_BYTES_MAX: usize = 1 << 30;
 /// 64 KiB, Redis's PROTO_INLINE_MAX_SIZE.
 pub const INLINE_BYTES_MAX: usize = 64 << 10;
 
-/// 16 MiB: a status or an error is a line for a person, but a script may make it long.
-pub const LINE_BYTES_MAX: usize = 16 << 20;
+/// 512 MiB, as a bulk string: a script may make a status or an error as long, and a connection that
+/// others use must not break by it.
+pub const LINE_BYTES_MAX: usize = 512 << 20;
