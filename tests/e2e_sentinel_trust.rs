@@ -203,3 +203,92 @@ fn a_sentinel_that_returns_at_another_address_is_followed_there() {
         "{log}"
     );
 }
+
+/// Something that a Sentinel would not say, another for each connection.
+fn nonsense(number: usize) -> Vec<u8> {
+    let fields = |epoch: &str| {
+        format!(
+            "*4\r\n$12\r\nconfig-epoch\r\n${}\r\n{epoch}\r\n$1\r\na\r\n$1\r\nb\r\n",
+            epoch.len()
+        )
+    };
+    let said: [Vec<u8>; 9] = [
+        b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(),
+        b"*1000000000\r\n$3\r\nabc\r\n".to_vec(),
+        b"$-5\r\n".to_vec(),
+        b"*-7\r\n".to_vec(),
+        b"$512\r\nhalf".to_vec(),
+        [b"$400000000\r\n".to_vec(), vec![b'x'; 700_000]].concat(),
+        b"*1\r\n".repeat(100_000),
+        fields(&u64::MAX.to_string()).into_bytes(),
+        b"-ERR \x1b[2J\x07 whatever you say\r\n".to_vec(),
+    ];
+    said[number % said.len()].clone()
+}
+
+#[test]
+fn a_sentinel_that_talks_nonsense_costs_nothing() {
+    let group = Group::start(1, 1, "");
+    let mad = FakeServer::start(|mut conn| {
+        let said = nonsense(conn.number);
+        while conn.request().is_some() {
+            conn.send(&said);
+        }
+    });
+    let mut listed = addresses(&group.sentinels[..2]);
+    listed.insert(0, mad.address().to_string());
+    let pool = pool(&group, &listed).with("require_sentinel_quorum", true);
+    let mut proxy = Proxy::coremux(&[pool]);
+    logged(&mut proxy, &["writes allowed"]);
+    let mut client = proxy.client("alpha");
+    let begun = now();
+    eventually("it has said all of it", || {
+        write_on(&mut client, now() + Duration::from_millis(50));
+        (mad.connections() >= 12).then_some(())
+    });
+    let log = proxy.process().log();
+    assert!(
+        !log.contains("writes refused") && !log.contains("master moved"),
+        "{log}"
+    );
+    let seconds = usize::try_from((now() - begun).as_secs()).unwrap() + 1;
+    assert!(log.lines().count() < 30 + 4 * seconds, "{log}");
+}
+
+#[test]
+fn one_sentinel_alone_leads_to_a_replica_and_to_no_server_with_other_data() {
+    let group = Group::start(1, 1, "");
+    let stranger = Redis::start_with(&[]);
+    let master = group.servers[0][0].address();
+    let alone = Sentinel::start(&[("s1", master)], "");
+    // It hears nothing of the others, which are stopped, and soon has forgotten them.
+    for sentinel in &group.sentinels {
+        sentinel.process().signal("STOP");
+    }
+    let pool = pool(&group, &[alone.address().to_string()]);
+    alone.client().call(["SENTINEL", "RESET", "s1"]);
+    let mut proxy = Proxy::coremux(&[pool]);
+    logged(&mut proxy, &["master found", "server=s1"]);
+    let mut client = proxy.client("alpha");
+    assert_eq!(client.call(["SET", "key", "value"]), Reply::ok());
+    eventually("it fails over", || {
+        let asked = alone.client().call(["SENTINEL", "FAILOVER", "s1"]);
+        (asked == Reply::ok()).then_some(())
+    });
+    let next = group.servers[0][1].address().to_string();
+    logged(&mut proxy, &["master moved", &format!("to={next}")]);
+    let mut asked = alone.client();
+    let port = stranger.address().port().to_string();
+    assert_eq!(asked.call(["SENTINEL", "REMOVE", "s1"]), Reply::ok());
+    let monitor = ["SENTINEL", "MONITOR", "s1", "127.0.0.1", &port, "1"];
+    assert_eq!(asked.call(monitor), Reply::ok());
+    // Until that is a newer configuration than the last.
+    eventually("it is not followed", || {
+        assert_eq!(asked.call(["SENTINEL", "FLUSHCONFIG"]), Reply::ok());
+        let log = proxy.process().log();
+        assert!(!log.contains(&format!("to=127.0.0.1:{port}")), "{log}");
+        let told = log.contains("one sentinel alone names a server with other data");
+        told.then_some(())
+    });
+    assert_eq!(stranger.client().call(["DBSIZE"]), Reply::Integer(0));
+}

@@ -23,6 +23,11 @@ impl RunId {
         let good = fits && text.iter().all(u8::is_ascii_alphanumeric);
         good.then(|| RunId(text.into()))
     }
+
+    /// As the Sentinels write it.
+    pub(super) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
 }
 
 /// Another Sentinel, as one names it.

@@ -35,10 +35,9 @@ impl Watcher {
     fn voters(&self, now: Time) -> Voters {
         let electorate = self.roster.electorate(&self.peers, self.hearing(now));
         let (heard, of) = (electorate.voters.len(), electorate.of);
-        let (of_file, listed) = electorate.listed;
-        // Where the file has one Sentinel and the others cannot be reached from here, it is believed
-        // alone: most of those that are listed have always the right to say who is a master.
-        let majority = match heard * 2 > of || of_file * 2 <= listed {
+        // Where the file has one Sentinel and the others cannot be reached from here, as behind the
+        // translated addresses of containers, it is believed alone.
+        let majority = match heard * 2 > of || electorate.listed != (1, 1) {
             true => of / 2 + 1,
             false => heard / 2 + 1,
         };
@@ -49,27 +48,12 @@ impl Watcher {
         }
     }
 
-    /// Who belongs to the group may have changed.
-    fn call_the_roll(&mut self, now: Time) {
-        let hearing = self.hearing(now);
-        let strangers = self.roster.strangers(&self.peers, hearing);
-        for place in 0..self.peers.len() {
-            let peer = &mut self.peers[place];
-            let heard = peer.is_heard(hearing.within, now);
-            if heard && peer.looks_foreign(strangers.contains(&place), now) {
-                let address = peer.address.clone();
-                self.tell(Fact::Foreign { address });
-            }
-        }
-        self.roster.update(&self.peers, hearing);
-        self.reconcile(now);
-    }
-
     /// Draws the conclusions.
     pub(super) fn judge(&mut self, now: Time) {
         if std::mem::take(&mut self.learned) {
             self.call_the_roll(now);
             let voters = self.voters(now);
+            self.hears_one = voters.places.len() == 1;
             self.count(&voters, now);
             for server in 0..self.masters.len() {
                 self.weigh(server, &voters, now);
@@ -128,8 +112,14 @@ impl Watcher {
             Probed::Master { at } => self.holder(server, *at, now),
             Probed::NotMaster | Probed::Failed => None,
         };
+        let admitted = self.admits(server, probe);
         let master = &mut self.masters[server];
-        let outcome = master.probed(probe, answer, |_| taken.is_none(), now);
+        let is_free = |_| taken.is_none() && admitted;
+        let outcome = master.probed(probe, answer, is_free, now);
+        if let Some(address) = self.kin[server].stranger() {
+            let server = server_idx(server);
+            self.tell(Fact::Stranger { server, address });
+        }
         match (outcome, taken) {
             (Outcome::Moved(source), _) => {
                 self.taken_told[server] = false;
@@ -148,6 +138,15 @@ impl Watcher {
         }
     }
 
+    /// Whether so few Sentinels may lead to whom `probe` asks: one alone leads to no stranger.
+    fn admits(&mut self, server: usize, probe: ProbeId) -> bool {
+        let master = &self.masters[server];
+        match (master.in_use.as_ref(), master.candidate(probe)) {
+            (Some(_), Some(address)) if self.hears_one => self.kin[server].admits(address),
+            _ => true,
+        }
+    }
+
     // Two servers at one address would be keys looked up in the wrong place. Whoever is about to be
     // led away from there by a majority holds nobody up: it may be waiting for our place in turn.
     fn holder(&self, server: usize, at: SocketAddr, now: Time) -> Option<(usize, SocketAddr)> {
@@ -163,6 +162,7 @@ impl Watcher {
 
     fn moved(&mut self, server: usize, source: Source, now: Time) {
         self.learned = true;
+        self.kin[server].master_moved(now);
         if let Some(in_use) = self.masters[server].in_use.clone() {
             self.tell(Fact::Master {
                 server: server_idx(server),
@@ -178,25 +178,26 @@ impl Watcher {
         }
     }
 
-    /// Those replicas are looked at that more of the Sentinels call good than not. While nobody is
-    /// heard those are that were.
+    /// Those replicas are looked at that a majority of the Sentinels calls good: each is given the
+    /// servers' password. While none is heard those are that were.
     fn name_replicas(&mut self, server: usize, voters: &Voters) {
         let in_use = self.masters[server].in_use.as_ref();
         let (Some(replicas), Some(in_use)) = (self.replicas.get_mut(server), in_use) else {
             return;
         };
-        if voters.places.is_empty() {
+        let majority = voters.electors.majority;
+        if voters.places.len() < majority {
             return;
         }
-        let mut votes: BTreeMap<String, (HostPort, i32)> = BTreeMap::new();
+        let mut votes: BTreeMap<String, (HostPort, usize)> = BTreeMap::new();
         for place in &voters.places {
             for named in &self.peers[*place].replicas[server] {
                 let vote = votes.entry(named.address.to_string());
                 let (_, vote) = vote.or_insert_with(|| (named.address.clone(), 0));
-                *vote += if named.good { 1 } else { -1 };
+                *vote += usize::from(named.good);
             }
         }
-        let good = votes.into_values().filter(|(_, vote)| *vote > 0);
+        let good = votes.into_values().filter(|(_, vote)| *vote >= majority);
         let good = good.map(|(address, _)| address);
         let others: Vec<HostPort> = good.filter(|a| *a != in_use.address).collect();
         let turns = replicas.named(&others);
@@ -204,7 +205,13 @@ impl Watcher {
     }
 
     /// Takes what a master or a replica says about its data.
-    pub(super) fn take_measure(&mut self, probe: ProbeId, answer: &Measured) {
+    pub(super) fn take_measure(&mut self, probe: ProbeId, answer: &Measured, now: Time) {
+        for (kin, master) in self.kin.iter_mut().zip(&self.masters) {
+            if let (true, Some(in_use)) = (kin.has_asked(probe), &master.in_use) {
+                kin.measured(answer, &in_use.address, now);
+                return;
+            }
+        }
         let asked = |replicas: &Replicas| replicas.has_asked(probe);
         if let Some(server) = self.replicas.iter().position(asked) {
             let turn = self.replicas[server].measured(probe, answer);

@@ -281,6 +281,13 @@ impl Master {
             || self.candidates.iter().any(|c| c.probe == Some(probe))
     }
 
+    /// Whom `probe` asks, if that is not in use yet.
+    pub(super) fn candidate(&self, probe: ProbeId) -> Option<&HostPort> {
+        let mut candidates = self.candidates.iter();
+        let candidate = candidates.find(|c| c.probe == Some(probe))?;
+        Some(&candidate.address)
+    }
+
     /// Takes an answer; `is_free` says whether an address may be used at all.
     pub(super) fn probed(
         &mut self,

@@ -16,8 +16,10 @@ use crate::base::Time;
 use crate::config::HostPort;
 use crate::sentinel::address;
 use crate::sentinel::agreement::Rank;
+use crate::sentinel::fellows::RunId;
 use crate::sentinel::master::InUse;
 use crate::sentinel::master::Master;
+use crate::sentinel::roster::Roster;
 use crate::sentinel::watcher::Watcher;
 
 /// What one watcher leaves to the next. Times are ages: the next one has another clock.
@@ -28,6 +30,8 @@ pub struct Memory {
     masters: BTreeMap<String, Remembered>,
     /// The Sentinels that have said so.
     sentinels: Vec<Address>,
+    /// Who belongs to the group, by their run ids.
+    group: BTreeMap<String, Address>,
     /// A majority of them was heard, and writes were not refused.
     allows_writes: bool,
 }
@@ -133,6 +137,11 @@ impl Watcher {
         });
         Memory {
             masters: masters.collect(),
+            group: self
+                .roster
+                .members()
+                .map(|(id, address)| (id.as_str().to_owned(), Address::of(address)))
+                .collect(),
             sentinels: self.peers.iter().map(|p| Address::of(&p.address)).collect(),
             allows_writes: self.majority.since().is_some() && !self.majority.fenced,
         }
@@ -151,6 +160,16 @@ impl Watcher {
             };
             let promotions = known.promotions.iter().filter_map(Address::read);
             self.masters[server] = Master::going_on(in_use, promotions, now);
+        }
+        let listed = self.peers.iter();
+        let remembered = listed.filter(|peer| known(&peer.address)).count();
+        if remembered * 2 > self.peers.len() {
+            // The file may name those that are there no longer.
+            let member = |(id, address): (&String, &Address)| {
+                Some((RunId::new(id.as_bytes())?, address.read()?))
+            };
+            self.roster = Roster::go_on(memory.group.iter().filter_map(member));
+            self.reconcile(now);
         }
         if memory.allows_writes {
             self.majority.go_on(now);
@@ -199,6 +218,7 @@ mod tests {
         Memory {
             masters: masters.map(|(name, known)| (name.to_owned(), known)).into(),
             sentinels: vec![address("10.1.0.1", 26379)],
+            group: BTreeMap::new(),
             allows_writes,
         }
     }
@@ -234,6 +254,25 @@ mod tests {
         other.remember(&memory(true, true), at(0));
         let known = &other.memory(at(0)).masters["m1"];
         assert!(!known.confirmed && known.epoch == 7);
+    }
+
+    #[test]
+    fn the_group_is_known_on_as_long_as_most_of_the_file_belong_to_it() {
+        let id = "a".repeat(40);
+        let elsewhere = Address {
+            host: "10.1.0.9".to_owned(),
+            port: 26379,
+        };
+        let mut left = memory(true, true);
+        left.group.insert(id.clone(), elsewhere);
+        let group = |sentinels: &str| {
+            let mut watcher = watcher(sentinels, at(0));
+            watcher.remember(&left, at(0));
+            let sentinels = watcher.view(at(0)).sentinels.len();
+            (watcher.memory(at(0)).group.contains_key(&id), sentinels)
+        };
+        assert_eq!(group("10.1.0.1:26379"), (true, 2), "it is connected to");
+        assert_eq!(group("10.1.0.1:26379, 10.1.0.2:26379"), (false, 2));
     }
 
     #[test]

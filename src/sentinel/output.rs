@@ -208,6 +208,13 @@ pub enum Fact {
         /// Why it does not; `None` when it does.
         lost: Option<String>,
     },
+    /// A Sentinel alone names a server that shares nothing with what is in use: it is not followed.
+    Stranger {
+        /// The server.
+        server: ServerIdx,
+        /// Where.
+        address: HostPort,
+    },
     /// A Sentinel belongs to another installation: its word does not count.
     Foreign {
         /// Which.

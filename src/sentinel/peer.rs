@@ -54,6 +54,7 @@ pub(super) struct Peer {
     /// Since when it looks like one of another installation.
     foreign_since: Option<Time>,
     is_foreign: bool,
+    foreign_told: bool,
 }
 
 /// Which of the two connections.
@@ -87,6 +88,7 @@ impl Peer {
             heard: None,
             foreign_since: None,
             is_foreign: false,
+            foreign_told: false,
         }
     }
 
@@ -117,14 +119,15 @@ impl Peer {
         self.is_foreign
     }
 
-    /// It looks like one of another installation, or not; whether that has just become certain.
+    /// It looks like one of another installation, or not; whether that is certain for the first time.
     pub(super) fn looks_foreign(&mut self, foreign: bool, now: Time) -> bool {
-        let since = *self.foreign_since.get_or_insert(now);
-        let certain = foreign && roster::foreign_from(since) <= now;
         if !foreign {
             (self.foreign_since, self.is_foreign) = (None, false);
+            return false;
         }
-        certain && !std::mem::replace(&mut self.is_foreign, certain)
+        let since = *self.foreign_since.get_or_insert(now);
+        self.is_foreign = roster::foreign_from(since) <= now;
+        self.is_foreign && !std::mem::replace(&mut self.foreign_told, true)
     }
 
     /// Which of its connections `link` is.

@@ -7,8 +7,10 @@
 //! master's history from the moment on that it has taken its name; lengths of histories with
 //! different names cannot be compared.
 
+use crate::config::HostPort;
 use crate::config::Secret;
 use crate::protocol::resp::write_request;
+use crate::sentinel::address;
 use crate::sentinel::address::number;
 use crate::sentinel::reply::Replies;
 
@@ -21,9 +23,23 @@ pub struct Replication {
     pub link_is_up: bool,
     /// The name of its data's history.
     pub history: Vec<u8>,
+    /// The name that it had before a promotion.
+    pub previous: Option<Vec<u8>>,
+    /// Of a master: those that replicate it, as it writes them.
+    pub replicas: Vec<HostPort>,
     /// How much of it it has, in bytes of commands.
     pub offset: u64,
 }
+
+impl Replication {
+    /// All names that its data has had, as far as it says.
+    pub fn histories(&self) -> impl Iterator<Item = &Vec<u8>> {
+        std::iter::once(&self.history).chain(&self.previous)
+    }
+}
+
+/// More than anybody has.
+const REPLICAS_MAX: usize = 64;
 
 /// One question on one connection.
 #[derive(Debug)]
@@ -88,8 +104,25 @@ fn replication(info: &[u8]) -> Option<Replication> {
         is_master,
         link_is_up: is("master_link_status", "up") && is("master_sync_in_progress", "0"),
         history: field("master_replid")?,
+        // All zeros while there is none.
+        previous: field("master_replid2").filter(|id| id.iter().any(|byte| *byte != b'0')),
+        replicas: replicas(info),
         offset: number(&offset?)?,
     })
+}
+
+/// Those of lines such as `slave0:ip=10.0.0.2,port=6379,state=online,offset=7,lag=0`.
+fn replicas(info: &[u8]) -> Vec<HostPort> {
+    let lines = info.split(|byte| *byte == b'\n');
+    let replica = |line: &[u8]| {
+        let rest = line.strip_prefix(b"slave")?;
+        let at = memchr::memchr(b':', rest)?;
+        number(&rest[..at])?;
+        let mut fields = rest[at + 1..].split(|byte| *byte == b',');
+        let host = fields.next()?.strip_prefix(b"ip=")?;
+        address::parse(host, fields.next()?.strip_prefix(b"port=")?)
+    };
+    lines.filter_map(replica).take(REPLICAS_MAX).collect()
 }
 
 #[cfg(test)]
@@ -120,9 +153,15 @@ mod tests {
             is_master: true,
             link_is_up: false,
             history: b"aa".to_vec(),
+            previous: None,
+            replicas: vec![HostPort::Ip(([127, 0, 0, 1], 2).into())],
             offset: 1234,
         };
         assert_eq!(answer(None, &bulk(MASTER)), Some(Some(expected.clone())));
+        let promoted = MASTER.replace("replid2:00", "replid2:bb");
+        let promoted = answer(None, &bulk(&promoted)).unwrap().unwrap();
+        assert_eq!(promoted.previous.as_deref(), Some(b"bb".as_slice()));
+        expected.replicas.clear();
         (expected.is_master, expected.link_is_up, expected.offset) = (false, true, 7);
         let with_password = "+OK\r\n".to_owned() + &bulk(REPLICA);
         assert_eq!(answer(Some("x"), &with_password), Some(Some(expected)));

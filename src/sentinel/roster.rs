@@ -6,8 +6,7 @@
 //! The file comes first: each of its entries has a seat. Whoever most of the seats name becomes a
 //! member, and from then on the members have the seats (and who answers at an address of the file,
 //! whatever its id). So the group can be replaced one by one until nobody is left who is in the
-//! file, and no minority can bring in its friends. What needs a majority is carried, too, by exactly
-//! half of the seats when nobody who is heard says otherwise: of two one is not a minority.
+//! file, and no minority can bring in its friends.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -81,10 +80,6 @@ pub(super) struct Electorate {
     pub(super) listed: (usize, usize),
 }
 
-fn carried(yes: usize, no: usize, of: usize) -> bool {
-    yes * 2 > of || (yes > 0 && yes * 2 == of && no == 0)
-}
-
 fn names(voice: &Peer, id: &RunId) -> bool {
     voice.id() == Some(id) || voice.fellows.name(id)
 }
@@ -138,6 +133,25 @@ impl Roster {
         seats
     }
 
+    /// The members, and where they are.
+    pub(super) fn members(&self) -> impl Iterator<Item = (&RunId, &HostPort)> {
+        let members = self.members.iter();
+        members.filter_map(|member| Some((&member.id, member.address.as_ref()?)))
+    }
+
+    /// Begins with those that another watcher has known.
+    pub(super) fn go_on(members: impl Iterator<Item = (RunId, HostPort)>) -> Roster {
+        let member = |(id, address)| Member {
+            id,
+            address: Some(address),
+            counts_from: None,
+            unnamed_since: None,
+        };
+        Roster {
+            members: members.take(MEMBERS_MAX).map(member).collect(),
+        }
+    }
+
     /// Most of the seats' words as to who belongs to the group may have changed.
     pub(super) fn update(&mut self, peers: &[Peer], hearing: Hearing) {
         let now = hearing.now;
@@ -155,18 +169,19 @@ impl Roster {
             named.dedup();
             for id in named.into_iter().filter(|id| !self.has(id)) {
                 let yes = naming(id);
-                let no = voices.len() - yes;
-                let sure = !self.members.is_empty() || knows_the_rest(&seats, yes);
-                if sure && carried(yes, no, seats.len()) {
+                let is_first = self.members.is_empty();
+                let half = is_first && is_half_that_knows_the_rest(&seats, yes);
+                if half || yes * 2 > seats.len() {
                     let address = place_of(&voices, id).map(|(address, _)| address);
                     joining.push((id.clone(), address.cloned()));
                 }
             }
             for member in &self.members {
-                let yes = naming(&member.id);
-                let is_unnamed = carried(voices.len() - yes, yes, seats.len());
+                let no = voices.len() - naming(&member.id);
+                // By most of the others: nobody has a say in this about itself.
+                let is_unnamed = no * 2 > seats.len() - 1;
                 let moved = place_of(&voices, &member.id)
-                    .filter(|(_, yes)| carried(*yes, voices.len() - yes, seats.len()))
+                    .filter(|(_, votes)| *votes * 2 > seats.len())
                     .map(|(address, _)| address.clone());
                 words.push((is_unnamed, moved));
             }
@@ -186,7 +201,7 @@ impl Roster {
                 member.counts_from = None;
             }
             let unnamed = member.unnamed_since.is_some_and(|s| s + UNNAMED_FOR <= now);
-            peer.map_or(!unnamed, |peer| !peer.is_foreign())
+            !unnamed && !peer.is_some_and(Peer::is_foreign)
         });
         let newcomer = (!self.members.is_empty()).then_some(now + NEWCOMER_WITHIN);
         let room = MEMBERS_MAX.saturating_sub(self.members.len());
@@ -208,14 +223,18 @@ impl Roster {
         }
     }
 
+    /// Whether its word counts, while it is heard.
+    pub(super) fn has_vote(&self, peer: &Peer) -> bool {
+        !peer.is_foreign() && (peer.is_configured || self.knows(peer.id()))
+    }
+
     /// Whose words count now.
     pub(super) fn electorate(&self, peers: &[Peer], hearing: Hearing) -> Electorate {
         let is_member = |peer: &Peer| peer.id().is_some_and(|id| self.has(id));
         let mut voters: Vec<usize> = Vec::with_capacity(peers.len());
         for (place, peer) in peers.iter().enumerate() {
-            let may = !peer.is_foreign() && (peer.is_configured || is_member(peer));
             let is_twin = |other: &usize| peer.id().is_some() && peers[*other].id() == peer.id();
-            if may && hearing.hears(peer) && !voters.iter().any(is_twin) {
+            if self.has_vote(peer) && hearing.hears(peer) && !voters.iter().any(is_twin) {
                 voters.push(place);
             }
         }
@@ -282,28 +301,25 @@ impl Roster {
                 by_id || voice.fellows.are_at(&peer.address)
             };
             let against = voices.iter().filter(|voice| !named(voice)).count();
-            !names_one && against * 2 > others.len() + 1 && contradicts(peer, &voices)
+            // Of two none can tell which of them is the stranger.
+            let enough = against > 1 && against * 2 > others.len();
+            !names_one && enough && contradicts(peer, &voices)
         };
         (0..peers.len()).filter(is_stranger).collect()
     }
 }
 
-/// Whether those that are heard know the silent ones, where there are only half of them: then these
-/// would say the same.
-fn knows_the_rest(seats: &[Seat<'_>], yes: usize) -> bool {
-    if yes * 2 > seats.len() {
-        return true;
-    }
-    let knows = |seat: &Seat<'_>| {
-        let voices = seats.iter().filter_map(|seat| seat.voice);
-        let known = |voice: &Peer| {
-            let by_id = seat.id.is_some_and(|id| names(voice, id));
-            by_id || seat.address.is_some_and(|at| voice.fellows.are_at(at))
-        };
-        voices.into_iter().all(known)
+/// Whether half of the seats say so, nobody says otherwise, and they know those that are silent, who
+/// would say the same. Of two in the file one is not a minority.
+fn is_half_that_knows_the_rest(seats: &[Seat<'_>], yes: usize) -> bool {
+    let voices: Vec<&Peer> = seats.iter().filter_map(|seat| seat.voice).collect();
+    let knows = |voice: &&Peer, seat: &Seat<'_>| {
+        let by_id = seat.id.is_some_and(|id| names(voice, id));
+        by_id || seat.address.is_some_and(|at| voice.fellows.are_at(at))
     };
     let mut silent = seats.iter().filter(|seat| seat.voice.is_none());
-    silent.all(knows)
+    let all_are_known = silent.all(|seat| voices.iter().all(|voice| knows(voice, seat)));
+    yes > 0 && yes * 2 == seats.len() && yes == voices.len() && all_are_known
 }
 
 /// Whether a Sentinel says of no master what any of the others does.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::base::Time;
 use crate::config::HostPort;
 use crate::sentinel::master::InUse;
+use crate::sentinel::peer::Peer;
 use crate::sentinel::peer::Standing;
 use crate::sentinel::replicas::Replica;
 use crate::sentinel::watcher::Watcher;
@@ -14,7 +15,7 @@ use crate::sentinel::watcher::Watcher;
 /// How things stand in one pool.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct View {
-    /// Those of the file, and those that they have named.
+    /// Those of the file, and those that most of them name; none of another installation.
     pub sentinels: Vec<SentinelView>,
     /// Whether a majority of the Sentinels is heard.
     pub majority: bool,
@@ -77,7 +78,14 @@ impl Watcher {
     #[must_use]
     pub fn view(&self, now: Time) -> View {
         let within = self.heard_within();
-        let sentinels = self.peers.iter().map(|peer| SentinelView {
+        // One that is heard elsewhere than the file says is one.
+        let elsewhere = |peer: &Peer| {
+            let is_it = |other: &&Peer| other.id() == peer.id() && other.is_heard(within, now);
+            peer.id().is_some() && self.peers.iter().any(|other| is_it(&other))
+        };
+        let shown =
+            |peer: &&Peer| !peer.is_foreign() && (peer.is_heard(within, now) || !elsewhere(peer));
+        let sentinels = self.peers.iter().filter(shown).map(|peer| SentinelView {
             address: peer.address.clone(),
             answers: peer.is_heard(within, now),
             refuses: peer.standing == Standing::Refuses,

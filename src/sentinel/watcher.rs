@@ -17,7 +17,7 @@ use crate::sentinel::asking::Heard;
 use crate::sentinel::asking::OTHERS_EVERY;
 use crate::sentinel::asking::OTHERS_EVERY_FAST;
 use crate::sentinel::event::Kind;
-use crate::sentinel::fellows::RunId;
+use crate::sentinel::kinship::Kinship;
 use crate::sentinel::listening::Listened;
 use crate::sentinel::majority::Majority;
 use crate::sentinel::master::Master;
@@ -31,7 +31,6 @@ use crate::sentinel::peer::Peer;
 use crate::sentinel::peer::Standing;
 use crate::sentinel::peer::Which;
 use crate::sentinel::replicas::Replicas;
-use crate::sentinel::roster::Hearing;
 use crate::sentinel::roster::Roster;
 
 /// Events say when to ask; this is for those that got lost.
@@ -51,8 +50,13 @@ const HEARD_WITHIN_FAST: Duration = Duration::from_millis(600);
 const EVENT_GAP: Duration = Duration::from_millis(5);
 const HINT_GAP: Duration = Duration::from_millis(100);
 
-/// Two connections each; nobody runs more than seven Sentinels.
-const PEERS_MAX: usize = 48;
+/// A failover has a dozen events. A Sentinel that sends them without end does not make us ask all
+/// others without end.
+const EVENTS_HURRIED: u32 = 50;
+const EVENTS_PER: Duration = Duration::from_secs(1);
+
+/// More of a Sentinel's own words is not logged.
+const WORDS_MAX: usize = 200;
 
 /// Follows the masters of one pool's servers.
 ///
@@ -62,6 +66,10 @@ const PEERS_MAX: usize = 48;
 pub struct Watcher {
     pub(super) peers: Vec<Peer>,
     pub(super) masters: Vec<Master>,
+    /// By server.
+    pub(super) kin: Vec<Kinship>,
+    /// Only one Sentinel that has a vote is heard.
+    pub(super) hears_one: bool,
     /// By server; empty where replicas are not read.
     pub(super) replicas: Vec<Replicas>,
     pub(super) roster: Roster,
@@ -73,17 +81,19 @@ pub struct Watcher {
     pub(super) taken_told: Vec<bool>,
     is_down: Vec<bool>,
     names: Vec<Arc<str>>,
-    auth: Option<Vec<u8>>,
+    pub(super) auth: Option<Vec<u8>>,
     requires_quorum: bool,
     /// A member of the group is not heard: it may be elsewhere.
-    misses_one: bool,
+    pub(super) misses_one: bool,
     random: Random,
-    outputs: VecDeque<Output>,
+    pub(super) outputs: VecDeque<Output>,
     next_link: u64,
     next_probe: u64,
     alert_until: Time,
     last_round: Time,
     round_wanted: Option<Time>,
+    /// So many events since then.
+    events: (Time, u32),
 }
 
 impl Watcher {
@@ -109,6 +119,8 @@ impl Watcher {
         let mut watcher = Watcher {
             peers: pool.sentinels.iter().map(peer).collect(),
             masters: names.iter().map(|_| Master::new()).collect(),
+            kin: names.iter().map(|_| Kinship::default()).collect(),
+            hears_one: false,
             replicas: match wants_replicas {
                 true => names
                     .iter()
@@ -133,6 +145,7 @@ impl Watcher {
             alert_until: now,
             last_round: now,
             round_wanted: None,
+            events: (now, 0),
         };
         watcher.handle_timeout(now);
         watcher
@@ -199,7 +212,7 @@ impl Watcher {
 
     /// What came of a question how far a server's data goes.
     pub fn measured(&mut self, probe: ProbeId, answer: &Measured, now: Time) {
-        self.take_measure(probe, answer);
+        self.take_measure(probe, answer, now);
         self.settle(now);
     }
 
@@ -230,10 +243,14 @@ impl Watcher {
         });
         let of_masters = self.masters.iter().map(|master| master.due(now));
         let of_replicas = self.replicas.iter().map(Replicas::due);
+        let of_kin = self.masters.iter().zip(&self.kin);
+        let of_kin = of_kin.filter(|(master, _)| master.in_use.is_some());
+        let of_kin = of_kin.map(|(_, kin)| kin.due());
         let own = [self.majority.due(), self.round_wanted];
         of_peers
             .chain(of_masters)
             .chain(of_replicas)
+            .chain(of_kin)
             .chain(own)
             .flatten()
             .min()
@@ -270,6 +287,11 @@ impl Watcher {
             ProbeId(*next_probe)
         };
         let in_use = self.masters[server].in_use.as_ref();
+        if let Some(in_use) = in_use {
+            let question = self.kin[server].question(&in_use.address, &mut number, now);
+            let question = question.map(|(probe, address)| Output::Measure { probe, address });
+            self.outputs.extend(question);
+        }
         if let (Some(replicas), Some(in_use)) = (self.replicas.get_mut(server), in_use) {
             for (probe, address) in replicas.questions(&HostPort::Ip(in_use.at), &mut number, now) {
                 self.outputs.push_back(Output::Measure { probe, address });
@@ -341,12 +363,13 @@ impl Watcher {
                 // Whatever happened before is in the answer, whatever happens after is told.
                 self.ask(place, now);
             }
-            Listened::Event(name, kind) => {
+            Listened::Event(name, kind) if self.roster.has_vote(&self.peers[place]) => {
                 let server = self.names.iter().position(|known| **known == *name);
                 if let Some(server) = server {
                     self.event(place, server, kind, now);
                 }
             }
+            Listened::Event(..) => {}
             Listened::Refused(words) => self.lose(place, Which::Listening, &words, true, now),
         }
     }
@@ -354,6 +377,8 @@ impl Watcher {
     fn event(&mut self, place: usize, server: usize, kind: Kind, now: Time) {
         self.alert_until = now + ALERT_FOR;
         match kind {
+            // Who is about to be promoted replicates the master by that one's own word.
+            Kind::Promotion { replica, .. } if !self.kin[server].has_replica(&replica) => {}
             Kind::Promotion { from, replica } => {
                 self.masters[server].promotion(&from, replica, now);
             }
@@ -368,79 +393,15 @@ impl Watcher {
             }
             Kind::Down(_) | Kind::Switched | Kind::Trouble => {}
         }
-        self.want_round(EVENT_GAP, now);
-    }
-
-    /// A Sentinel has said who it is.
-    fn identified(&mut self, place: usize, id: Option<RunId>, now: Time) {
-        let peer = &mut self.peers[place];
-        let before = peer.identified(id);
-        if let (true, Some(before), Some(id)) = (peer.is_configured, before, peer.id()) {
-            self.roster.succeed(&before, id);
+        if self.events.0 + EVENTS_PER <= now {
+            self.events = (now, 0);
         }
-        if !self.peers[place].is_whom_it_should_be() {
-            let why = "it is not the one that the other sentinels name";
-            self.lose(place, Which::Asking, why, true, now);
-            return;
-        }
-        self.see_to(place, now);
-    }
-
-    // The others have only named it, perhaps because somebody has told them to: it gets a password
-    // only if it asks for one.
-    fn log_in(&mut self, place: usize, now: Time) {
-        let peer = &mut self.peers[place];
-        peer.wants_password = true;
-        match (&self.auth, peer.asking.line.link()) {
-            (Some(auth), Some(link)) => {
-                let bytes = peer.asking.log_in(auth, now);
-                self.outputs.push_back(Output::Send { link, bytes });
-            }
-            _ => self.lose(place, Which::Asking, "it wants a password", true, now),
-        }
-    }
-
-    pub(super) fn hearing(&self, now: Time) -> Hearing {
-        let within = self.heard_within();
-        Hearing { within, now }
-    }
-
-    /// Connects to those members of the group that are not heard where most say that they are, and
-    /// leaves those that are members no longer, or are heard at an address of the file.
-    pub(super) fn reconcile(&mut self, now: Time) {
-        let hearing = self.hearing(now);
-        let missing = self.roster.missing(&self.peers, hearing);
-        let listed = self.peers.iter().filter(|peer| peer.is_configured);
-        let heard = listed.filter(|peer| peer.is_heard(hearing.within, now));
-        let heard: Vec<RunId> = heard.filter_map(|peer| peer.id().cloned()).collect();
-        for place in (0..self.peers.len()).rev() {
-            let peer = &self.peers[place];
-            let id = peer.named_as.as_ref();
-            let elsewhere = missing.iter().find(|(missed, _)| Some(missed) == id);
-            let has_left = elsewhere.is_some_and(|(_, address)| *address != peer.address);
-            let is_twin = id.is_some_and(|id| heard.contains(id));
-            let is_over = !self.roster.knows(id) || has_left || is_twin;
-            if !peer.is_configured && is_over {
-                self.close(place, Which::Asking);
-                self.close(place, Which::Listening);
-                self.peers.remove(place);
-            }
-        }
-        self.misses_one = !missing.is_empty();
-        for (id, address) in missing {
-            let mut there = self.peers.iter_mut().filter(|peer| peer.address == address);
-            if let Some(peer) = there.next() {
-                if peer.is_configured {
-                    peer.named_as = Some(id);
-                }
-            } else if self.peers.len() < PEERS_MAX {
-                let each = (self.masters.len(), !self.replicas.is_empty());
-                let mut peer = Peer::new(address, false, each, now);
-                peer.named_as = Some(id);
-                self.peers.push(peer);
-                self.see_to(self.peers.len() - 1, now);
-            }
-        }
+        self.events.1 += 1;
+        let gap = match self.events.1 <= EVENTS_HURRIED {
+            true => EVENT_GAP,
+            false => HINT_GAP,
+        };
+        self.want_round(gap, now);
     }
 
     /// Asks one Sentinel a round, now or after the one that it is answering.
@@ -468,7 +429,7 @@ impl Watcher {
         }
     }
 
-    fn close(&mut self, place: usize, which: Which) {
+    pub(super) fn close(&mut self, place: usize, which: Which) {
         let peer = &self.peers[place];
         let link = match which {
             Which::Asking => peer.asking.line.link(),
@@ -478,7 +439,7 @@ impl Watcher {
     }
 
     /// A connection is of no use any more; it comes again after a pause.
-    fn lose(&mut self, place: usize, which: Which, why: &str, refused: bool, now: Time) {
+    pub(super) fn lose(&mut self, place: usize, which: Which, why: &str, refused: bool, now: Time) {
         self.close(place, which);
         let peer = &mut self.peers[place];
         let address = peer.address.clone();
@@ -489,7 +450,7 @@ impl Watcher {
         line.lost(refused, &mut self.random, now);
         let refusal = Fact::Refused {
             address: address.clone(),
-            words: why.to_owned(),
+            words: why.chars().take(WORDS_MAX).collect(),
         };
         if which == Which::Listening {
             if refused && !std::mem::replace(&mut peer.refusal_told, true) {
@@ -516,7 +477,7 @@ impl Watcher {
     }
 
     /// Does what time has made due at one Sentinel.
-    fn see_to(&mut self, place: usize, now: Time) {
+    pub(super) fn see_to(&mut self, place: usize, now: Time) {
         for which in [Which::Asking, Which::Listening] {
             let peer = &mut self.peers[place];
             let may_connect = which == Which::Asking || peer.may_be_listened_to();

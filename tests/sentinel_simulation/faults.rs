@@ -1,6 +1,7 @@
 //! Everything that goes wrong.
 
 use super::model::INSTANCES;
+use super::sentinel::foreign_master;
 use super::world::World;
 
 /// What can go wrong, and come right.
@@ -25,6 +26,23 @@ pub const ALL: &[&str] = &[
     "garbage",
     "hint",
     "reload",
+    "hello forged",
+    "stranger promoted",
+    "dead sentinels forgotten",
+];
+
+/// What changes the group, and what must not be mistaken for it, one after the other.
+pub const OF_MEMBERSHIP: &[&str] = &[
+    "sentinel returns elsewhere",
+    "sentinel replaced",
+    "address taken by a stranger",
+    "dead sentinels forgotten",
+    "hello forged",
+    "stranger promoted",
+    "sentinel lies",
+    "sentinel honest",
+    "planned failover",
+    "reload",
 ];
 
 impl World {
@@ -45,6 +63,17 @@ impl World {
         }
     }
 
+    /// Changes the group so many times, each time when the last change is known.
+    pub fn change_the_group(&mut self, times: u64) {
+        for _ in 0..times {
+            let fault = OF_MEMBERSHIP[self.index(OF_MEMBERSHIP.len())];
+            if self.strike(fault) {
+                self.count(fault);
+                self.run_for_ms(9000);
+            }
+        }
+    }
+
     fn index(&mut self, len: usize) -> usize {
         usize::try_from(self.below(len as u64)).unwrap()
     }
@@ -54,7 +83,6 @@ impl World {
         let server = self.index(self.masters.len());
         let instance = self.index(INSTANCES);
         let place = self.index(self.sentinels.len());
-        let minority = (self.sentinels.len() - 1) / 2;
         match fault {
             "master killed" => {
                 self.kill_master(server);
@@ -87,10 +115,27 @@ impl World {
                 self.mend(place);
                 was
             }
-            "sentinel lies" => {
-                let liars = self.sentinels.iter().filter(|s| s.lies).count();
-                liars < minority && !std::mem::replace(&mut self.sentinels[place].lies, true)
+            "sentinel lies" => self.lie(place),
+            // Of the group or not: one alone, and perhaps not even honest.
+            "stranger promoted" => {
+                let from = self.masters[server].instances[instance].at;
+                let at = foreign_master(server);
+                let name = &self.masters[server].name;
+                let words = format!(
+                    "slave {at} {} {} @ {name} {} {}",
+                    at.ip(),
+                    at.port(),
+                    from.ip(),
+                    from.port()
+                );
+                self.publish(place, "+selected-slave", &words);
+                true
             }
+            "hello forged" => self.forge_hello(),
+            "sentinel returns elsewhere" => self.return_elsewhere(place),
+            "sentinel replaced" => self.replace(place),
+            "dead sentinels forgotten" => self.forget_the_dead(),
+            "address taken by a stranger" => self.take_address(),
             "connection reset" => {
                 let link = self.sentinels[place].links.keys().next_back().copied();
                 link.inspect(|link| self.reset(place, *link)).is_some()
@@ -113,6 +158,9 @@ impl World {
             _ => {
                 let server = &mut self.masters[server].instances[instance];
                 let sentinel = &mut self.sentinels[place];
+                if sentinel.gone || (sentinel.foreign && fault == "sentinel asleep") {
+                    return false;
+                }
                 let (what, to) = match fault {
                     "server killed" => (&mut server.up, false),
                     "server started" => (&mut server.up, true),
@@ -130,7 +178,7 @@ impl World {
         }
     }
 
-    fn kill_sentinel(&mut self, place: usize) -> bool {
+    pub fn kill_sentinel(&mut self, place: usize) -> bool {
         let links: Vec<_> = self.sentinels[place].links.keys().copied().collect();
         for link in links {
             self.reset(place, link);

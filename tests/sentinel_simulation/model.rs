@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use coremux::base::Random;
+use coremux::config::HostPort;
 
 /// How many servers each master has, itself included.
 pub const INSTANCES: usize = 3;
@@ -117,6 +118,13 @@ impl Shared {
         let mut more = written.into_iter().flatten();
         let missed = more.find(|(_, offset)| *offset > data.offset);
         missed.map_or(0, |(at, _)| now - at)
+    }
+
+    /// Those that replicate the one at `address` by its own word, if it is a master.
+    pub fn replicas(&self, address: SocketAddr) -> Vec<HostPort> {
+        let is_there = |i: &&Instance| i.up && !i.is_master && i.data.link_is_up && i.at != address;
+        let all = self.instances.iter().filter(is_there);
+        all.map(|i| HostPort::Ip(i.at)).collect()
     }
 
     /// The instance at `address`.

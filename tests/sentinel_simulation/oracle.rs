@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::net::SocketAddr;
 
 use coremux::base::ServerIdx;
@@ -29,6 +30,8 @@ pub struct Oracle {
     servers: Vec<Known>,
     /// Who is where another is now, and by when it must have gone.
     displaced: Vec<(usize, u64)>,
+    /// Writes are refused without a majority.
+    fences: bool,
     pub fenced: bool,
     pub majority: Option<bool>,
     /// The answer that the watcher is just being given.
@@ -49,6 +52,7 @@ impl Oracle {
         Oracle {
             servers: vec![Known::default(); servers],
             displaced: Vec::new(),
+            fences: fenced,
             fenced,
             majority: None,
             answer: None,
@@ -72,7 +76,7 @@ impl Oracle {
     pub fn begins_anew(&mut self, allows_writes: bool) {
         self.read.iter_mut().for_each(BTreeSet::clear);
         self.doubted.clear();
-        self.fenced &= !allows_writes;
+        self.fenced = self.fences && !allows_writes;
         self.majority = None;
     }
 
@@ -161,12 +165,17 @@ impl Oracle {
                 self.majority = Some(*seen);
                 None
             }
+            Fact::Foreign { .. } => Some("stranger found out"),
             Fact::Taken { .. } => Some("refused a taken address"),
             _ => None,
         }
     }
 
     fn moves(&mut self, server: ServerIdx, at: SocketAddr, epoch: u64, source: Source, now: u64) {
+        let IpAddr::V4(ip) = at.ip() else {
+            panic!("not one of the model's: {at}")
+        };
+        assert_eq!(&ip.octets()[..2], [10, 0], "a server outside the group");
         self.displaced.retain(|(other, _)| *other != server.index());
         for (place, other) in self.servers.iter().enumerate() {
             if place != server.index() && other.at == Some(at) {

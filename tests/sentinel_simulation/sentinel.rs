@@ -30,6 +30,8 @@ impl View {
 pub struct End {
     pub received: Vec<u8>,
     pub subscribed: bool,
+    /// The password was given.
+    pub logged_in: bool,
     /// The other end is told nothing any more: the stream has a hole.
     pub holed: bool,
     /// Bytes arrive in order.
@@ -49,6 +51,14 @@ pub struct Sentinel {
     pub asleep: bool,
     /// It says whatever comes to its mind.
     pub lies: bool,
+    /// The other Sentinels that it knows, by their ids.
+    pub known: BTreeMap<String, SocketAddr>,
+    /// It belongs to another installation, or to nobody: none of the others has ever asked for it.
+    pub foreign: bool,
+    /// It never comes back.
+    pub gone: bool,
+    /// It answers nobody without it.
+    pub password: Option<String>,
     pub views: Vec<View>,
     pub links: BTreeMap<LinkId, End>,
 }
@@ -56,16 +66,32 @@ pub struct Sentinel {
 impl Sentinel {
     /// Whether it takes part in what the Sentinels decide.
     pub fn decides(&self) -> bool {
-        self.up && !self.asleep
+        self.up && !self.asleep && !self.foreign && !self.gone
     }
 
-    /// The reply to a request; `masters` are the names, `others` all Sentinels, `replicas`
-    /// every server of each master, and whether it hears one.
+    /// It hears of another: an id is at one address, and at an address is one id.
+    pub fn hear_of(&mut self, id: &str, at: SocketAddr) {
+        self.known
+            .retain(|other, there| other == id || *there != at);
+        if self.id != id {
+            self.known.insert(id.to_owned(), at);
+        }
+    }
+
+    /// Whom it names.
+    fn names(&self, friends: &[(SocketAddr, String)]) -> Vec<(SocketAddr, String)> {
+        let known = self.known.iter().map(|(id, at)| (*at, id.clone()));
+        let friends = friends.iter().filter(|_| self.lies).cloned();
+        known.chain(friends).collect()
+    }
+
+    /// The reply to a request; `masters` are the names, `friends` whom it names when it lies,
+    /// `replicas` every server of each master, and whether it hears one.
     pub fn reply(
         &self,
         request: &[String],
         masters: &[String],
-        others: &[(SocketAddr, String)],
+        friends: &[(SocketAddr, String)],
         replicas: &[Vec<(SocketAddr, bool)>],
         random: &mut Random,
     ) -> String {
@@ -97,7 +123,7 @@ impl Sentinel {
                         true => random.below(1000),
                         false => self.views[place].epoch,
                     };
-                    let others = (others.len() - 1).to_string();
+                    let others = self.names(friends).len().to_string();
                     let epoch = epoch.to_string();
                     array(&[
                         "name",
@@ -131,9 +157,9 @@ impl Sentinel {
                 None => "-ERR No such master with that name\r\n".to_owned(),
             },
             ["SENTINEL", "SENTINELS", _] => {
-                let others: Vec<String> = others
+                let others: Vec<String> = self
+                    .names(friends)
                     .iter()
-                    .filter(|(at, _)| *at != self.at)
                     .map(|(at, id)| {
                         let (ip, port) = (at.ip().to_string(), at.port().to_string());
                         array(&["runid", id, "ip", &ip, "port", &port, "flags", "sentinel"])
@@ -146,9 +172,18 @@ impl Sentinel {
     }
 }
 
-/// An address of one of the pool's servers, often enough the same twice to be taken seriously.
+/// Where another installation has its master of that name.
+pub fn foreign_master(server: usize) -> SocketAddr {
+    ([10, 9, u8::try_from(server).unwrap(), 0], 6379).into()
+}
+
+/// An address of one of the pool's servers, or of a master of another installation; often enough
+/// the same twice to be taken seriously.
 fn lie(random: &mut Random) -> SocketAddr {
     let octet = |n: u64| u8::try_from(n).unwrap();
     let (server, number) = (octet(random.below(2)), octet(random.below(3)));
-    ([10, 0, server, number], 6379).into()
+    match random.below(3) {
+        0 => foreign_master(usize::from(server)),
+        _ => ([10, 0, server, number], 6379).into(),
+    }
 }

@@ -15,6 +15,8 @@ use coremux::sentinel::Probed;
 use coremux::sentinel::Replication;
 use coremux::sentinel::Watcher;
 
+use super::membership::Membership;
+use super::membership::PASSWORD;
 use super::model::Failover;
 use super::model::INSTANCES;
 use super::model::Shared;
@@ -23,9 +25,12 @@ use super::requests;
 use super::sentinel::End;
 use super::sentinel::Sentinel;
 use super::sentinel::View;
+use super::sentinel::foreign_master;
 
 /// What each run should have seen, beside faults.
 pub const COUNTED: &[&str] = &[
+    "stranger in the file",
+    "stranger found out",
     "failover",
     "failover given up",
     "moved by epoch",
@@ -35,10 +40,10 @@ pub const COUNTED: &[&str] = &[
     "replica left",
 ];
 
-const MS: u64 = 1000;
+pub const MS: u64 = 1000;
 const BRAINS_EVERY: u64 = 100 * MS;
 const DOWN_AFTER: u64 = 2000 * MS;
-const SERVERS: usize = 2;
+pub const SERVERS: usize = 2;
 
 enum Happening {
     Connect(LinkId, usize),
@@ -60,11 +65,13 @@ pub struct World {
     pub sentinels: Vec<Sentinel>,
     pub tally: BTreeMap<&'static str, u64>,
     config: Config,
-    watcher: Watcher,
-    oracle: Oracle,
+    pub watcher: Watcher,
+    pub oracle: Oracle,
     queue: BTreeMap<(u64, u64), Happening>,
     sequence: u64,
+    /// Which Sentinel is at the other end; none of a connection to nobody.
     links: BTreeMap<LinkId, usize>,
+    pub membership: Membership,
 }
 
 impl World {
@@ -72,12 +79,13 @@ impl World {
         let mut random = Random::new(seed ^ 0x5eed);
         let count = if random.below(5) == 0 { 5 } else { 3 };
         let masters: Vec<Shared> = (0..SERVERS).map(Shared::new).collect();
-        let sentinels = (0..count)
+        let mut sentinels: Vec<Sentinel> = (0..count)
             .map(|number| sentinel(number, &masters))
             .collect();
         // Some are in the file, one by a name, and name the others.
         let in_file = 2 + random.below(u64::from(count) - 1);
-        let config = config(in_file, &masters, requires_quorum);
+        let membership = Membership::new(in_file, &mut sentinels, &mut random);
+        let config = config(&membership, &masters, requires_quorum);
         let mut world = World {
             now: 0,
             watcher: Watcher::new(&config.pools[0], seed, Time::ZERO),
@@ -90,7 +98,11 @@ impl World {
             queue: BTreeMap::new(),
             sequence: 0,
             links: BTreeMap::new(),
+            membership,
         };
+        if world.membership.listed_stranger().is_some() {
+            world.count("stranger in the file");
+        }
         world.after(BRAINS_EVERY, Happening::Brains);
         world.act();
         world
@@ -114,9 +126,11 @@ impl World {
     pub fn heal(&mut self) {
         for place in 0..self.sentinels.len() {
             let sentinel = &mut self.sentinels[place];
-            (sentinel.up, sentinel.asleep, sentinel.lies) = (true, false, false);
+            (sentinel.up, sentinel.asleep) = (!sentinel.gone, false);
+            sentinel.lies = false;
             self.mend(place);
         }
+        self.forget_the_dead();
         for shared in &mut self.masters {
             for instance in &mut shared.instances {
                 (instance.up, instance.reachable) = (true, true);
@@ -201,19 +215,21 @@ impl World {
             assert_eq!(
                 found,
                 Some(truth.says()),
-                "server {server}: {view:#?} {shared:#?}"
+                "server {server}: {} {shared:?}",
+                self.picture()
             );
             assert!(view.majority);
         }
     }
 
     pub fn expect_writes_allowed(&self) {
-        assert!(!self.oracle.fenced);
+        assert!(!self.oracle.fenced, "{}", self.picture());
     }
 
     pub fn cut_most_sentinels(&mut self) {
-        for place in 0..=self.sentinels.len() / 2 {
-            self.sentinels[place].cut = true;
+        let ours: Vec<usize> = self.ours().collect();
+        for place in &ours[..=ours.len() / 2] {
+            self.sentinels[*place].cut = true;
         }
     }
 
@@ -237,7 +253,7 @@ impl World {
         panic!("no failover");
     }
 
-    fn time(&self) -> Time {
+    pub fn time(&self) -> Time {
         Time::from_micros(self.now)
     }
 
@@ -323,6 +339,8 @@ impl World {
                 self.oracle.has_measured(self.now);
             }
             Happening::Brains => {
+                self.gossip();
+                self.watch_the_fence();
                 for server in 0..SERVERS {
                     self.think(server);
                     let master = self.truth(server).says();
@@ -339,10 +357,14 @@ impl World {
         while let Some(output) = self.watcher.poll_output() {
             match output {
                 Output::Connect { link, address } => {
-                    let place = self.place_of(&address);
-                    self.links.insert(link, place);
                     let delay = self.delay();
-                    self.after(delay, Happening::Connect(link, place));
+                    match self.place_of(&address) {
+                        Some(place) => {
+                            self.links.insert(link, place);
+                            self.after(delay, Happening::Connect(link, place));
+                        }
+                        None => self.after(delay, Happening::Closed(link)),
+                    }
                 }
                 Output::Send { link, bytes } => {
                     let (place, delay) = (self.links[&link], self.delay());
@@ -353,8 +375,9 @@ impl World {
                     }
                 }
                 Output::Close(link) => {
-                    let place = self.links[&link];
-                    self.sentinels[place].links.remove(&link);
+                    if let Some(place) = self.links.get(&link) {
+                        self.sentinels[*place].links.remove(&link);
+                    }
                 }
                 Output::Probe { probe, address } => {
                     let HostPort::Ip(at) = address else {
@@ -371,6 +394,9 @@ impl World {
                     self.after(delay, Happening::AskData(probe, at));
                 }
                 Output::Fact(fact) => {
+                    if std::env::var_os("SIM_SEED").is_some() {
+                        println!("{} {fact:?}", self.now / MS);
+                    }
                     if let Some(what) = self.oracle.hear(&fact, self.now) {
                         self.count(what);
                     }
@@ -379,10 +405,13 @@ impl World {
         }
     }
 
-    fn place_of(&self, address: &HostPort) -> usize {
+    pub fn place_of(&self, address: &HostPort) -> Option<usize> {
         match address {
-            HostPort::Name { .. } => 0,
-            HostPort::Ip(at) => self.sentinels.iter().position(|s| s.at == *at).unwrap(),
+            HostPort::Name { .. } => (!self.sentinels[0].gone).then_some(0),
+            HostPort::Ip(at) => {
+                let mut all = self.sentinels.iter();
+                all.position(|s| s.at == *at && !s.gone)
+            }
         }
     }
 
@@ -395,6 +424,9 @@ impl World {
             Some(instance) if !instance.reachable => (Probed::Failed, 1000 * MS),
             Some(instance) if instance.up && instance.is_master => (Probed::Master { at }, 0),
             Some(instance) if instance.up => (Probed::NotMaster, 0),
+            None if (0..SERVERS).any(|server| foreign_master(server) == at) => {
+                (Probed::Master { at }, 0)
+            }
             _ => (Probed::Failed, 0),
         };
         let delay = delay + self.delay();
@@ -414,7 +446,9 @@ impl World {
                     is_master: instance.is_master,
                     link_is_up: data.link_is_up && !instance.is_master,
                     history: data.history.to_string().into_bytes(),
+                    previous: None,
                     offset: data.offset,
+                    replicas: shared.replicas(at),
                 };
                 let staleness = shared.staleness(data, self.now);
                 (Measured::Answer { at, says }, staleness, 0)
@@ -452,9 +486,10 @@ impl World {
 
     fn reach_sentinel(&mut self, link: LinkId, place: usize, bytes: &[u8]) {
         let names: Vec<String> = self.masters.iter().map(|m| m.name.clone()).collect();
-        let all: Vec<(SocketAddr, String)> = self
+        let friends: Vec<(SocketAddr, String)> = self
             .sentinels
             .iter()
+            .filter(|s| s.foreign)
             .map(|s| (s.at, s.id.clone()))
             .collect();
         let good = |i: &super::model::Instance| i.up && i.data.link_is_up;
@@ -474,12 +509,31 @@ impl World {
         }
         end.received.extend_from_slice(bytes);
         let requests = requests::take(&mut end.received);
-        end.subscribed |= requests.iter().any(|request| request[0] == "SUBSCRIBE");
-        let (sentinel, random) = (&self.sentinels[place], &mut self.random);
-        let replies = requests
-            .iter()
-            .map(|r| sentinel.reply(r, &names, &all, &replicas, random));
-        let replies: String = replies.collect();
+        let mut replies = String::new();
+        for request in requests {
+            let (sentinel, random) = (&mut self.sentinels[place], &mut self.random);
+            let given = request.iter().any(|word| word == PASSWORD);
+            assert!(
+                !(given && sentinel.foreign && !self.membership.lists(sentinel.at)),
+                "a stranger has the password"
+            );
+            let password = sentinel.password.clone();
+            let end = sentinel.links.get_mut(&link).unwrap();
+            if request[0] == "AUTH" {
+                end.logged_in |= password.is_some();
+                replies += match password {
+                    Some(_) => "+OK\r\n",
+                    None => {
+                        "-ERR AUTH <password> called without any password configured for the default user.\r\n"
+                    }
+                };
+            } else if password.is_some() && !end.logged_in {
+                replies += "-NOAUTH Authentication required.\r\n";
+            } else {
+                end.subscribed |= request[0] == "SUBSCRIBE";
+                replies += &sentinel.reply(&request, &names, &friends, &replicas, random);
+            }
+        }
         self.send_back(place, link, replies.as_bytes());
     }
 
@@ -505,11 +559,12 @@ impl World {
 
     /// The newest configuration that a Sentinel has.
     pub fn truth(&self, server: usize) -> View {
-        let views = self.sentinels.iter().map(|s| s.views[server]);
+        let ours = self.sentinels.iter().filter(|s| !s.foreign && !s.gone);
+        let views = ours.map(|s| s.views[server]);
         views.max_by_key(|view| view.epoch).unwrap()
     }
 
-    fn chance(&mut self, percent: u64) -> bool {
+    pub fn chance(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 
@@ -568,7 +623,7 @@ impl World {
             return;
         }
         let since = *shared.missed_since.get_or_insert(now);
-        let majority = self.sentinels.len() / 2 + 1;
+        let majority = self.group_size() / 2 + 1;
         if since + DOWN_AFTER <= now && deciders.len() >= majority {
             for place in deciders {
                 let name = self.masters[server].name.clone();
@@ -592,7 +647,7 @@ impl World {
             .collect();
         let deciders = self.sentinels.iter().filter(|s| s.decides()).count();
         if leaders.is_empty()
-            || deciders <= self.sentinels.len() / 2
+            || deciders <= self.group_size() / 2
             || self.masters[server].failover.is_some()
         {
             return;
@@ -660,7 +715,7 @@ impl World {
     }
 }
 
-fn sentinel(number: u8, masters: &[Shared]) -> Sentinel {
+pub fn sentinel(number: u8, masters: &[Shared]) -> Sentinel {
     Sentinel {
         at: ([10, 1, 0, number], 26379).into(),
         id: format!("{number:040}"),
@@ -668,6 +723,10 @@ fn sentinel(number: u8, masters: &[Shared]) -> Sentinel {
         cut: false,
         asleep: false,
         lies: false,
+        known: BTreeMap::new(),
+        foreign: false,
+        gone: false,
+        password: None,
         views: masters
             .iter()
             .map(|shared| View {
@@ -680,13 +739,16 @@ fn sentinel(number: u8, masters: &[Shared]) -> Sentinel {
     }
 }
 
-fn config(in_file: u64, masters: &[Shared], requires_quorum: bool) -> Config {
+fn config(membership: &Membership, masters: &[Shared], requires_quorum: bool) -> Config {
     let mut text = "alpha:\n  listen: 127.0.0.1:1\n  redis: true\n".to_owned();
     text += "  read_from: prefer-replica\n  replica_lag_ms: 500\n";
     text += &format!("  require_sentinel_quorum: {requires_quorum}\n  sentinels:\n");
     text += "    - sentinel-0.example:26379\n";
-    for number in 1..in_file {
-        text += &format!("    - 10.1.0.{number}:26379\n");
+    for at in &membership.listed[1..] {
+        text += &format!("    - {at}\n");
+    }
+    if membership.has_password {
+        text += &format!("  sentinel_password: {PASSWORD}\n");
     }
     text += "  servers:\n";
     for shared in masters {

@@ -77,6 +77,15 @@ pub(super) fn fact(pool: &PoolConfig, fact: &Fact, from: Option<SocketAddr>) {
             Some(error) => warn!(pool, sentinel = %address, error, "sentinel lost"),
             None => info!(pool, sentinel = %address, "sentinel answers"),
         },
+        Fact::Stranger { server, address } => {
+            let server = name(server);
+            error!(
+                pool,
+                server,
+                %address,
+                "master not followed: one sentinel alone names a server with other data"
+            );
+        }
         Fact::Foreign { address } => {
             error!(pool, sentinel = %address, "sentinel of another installation, not believed");
         }

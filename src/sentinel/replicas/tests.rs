@@ -18,6 +18,8 @@ fn says(port: u16, is_master: bool, offset: u64) -> Measured {
             is_master,
             link_is_up: !is_master,
             history: b"aa".to_vec(),
+            previous: None,
+            replicas: Vec::new(),
             offset,
         },
     }

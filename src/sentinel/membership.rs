@@ -1,0 +1,106 @@
+//! Who is connected to, and who gets the password.
+//!
+//! Owns: what follows from the roster for the connections. Never: who belongs to the group, which
+//! is `roster`'s.
+
+use crate::base::Time;
+use crate::sentinel::fellows::RunId;
+use crate::sentinel::output::Fact;
+use crate::sentinel::output::Output;
+use crate::sentinel::peer::Peer;
+use crate::sentinel::peer::Which;
+use crate::sentinel::roster::Hearing;
+use crate::sentinel::watcher::Watcher;
+
+/// Two connections each; nobody runs more than seven Sentinels.
+const PEERS_MAX: usize = 48;
+
+impl Watcher {
+    /// Who belongs to the group may have changed.
+    pub(super) fn call_the_roll(&mut self, now: Time) {
+        let hearing = self.hearing(now);
+        let strangers = self.roster.strangers(&self.peers, hearing);
+        for place in 0..self.peers.len() {
+            let peer = &mut self.peers[place];
+            let heard = peer.is_heard(hearing.within, now);
+            if heard && peer.looks_foreign(strangers.contains(&place), now) {
+                let address = peer.address.clone();
+                self.tell(Fact::Foreign { address });
+            }
+        }
+        self.roster.update(&self.peers, hearing);
+        self.reconcile(now);
+    }
+
+    /// A Sentinel has said who it is.
+    pub(super) fn identified(&mut self, place: usize, id: Option<RunId>, now: Time) {
+        let peer = &mut self.peers[place];
+        let before = peer.identified(id);
+        if let (true, Some(before), Some(id)) = (peer.is_configured, before, peer.id()) {
+            self.roster.succeed(&before, id);
+        }
+        if !self.peers[place].is_whom_it_should_be() {
+            let why = "it is not the one that the other sentinels name";
+            self.lose(place, Which::Asking, why, true, now);
+            return;
+        }
+        self.see_to(place, now);
+    }
+
+    // The others have only named it, perhaps because somebody has told them to: it gets a password
+    // only if it asks for one.
+    pub(super) fn log_in(&mut self, place: usize, now: Time) {
+        let peer = &mut self.peers[place];
+        peer.wants_password = true;
+        match (&self.auth, peer.asking.line.link()) {
+            (Some(auth), Some(link)) => {
+                let bytes = peer.asking.log_in(auth, now);
+                self.outputs.push_back(Output::Send { link, bytes });
+            }
+            _ => self.lose(place, Which::Asking, "it wants a password", true, now),
+        }
+    }
+
+    pub(super) fn hearing(&self, now: Time) -> Hearing {
+        let within = self.heard_within();
+        Hearing { within, now }
+    }
+
+    /// Connects to those members of the group that are not heard where most say that they are, and
+    /// leaves those that are members no longer, or are heard at an address of the file.
+    pub(super) fn reconcile(&mut self, now: Time) {
+        let hearing = self.hearing(now);
+        let missing = self.roster.missing(&self.peers, hearing);
+        let listed = self.peers.iter().filter(|peer| peer.is_configured);
+        let heard = listed.filter(|peer| peer.is_heard(hearing.within, now));
+        let heard: Vec<RunId> = heard.filter_map(|peer| peer.id().cloned()).collect();
+        for place in (0..self.peers.len()).rev() {
+            let peer = &self.peers[place];
+            let id = peer.named_as.as_ref();
+            let elsewhere = missing.iter().find(|(missed, _)| Some(missed) == id);
+            let has_left = elsewhere.is_some_and(|(_, address)| *address != peer.address);
+            let is_twin = id.is_some_and(|id| heard.contains(id));
+            let is_over = !self.roster.knows(id) || has_left || is_twin;
+            if !peer.is_configured && is_over {
+                self.close(place, Which::Asking);
+                self.close(place, Which::Listening);
+                self.peers.remove(place);
+            }
+        }
+        self.misses_one = !missing.is_empty();
+        for (id, address) in missing {
+            let mut there = self.peers.iter_mut().filter(|peer| peer.address == address);
+            if let Some(peer) = there.next() {
+                if peer.is_configured {
+                    peer.named_as = Some(id);
+                }
+            } else if self.peers.len() < PEERS_MAX {
+                let each = (self.masters.len(), !self.replicas.is_empty());
+                let mut peer = Peer::new(address, false, each, now);
+                peer.named_as = Some(id);
+                self.peers.push(peer);
+                self.see_to(self.peers.len() - 1, now);
+            }
+        }
+    }
+}
