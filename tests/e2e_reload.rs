@@ -292,13 +292,7 @@ fn a_file_that_is_wrong_changes_nothing_and_every_problem_is_named_with_its_plac
         "{text}"
     );
     assert!(text.contains("proxy.yml:5:12: alpha.timeout:"), "{text}");
-    assert!(
-        world
-            .proxy
-            .process()
-            .log()
-            .contains("alpha.hash: unknown hash")
-    );
+    world.proxy.process().logs("alpha.hash: unknown hash");
     assert_eq!(client.call(["GET", "k"]), Reply::bulk("v"));
     fs::remove_file(world.proxy.config_path()).unwrap();
     let text = world.refused();

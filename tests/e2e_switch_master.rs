@@ -50,8 +50,10 @@ fn under_load_no_client_is_dropped_and_the_old_server_is_left() {
         assert!(connections(to) > 0, "the new one is used");
     }
     load.end();
-    let log = proxy.process().log();
-    assert_eq!(log.matches("master moved").count(), 3, "{log}");
+    eventually("each of the three moves is told of", || {
+        let log = proxy.process().log();
+        (log.matches("master moved").count() == 3).then_some(())
+    });
     assert_eq!(admin.get("/ready").json()["pools"][0]["usable"], 2);
 }
 

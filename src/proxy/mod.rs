@@ -92,7 +92,6 @@ use identity::Identity;
 use let_go::Parting;
 use output::Wire;
 use pool::Pool;
-use relief::Said;
 use server::ServerConn;
 use timer::Timers;
 
@@ -139,7 +138,6 @@ pub struct Proxy {
     // Which pools' clients are to go to another process.
     handing: Vec<bool>,
     parting: Parting,
-    said: Said,
     // Scratch space of one request, kept to be used again.
     args: Vec<Arg>,
     split: Split,
@@ -166,7 +164,6 @@ impl Proxy {
             draining: false,
             handing: Vec::new(),
             parting: Parting::default(),
-            said: Said::default(),
             args: Vec::new(),
             split: Split::default(),
         }

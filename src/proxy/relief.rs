@@ -48,47 +48,6 @@ impl Pressure {
     };
 }
 
-/// A flood of clients that are closed must not become a flood of log lines.
-const SAID_PERIOD: Duration = Duration::from_secs(1);
-/// So many of them are named in each period.
-const SAID_MAX: u32 = 20;
-
-/// What was said lately of clients that were closed.
-#[derive(Debug, Default)]
-pub(super) struct Said {
-    until: Option<Time>,
-    named: u32,
-    unnamed: u32,
-}
-
-impl Said {
-    /// Whether one more client may be named.
-    fn may_name(&mut self) -> bool {
-        let may = self.named < SAID_MAX;
-        if may {
-            self.named += 1;
-        } else {
-            self.unnamed += 1;
-        }
-        may
-    }
-
-    /// Begins a new period when the last is over.
-    fn turn(&mut self, now: Time) {
-        if self.until.is_some_and(|until| now < until) {
-            return;
-        }
-        if self.unnamed > 0 {
-            let clients = self.unnamed;
-            tracing::warn!(clients, "more clients were closed for want of memory");
-        }
-        *self = Said {
-            until: (self.named > 0).then_some(now + SAID_PERIOD),
-            ..Said::default()
-        };
-    }
-}
-
 /// Who is closed first: the biggest, and of two that are as big the one that has neither asked nor
 /// taken anything for longer. A client that has just asked for a large value is about to take it.
 fn rank(bytes: usize, idle: Duration) -> u128 {
@@ -119,7 +78,6 @@ impl Proxy {
     /// Takes less memory, or may take more again. Its owner calls this when the pressure has
     /// changed, and again from time to time while it lasts.
     pub fn relieve(&mut self, pressure: Pressure, now: Time) {
-        self.said.turn(now);
         for pool in &mut self.pools {
             pool.limits.bytes = pool
                 .config
@@ -217,14 +175,12 @@ impl Proxy {
         let pool = client.pool.index();
         self.stats.pools[pool].counters.client_err.add(1);
         self.stats.counters.clients_shed.add(1);
-        if self.said.may_name() {
-            tracing::warn!(
-                pool = %self.pools[pool].config.name,
-                client = client.identity.id,
-                bytes = consumed,
-                "client closed for want of memory"
-            );
-        }
+        tracing::warn!(
+            pool = %self.pools[pool].config.name,
+            client = client.identity.id,
+            bytes = consumed,
+            "client closed for want of memory"
+        );
         // Who takes its replies, and has sent too much, can be told.
         if client.phase == Phase::Open && client.is_settled() {
             client.reply_in_place(&RequestError::NoMemory.reply(), &mut self.wire);

@@ -44,6 +44,13 @@ impl Process {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap()).into_owned()
     }
 
+    /// The same, once these words are in it: what has happened is written soon, and not at once.
+    pub fn logs(&self, words: &str) -> String {
+        eventually(&format!("{words:?} in the log"), || {
+            Some(self.log()).filter(|log| log.contains(words))
+        })
+    }
+
     /// Sends a signal by its name: "TERM", "HUP", "STOP", "CONT".
     pub fn signal(&self, name: &str) {
         let status = Command::new("kill")

@@ -3,21 +3,38 @@
 //! keepalived looks when a file was written and closed (inotify), so each change opens, writes and
 //! closes. It is written in place, one line over the other of the same length: a reader finds the
 //! old number or the new one, and never nothing.
+//!
+//! A thread writes: a disk that hangs hangs nobody else.
 
 use std::fs::OpenOptions;
 use std::io;
-use std::io::Write;
+use std::io::ErrorKind;
+use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::mpsc::Receiver;
+use std::sync::mpsc::RecvTimeoutError;
+use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::sync_channel;
+use std::thread;
+use std::time::Duration;
 
 use rustix::fs::OFlags;
 use tracing::error;
+
+/// How long a write is waited for. It takes microseconds; whoever waits has other things to do.
+const WITHIN: Duration = Duration::from_millis(100);
+
+type Write = fn(&Path, bool) -> io::Result<()>;
 
 /// A file that says how the process is; `1` when this is dropped.
 #[derive(Debug)]
 pub struct HealthFile {
     path: PathBuf,
+    write: Write,
+    // None until it says something: before, the process may have to fork.
+    writer: Option<Writer>,
     // It could not be written the last time, and that was said.
     failed: bool,
     // Another process writes it.
@@ -42,6 +59,8 @@ impl HealthFile {
     pub fn of_another(path: &Path) -> HealthFile {
         HealthFile {
             path: path.to_owned(),
+            write,
+            writer: None,
             failed: false,
             left: true,
         }
@@ -55,7 +74,12 @@ impl HealthFile {
     /// Says how it is; `true` once that is written. Worth a try again if not.
     pub(in crate::control) fn say(&mut self, healthy: bool) -> bool {
         self.left = false;
-        match write(&self.path, healthy) {
+        let written = match &mut self.writer {
+            Some(writer) => writer.write(healthy),
+            None => Writer::start(&self.path, self.write)
+                .and_then(|writer| self.writer.insert(writer).write(healthy)),
+        };
+        match written {
             Ok(()) => self.failed = false,
             Err(error) => {
                 if !self.failed {
@@ -73,6 +97,54 @@ impl Drop for HealthFile {
         if !self.left {
             self.say(false);
         }
+    }
+}
+
+/// The thread that writes, and the one write that may be under way.
+#[derive(Debug)]
+struct Writer {
+    orders: SyncSender<bool>,
+    done: Receiver<io::Result<()>>,
+    busy: bool,
+}
+
+impl Writer {
+    fn start(path: &Path, write: Write) -> io::Result<Writer> {
+        let (orders, inbox) = sync_channel(1);
+        let (tell, done) = sync_channel(1);
+        let path = path.to_owned();
+        let named = thread::Builder::new().name("health-file".to_owned());
+        named.spawn(move || {
+            // Until there is nobody who says or hears anything.
+            for healthy in inbox {
+                if tell.send(write(&path, healthy)).is_err() {
+                    return;
+                }
+            }
+        })?;
+        Ok(Writer {
+            orders,
+            done,
+            busy: false,
+        })
+    }
+
+    fn write(&mut self, healthy: bool) -> io::Result<()> {
+        let late = |_| io::Error::from(ErrorKind::TimedOut);
+        if self.busy {
+            // What came of the write before counts for nothing any more.
+            let _ = self
+                .done
+                .try_recv()
+                .map_err(|_| late(RecvTimeoutError::Timeout))?;
+            self.busy = false;
+        }
+        let gone = |_| io::Error::from(ErrorKind::BrokenPipe);
+        self.orders.try_send(healthy).map_err(gone)?;
+        self.busy = true;
+        let written = self.done.recv_timeout(WITHIN).map_err(late)?;
+        self.busy = false;
+        written
     }
 }
 
@@ -97,6 +169,7 @@ fn write(path: &Path, healthy: bool) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::process::Command;
 
     use super::*;
 
@@ -127,5 +200,33 @@ mod tests {
         fs::create_dir(dir.path().join("sub")).unwrap();
         assert!(file.say(true));
         assert_eq!(fs::read_to_string(&path).unwrap(), "0\n");
+    }
+
+    #[test]
+    fn a_disk_that_hangs_hangs_nobody_and_is_written_when_it_goes_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("health");
+        let made = Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+        let mut file = HealthFile::of_another(&path);
+        // Hangs as long as nobody reads the FIFO.
+        file.write = |path, _| match path.exists() {
+            true => fs::write(path, "x"),
+            false => Ok(()),
+        };
+        for _ in 0..100 {
+            assert!(!file.say(true), "only the first is waited for");
+        }
+        let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
+        let reader = OpenOptions::new()
+            .read(true)
+            .custom_flags(nonblocking)
+            .open(&path);
+        fs::remove_file(&path).unwrap();
+        assert!((0..200).any(|_| {
+            thread::sleep(Duration::from_millis(50));
+            file.say(false)
+        }));
+        drop(reader);
     }
 }
