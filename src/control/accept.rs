@@ -137,8 +137,9 @@ impl Accepted {
             }
             match accept_with(&self.listener, SocketFlags::CLOEXEC) {
                 Ok(socket) => {
-                    // However many come, those who are inside have their turn.
-                    futures_lite::future::yield_now().await;
+                    // However many come, each of them waits for the thread, and so for all else that
+                    // the executor has to do.
+                    self.ready = false;
                     return Some(Ok(socket));
                 }
                 Err(Errno::CONNABORTED | Errno::INTR) => {}

@@ -40,11 +40,12 @@ struct Tasks {
 impl Inside {
     /// Lets a connection in; it has its place until it ends, or must make room.
     pub(super) fn admit(&self, conversation: impl Future<Output = ()> + 'static) {
-        let mut inside = self.tasks.borrow_mut();
-        let number = inside.next;
-        inside.next += 1;
+        let number = self.tasks.borrow().next;
         let all = Rc::clone(&self.tasks);
         let task = glommio::spawn_local(async move {
+            // glommio begins a task while it is spawned: one that is over at once must not be over
+            // before it has its place.
+            futures_lite::future::yield_now().await;
             conversation.await;
             let this = all.borrow_mut().tasks.remove(&number);
             // Not there if it must make room at this very moment.
@@ -52,6 +53,8 @@ impl Inside {
                 task.detach();
             }
         });
+        let mut inside = self.tasks.borrow_mut();
+        inside.next += 1;
         inside.tasks.insert(number, task);
         let leaving = match inside.tasks.len() > PLACES {
             true => inside.tasks.pop_first(),
@@ -68,5 +71,53 @@ impl Inside {
         for task in tasks.into_values() {
             task.detach();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use glommio::LocalExecutor;
+
+    use super::*;
+
+    #[test]
+    fn conversations_that_are_over_at_once_leave_no_place_taken() {
+        LocalExecutor::default().run(async {
+            let (inside, over) = (Inside::default(), Rc::new(Cell::new(0)));
+            for _ in 0..100 {
+                let over = Rc::clone(&over);
+                inside.admit(async move { over.set(over.get() + 1) });
+                while !inside.tasks.borrow().tasks.is_empty() {
+                    futures_lite::future::yield_now().await;
+                }
+            }
+            assert_eq!(over.get(), 100);
+        });
+    }
+
+    #[test]
+    fn the_longest_inside_makes_room_and_who_is_left_alone_finishes() {
+        LocalExecutor::default().run(async {
+            let (inside, over) = (Inside::default(), Rc::new(RefCell::new(Vec::new())));
+            let go = Rc::new(Cell::new(false));
+            for nth in 0..PLACES + 3 {
+                let (over, go) = (Rc::clone(&over), Rc::clone(&go));
+                inside.admit(async move {
+                    while !go.get() {
+                        futures_lite::future::yield_now().await;
+                    }
+                    over.borrow_mut().push(nth);
+                });
+                assert!(inside.tasks.borrow().tasks.len() <= PLACES);
+            }
+            inside.leave();
+            go.set(true);
+            while over.borrow().len() < PLACES {
+                futures_lite::future::yield_now().await;
+            }
+            assert_eq!(*over.borrow(), (3..PLACES + 3).collect::<Vec<_>>());
+        });
     }
 }
