@@ -9,13 +9,19 @@
 use std::collections::BTreeMap;
 
 use crate::base::Key;
+use crate::base::PoolIdx;
 use crate::proxy::Proxy;
+use crate::proxy::server::ServerConn;
 use crate::proxy::server::ServerPhase;
 
-/// By server connection: whom its queue has stopped, once for each request that found it full.
+/// By server connection: whom it has stopped.
 #[derive(Debug, Default)]
 pub(super) struct FullQueues {
+    /// Whose requests have found its queue full, once for each.
     stopped: BTreeMap<Key, Vec<Key>>,
+    /// Whose writes have timed out on it and may still be done, while a reload has given them other
+    /// connections: what they ask next would be done before.
+    late: BTreeMap<Key, Vec<Key>>,
 }
 
 impl FullQueues {
@@ -29,7 +35,7 @@ impl FullQueues {
     /// How many queues have stopped a client.
     #[cfg(debug_assertions)]
     pub(super) fn count_of(&self, client: Key) -> usize {
-        let all = self.stopped.values().flatten();
+        let all = self.stopped.values().chain(self.late.values()).flatten();
         all.filter(|stopped| **stopped == client).count()
     }
 }
@@ -41,12 +47,40 @@ impl Proxy {
         let of = &self.servers[conn];
         let limit = self.pools[of.pool.index()].config.server_queue_bytes;
         if of.unsent_bytes() >= limit {
-            self.full_queues
-                .stopped
-                .entry(conn)
-                .or_default()
-                .push(client);
+            let stopped = &mut self.full_queues.stopped;
+            stopped.entry(conn).or_default().push(client);
             self.clients.slab[client].blocked_by += 1;
+        }
+    }
+
+    /// A write that was sent on a connection has timed out, and its client is about to hear of that.
+    pub(super) fn write_is_late(&mut self, conn: Key, client: Key) {
+        let found = self.clients.slab.find(client);
+        if found.is_some_and(|client| client.waits_for_all) {
+            self.stop_late(conn, client);
+        }
+    }
+
+    /// A pool's clients have other connections from now on.
+    pub(super) fn stop_late_writers(&mut self, pool: PoolIdx) {
+        let graves = std::mem::take(&mut self.graves);
+        for conn in graves.iter().copied() {
+            let found = self.servers.find(conn).filter(|conn| conn.pool == pool);
+            for client in found.map(ServerConn::late_writers).unwrap_or_default() {
+                self.stop_late(conn, client);
+            }
+        }
+        self.graves = graves;
+    }
+
+    fn stop_late(&mut self, conn: Key, client: Key) {
+        let stopped = self.full_queues.late.entry(conn).or_default();
+        if let (Some(found), false) = (
+            self.clients.slab.find_mut(client),
+            stopped.contains(&client),
+        ) {
+            stopped.push(client);
+            found.blocked_by += 1;
         }
     }
 
@@ -54,7 +88,7 @@ impl Proxy {
     /// is no longer.
     #[inline]
     pub(super) fn release_stopped(&mut self) {
-        if !self.full_queues.stopped.is_empty() {
+        if !self.full_queues.stopped.is_empty() || !self.full_queues.late.is_empty() {
             self.look_at_full_queues();
         }
     }
@@ -62,16 +96,21 @@ impl Proxy {
     fn look_at_full_queues(&mut self) {
         let conns = self.full_queues.stopped.keys().copied();
         let short: Vec<Key> = conns.filter(|conn| !self.is_full(*conn)).collect();
-        for conn in short {
-            for client in self.full_queues.stopped.remove(&conn).unwrap_or_default() {
-                let Some(found) = self.clients.slab.find_mut(client) else {
-                    continue;
-                };
-                found.blocked_by -= 1;
-                if found.blocked_by == 0 && found.paused && !found.listed_for_resume {
-                    found.listed_for_resume = true;
-                    self.clients.resumable.push(client);
-                }
+        let conns = self.full_queues.late.keys().copied();
+        let settled: Vec<Key> = conns.filter(|conn| !self.is_late(*conn)).collect();
+        let queues = &mut self.full_queues;
+        let short = short.iter().filter_map(|conn| queues.stopped.remove(conn));
+        let mut free: Vec<Key> = short.flatten().collect();
+        let settled = settled.iter().filter_map(|conn| queues.late.remove(conn));
+        free.extend(settled.flatten());
+        for client in free {
+            let Some(found) = self.clients.slab.find_mut(client) else {
+                continue;
+            };
+            found.blocked_by -= 1;
+            if found.blocked_by == 0 && found.paused && !found.listed_for_resume {
+                found.listed_for_resume = true;
+                self.clients.resumable.push(client);
             }
         }
     }
@@ -83,5 +122,11 @@ impl Proxy {
         };
         let limit = self.pools[conn.pool.index()].config.server_queue_bytes;
         conn.phase != ServerPhase::Closed && conn.unsent_bytes() > limit / 2
+    }
+
+    /// Whether something that has timed out on a connection may still be done.
+    pub(super) fn is_late(&self, conn: Key) -> bool {
+        let conn = self.servers.find(conn);
+        conn.is_some_and(|conn| conn.phase != ServerPhase::Closed && conn.untimed() > 0)
     }
 }

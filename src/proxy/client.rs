@@ -10,6 +10,7 @@
 //! Owns: the order of replies. A reply that is due goes straight into `out`; one that comes too
 //! early waits in its slot. Never: knows servers.
 
+mod awaiter;
 #[cfg(debug_assertions)]
 mod invariants;
 
@@ -32,7 +33,9 @@ use crate::proxy::identity::Identity;
 use crate::proxy::output::ConnId;
 use crate::proxy::output::Sending;
 use crate::proxy::output::Wire;
+
 use crate::proxy::reply_size::ReplySize;
+pub(super) use awaiter::Awaiter;
 
 /// Where one request's reply stands.
 #[derive(Debug)]
@@ -67,29 +70,6 @@ pub(super) enum Phase {
     },
     /// The socket is being closed.
     Closed,
-}
-
-/// Which of a client's requests a reply belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Awaiter {
-    pub(super) client: Key,
-    pub(super) sequence: u32,
-    pub(super) fragment: u32,
-}
-
-impl Awaiter {
-    /// Nobody: the reply is swallowed.
-    pub(super) const NOBODY: Awaiter = Awaiter {
-        client: Key::NONE,
-        sequence: 0,
-        fragment: 0,
-    };
-
-    /// The proxy itself: what it has asked of a server, between its clients' requests.
-    pub(super) const OURS: Awaiter = Awaiter {
-        fragment: 1,
-        ..Awaiter::NOBODY
-    };
 }
 
 /// A reply on its way to a client.
@@ -551,14 +531,14 @@ impl Clients {
     /// Whether anybody would read a reply to this request: its client is there and is not closed.
     #[inline]
     pub(super) fn awaits(&self, to: Awaiter) -> bool {
-        self.slab.find(to.client).is_some_and(Client::listens)
+        !to.is_buried() && self.slab.find(to.client).is_some_and(Client::listens)
     }
 
     /// Whether the reply to this request is what its client is to get next, from one server.
     #[inline]
     pub(super) fn is_due(&self, to: Awaiter) -> bool {
         let client = self.slab.find(to.client);
-        client.is_some_and(|client| client.is_due(to))
+        !to.is_buried() && client.is_some_and(|client| client.is_due(to))
     }
 
     /// Gives a part of the reply that is due.
@@ -588,7 +568,7 @@ impl Clients {
         let Some(client) = self.slab.find_mut(to.client) else {
             return;
         };
-        if !client.listens() {
+        if to.is_buried() || !client.listens() {
             return;
         }
         client.deliver(to, reply, bytes, wire);

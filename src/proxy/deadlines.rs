@@ -165,7 +165,7 @@ impl Proxy {
         let sent = (conn.fifo.len() - conn.unsent - untimed).min(expired.len());
         for pending in conn.fifo.range_mut(untimed..untimed + sent) {
             conn.opinion.is_due &= pending.awaiter != Awaiter::OURS;
-            pending.awaiter = Awaiter::NOBODY;
+            pending.awaiter = pending.awaiter.buried();
         }
         conn.tombstones += sent;
         let unsent_bytes = sizes(&expired[sent..]);
@@ -177,14 +177,21 @@ impl Proxy {
         stats.in_queue.sub(expired.len() - sent);
         stats.in_queue_bytes.sub(unsent_bytes);
         stats.server_timedout.add(expired.len());
+        for pending in &expired[..sent] {
+            self.bury(key, pending);
+        }
         let reply = RequestError::TimedOut.reply();
         for pending in &expired {
             self.answer_failed(key, pending, &reply);
         }
+        let conn = &self.servers[key];
         // Where the server was it may fail.
-        if self.servers[key].succeeded.is_none() {
+        if conn.succeeded.is_none() {
             self.pools[pool.index()].servers[server.index()].suspect = true;
             self.report_failure(pool, server, since, now);
+        } else if conn.untimed() == conn.fifo.len() - conn.unsent && !conn.streaming {
+            // Nobody awaits anything here, and some may wait for its end.
+            self.fail_server_conn(key, &Failure::TimedOut, now);
         }
     }
 

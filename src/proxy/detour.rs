@@ -2,8 +2,8 @@
 //!
 //! Owns: which of two connections to a server a client uses: its own, or the one beside it, while
 //! its own is busy with a large request or reply of another's. A client changes over only while
-//! none of its requests is under way, so its requests never overtake each other. Never: opens a
-//! connection.
+//! none of its requests is under way, so its requests never overtake each other: also none that has
+//! timed out and may still be done. Never: opens a connection.
 
 use crate::base::Key;
 use crate::base::PoolIdx;
@@ -11,6 +11,8 @@ use crate::base::ServerIdx;
 use crate::proxy::Proxy;
 use crate::proxy::replicas::End;
 use crate::proxy::server::BATCH_BYTES_MAX;
+use crate::proxy::server::Pending;
+use crate::proxy::server::Retry;
 use crate::proxy::server::ServerConn;
 
 /// Who comes behind no more bytes than these waits for them: they take less than a millisecond. A
@@ -43,6 +45,32 @@ impl Proxy {
             let conn = server.conns_to(end)[server.own_place(client)];
             conn != Key::NONE && self.servers[conn].is_busy()
         });
-        self.clients.slab[client].detour = detour;
+        if self.clients.slab[client].detour != detour && !self.may_be_done_late(client) {
+            self.clients.slab[client].detour = detour;
+        }
+    }
+
+    /// A request has timed out on a connection on which it was sent.
+    pub(super) fn bury(&mut self, conn: Key, buried: &Pending) {
+        if buried.retry == Retry::Never {
+            if !self.graves.contains(&conn) {
+                self.forget_graves();
+                self.graves.push(conn);
+            }
+            self.write_is_late(conn, buried.awaiter.client);
+        }
+    }
+
+    /// Whether a write of a client that has timed out may still be done somewhere.
+    fn may_be_done_late(&mut self, client: Key) -> bool {
+        self.forget_graves();
+        let mut graves = self.graves.iter();
+        graves.any(|conn| self.servers[*conn].late_writers().contains(&client))
+    }
+
+    fn forget_graves(&mut self) {
+        let mut graves = std::mem::take(&mut self.graves);
+        graves.retain(|conn| self.is_late(*conn));
+        self.graves = graves;
     }
 }

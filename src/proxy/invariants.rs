@@ -80,7 +80,8 @@ impl Proxy {
     fn check_clients(&self) {
         let mut awaited: BTreeMap<Key, (usize, usize)> = BTreeMap::new();
         for key in self.servers.keys() {
-            for pending in &self.servers[key].fifo {
+            let fifo = self.servers[key].fifo.iter();
+            for pending in fifo.filter(|pending| !pending.awaiter.is_buried()) {
                 let (requests, bytes) = awaited.entry(pending.awaiter.client).or_default();
                 *requests += 1;
                 *bytes += pending.bytes as usize;

@@ -124,6 +124,8 @@ pub struct Proxy {
     clients: Clients,
     servers: Slab<ServerConn>,
     full_queues: FullQueues,
+    // Connections that may have to swallow replies, see `detour`.
+    graves: Vec<Key>,
     wire: Wire,
     timers: Timers,
     stats: Arc<WorkerStats>,
@@ -152,6 +154,7 @@ impl Proxy {
             clients: Clients::default(),
             servers: Slab::default(),
             full_queues: FullQueues::default(),
+            graves: Vec::new(),
             wire: Wire::default(),
             timers: Timers::default(),
             stats: setup.stats,

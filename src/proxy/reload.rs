@@ -79,6 +79,10 @@ impl Proxy {
             && !other_places
             && !other_greeting
             && config.read_from == pool.config.read_from;
+        if !in_order {
+            self.stop_late_writers(idx);
+        }
+        let pool = &mut self.pools[idx.index()];
         let reads_masters = config.read_from == ReadFrom::Master;
         let before = pool.servers.len();
         for (server, config) in reload.table.servers(idx) {

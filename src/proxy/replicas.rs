@@ -28,7 +28,6 @@ use crate::base::ServerIdx;
 use crate::base::Time;
 use crate::config::ReadFrom;
 use crate::proxy::Proxy;
-use crate::proxy::client::Awaiter;
 use crate::proxy::failure::Failure;
 use crate::proxy::failure::RequestError;
 use crate::proxy::output::ConnId;
@@ -310,7 +309,7 @@ impl Proxy {
         };
         if self.cut_short(key, awaiter, failure, now) {
             if let Some(first) = self.servers[key].fifo.front_mut() {
-                first.awaiter = Awaiter::NOBODY;
+                first.awaiter = first.awaiter.buried();
             }
         }
     }

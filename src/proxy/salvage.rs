@@ -20,7 +20,6 @@ use crate::base::Key;
 use crate::base::Time;
 use crate::config::OnServerFailure;
 use crate::proxy::Proxy;
-use crate::proxy::client::Awaiter;
 use crate::proxy::client::Reply;
 use crate::proxy::failure::Failure;
 use crate::proxy::server::Pending;
@@ -49,7 +48,7 @@ impl Proxy {
             }
             let may_go = bytes.has_next()
                 && pending.retry == Retry::Once
-                && pending.awaiter != Awaiter::NOBODY
+                && !pending.awaiter.is_buried()
                 && failure.allows_retry(place == 0);
             if may_go {
                 bytes.move_next(size, &mut again, &mut self.wire.spare);
@@ -141,7 +140,7 @@ impl Proxy {
     }
 
     pub(super) fn answer_failed(&mut self, key: Key, pending: &Pending, reply: &[u8]) {
-        if pending.awaiter.client == Key::NONE {
+        if pending.awaiter.is_buried() || pending.awaiter.client == Key::NONE {
             return;
         }
         let pool = self.servers[key].pool;

@@ -242,9 +242,16 @@ impl ServerConn {
         }
         let first = self.fifo.front_mut()?;
         let buried = *first;
-        first.awaiter = Awaiter::NOBODY;
+        first.awaiter = first.awaiter.buried();
         self.tombstones += 1;
         Some(buried)
+    }
+
+    /// Whose writes have timed out here, were sent, and are not answered: they may still be done.
+    pub(super) fn late_writers(&self) -> Vec<Key> {
+        let buried = self.fifo.range(..self.untimed());
+        let late = buried.filter(|late| late.awaiter.is_buried() && late.retry == Retry::Never);
+        late.map(|late| late.awaiter.client).collect()
     }
 
     /// Bytes of requests that are not sent yet.
@@ -383,6 +390,12 @@ mod tests {
 
     use super::*;
 
+    const SOMEBODY: Awaiter = Awaiter {
+        client: Key::NONE,
+        sequence: 0,
+        fragment: 0,
+    };
+
     fn conn_with(requests: &[(usize, Retry)]) -> ServerConn {
         let (mut conn, mut spare) = (
             ServerConn::new(PoolIdx(0), ServerIdx(0), Time::ZERO),
@@ -390,12 +403,7 @@ mod tests {
         );
         for (bytes, retry) in requests {
             conn.queue.push_copy(&vec![b'q'; *bytes], &mut spare);
-            conn.enqueue(
-                Awaiter::NOBODY,
-                *bytes,
-                (*retry, ErrorsBy::Server),
-                Time::ZERO,
-            );
+            conn.enqueue(SOMEBODY, *bytes, (*retry, ErrorsBy::Server), Time::ZERO);
         }
         conn
     }

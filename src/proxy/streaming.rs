@@ -93,6 +93,7 @@ impl Proxy {
         };
         let Pending { awaiter, since, .. } = stalled;
         let (pool, server) = (conn.pool, conn.server);
+        self.bury(key, &stalled);
         self.server_stats(pool, server).server_timedout.add(1);
         if !self.cut_short(key, awaiter, &Failure::TimedOut, now) {
             self.answer_failed(key, &stalled, &RequestError::TimedOut.reply());

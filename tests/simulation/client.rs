@@ -252,6 +252,7 @@ impl World {
                     Taste::Mixed => client.asker.ask(client.asked, &mut client.dice),
                     Taste::Greedy => client.asker.crave(client.asked),
                     Taste::Voracious => client.asker.gorge(client.asked, &mut client.dice),
+                    Taste::Stubborn => client.asker.insist(client.asked),
                     Taste::Generous => client.asker.give(client.asked, &mut client.dice),
                 },
             };

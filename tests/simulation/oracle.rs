@@ -24,6 +24,7 @@ use crate::routes::Route;
 use crate::tally::Happening;
 use crate::tally::Tally;
 use crate::trace::head;
+use crate::workload::base;
 use crate::world::LinkId;
 
 use beliefs::Belief;
@@ -91,6 +92,8 @@ pub struct Oracle {
     given_up: Vec<(Option<(usize, usize)>, Time)>,
     /// By pool: whether a key stays where it is whatever fails.
     stable: Vec<bool>,
+    /// Pools that are reloaded.
+    reloaded: BTreeSet<usize>,
     beliefs: BTreeMap<(usize, Vec<u8>), Belief>,
     ids: BTreeSet<i64>,
     executions: u64,
@@ -123,6 +126,7 @@ impl Oracle {
                 .collect(),
             timeouts: config.pools.iter().map(|pool| pool.timeout).collect(),
             stable: stable.collect(),
+            reloaded: BTreeSet::new(),
             beliefs: BTreeMap::new(),
             ids: BTreeSet::new(),
             executions: 0,
@@ -137,6 +141,11 @@ impl Oracle {
     /// The keys of a pool are to live elsewhere now and then.
     pub fn keys_move(&mut self, pool: usize) {
         self.stable[pool] = false;
+    }
+
+    /// Requests of a pool may get into another queue, behind younger ones.
+    pub fn queues_move(&mut self, pool: usize) {
+        self.reloaded.insert(pool);
     }
 
     /// A client has connected: its number.
@@ -283,6 +292,40 @@ impl Oracle {
             order: self.executions,
             unheard,
             reply: Bytes::new(),
+        }
+    }
+
+    /// A write is executed on a connection that the proxy has not given up. If its client has been
+    /// told that it failed, no later write of that client to one of its keys may have succeeded.
+    pub fn check_in_time(&self, execution: &Execution, tally: &mut Tally) {
+        let Mark { client, number } = execution.mark;
+        let entries = &self.books[client].entries;
+        let late = &entries[number];
+        if late.request.is_read() || !late.answered {
+            return;
+        }
+        let names = |entry: &Entry, keys: &[usize]| -> Vec<Vec<u8>> {
+            let keys = keys.iter().map(|key| base(entry.request.key(*key)));
+            keys.collect()
+        };
+        let own = names(late, &execution.keys);
+        let overlaps = |later: &Entry, keys: &[usize]| {
+            let others = names(later, keys);
+            others.iter().any(|key| own.contains(key))
+        };
+        for later in entries[number + 1..].iter() {
+            if later.request.is_read() || !later.answered {
+                continue;
+            }
+            tally.count(Happening::LateWrite);
+            let mut executions = later.executions.iter();
+            let done = executions
+                .any(|done| done.server == execution.server && overlaps(later, &done.keys));
+            assert!(
+                later.failed || !done,
+                "{:?} is executed behind a later write of its client that has succeeded",
+                execution.mark
+            );
         }
     }
 

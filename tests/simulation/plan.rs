@@ -34,6 +34,8 @@ pub enum Taste {
     Voracious,
     /// To take one large value after the other.
     Generous,
+    /// To take the same key's next value, one at a time.
+    Stubborn,
 }
 
 /// One client's ways.
@@ -76,12 +78,14 @@ impl Plan {
             0..8 => Taste::Greedy,
             8..20 => Taste::Generous,
             20..26 => Taste::Voracious,
+            26..34 => Taste::Stubborn,
             _ => Taste::Mixed,
         };
         let restful = taste == Taste::Greedy || dice.percent(15);
         let (requests, depth) = match taste {
             Taste::Mixed => (requests, *dice.pick(&[1, 1, 2, 5, 20, 1000])),
             Taste::Voracious => (dice.between(3, 15), dice.between(1, 3)),
+            Taste::Stubborn => (dice.between(40, 120), 1),
             _ => (dice.between(40, 120), 1000),
         };
         Plan {

@@ -79,3 +79,36 @@ fn a_client_that_is_stopped_is_not_idle() {
     bench.passes(500);
     assert_eq!(bench.sends(first), b"+PONG\r\n");
 }
+
+const GET: &[u8] = b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n";
+
+#[test]
+fn a_client_whose_write_has_timed_out_does_not_go_around_it() {
+    let mut bench = Bench::new("  timeout: 300\n");
+    let (other, client) = (bench.client(), bench.client());
+    bench.receives(other, GET);
+    let server = bench.connected();
+    bench.sent(server);
+    bench.receives(client, &set(10));
+    bench.sent(server);
+    // The reply before it is large and stands still.
+    bench.receives(server, b"$5000000\r\nvalue");
+    bench.passes(300);
+    assert!(
+        bench
+            .sends(client)
+            .starts_with(b"-ERR Connection timed out")
+    );
+    bench.sent(client);
+    bench.receives(client, &set(20));
+    assert_eq!(
+        bench.server(),
+        server,
+        "a later write would be done earlier"
+    );
+    assert_eq!(bench.sends(server), set(20));
+    // Others may.
+    let third = bench.client();
+    bench.receives(third, GET);
+    assert_ne!(bench.server(), server);
+}

@@ -48,6 +48,7 @@ impl World {
                 continue;
             }
             self.reloads[pool] = true;
+            self.oracle.queues_move(pool);
             let kinds = [
                 Difference::Connections,
                 Difference::Address,
@@ -152,16 +153,21 @@ mod by_hand {
     const SET: &[u8] = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n";
     const VALUE: &[u8] = b"$1\r\nv\r\n";
 
-    fn config(servers: &[&str]) -> Arc<Config> {
+    fn config(keys: &str, servers: &[&str]) -> Arc<Config> {
         let servers: String = servers.iter().map(|s| format!("    - {s}\n")).collect();
-        let text = format!("alpha:\n  listen: 127.0.0.1:1\n  redis: true\n  servers:\n{servers}");
+        let text =
+            format!("alpha:\n  listen: 127.0.0.1:1\n  redis: true\n{keys}  servers:\n{servers}");
         Arc::new(Config::parse(&text, "test.yml").expect("a good configuration"))
     }
 
     /// Serves these servers in place of the bench's; the first is elsewhere if it has `moved`.
     fn reload(bench: &mut Bench, servers: &[&str], moved: bool) {
-        let table = Table::new(config(&["10.0.0.1:6379:1 one"]));
-        let table = table.next(config(servers)).expect("places are left");
+        reload_with(bench, "", servers, moved);
+    }
+
+    fn reload_with(bench: &mut Bench, keys: &str, servers: &[&str], moved: bool) {
+        let table = Table::new(config(keys, &["10.0.0.1:6379:1 one"]));
+        let table = table.next(config(keys, servers)).expect("places are left");
         let first = (PoolIdx(0), ServerIdx(0));
         let stats = Arc::new(bench.stats.grown(table.places()));
         let reload = Reload {
@@ -195,6 +201,38 @@ mod by_hand {
         assert!(is_closed(&bench, before), "it owes nothing any more");
         let after = bench.connected();
         assert_ne!(after, before);
+        assert_eq!(bench.sends(after), SET);
+    }
+
+    #[test]
+    fn a_client_whose_write_has_timed_out_waits_for_its_end_where_the_server_was() {
+        let mut bench = Bench::new("  timeout: 300\n");
+        let (late, other) = (bench.client(), bench.client());
+        bench.receives(late, SET);
+        let before = bench.connected();
+        bench.sent(before);
+        bench.passes(200);
+        bench.receives(other, GET);
+        bench.sent(before);
+        bench.passes(150);
+        assert!(bench.sends(late).starts_with(b"-ERR Connection timed out"));
+        bench.sent(late);
+        reload_with(
+            &mut bench,
+            "  timeout: 300\n",
+            &["10.0.0.2:6379:1 one"],
+            true,
+        );
+        bench.receives(late, SET);
+        assert_eq!(bench.server(), before, "it would be done before");
+        // When nobody awaits anything there any more, it is given up.
+        bench.passes(149);
+        assert!(!is_closed(&bench, before));
+        bench.passes(1);
+        assert!(is_closed(&bench, before));
+        let after = bench.connected();
+        bench.sent(after);
+        bench.receives(after, b"+PONG\r\n");
         assert_eq!(bench.sends(after), SET);
     }
 

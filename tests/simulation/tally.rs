@@ -122,6 +122,8 @@ happenings! {
     HostIsDown,
     /// A request was executed after its client had an error for it, or had gone.
     LateReply,
+    /// A write was executed after its client had an error for it and for, or a reply to, a later one.
+    LateWrite,
     /// A server was ejected.
     Ejected,
     /// It was readmitted.

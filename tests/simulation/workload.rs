@@ -171,6 +171,17 @@ impl Asker {
         self.or_refused(request)
     }
 
+    /// One value after the other for one key.
+    pub fn insist(&mut self, number: usize) -> Request {
+        let mark = Mark {
+            client: self.client,
+            number,
+        };
+        let key = own(self.client, 2);
+        let request = self.put(vec![b"SET".to_vec(), key, mark.text()]);
+        self.or_refused(request)
+    }
+
     fn or_refused(&self, request: Request) -> Request {
         if self.authenticated {
             request
@@ -295,6 +306,6 @@ pub fn verification(asker: &Asker, logged_in: bool, known: &[Vec<u8>]) -> Vec<Re
     requests
 }
 
-fn base(key: &[u8]) -> Vec<u8> {
+pub fn base(key: &[u8]) -> Vec<u8> {
     crate::mark::without_mark(key).to_vec()
 }

@@ -102,6 +102,10 @@ impl World {
         let mut execution =
             self.oracle
                 .executing((pool, server), link, args, self.now, &mut self.tally);
+        let socket = self.links[link.0].socket.as_ref();
+        if socket.is_some_and(|socket| !socket.closing && !socket.ended) {
+            self.oracle.check_in_time(&execution, &mut self.tally);
+        }
         if self.config.pools[pool].server_connections.get() == 1
             && self.goes_around(pool, server, link)
         {

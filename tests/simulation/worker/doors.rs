@@ -214,7 +214,9 @@ impl World {
                 Some(at) if self.now.since(*at) < Duration::from_millis(2) => 2,
                 _ => 3,
             };
-            if timeout.is_none_or(|timeout| silent < timeout * times) {
+            // Or it has a successor, and all that it owes replies to have had an error.
+            let may_have_one = self.reloads[pool] && timeout.is_some();
+            if !may_have_one && timeout.is_none_or(|timeout| silent < timeout * times) {
                 // The server is elsewhere, and nobody asks anything here any more.
                 let home = &self.servers[pool][server];
                 let quiet = home.conns.get(&id).is_none_or(ServerConn::is_idle);
