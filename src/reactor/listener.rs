@@ -21,6 +21,10 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rustix::event::PollFd;
+use rustix::event::PollFlags;
+use rustix::event::Timespec;
+use rustix::event::poll;
 use socket2::Domain;
 use socket2::Protocol;
 use socket2::SockAddr;
@@ -350,19 +354,21 @@ pub(super) fn change(socket: &OwnedFd, backlog: u32, keepalive: bool) -> io::Res
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))
 }
 
-/// How long a taken port is waited for. A proxy that was killed leaves its port taken until the
-/// kernel has torn down its rings, which hold the listening sockets: some tens of milliseconds, in
+/// How long a taken port, or a taken path, is waited for. A proxy that was killed leaves it taken until
+/// the kernel has torn down its rings, which hold the listening sockets: some tens of milliseconds, in
 /// which whoever supervises it starts the next one.
-const PORT_PATIENCE: Duration = Duration::from_secs(1);
+const TAKEN_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often it is tried meanwhile.
+const TAKEN_STEP: Duration = Duration::from_millis(10);
 
 fn take_port(socket: &Socket, at: SocketAddr) -> io::Result<()> {
-    const STEP: Duration = Duration::from_millis(10);
-    let mut left = PORT_PATIENCE;
+    let mut left = TAKEN_PATIENCE;
     loop {
         match socket.bind(&SockAddr::from(at)) {
             Err(error) if error.kind() == ErrorKind::AddrInUse && !left.is_zero() => {
-                std::thread::sleep(STEP);
-                left = left.saturating_sub(STEP);
+                std::thread::sleep(TAKEN_STEP);
+                left = left.saturating_sub(TAKEN_STEP);
             }
             bound => return bound,
         }
@@ -446,25 +452,51 @@ fn bind_unix(
 // A process that was killed leaves its socket behind: one on which nobody answers. twemproxy
 // removes whatever is there, also the socket of a process that runs.
 fn remove_stale(path: &Path, at: &SockAddr) -> Result<(), ListenErrorKind> {
-    let found = match fs::symlink_metadata(path) {
-        Ok(found) => found,
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(e) => return Err(ListenErrorKind::Path(e)),
-    };
-    if !found.file_type().is_socket() {
-        return Err(ListenErrorKind::NotASocket);
-    }
-    let knock = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)
-        .map_err(ListenErrorKind::Os)?;
-    match knock.connect(at) {
-        Err(e) if e.kind() == ErrorKind::ConnectionRefused => {
-            fs::remove_file(path).map_err(ListenErrorKind::Path)
+    let mut left = TAKEN_PATIENCE;
+    loop {
+        let found = match fs::symlink_metadata(path) {
+            Ok(found) => found,
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(e) => return Err(ListenErrorKind::Path(e)),
+        };
+        if !found.file_type().is_socket() {
+            return Err(ListenErrorKind::NotASocket);
         }
-        // A full backlog: somebody listens, and is slow.
-        Err(e) if e.kind() == ErrorKind::WouldBlock => Err(ListenErrorKind::PathTaken),
-        Err(e) => Err(ListenErrorKind::Path(e)),
-        Ok(()) => Err(ListenErrorKind::PathTaken),
+        let knock = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)
+            .map_err(ListenErrorKind::Os)?;
+        match knock.connect(at) {
+            Err(e) if e.kind() == ErrorKind::ConnectionRefused => {
+                return fs::remove_file(path).map_err(ListenErrorKind::Path);
+            }
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+            Ok(()) => left = await_hangup(&knock, left),
+            // A full backlog: somebody listens, and is slow.
+            Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                std::thread::sleep(TAKEN_STEP);
+                left = left.saturating_sub(TAKEN_STEP);
+            }
+            Err(e) => return Err(ListenErrorKind::Path(e)),
+        }
+        if left.is_zero() {
+            return Err(ListenErrorKind::PathTaken);
+        }
     }
+}
+
+// Who is answered waits on the line: a process that runs keeps it, and is not knocked at again; when
+// a dying one's socket goes, it is hung up. What is left of the patience.
+fn await_hangup(knock: &Socket, mut left: Duration) -> Duration {
+    let step = Timespec::try_from(TAKEN_STEP).ok();
+    while !left.is_zero() {
+        left = left.saturating_sub(TAKEN_STEP);
+        let mut line = [PollFd::new(knock, PollFlags::IN)];
+        if poll(&mut line, step.as_ref()).is_ok_and(|ready| ready > 0) {
+            // One that runs may hang up as well, and at once: not to be knocked at without a pause.
+            std::thread::sleep(TAKEN_STEP);
+            break;
+        }
+    }
+    left
 }
 
 /// The file of a Unix socket, removed when this is dropped, unless a process that was started

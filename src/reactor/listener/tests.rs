@@ -208,6 +208,41 @@ fn a_stale_unix_socket_is_replaced_and_a_live_one_is_not() {
 }
 
 #[test]
+fn a_path_whose_process_is_being_torn_down_is_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("pool.sock");
+    for backlog_is_full in [false, true] {
+        let dying = bind_unix(&path, None, Options { backlog: 0, ..ONE }).unwrap();
+        let mut waiting = Vec::new();
+        while backlog_is_full && waiting.len() < 2 {
+            let knock = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None).unwrap();
+            let _ = knock.connect(&SockAddr::unix(&path).unwrap());
+            waiting.push(knock);
+        }
+        let second = {
+            let path = path.clone();
+            std::thread::spawn(move || bind_unix(&path, None, ONE))
+        };
+        std::thread::sleep(TAKEN_PATIENCE / 5);
+        drop(dying.sockets);
+        let second = second.join().unwrap();
+        assert!(second.is_ok(), "{backlog_is_full}: {second:?}");
+        drop(dying.file);
+        UnixStream::connect(&path).expect("the second one listens");
+    }
+}
+
+#[test]
+fn a_process_that_runs_is_knocked_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("pool.sock");
+    let first = bind_unix(&path, None, ONE).unwrap();
+    assert!(bind_unix(&path, None, ONE).is_err());
+    let listener = UnixListener::from(first.sockets.into_iter().next().unwrap());
+    assert_eq!(std::iter::from_fn(|| listener.accept().ok()).count(), 1);
+}
+
+#[test]
 fn a_file_that_is_no_socket_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("notes.txt");
