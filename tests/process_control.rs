@@ -240,6 +240,7 @@ fn run(drains: Drains, lookup: Lookup, act: impl FnOnce(Handles) + Send + 'stati
         admin: AdminSetup::default(),
         table: Arc::new(Table::new(Arc::new(config.clone()))),
         source: Arc::new(NoFile),
+        read: None,
         reload_on_change: false,
         required_servers: vec![1],
         workers: senders,

@@ -6,15 +6,18 @@ mod support;
 use std::fs;
 use std::io::Read;
 use std::io::Write;
+use std::net::TcpListener;
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
 use std::process::Output;
 use std::process::Stdio;
 
 use support::Port;
+use support::Process;
 use support::Program;
 use support::Proxy;
 use support::Redis;
@@ -178,6 +181,119 @@ fn a_stale_socket_of_a_killed_process_is_no_obstacle() {
     assert_eq!(mode & 0o777, 0o600);
     proxy.process().signal("TERM");
     assert_eq!(proxy.process().wait().code(), Some(0));
+}
+
+#[test]
+fn a_restart_at_once_after_a_kill_has_the_path_again() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("alpha.sock");
+    let (stats, log) = (Port::reserve(), directory.path().join("log"));
+    let file = directory.path().join("a.yml");
+    fs::write(&file, pool(path.display(), "127.0.0.1:1")).unwrap();
+    let start = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_coremux"));
+        command.arg("-c").arg(&file).args(["-a", "127.0.0.1", "-s"]);
+        Process::start(command.arg(stats.number().to_string()), &log)
+    };
+    let serves = |process: &mut Process| {
+        eventually("it serves", || {
+            let ended = process.ended();
+            assert_eq!(ended, None, "{}", process.log());
+            // One that was killed takes connections, too, while it is torn down, and answers none.
+            let mut client = UnixStream::connect(&path).ok()?;
+            client.write_all(b"PING\r\n").ok()?;
+            let mut reply = [0; 7];
+            client.read_exact(&mut reply).ok()?;
+            (reply == *b"+PONG\r\n").then_some(())
+        });
+    };
+    let mut process = start();
+    serves(&mut process);
+    for _ in 0..5 {
+        let crowd: Vec<_> = (0..200).map(|_| UnixStream::connect(&path)).collect();
+        process.kill();
+        process = start();
+        serves(&mut process);
+        drop(crowd);
+    }
+}
+
+#[test]
+fn a_change_of_the_file_while_the_program_starts_is_read() {
+    let directory = TempDir::new().unwrap();
+    let (beta, stats) = (Port::reserve(), Port::reserve());
+    let (file, log) = (directory.path().join("a.yml"), directory.path().join("log"));
+    let text = |taken: &str, timeout: u32| {
+        let beta = pool(beta.address(), "127.0.0.1:1").replace("alpha:", "beta:");
+        beta + &format!("  timeout: {timeout}\n") + &pool(taken, "127.0.0.1:1")
+    };
+    // A port that is taken for a moment holds the start up when the file has been read. twemproxy's
+    // order of these pools is beta, alpha.
+    let _process = eventually("the start has waited for the port", || {
+        let _ = fs::remove_file(&log);
+        let held = TcpListener::bind("127.0.0.1:0").unwrap();
+        let taken = held.local_addr().unwrap().to_string();
+        fs::write(&file, text(&taken, 1000)).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_coremux"));
+        command.arg("-c").arg(&file).args(["-a", "127.0.0.1", "-s"]);
+        command.args([&stats.number().to_string(), "--reload-on-change"]);
+        let mut process = Process::start(&mut command, &log);
+        eventually("the first pool listens", || {
+            let begun = process.listens_on(beta.number());
+            (begun || process.ended().is_some()).then_some(())
+        });
+        fs::write(&file, text(&taken, 2000)).unwrap();
+        drop(held);
+        eventually("it serves or has given up", || {
+            let serves = process.log().contains("serving");
+            (serves || process.ended().is_some()).then_some(())
+        });
+        process.ended().is_none().then_some(process)
+    });
+    eventually("what was changed is served", || {
+        let log = fs::read_to_string(&log).unwrap();
+        log.contains("timeout=2000").then_some(())
+    });
+}
+
+#[test]
+fn half_a_file_that_is_still_for_a_moment_is_not_served_and_for_long_it_is() {
+    let redis = Redis::start();
+    let (mut alpha, mut beta) = (String::new(), String::new());
+    let mut proxy = Proxy::start_with(Program::Coremux, &["--reload-on-change"], |listen| {
+        alpha = pool(listen.tcp("alpha"), redis.address());
+        beta = pool(listen.tcp("beta"), redis.address()).replace("alpha:", "beta:");
+        format!("{alpha}{beta}")
+    });
+    let mut client = proxy.client("beta");
+    assert_eq!(client.call(["SET", "key", "value"]), Reply::ok());
+    let said = |proxy: &mut Proxy, words: &str| {
+        eventually(words, || {
+            proxy.process().log().contains(words).then_some(())
+        });
+    };
+    // Its writer stops here, and goes on later.
+    proxy.write_config(&alpha);
+    said(&mut proxy, "may not be whole");
+    assert!(proxy.process().log().contains("lost=\"pool beta\""));
+    assert_eq!(client.call(["GET", "key"]), Reply::bulk("value"));
+    proxy.write_config(&format!("{alpha}{beta}  timeout: 2000\n"));
+    said(&mut proxy, "key changed pool=beta timeout=2000");
+    assert_eq!(client.call(["GET", "key"]), Reply::bulk("value"));
+    assert!(!proxy.process().log().contains("pool removed"));
+    // What is meant so is served in the end.
+    proxy.write_config(&alpha);
+    said(&mut proxy, "pool removed pool=beta");
+    // And at once if somebody says so.
+    proxy.write_config(&format!("{alpha}{beta}"));
+    proxy.process().signal("HUP");
+    said(&mut proxy, "pool added pool=beta");
+    proxy.write_config(&alpha);
+    proxy.process().signal("HUP");
+    eventually("it is removed once more", || {
+        let log = proxy.process().log();
+        (log.matches("pool removed").count() == 2).then_some(())
+    });
 }
 
 #[test]

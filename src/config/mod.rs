@@ -31,6 +31,7 @@ mod warning;
 use std::path::Path;
 
 pub use difference::difference;
+pub use difference::loss;
 pub use error::ConfigError;
 pub use error::ConfigErrorKind;
 pub use error::ConfigErrors;

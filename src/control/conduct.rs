@@ -7,6 +7,7 @@ mod moves;
 mod reload;
 mod servers;
 mod standing;
+mod watched;
 mod workers;
 
 use std::cell::RefCell;
@@ -94,7 +95,7 @@ pub(super) async fn conduct(
         events_of.every(health::PERIOD, || Event::Sample);
     }
     if setup.reload_on_change {
-        events_of.every(reload::LOOK_PERIOD, || Event::LookAtFile);
+        events_of.every(watched::LOOK_PERIOD, || Event::LookAtFile);
     }
     let api = |door| Api::new(door, &health, &stats, clock, &events_of);
     let doors = Doors::new(
@@ -128,7 +129,7 @@ pub(super) async fn conduct(
         signs,
         table: setup.table,
         counters,
-        reloading: Reloading::new(setup.source),
+        reloading: Reloading::new(setup.source, setup.read),
         upgrade: Upgrade::new(setup.upgrade),
         watchdog,
         departures: 0,

@@ -118,6 +118,8 @@ pub struct Setup {
     pub table: Arc<Table>,
     /// Where the configuration comes from.
     pub source: Arc<dyn Source>,
+    /// As the file looked before it was read for `table`: what was changed since is to be read.
+    pub read: Option<Stamp>,
     /// Whether to look for changes of the file.
     pub reload_on_change: bool,
     /// How many servers each pool needs to be ready, as `PoolIdx` counts them.

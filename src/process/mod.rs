@@ -92,8 +92,10 @@ fn serve(options: &cli::Options) -> ExitCode {
         Ok(predecessor) => predecessor,
         Err(error) => return fail(&format!("{NAME}: cannot take over: {error}\n")),
     };
+    // Before it is read: a change that comes meanwhile is seen as one.
+    let read = serve::stamp_of(&options.conf_file);
     match test_conf::read(&options.conf_file) {
-        Ok(config) => serve::serve(options, config, predecessor),
+        Ok(config) => serve::serve(options, config, read, predecessor),
         Err(lines) => {
             if let Some((predecessor, _)) = predecessor {
                 predecessor.refuse(lines.trim_end());

@@ -33,6 +33,7 @@ use sockets::Sockets;
 use sockets::address_of;
 use sockets::open_admin;
 use source::ConfigFile;
+pub(super) use source::stamp_of;
 
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
@@ -47,6 +48,7 @@ use crate::control::Numbers;
 use crate::control::Probes;
 use crate::control::Sentinels;
 use crate::control::Signals;
+use crate::control::Stamp;
 use crate::control::StatsSource;
 use crate::control::UpgradeSetup;
 use crate::process::cli::NAME;
@@ -79,7 +81,7 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 /// addresses from being served.
 const NAMES_WITHIN: Duration = Duration::from_secs(5);
 
-/// Serves `config` until told to end.
+/// Serves `config` until told to end; `read` is how its file looked before it was read.
 ///
 /// Until it does, the process that it takes over from, if any, is told why it cannot. The exit code
 /// is 0 after a drain or when another process has taken over, 1 when it could not start, a worker failed, or a second signal
@@ -88,6 +90,7 @@ const NAMES_WITHIN: Duration = Duration::from_secs(5);
 pub fn serve(
     options: &Options,
     config: Config,
+    read: Option<Stamp>,
     mut predecessor: Option<(Predecessor, Vec<OwnedFd>)>,
 ) -> ExitCode {
     let log = match log::init(options.output.as_deref(), options.verbosity) {
@@ -101,7 +104,7 @@ pub fn serve(
     for warning in config.warnings() {
         warn!("{warning}");
     }
-    let ended = serve_and_say(options, config, &log, &mut predecessor);
+    let ended = serve_and_say(options, config, read, &log, &mut predecessor);
     log.finish();
     ended
 }
@@ -109,10 +112,11 @@ pub fn serve(
 fn serve_and_say(
     options: &Options,
     config: Config,
+    read: Option<Stamp>,
     log: &Log,
     predecessor: &mut Option<(Predecessor, Vec<OwnedFd>)>,
 ) -> ExitCode {
-    match run(options, config, log, predecessor) {
+    match run(options, config, read, log, predecessor) {
         Ok(Ending::Drained) => {
             info!("ended");
             ExitCode::SUCCESS
@@ -154,6 +158,7 @@ fn refuse(predecessor: Option<(Predecessor, Vec<OwnedFd>)>, error: &impl Display
 fn run(
     options: &Options,
     config: Config,
+    read: Option<Stamp>,
     log: &Log,
     predecessor: &mut Option<(Predecessor, Vec<OwnedFd>)>,
 ) -> Result<Ending, StartError> {
@@ -192,6 +197,8 @@ fn run(
     };
     // From here on there may be threads, and the process's number is the final one.
     log.start().map_err(system("thread of the log"))?;
+    // Whoever reads the pid file may signal at once.
+    let signals = Signals::register().map_err(system("signals"))?;
     let pid_file = Rc::new(RefCell::new(match takes_over {
         true => None,
         false => write_pid_file(options)?,
@@ -214,7 +221,6 @@ fn run(
         memory_limit = memory_limit.map_or(0, NonZeroUsize::get),
         "starting"
     );
-    let signals = Signals::register().map_err(system("signals"))?;
     let lookup = control::system_lookup();
     let mut names = Names::start(&config, &lookup, seed()?).map_err(system("resolver"))?;
     let sentinels = Sentinels::new(&config, &lookup, seed()?);
@@ -258,6 +264,7 @@ fn run(
         admin,
         table: Arc::new(Table::new(Arc::clone(&config))),
         source: Arc::<ConfigFile>::clone(&source),
+        read,
         reload_on_change: options.reload_on_change,
         required_servers: config
             .pools

@@ -7,7 +7,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tracing::error;
 use tracing::info;
@@ -18,6 +17,7 @@ use crate::base::ServerIdx;
 use crate::config::Table;
 use crate::config::TooMany;
 use crate::config::difference;
+use crate::config::loss;
 use crate::control::Commit;
 use crate::control::Numbers;
 use crate::control::Prepared;
@@ -35,10 +35,8 @@ use crate::stats::Shape;
 use crate::stats::WorkerStats;
 
 use super::Control;
-
-/// How often the file is looked at. One that is being written is read when it has not changed for
-/// as long.
-pub(super) const LOOK_PERIOD: Duration = Duration::from_millis(500);
+use super::watched::STILL_FOR;
+use super::watched::Watched;
 
 /// What came of reading the file and opening sockets.
 pub(in crate::control) type Outcome = Result<Prepared, Vec<String>>;
@@ -48,25 +46,27 @@ pub(super) struct Reloading {
     source: Arc<dyn Source>,
     busy: bool,
     again: bool,
+    // Whether somebody wants the next one, and whether nobody has wanted the one under way.
+    asked: bool,
+    by_itself: bool,
     // Who is told what comes of the one that is under way, and of the one after it.
     asking: Vec<Reply>,
     waiting: Vec<Reply>,
-    // As the file looked when it was read last, and when it was looked at last.
-    read: Option<Stamp>,
-    seen: Option<Stamp>,
+    file: Watched,
 }
 
 impl Reloading {
-    pub(super) fn new(source: Arc<dyn Source>) -> Reloading {
-        let stamp = source.stamp();
+    /// `read`: as the file looked before it was read for the start.
+    pub(super) fn new(source: Arc<dyn Source>, read: Option<Stamp>) -> Reloading {
         Reloading {
             source,
             busy: false,
             again: false,
+            asked: false,
+            by_itself: false,
             asking: Vec::new(),
             waiting: Vec::new(),
-            read: stamp,
-            seen: stamp,
+            file: Watched::new(read),
         }
     }
 }
@@ -76,6 +76,7 @@ impl Control {
     pub(in crate::control) fn reload(&mut self, reply: Option<Reply>) {
         let reloading = &mut self.reloading;
         reloading.waiting.extend(reply);
+        reloading.asked = true;
         // What is being read now may have been written before it was asked for.
         reloading.again = true;
         self.reload_next();
@@ -93,7 +94,8 @@ impl Control {
         }
         reloading.busy = true;
         reloading.asking = std::mem::take(&mut reloading.waiting);
-        reloading.read = reloading.source.stamp();
+        reloading.by_itself = !std::mem::take(&mut reloading.asked);
+        reloading.file.is_read(reloading.source.stamp());
         let source = Arc::clone(&reloading.source);
         let served = Arc::clone(self.table.config());
         let events = self.events.clone();
@@ -107,6 +109,9 @@ impl Control {
     /// The file was read.
     pub(super) fn prepared(&mut self, outcome: Outcome) {
         self.reloading.busy = false;
+        if self.is_doubted(&outcome) {
+            return self.reload_next();
+        }
         let asking = std::mem::take(&mut self.reloading.asking);
         match outcome.and_then(|prepared| self.serve_another(prepared)) {
             Ok(text) => asking
@@ -130,12 +135,33 @@ impl Control {
     pub(super) fn look_at_file(&mut self) {
         let reloading = &mut self.reloading;
         let seen = reloading.source.stamp();
-        // Between a remove and a rename there is none.
-        let settled = seen.is_some() && seen == std::mem::replace(&mut reloading.seen, seen);
-        if settled && seen != reloading.read && !reloading.busy {
+        if reloading.file.looks(seen) && !reloading.busy {
             info!("configuration file changed");
-            self.reload(None);
+            reloading.again = true;
+            self.reload_next();
         }
+    }
+
+    /// Whether nobody has asked for what was read, and it looks like the half of a file: it is read
+    /// again when it has been still for longer.
+    fn is_doubted(&mut self, outcome: &Outcome) -> bool {
+        let Ok(prepared) = outcome else {
+            return false;
+        };
+        let Some(lost) = loss(self.table.config(), &prepared.config) else {
+            return false;
+        };
+        let reloading = &mut self.reloading;
+        let doubted = reloading.by_itself && reloading.file.doubt();
+        if doubted {
+            warn!(
+                lost,
+                still_for_s = STILL_FOR.as_secs(),
+                "configuration file may not be whole: it is read when it has been still for longer, \
+                 or when told to (`coremux ctl reload`)"
+            );
+        }
+        doubted
     }
 
     fn serve_another(&mut self, prepared: Prepared) -> Result<String, Vec<String>> {

@@ -9,6 +9,7 @@ use std::num::NonZeroU32;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -141,14 +142,19 @@ impl Source for ConfigFile {
     }
 
     fn stamp(&self) -> Option<Stamp> {
-        let file = std::fs::metadata(&self.path).ok()?;
-        let written = i128::from(file.mtime()) * 1_000_000_000 + i128::from(file.mtime_nsec());
-        Some(Stamp {
-            inode: (file.dev(), file.ino()),
-            written,
-            bytes: file.size(),
-        })
+        stamp_of(&self.path)
     }
+}
+
+/// What the file in `path` looks like from outside.
+pub(in crate::process) fn stamp_of(path: &Path) -> Option<Stamp> {
+    let file = std::fs::metadata(path).ok()?;
+    let written = i128::from(file.mtime()) * 1_000_000_000 + i128::from(file.mtime_nsec());
+    Some(Stamp {
+        inode: (file.dev(), file.ino()),
+        written,
+        bytes: file.size(),
+    })
 }
 
 impl Held {
