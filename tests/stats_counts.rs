@@ -164,6 +164,22 @@ fn requests_replies_and_clients_are_counted_as_twemproxy_counts_them() {
     let numbers = pair.agree("after QUIT and a reset", &[fragments]);
     assert_eq!(numbers["alpha.client_eof"], 2);
     assert_eq!(numbers["alpha.client_err"], 1);
+    // Who does not wait for the answer to QUIT resets the connection by that.
+    for _ in 0..50 {
+        for mut client in pair.each(|proxy| proxy.client("alpha")) {
+            client.send(["QUIT"]);
+        }
+    }
+    let numbers = pair.agree("after QUIT and a close at once", &[fragments]);
+    assert_eq!(numbers["alpha.client_eof"], 52);
+    assert_eq!(numbers["alpha.client_err"], 1);
+    for mut client in pair.each(|proxy| proxy.client("alpha")) {
+        client.send_raw(b"*x\r\n");
+        client.read_until_closed();
+    }
+    let numbers = pair.agree("after a broken request", &[fragments]);
+    assert_eq!(numbers["alpha.client_eof"], 52);
+    assert_eq!(numbers["alpha.client_err"], 2);
 }
 
 #[test]

@@ -126,6 +126,7 @@ impl Proxy {
             library_name: state.library_name.clone(),
             library_version: state.library_version.clone(),
             command: command.map_or("NULL", |command| command.name),
+            end_counted: false,
         };
         let mut client = Client::new(pool, Box::new(identity), now);
         let password = &self.pools[pool.index()].config.redis_auth;

@@ -20,6 +20,8 @@ pub(super) struct Identity {
     pub(super) library_version: Vec<u8>,
     /// The last command, from the table.
     pub(super) command: &'static str,
+    /// How it ends is in the statistics.
+    pub(super) end_counted: bool,
 }
 
 impl Identity {

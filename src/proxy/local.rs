@@ -11,6 +11,7 @@ use crate::protocol::command::Local;
 use crate::protocol::command::Resp;
 use crate::protocol::resp::Request;
 use crate::proxy::Proxy;
+use crate::proxy::ending::End;
 
 /// The version of Redis whose commands the table knows: clients look at it to choose what they
 /// send.
@@ -28,6 +29,7 @@ impl Proxy {
             Local::Hello => self.hello(key, request, &mut reply),
             Local::Quit => {
                 self.reply(key, OK);
+                self.count_end(key, End::Eof);
                 self.end_client(key, true, now);
                 return;
             }

@@ -19,6 +19,7 @@ mod client_state;
 mod connections;
 mod deadlines;
 mod detour;
+mod ending;
 mod failure;
 mod fate;
 mod fragment;
@@ -199,6 +200,7 @@ impl Proxy {
             library_name: Vec::new(),
             library_version: Vec::new(),
             command: "NULL",
+            end_counted: false,
         });
         self.next_client_id += self.client_id_step;
         let mut client = Client::new(pool, identity, now);

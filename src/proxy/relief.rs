@@ -14,6 +14,7 @@ use crate::base::Time;
 use crate::proxy::Proxy;
 use crate::proxy::client::Awaiter;
 use crate::proxy::client::Phase;
+use crate::proxy::ending::End;
 use crate::proxy::failure::RequestError;
 use crate::proxy::output::ConnId;
 use crate::proxy::output::Output;
@@ -171,9 +172,9 @@ impl Proxy {
     }
 
     fn close_for_memory(&mut self, key: Key, consumed: usize, now: Time) {
+        self.count_end(key, End::Err);
         let client = &mut self.clients.slab[key];
         let pool = client.pool.index();
-        self.stats.pools[pool].counters.client_err.add(1);
         self.stats.counters.clients_shed.add(1);
         tracing::warn!(
             pool = %self.pools[pool].config.name,

@@ -23,6 +23,7 @@ use crate::protocol::resp::RequestAssembly;
 use crate::protocol::resp::cut_request;
 use crate::proxy::Proxy;
 use crate::proxy::client::Phase;
+use crate::proxy::ending::End;
 use crate::proxy::failure::RequestError;
 use crate::proxy::output::ConnId;
 use crate::proxy::output::Output;
@@ -77,11 +78,11 @@ impl Proxy {
             // Whoever takes it will see it end.
             return;
         }
-        let counters = &self.stats.pools[client.pool.index()].counters;
-        counters.client_eof.add(1);
-        match client.phase {
+        let (phase, holds) = (client.phase, !client.held.is_empty());
+        self.count_end(key, End::Eof);
+        match phase {
             // What it sent before is read first.
-            Phase::Open if !client.held.is_empty() => {}
+            Phase::Open if holds => {}
             Phase::Open => self.end_client(key, false, now),
             Phase::Ending { .. } => self.settle_client(key, now),
             Phase::Lingering { .. } => self.close_client(key),
@@ -90,14 +91,10 @@ impl Proxy {
     }
 
     pub(super) fn client_failed(&mut self, key: Key) {
-        let Some(client) = self.clients.slab.find(key) else {
-            return;
-        };
-        self.stats.pools[client.pool.index()]
-            .counters
-            .client_err
-            .add(1);
-        self.close_client(key);
+        if self.clients.slab.find(key).is_some() {
+            self.count_end(key, End::Err);
+            self.close_client(key);
+        }
     }
 
     /// Reads no more requests of this client; closes it when it has its replies.
@@ -279,11 +276,8 @@ impl Proxy {
     }
 
     fn protocol_error(&mut self, key: Key, error: ProtocolError, now: Time) {
+        self.count_end(key, End::Err);
         let client = &mut self.clients.slab[key];
-        self.stats.pools[client.pool.index()]
-            .counters
-            .client_err
-            .add(1);
         let (pool, id) = (
             &self.pools[client.pool.index()].config.name,
             client.identity.id,
