@@ -315,14 +315,16 @@ fn a_wrong_choice_of_cores_is_refused_with_what_would_be_right() {
     let dir = tempfile::tempdir().expect("a directory");
     let first = |args: &str| {
         let output = coremux(args, dir.path());
-        assert_eq!(output.status.code(), Some(1), "{args}");
+        let unreachable = args.contains("/no/such.sock");
+        let code = if unreachable { 2 } else { 1 };
+        assert_eq!(output.status.code(), Some(code), "{args}");
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         text.lines().next().unwrap_or_default().to_owned()
     };
     let choices = "right are auto, a count (4) or a list (0-3,6)";
     assert_eq!(
         first("--cores 0"),
-        format!("coremux: `0` is not a choice of cores; {choices}")
+        format!("coremux: `0` is not a choice of cores; {choices}; core 0 alone is `0,`")
     );
     assert_eq!(
         first("--cores x"),
@@ -333,6 +335,13 @@ fn a_wrong_choice_of_cores_is_refused_with_what_would_be_right() {
         "coremux: option --cores requires a count, a list or auto"
     );
     assert_eq!(first("route"), "coremux: <KEY>... missing");
+    // One socket, and either name for it on both sides.
+    for flag in ["--ctl", "--socket"] {
+        let asked = first(&format!("ctl {flag} /no/such.sock status"));
+        assert!(asked.contains("/no/such.sock"), "{flag}: {asked}");
+        let upgrade = first(&format!("{flag} /no/such.sock --upgrade"));
+        assert!(upgrade.contains("/no/such.sock"), "{flag}: {upgrade}");
+    }
 }
 
 #[test]

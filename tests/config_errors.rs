@@ -225,6 +225,43 @@ fn a_file_of_thousands_of_problems_is_reported_in_no_time() {
     assert!(start.elapsed() < Duration::from_secs(10));
 }
 
+#[test]
+fn what_is_nested_without_end_is_refused_in_no_time() {
+    for (open, found) in [
+        ("[", "brackets are nested deeper than 1000"),
+        ("{", "brackets are nested deeper than 1000"),
+        ("[a,", "brackets are nested deeper than 1000"),
+        ("{a: ", "brackets are nested deeper than 1000"),
+        ("- ", ""),
+        ("? ", ""),
+        ("!a ", ""),
+        ("&a ", ""),
+    ] {
+        let start = Instant::now();
+        let report = report(&format!("a:\n  {}", open.repeat(200_000)));
+        assert!(report.contains(found), "{open}: {report}");
+        assert!(report.starts_with("a.yml:"), "{open}: {report}");
+        assert!(start.elapsed() < Duration::from_secs(10), "{open}");
+    }
+}
+
+#[test]
+fn brackets_in_comments_and_texts_nest_nothing() {
+    let lines = "  # [[[[[{{{{{ ]]\n".repeat(100);
+    let text = format!(
+        "a:\n  listen: /a\n  redis: true\n{lines}  redis_auth: \"[[[{{\"\n  servers:\n   - /b:1\n"
+    );
+    assert_eq!(warnings(&text), "");
+}
+
+#[test]
+fn a_text_without_end_is_refused_before_it_is_looked_at() {
+    let text = "a: b\n".repeat(4 << 20);
+    let start = Instant::now();
+    assert!(report(&text).contains("more than 16 MiB"));
+    assert!(start.elapsed() < Duration::from_secs(5));
+}
+
 /// A pool with these lines, and servers with and without a name.
 fn followed(lines: &str) -> String {
     format!("a:\n  listen: /a\n{lines}  servers:\n   - b:1:1 one\n   - c:1:2\n")

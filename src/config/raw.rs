@@ -51,8 +51,43 @@ impl PartialEq for Node {
     }
 }
 
+/// How deep brackets may stand in each other: further than `serde_yaml` reads, so that it is the one to
+/// say so, and far below where its scanner, which looks at all open brackets for each token, takes
+/// seconds.
+const OPEN_BRACKETS_MAX: usize = 1000;
+
+/// 16 MiB: a hundred thousand servers with all there is to say of each.
+const TEXT_BYTES_MAX: usize = 16 << 20;
+
+// Also brackets in texts and comments count, where they need not be closed; nobody has a thousand.
+fn refuse_size(text: &str) -> Result<(), ConfigError> {
+    let refuse = |place, message| {
+        let kind = ConfigErrorKind::Yaml { message };
+        Err(ConfigError::at(place, "", kind))
+    };
+    if text.len() > TEXT_BYTES_MAX {
+        let message = format!("more than {} MiB", TEXT_BYTES_MAX >> 20);
+        return refuse(Place::START, message);
+    }
+    let mut open: usize = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'[' | b'{' => open += 1,
+            b']' | b'}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        if open > OPEN_BRACKETS_MAX {
+            let message = format!("brackets are nested deeper than {OPEN_BRACKETS_MAX}");
+            let place = Place::after(&text.as_bytes()[..at]);
+            return refuse(place, message);
+        }
+    }
+    Ok(())
+}
+
 /// Reads `text`, which must be one YAML document.
 pub(super) fn read(text: &str) -> Result<Node, ConfigError> {
+    refuse_size(text)?;
     let shape = Shape::deserialize(serde_yaml::Deserializer::from_str(text))
         .map_err(|error| yaml_error(text, &error))?;
     // After the shape, since serde_yaml has a limit to depth.

@@ -263,7 +263,7 @@ struct Cli {
     health_file: Option<PathBuf>,
 
     /// Unix socket at which to take the commands of `coremux ctl` [default: none]
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, alias = "socket", value_name = "PATH")]
     ctl: Option<PathBuf>,
 
     /// Reload when the configuration file was changed, or another was put in its place
@@ -313,8 +313,8 @@ enum Command {
     /// Tell a running proxy what to do, or ask it how it is
     #[command(after_help = ctl_commands())]
     Ctl {
-        /// Its control socket (--ctl)
-        #[arg(long, value_name = "PATH", default_value = CTL_SOCKET)]
+        /// Its control socket, what --ctl is there; --ctl is taken here, too
+        #[arg(long, alias = "ctl", value_name = "PATH", default_value = CTL_SOCKET)]
         socket: PathBuf,
 
         /// The command and its arguments

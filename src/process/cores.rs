@@ -65,7 +65,7 @@ pub enum CoresError {
 
 /// Why a text is not a choice of cores.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("`{0}` is not a choice of cores; right are auto, a count (4) or a list (0-3,6)")]
+#[error("`{0}` is not a choice of cores; right are auto, a count (4) or a list (0-3,6){hint}", hint = hint(.0))]
 pub struct NotCores(String);
 
 impl FromStr for Cores {
@@ -82,6 +82,14 @@ impl FromStr for Cores {
         }
         let list = parse_list(text.strip_suffix(',').unwrap_or(text));
         list.map(Cores::List).ok_or_else(refused)
+    }
+}
+
+// It is a count, of none: who says so means the core.
+fn hint(text: &str) -> &'static str {
+    match number(text) {
+        Some(0) => "; core 0 alone is `0,`",
+        _ => "",
     }
 }
 
@@ -208,7 +216,6 @@ mod tests {
     fn what_is_not_a_choice_of_cores_is_refused() {
         for not in [
             "",
-            "0",
             "-1",
             "1-",
             "3-2",
@@ -229,6 +236,15 @@ mod tests {
             );
             assert_eq!(parse(not), Err(expected));
         }
+    }
+
+    #[test]
+    fn a_count_of_none_is_refused_with_what_was_meant() {
+        for none in ["0", "00"] {
+            let refused = parse(none).unwrap_err();
+            assert!(refused.ends_with("; core 0 alone is `0,`"), "{refused}");
+        }
+        assert_eq!(chosen("0,"), Ok(vec![0]));
     }
 
     #[test]
