@@ -110,6 +110,9 @@ given_pid_file=${COREMUX_PID-}
 given_wait=${COREMUX_WAIT-}
 settings=${COREMUX_USE-/etc/default/coremux}
 if [ -r "$settings" ]; then
+    # What is wrong in it would end this shell with a code that says something else.
+    # shellcheck source=/dev/null # of the operator
+    why=$(. "$settings" 2>&1 >/dev/null) || die "$EXIT_FORBIDDEN" "not shell: $settings: $why"
     # shellcheck source=/dev/null # of the operator
     . "$settings"
 fi
@@ -127,7 +130,9 @@ folder=${conf%/*}
 [ -w "${folder:-/}" ] || die "$EXIT_FORBIDDEN" "its directory may not be written: $conf"
 
 # The lock is a file of its own: $conf is another file after each change.
-exec 9>>"$conf.lock" || die "$EXIT_FORBIDDEN" "may not be written: $conf.lock"
+# Tried in a shell of its own: a failed redirection of `exec` ends the shell, and not with our code.
+(exec 9>>"$conf.lock") 2>/dev/null || die "$EXIT_FORBIDDEN" "may not be written: $conf.lock"
+exec 9>>"$conf.lock"
 flock -w "$wait_s" 9 || die "$EXIT_AGAIN" "another call has had $conf.lock for $wait_s s"
 
 work=

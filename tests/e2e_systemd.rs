@@ -138,7 +138,7 @@ fn sockets_that_systemd_has_opened_are_listened_on() {
     // As systemd passes it: number 3, and the number of the process that it is for.
     let wrapper = manager.path("wrapper");
     let script = format!(
-        "#!/bin/bash\nexec 3<&0 0</dev/null\nLISTEN_FDS=1 LISTEN_PID=$$ exec {PROGRAM} \"$@\"\n"
+        "#!/bin/bash\nexec 3<&0 0</dev/null\nLISTEN_FDS=1 LISTEN_PID=$$ exec '{PROGRAM}' \"$@\"\n"
     );
     fs::write(&wrapper, script).unwrap();
     let direct = manager.command(PROGRAM, &address.to_string(), &stats);

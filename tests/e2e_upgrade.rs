@@ -279,7 +279,7 @@ struct Replaceable {
 
 /// It calls the real program by its own name, so that it is what is started again.
 fn wrapper(arguments: &str) -> String {
-    format!("#!/bin/bash\nexec -a \"$0\" {PROGRAM} \"$@\" {arguments}\n")
+    format!("#!/bin/bash\nexec -a \"$0\" '{PROGRAM}' \"$@\" {arguments}\n")
 }
 
 impl Replaceable {
@@ -371,7 +371,7 @@ fn if_the_new_process_is_no_good_the_old_one_serves_on_and_says_why() {
     fails("signal: 11");
     // A version that knows nothing of all this finds its ports taken.
     proxy.replace(&format!(
-        "#!/bin/sh\nunset COREMUX_HAND_OVER_FROM\nexec {PROGRAM} \"$@\"\n"
+        "#!/bin/sh\nunset COREMUX_HAND_OVER_FROM\nexec '{PROGRAM}' \"$@\"\n"
     ));
     fails("exit status: 1");
     fs::remove_file(proxy.directory.path().join("program")).unwrap();

@@ -121,6 +121,14 @@ fn stand_in(site: &Site, ctl_code: i32) -> PathBuf {
     path
 }
 
+/// The program in place of Coremux as it serves. A shell cannot trap what it was started with ignored, as
+/// everything is under nohup.
+fn serving(binary: &Path) -> Command {
+    let mut command = Command::new("env");
+    command.arg("--default-signal=HUP").arg(binary).arg("serve");
+    command
+}
+
 /// Ends the process that it holds when the test does.
 struct Running(Child);
 
@@ -563,7 +571,7 @@ fn the_proxy_is_told_by_its_control_socket_and_its_refusal_is_passed_on() {
 fn without_a_control_socket_the_process_of_the_pid_file_gets_sighup() {
     let site = Site::new(&pool("   - 10.0.0.1:6379:1 m1\n"));
     let binary = stand_in(&site, 0);
-    let proxy = Running(Command::new(&binary).arg("serve").spawn().expect("it runs"));
+    let proxy = Running(serving(&binary).spawn().expect("it runs"));
     wait_for("it listens for signals", || site.path("ready").exists());
     // twemproxy's pid file has no line end.
     fs::write(site.path("pid"), proxy.0.id().to_string()).expect("a file");
@@ -604,8 +612,8 @@ fn a_process_that_began_after_its_pid_file_was_written_is_another() {
     let pid_file = site.path("pid");
     let told = |started_with: &[&str]| {
         let _ = fs::remove_file(site.path("ready"));
-        let mut command = Command::new(&binary);
-        let proxy = Running(command.arg("serve").args(started_with).spawn().unwrap());
+        let mut command = serving(&binary);
+        let proxy = Running(command.args(started_with).spawn().unwrap());
         wait_for("it listens for signals", || site.path("ready").exists());
         fs::write(&pid_file, proxy.0.id().to_string()).expect("a file");
         let file = fs::File::options().write(true).open(&pid_file).unwrap();
@@ -614,14 +622,15 @@ fn a_process_that_began_after_its_pid_file_was_written_is_another() {
             .unwrap();
         let mut call = site.command(&words("10.0.0.1 6379 10.0.0.9 6380"));
         let output = call.env("COREMUX_BIN", &binary).output().unwrap();
-        (code(&output), said(&output))
+        // It lives until it has heard.
+        (code(&output), said(&output), proxy)
     };
-    let (code, said) = told(&[]);
+    let (code, said, _proxy) = told(&[]);
     assert_eq!(code, NOBODY_TO_TELL, "{said}");
     assert!(said.contains("began after"), "{said}");
     assert!(!site.path("hup").exists());
     // The clock was set forward: its own command line names the file.
-    let (code, said) = told(&["-p", pid_file.to_str().unwrap()]);
+    let (code, said, _proxy) = told(&["-p", pid_file.to_str().unwrap()]);
     assert_eq!(code, 0, "{said}");
     wait_for("the signal has come", || site.path("hup").exists());
 }

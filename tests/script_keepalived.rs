@@ -102,7 +102,13 @@ fn keepalived_takes_every_file() {
         let copy = folder.path().join("keepalived.conf");
         let text = fs::read_to_string(&file).expect("a file");
         // keepalived looks whether the scripts are there, and here they are not installed.
-        let installed = text.replace("/usr/local/lib/coremux", &format!("{ROOT}/scripts"));
+        // It takes no blank in a path, and this repository may be in one.
+        let scripts = folder.path().join("scripts");
+        fs::create_dir(&scripts).expect("a folder");
+        for script in files_of("../scripts") {
+            fs::copy(&script, scripts.join(script.file_name().unwrap())).expect("a copy");
+        }
+        let installed = text.replace("/usr/local/lib/coremux", scripts.to_str().unwrap());
         assert!(!text.contains(".sh\"") || installed != text);
         fs::write(&copy, installed).expect("a file");
         assert_silent(&keepalived_test(&copy), &file);
@@ -162,8 +168,12 @@ fn systemd_takes_the_units() {
     // All of them first: one names another.
     for file in files_of("systemd") {
         let text = fs::read_to_string(&file).expect("a file");
-        // It looks whether the program is there.
-        let installed = text.replace("/usr/local/bin/coremux", COREMUX);
+        // It looks whether the program is there, and takes no blank in a path.
+        let program = folder.path().join("coremux");
+        if !program.exists() {
+            std::os::unix::fs::symlink(COREMUX, &program).expect("a link");
+        }
+        let installed = text.replace("/usr/local/bin/coremux", program.to_str().unwrap());
         fs::write(copy_of(&file), installed).expect("a file");
     }
     for file in files_of("systemd") {
@@ -173,6 +183,50 @@ fn systemd_takes_the_units() {
             .output()
             .expect("Debian's package systemd is needed");
         assert_silent(&output, &file);
+    }
+}
+
+#[test]
+fn a_unit_that_cannot_start_takes_its_time_and_one_that_was_killed_does_not() {
+    let unit = fs::read_to_string(format!("{ROOT}/conf/systemd/coremux.service")).expect("a file");
+    let value = |key: &str| {
+        let mut lines = unit.lines();
+        let of = lines.find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        of.unwrap_or_else(|| panic!("{key}")).to_owned()
+    };
+    assert_eq!(value("LimitCORE"), "0");
+    let (within, starts) = (value("StartLimitIntervalSec"), value("StartLimitBurst"));
+    let (within, starts): (u32, u32) = (within.parse().unwrap(), starts.parse().unwrap());
+    assert!(within > 0 && starts > 0);
+    assert!(starts > within, "once a second never reaches the limit");
+    let folder = tempfile::tempdir().expect("a folder");
+    let health = folder.path().join("health");
+    let line = value("ExecStopPost").replace("$$", "$");
+    let line = line.replace("/run/coremux/health", health.to_str().unwrap());
+    let script = line.strip_prefix("/bin/sh -c '").unwrap();
+    let script = script.strip_suffix('\'').unwrap();
+    for (result, code, waits) in [
+        ("success", "exited", false),
+        ("signal", "killed", false),
+        ("core-dump", "dumped", false),
+        ("watchdog", "killed", false),
+        ("exit-code", "exited", true),
+        // ExecStartPre has failed: there was no main process.
+        ("exit-code", "", true),
+    ] {
+        let _ = fs::remove_file(&health);
+        let began = Instant::now();
+        let mut stopped = Command::new("/bin/sh");
+        stopped.args(["-c", script]).env("SERVICE_RESULT", result);
+        match code {
+            "" => stopped.env_remove("EXIT_CODE"),
+            code => stopped.env("EXIT_CODE", code),
+        };
+        let mut stopped = stopped.spawn().expect("the shell runs");
+        assert!(stopped.wait().unwrap().success());
+        let waited = began.elapsed() >= Duration::from_secs(1);
+        assert_eq!(waited, waits, "{result}/{code}: {:?}", began.elapsed());
+        assert_eq!(fs::read_to_string(&health).unwrap(), "1\n");
     }
 }
 
