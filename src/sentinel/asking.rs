@@ -35,7 +35,7 @@ pub(super) const OTHERS_EVERY: Duration = Duration::from_secs(10);
 pub(super) const OTHERS_EVERY_FAST: Duration = Duration::from_secs(1);
 
 /// More Sentinels than anybody has; what is named beyond is not looked at.
-const OTHERS_MAX: usize = 256;
+const OTHERS_MAX: usize = 64;
 
 /// Not sooner, should the number never agree with the names.
 const NAMED_AGAIN_AFTER: Duration = Duration::from_millis(200);

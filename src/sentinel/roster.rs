@@ -9,6 +9,7 @@
 //! file, and no minority can bring in its friends.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::base::Time;
@@ -24,6 +25,10 @@ const UNNAMED_FOR: Duration = Duration::from_secs(5);
 
 /// A Sentinel that has just started knows nobody and may have an old address, for about 2 s.
 const FOREIGN_FOR: Duration = Duration::from_secs(5);
+
+/// So long no majority of the members is heard, but one of the file's entries is, until these say
+/// anew who belongs to the group: all may have got other ids, as in containers without a disk.
+const FOUNDED_ANEW_AFTER: Duration = Duration::from_secs(10);
 
 /// Nobody runs more than seven; more would be made up.
 const MEMBERS_MAX: usize = 32;
@@ -45,6 +50,8 @@ struct Member {
 pub(super) struct Roster {
     /// Empty until most of the file's have said whom they know.
     members: Vec<Member>,
+    /// Since when no majority of them is heard.
+    lost_since: Option<Time>,
 }
 
 /// How old a word may be, and the time.
@@ -149,35 +156,37 @@ impl Roster {
         };
         Roster {
             members: members.take(MEMBERS_MAX).map(member).collect(),
+            lost_since: None,
         }
     }
 
     /// Most of the seats' words as to who belongs to the group may have changed.
     pub(super) fn update(&mut self, peers: &[Peer], hearing: Hearing) {
         let now = hearing.now;
+        self.begin_anew_if_lost(peers, hearing);
         let (mut joining, mut words) = (Vec::new(), Vec::new());
         {
             let seats = self.seats(peers, hearing);
             let voices: Vec<&Peer> = seats.iter().filter_map(|seat| seat.voice).collect();
-            let naming = |id: &RunId| voices.iter().filter(|voice| names(voice, id)).count();
-            let named = voices.iter().flat_map(|voice| {
+            let mut votes: BTreeMap<&RunId, usize> = BTreeMap::new();
+            for voice in &voices {
                 let fellows = voice.fellows.iter().map(|fellow| &fellow.id);
-                voice.id().into_iter().chain(fellows)
-            });
-            let mut named: Vec<&RunId> = named.collect();
-            named.sort_unstable();
-            named.dedup();
-            for id in named.into_iter().filter(|id| !self.has(id)) {
-                let yes = naming(id);
+                let named: BTreeSet<&RunId> = voice.id().into_iter().chain(fellows).collect();
+                for id in named {
+                    *votes.entry(id).or_default() += 1;
+                }
+            }
+            for (id, yes) in votes.iter().filter(|(id, _)| !self.has(id)) {
+                let yes = *yes;
                 let is_first = self.members.is_empty();
                 let half = is_first && is_half_that_knows_the_rest(&seats, yes);
                 if half || yes * 2 > seats.len() {
                     let address = place_of(&voices, id).map(|(address, _)| address);
-                    joining.push((id.clone(), address.cloned()));
+                    joining.push(((*id).clone(), address.cloned()));
                 }
             }
             for member in &self.members {
-                let no = voices.len() - naming(&member.id);
+                let no = voices.len() - votes.get(&member.id).copied().unwrap_or_default();
                 // By most of the others: nobody has a say in this about itself.
                 let is_unnamed = no * 2 > seats.len() - 1;
                 let moved = place_of(&voices, &member.id)
@@ -212,6 +221,25 @@ impl Roster {
             counts_from: newcomer,
             unnamed_since: None,
         }));
+    }
+
+    fn begin_anew_if_lost(&mut self, peers: &[Peer], hearing: Hearing) {
+        let heard = |id: &RunId| {
+            let mut its = peers.iter().filter(|peer| peer.id() == Some(id));
+            its.any(|peer| hearing.hears(peer))
+        };
+        let heard = self.members.iter().filter(|m| heard(&m.id)).count();
+        if heard * 2 > self.members.len() || self.members.is_empty() {
+            self.lost_since = None;
+            return;
+        }
+        let since = *self.lost_since.get_or_insert(hearing.now);
+        let listed = || peers.iter().filter(|p| p.is_configured && !p.is_foreign());
+        let speak = listed().filter(|peer| hearing.hears(peer) && peer.fellows.are_known());
+        let most_speak = speak.count() * 2 > listed().count();
+        if most_speak && since + FOUNDED_ANEW_AFTER <= hearing.now {
+            (self.members, self.lost_since) = (Vec::new(), None);
+        }
     }
 
     /// At an address of the file another Sentinel answers now than before: it has the seat.

@@ -64,12 +64,14 @@ impl World {
     }
 
     /// Changes the group so many times, each time when the last change is known.
-    pub fn change_the_group(&mut self, times: u64) {
-        for _ in 0..times {
-            let fault = OF_MEMBERSHIP[self.index(OF_MEMBERSHIP.len())];
+    pub fn change_the_group(&mut self, times: usize) {
+        let first = self.index(OF_MEMBERSHIP.len());
+        for nth in 0..times {
+            // Each in its turn, so that all of them happen; which of them can, differs.
+            let fault = OF_MEMBERSHIP[(first + nth) % OF_MEMBERSHIP.len()];
             if self.strike(fault) {
                 self.count(fault);
-                self.run_for_ms(9000);
+                self.run_for_ms(13_000);
             }
         }
     }

@@ -21,7 +21,7 @@ pub const PASSWORD: &str = "for-the-sentinels-alone";
 
 /// For so long writes may be refused, or allowed, on account of what has just changed: a newcomer
 /// has its time, what nobody names any more is forgotten, what is slow is asked again.
-const FINDING_OUT: u64 = 8000 * MS;
+const FINDING_OUT: u64 = 12_000 * MS;
 
 /// Sentinels in the file, and what was last done to the group.
 #[derive(Debug)]

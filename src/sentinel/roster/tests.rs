@@ -219,6 +219,31 @@ fn at_an_address_of_the_file_whoever_is_there_has_the_seat() {
 }
 
 #[test]
+fn a_group_in_which_all_have_got_other_ids_is_founded_anew_by_the_file() {
+    let mut bed = Bed::new(&["a"]);
+    bed.says(0, "a", &["b", "c"]);
+    bed.roster.succeed(&id("a"), &id("d"));
+    for second in 0..=10 {
+        assert_eq!(bed.has("e"), false, "after {second} s");
+        bed.says(0, "d", &["e", "f"]);
+        bed.now = bed.now + Duration::from_secs(1);
+    }
+    assert!(bed.has("d") && bed.has("e") && !bed.has("b"));
+    assert_eq!(bed.count(), (1, 3));
+    // A minority that is heard does not make the rest of the group another.
+    let mut bed = Bed::new(&["a", "b", "c"]);
+    for (place, name) in ["a", "b", "c"].into_iter().enumerate() {
+        bed.says(place, name, &["a", "b", "c"]);
+    }
+    for _ in 0..30 {
+        bed.now = bed.now + Duration::from_secs(1);
+        bed.says(0, "a", &["x", "y"]);
+    }
+    assert!(bed.has("b") && !bed.has("x"));
+    assert_eq!(bed.count(), (1, 3));
+}
+
+#[test]
 fn one_id_is_one_vote() {
     let mut bed = Bed::new(&["a", "b", "c"]);
     bed.says(0, "a", &["b"]);
