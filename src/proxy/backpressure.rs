@@ -103,7 +103,12 @@ impl Proxy {
         let mut free: Vec<Key> = short.flatten().collect();
         let settled = settled.iter().filter_map(|conn| queues.late.remove(conn));
         free.extend(settled.flatten());
-        for client in free {
+        self.unblock(free);
+    }
+
+    /// Something that stopped these clients has ended.
+    pub(super) fn unblock(&mut self, clients: Vec<Key>) {
+        for client in clients {
             let Some(found) = self.clients.slab.find_mut(client) else {
                 continue;
             };

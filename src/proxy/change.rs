@@ -1,6 +1,7 @@
 //! What the control plane tells the data planes, all of them alike.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
@@ -43,6 +44,23 @@ pub enum Change {
         pool: PoolIdx,
         /// Whether they are refused.
         fenced: bool,
+    },
+    /// A server's master is about to be replaced: writes to it wait until `Moved`, until
+    /// `LetWrites`, or for so long.
+    HoldWrites {
+        /// The server's pool.
+        pool: PoolIdx,
+        /// The server.
+        server: ServerIdx,
+        /// How long at the most.
+        within: Duration,
+    },
+    /// They wait no longer: its master stays, or nobody knows.
+    LetWrites {
+        /// The server's pool.
+        pool: PoolIdx,
+        /// The server.
+        server: ServerIdx,
     },
     /// A server has failed somewhere: the next good reply is worth a report.
     Suspect {

@@ -47,6 +47,7 @@ mod salvage;
 mod sent;
 mod server;
 mod standing;
+mod standstill;
 mod streaming;
 mod succession;
 mod timer;
@@ -94,6 +95,7 @@ use let_go::Parting;
 use output::Wire;
 use pool::Pool;
 use server::ServerConn;
+use standstill::Standstill;
 use timer::Timers;
 
 /// How long a client that was told its last word is given to read it before the socket closes.
@@ -141,6 +143,7 @@ pub struct Proxy {
     // Which pools' clients are to go to another process.
     handing: Vec<bool>,
     parting: Parting,
+    standstill: Standstill,
     // Scratch space of one request, kept to be used again.
     args: Vec<Arg>,
     split: Split,
@@ -168,6 +171,7 @@ impl Proxy {
             draining: false,
             handing: Vec::new(),
             parting: Parting::default(),
+            standstill: Standstill::default(),
             args: Vec::new(),
             split: Split::default(),
         }
@@ -356,6 +360,12 @@ impl Proxy {
                 addresses,
             } => self.set_replicas(*pool, *server, addresses, now),
             Change::Fence { pool, fenced } => self.pools[pool.index()].fenced = *fenced,
+            Change::HoldWrites {
+                pool,
+                server,
+                within,
+            } => self.hold_writes(*pool, *server, now + *within),
+            Change::LetWrites { pool, server } => self.let_writes(*pool, *server),
             Change::Suspect { pool, server } => {
                 self.pools[pool.index()].servers[server.index()].suspect = true;
             }
@@ -397,13 +407,18 @@ impl Proxy {
     /// When `handle_timeout` is to be called.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Time> {
-        let next = [self.timers.next(), self.parting.next()];
+        let next = [
+            self.timers.next(),
+            self.parting.next(),
+            self.standstill.next(),
+        ];
         next.into_iter().flatten().min()
     }
 
     /// Does what time has made due.
     pub fn handle_timeout(&mut self, now: Time) {
         self.part(now);
+        self.end_standstills(now);
         while let Some((due, conn)) = self.timers.pop_due(now) {
             match conn {
                 ConnId::Client(key) => self.client_due(key, due, now),

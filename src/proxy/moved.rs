@@ -25,7 +25,7 @@ impl Proxy {
         known.has_name = false;
         known.moved = true;
         if known.addresses == addresses {
-            return;
+            return self.let_writes(pool, server);
         }
         known.addresses = addresses.to_vec();
         for key in self.conns_of(pool, server) {
@@ -40,5 +40,6 @@ impl Proxy {
         }
         // One of them may be the master now.
         self.set_replicas(pool, server, &[], now);
+        self.let_writes(pool, server);
     }
 }

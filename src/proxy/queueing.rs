@@ -112,7 +112,7 @@ impl Proxy {
     pub(super) fn take_server_batch(&mut self, key: Key) -> Option<Batch> {
         let conn = self.servers.find_mut(key)?;
         conn.sending.unlist();
-        if !conn.sending.is_idle() || !conn.has_bytes() {
+        if !conn.sending.is_idle() || !conn.has_bytes() || self.standstill.stops(conn) {
             return None;
         }
         if let ServerPhase::Greeting { .. } = conn.phase {

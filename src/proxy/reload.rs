@@ -139,6 +139,7 @@ impl Proxy {
     /// No key lives on a server any more; what is queued for it is still answered.
     fn remove_server(&mut self, pool: PoolIdx, server: ServerIdx, now: Time) {
         self.pools[pool.index()].servers[server.index()].removed = true;
+        self.let_writes(pool, server);
         for key in self.conns_of(pool, server) {
             self.servers[key].last = true;
             self.leave_if_settled(key, now);

@@ -51,7 +51,7 @@ impl<C: Chunk> Clone for Incoming<'_, C> {
 impl<C: Chunk> Copy for Incoming<'_, C> {}
 
 /// As in twemproxy, a command that may go anywhere goes where this key lives.
-const PLACEHOLDER: &[u8] = b"placeholder";
+pub(super) const PLACEHOLDER: &[u8] = b"placeholder";
 
 impl Proxy {
     pub(super) fn client_received<C: Chunk>(&mut self, key: Key, chunk: &C, now: Time) {
@@ -222,9 +222,7 @@ impl Proxy {
                 break;
             }
             if !client.has_room(self.pools[client.pool.index()].limits) {
-                client.held.push_front(chunk.keep_from(at));
-                client.paused = true;
-                self.wire.put(Output::Pause(ConnId::Client(key)));
+                self.keep_rest(key, chunk, at);
                 break;
             }
             let buf = &chunk.bytes()[at..];
@@ -232,6 +230,10 @@ impl Proxy {
                 match cut_request(buf, &mut args) {
                     Ok(Some(bytes)) => {
                         let request = Request::whole(&buf[..bytes], &args);
+                        if self.stands_still(key, &request) {
+                            self.keep_rest(key, chunk, at);
+                            break;
+                        }
                         self.take_request(key, &request, Some((chunk, at)), now);
                         at += bytes;
                         continue;
@@ -267,11 +269,17 @@ impl Proxy {
             .take()
             .unwrap_or_else(|| Box::new(RequestAssembly::default()));
         let fed = assembly.feed(chunk, at, &mut self.wire.spare)?;
-        if fed.complete {
-            self.take_request::<C>(key, &assembly.request(), None, now);
-        } else {
+        if !fed.complete {
             client.assembly = Some(assembly);
+            return Ok(fed.used);
         }
+        let request = assembly.request();
+        if self.stands_still(key, &request) {
+            self.keep_rest(key, chunk, at + fed.used);
+            self.keep_request(key, &request);
+            return Ok(chunk.bytes().len() - at);
+        }
+        self.take_request::<C>(key, &request, None, now);
         Ok(fed.used)
     }
 

@@ -73,6 +73,8 @@ pub(super) enum Heard {
     Said(ServerIdx, Option<Claim>),
     /// The other Sentinels of a master; `None` when it knows no master of that name.
     Others(ServerIdx, Option<Vec<Fellow>>),
+    /// It is not replacing that master, whose place it has just told.
+    NoFailover(ServerIdx),
     /// The replicas of a master.
     Replicas(ServerIdx, Vec<Named>),
     /// All questions are answered.
@@ -89,6 +91,9 @@ pub(super) struct Asking {
     /// While a master's questions are being answered: the address before, and the epoch.
     before: Option<HostPort>,
     epoch: Option<u64>,
+    no_failover: bool,
+    /// When the round that is being answered was asked.
+    pub(super) asked: Time,
     /// Ask another round after this one, and not before then.
     again: Option<Time>,
     /// When to ask the next round.
@@ -115,6 +120,8 @@ impl Asking {
             expected: VecDeque::new(),
             before: None,
             epoch: None,
+            no_failover: false,
+            asked: now,
             again: None,
             next_round: now,
             next_others: now,
@@ -170,6 +177,7 @@ impl Asking {
             return None;
         }
         self.again = None;
+        self.asked = now;
         // Half of the pause to all of it; so twice as much of it.
         self.next_round = now + jittered(poll * 4 / 3, random);
         let mut bytes = Vec::new();
@@ -301,6 +309,9 @@ impl Asking {
             (Expected::Before(_), value) => self.before = address_of(value),
             (Expected::Epoch(server), value) => {
                 self.epoch = value.field("config-epoch").and_then(address::number);
+                let flags = value.field("flags");
+                let fails_over = |flags| memchr::memmem::find(flags, b"failover_in_progress");
+                self.no_failover = flags.is_some_and(|flags| fails_over(flags).is_none());
                 let others = value.field("num-other-sentinels").and_then(address::number);
                 self.counted(server, others, now);
             }
@@ -340,6 +351,7 @@ impl Asking {
         match (before, epoch, address_of(value)) {
             (Some(before), Some(epoch), Some(address)) if before == address => {
                 heard.push(Heard::Said(server, Some(Claim { address, epoch })));
+                heard.extend(self.no_failover.then_some(Heard::NoFailover(server)));
             }
             (None, None, None) if *value == Value::Null => heard.push(Heard::Said(server, None)),
             // It changed between the questions.

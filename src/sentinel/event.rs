@@ -7,8 +7,12 @@ use crate::config::HostPort;
 use crate::sentinel::address;
 
 /// What is subscribed to.
-pub(super) const CHANNELS: [&str; 7] = [
+pub(super) const CHANNELS: [&str; 11] = [
     "+switch-master",
+    "+elected-leader",
+    "-failover-abort-not-elected",
+    "-failover-abort-no-good-slave",
+    "-failover-abort-slave-timeout",
     "+promoted-slave",
     "+selected-slave",
     "+sdown",
@@ -31,8 +35,12 @@ pub(super) struct Event<'a> {
 pub(super) enum Kind {
     /// A Sentinel takes another server for the master now.
     Switched,
+    /// The Sentinel leads a failover of the master at `from`, and will select a replica.
+    Leads { from: HostPort },
     /// A replica is about to be made the master, or has just been: it left `from`.
     Promotion { from: HostPort, replica: HostPort },
+    /// The Sentinel has given up a failover: no replica was promoted.
+    CalledOff,
     /// Enough Sentinels agree that the master is down, or do so no longer.
     Down(bool),
     /// Something is wrong with the master, or was: it is worth a look.
@@ -72,6 +80,16 @@ pub(super) fn parse<'a>(channel: &[u8], payload: &'a [u8]) -> Option<Event<'a>> 
             };
             (*master, kind)
         }
+        (b"+elected-leader", ["master", master, host, port, ..]) => {
+            let from = at(host, port)?;
+            (*master, Kind::Leads { from })
+        }
+        (
+            b"-failover-abort-not-elected"
+            | b"-failover-abort-no-good-slave"
+            | b"-failover-abort-slave-timeout",
+            ["master", master, _, _, ..],
+        ) => (*master, Kind::CalledOff),
         (b"+odown", ["master", master, _, _, ..]) => (*master, Kind::Down(true)),
         (b"-odown", ["master", master, _, _, ..]) => (*master, Kind::Down(false)),
         (b"+sdown" | b"+reboot", ["master", master, _, _, ..]) => (*master, Kind::Trouble),
@@ -116,6 +134,12 @@ mod tests {
             name(Kind::Down(true))
         );
         assert_eq!(kind("-odown", master), name(Kind::Down(false)));
+        let from = ip("10.0.0.1:6379");
+        assert_eq!(kind("+elected-leader", master), name(Kind::Leads { from }));
+        for why in ["not-elected", "no-good-slave", "slave-timeout"] {
+            let channel = format!("-failover-abort-{why}");
+            assert_eq!(kind(&channel, master), name(Kind::CalledOff));
+        }
     }
 
     #[test]
@@ -146,6 +170,9 @@ mod tests {
             ("+switch-master", "m1 10.0.0.1 6379 10.0.0.2 6380 more"),
             ("+selected-slave", "slave x 10.0.0.2 six @ m1 10.0.0.1 6379"),
             ("+selected-slave", "slave x 10.0.0.2 6380"),
+            ("+elected-leader", "master m1 10.0.0.1 six"),
+            ("+elected-leader", "slave x 10.0.0.2 1 @ m1 10.0.0.1 2"),
+            ("-failover-abort-not-elected", "master m1"),
             ("+odown", ""),
             ("+odown", "master"),
             ("something", "master m1 10.0.0.1 6379"),

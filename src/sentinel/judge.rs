@@ -19,12 +19,13 @@ use crate::sentinel::output::Probed;
 use crate::sentinel::output::Source;
 use crate::sentinel::replicas::Replicas;
 use crate::sentinel::replicas::Turn;
+use crate::sentinel::standstill::Ended;
 use crate::sentinel::watcher::Watcher;
 use crate::sentinel::watcher::server_idx;
 
 /// The Sentinels whose words count, each once, and how many votes are a majority.
-struct Voters {
-    places: Vec<usize>,
+pub(super) struct Voters {
+    pub(super) places: Vec<usize>,
     /// As to who is a master.
     electors: Electors,
     /// How many there are; most of them must be heard, or writes are refused where that is wanted.
@@ -32,7 +33,7 @@ struct Voters {
 }
 
 impl Watcher {
-    fn voters(&self, now: Time) -> Voters {
+    pub(super) fn voters(&self, now: Time) -> Voters {
         let electorate = self.roster.electorate(&self.peers, self.hearing(now));
         let (heard, of) = (electorate.voters.len(), electorate.of);
         // Where the file has one Sentinel and the others cannot be reached from here, as behind the
@@ -172,6 +173,7 @@ impl Watcher {
                 source,
             });
         }
+        self.let_writes(server, Ended::Moved, now);
         if let Some(replicas) = self.replicas.get_mut(server) {
             let turns = replicas.master_moved(now);
             self.tell_turns(server, turns);

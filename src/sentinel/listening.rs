@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn it_logs_in_subscribes_and_hears_events() {
         let (_, bytes) = connected();
-        assert!(bytes.starts_with(b"AUTH *8\r\n$9\r\nSUBSCRIBE\r\n"));
+        assert!(bytes.starts_with(b"AUTH *12\r\n$9\r\nSUBSCRIBE\r\n"));
         let mut listening = subscribed();
         let message =
             b"*3\r\n$7\r\nmessage\r\n$6\r\n+odown\r\n$25\r\nmaster m1 10.0.0.1 6379 #\r\n";

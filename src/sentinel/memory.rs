@@ -19,8 +19,12 @@ use crate::sentinel::agreement::Rank;
 use crate::sentinel::fellows::RunId;
 use crate::sentinel::master::InUse;
 use crate::sentinel::master::Master;
+use crate::sentinel::output::Fact;
 use crate::sentinel::roster::Roster;
+use crate::sentinel::standstill::Held;
+use crate::sentinel::standstill::WITHIN_MAX;
 use crate::sentinel::watcher::Watcher;
+use crate::sentinel::watcher::server_idx;
 
 /// What one watcher leaves to the next. Times are ages: the next one has another clock.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +55,20 @@ struct Remembered {
     /// Replicas that are about to take its place.
     #[serde(default)]
     promotions: Vec<Address>,
+    /// Writes wait for it to be replaced.
+    #[serde(default)]
+    waits: Option<Waits>,
+    /// For how much longer they do not wait again, because they have waited in vain.
+    #[serde(default)]
+    rests_ms: u64,
+}
+
+/// On whose word, since when and how much longer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Waits {
+    by: Address,
+    since_ms: u64,
+    left_ms: u64,
 }
 
 /// As Sentinels write it.
@@ -94,18 +112,42 @@ impl Memory {
     }
 }
 
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Waits {
+    fn of(held: &Held, now: Time) -> Waits {
+        Waits {
+            by: Address::of(&held.by),
+            since_ms: millis(now.since(held.since)),
+            left_ms: millis(held.until.since(now)),
+        }
+    }
+
+    fn held(&self, now: Time) -> Option<Held> {
+        Some(Held {
+            by: self.by.read()?,
+            since: now.before(Duration::from_millis(self.since_ms)),
+            // Another process may say what it wants.
+            until: now + Duration::from_millis(self.left_ms).min(WITHIN_MAX),
+        })
+    }
+}
+
 impl Remembered {
     fn of(master: &Master, now: Time) -> Option<Remembered> {
         let in_use = master.in_use.as_ref()?;
-        let age = now.since(in_use.since).as_millis();
         Some(Remembered {
             address: Address::of(&in_use.address),
             at: in_use.at,
             epoch: in_use.rank.epoch,
             promoted: in_use.rank.promoted,
             confirmed: in_use.confirmed,
-            since_ms: u64::try_from(age).unwrap_or(u64::MAX),
+            since_ms: millis(now.since(in_use.since)),
             promotions: master.promotions().map(Address::of).collect(),
+            waits: None,
+            rests_ms: 0,
         })
     }
 
@@ -132,7 +174,10 @@ impl Watcher {
     pub fn memory(&self, now: Time) -> Memory {
         let masters = self.masters.iter().enumerate();
         let masters = masters.filter_map(|(server, master)| {
-            let known = Remembered::of(master, now)?;
+            let mut known = Remembered::of(master, now)?;
+            let still = &self.standstills[server];
+            known.waits = still.held().map(|held| Waits::of(held, now));
+            known.rests_ms = millis(still.rests_for(now));
             Some((self.name(server).to_string(), known))
         });
         Memory {
@@ -160,6 +205,15 @@ impl Watcher {
             };
             let promotions = known.promotions.iter().filter_map(Address::read);
             self.masters[server] = Master::going_on(in_use, promotions, now);
+            self.standstills[server].rest(Duration::from_millis(known.rests_ms), now);
+            if let Some(held) = known.waits.as_ref().and_then(|waits| waits.held(now)) {
+                self.tell(Fact::Wait {
+                    server: server_idx(server),
+                    within: held.until.since(now),
+                    sentinel: held.by.clone(),
+                });
+                self.standstills[server].go_on(held);
+            }
         }
         let listed = self.peers.iter();
         let remembered = listed.filter(|peer| known(&peer.address)).count();
@@ -208,6 +262,8 @@ mod tests {
             confirmed,
             since_ms: 5000,
             promotions: Vec::new(),
+            waits: None,
+            rests_ms: 7000,
         };
         let about_to_move = Remembered {
             promoted: false,
@@ -246,6 +302,7 @@ mod tests {
         let memory = second.memory(at(100_000));
         assert!(memory.masters["m1"].promoted && memory.masters["m1"].confirmed);
         assert_eq!(memory.masters["m2"].promotions.len(), 1);
+        assert_eq!(memory.masters["m1"].rests_ms, 6000);
     }
 
     #[test]

@@ -16,7 +16,8 @@
 //! give an address together with its configuration's epoch. The exception is a replica that a
 //! Sentinel is about to promote (`+selected-slave`): it is asked for its `ROLE` again and again, and
 //! is used as soon as it says that it is a master. The Sentinels tell a second later, because their
-//! leader learns of it from a report that replicas send once a second.
+//! leader learns of it from a report that replicas send once a second. And for the moment from the
+//! leader's election to that answer writes wait, on that Sentinel's word alone (`standstill`).
 
 mod address;
 mod agreement;
@@ -39,6 +40,7 @@ mod replication;
 mod reply;
 mod role;
 mod roster;
+mod standstill;
 mod view;
 mod watcher;
 
@@ -55,6 +57,7 @@ pub use replication::Replication;
 pub use replication::ReplicationQuestion;
 pub use role::RoleAnswer;
 pub use role::RoleQuestion;
+pub use standstill::Ended;
 pub use view::MasterView;
 pub use view::ReplicaView;
 pub use view::SentinelView;

@@ -1,10 +1,12 @@
 //! What a watcher asks of whoever holds its sockets, and what it has found out.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use crate::base::ServerIdx;
 use crate::config::HostPort;
 use crate::sentinel::replication::Replication;
+use crate::sentinel::standstill::Ended;
 
 /// One connection to a Sentinel, from [`Output::Connect`] until [`Output::Close`] or until the
 /// watcher was told that it is closed. Never used again.
@@ -198,6 +200,25 @@ pub enum Fact {
         heard: usize,
         /// How many there are.
         of: usize,
+    },
+    /// A Sentinel has begun to replace a master: writes to it are to wait. `Go` follows, or the
+    /// time passes.
+    Wait {
+        /// The server.
+        server: ServerIdx,
+        /// For how long at the most.
+        within: Duration,
+        /// Which Sentinel.
+        sentinel: HostPort,
+    },
+    /// They wait no longer.
+    Go {
+        /// The server.
+        server: ServerIdx,
+        /// For how long they have.
+        waited: Duration,
+        /// Why.
+        why: Ended,
     },
     /// Writes are to be refused, or are no longer; only where a quorum is required.
     Fenced(bool),

@@ -10,6 +10,7 @@ use crate::base::Random;
 use crate::base::ServerIdx;
 use crate::base::Time;
 use crate::config::HostPort;
+use crate::config::OnServerFailure;
 use crate::config::PoolConfig;
 use crate::config::ReadFrom;
 use crate::protocol::resp::write_request;
@@ -32,6 +33,8 @@ use crate::sentinel::peer::Standing;
 use crate::sentinel::peer::Which;
 use crate::sentinel::replicas::Replicas;
 use crate::sentinel::roster::Roster;
+use crate::sentinel::standstill;
+use crate::sentinel::standstill::Standstill;
 
 /// Events say when to ask; this is for those that got lost.
 const POLL: Duration = Duration::from_secs(1);
@@ -74,6 +77,10 @@ pub struct Watcher {
     pub(super) replicas: Vec<Replicas>,
     pub(super) roster: Roster,
     pub(super) majority: Majority,
+    /// By server.
+    pub(super) standstills: Vec<Standstill>,
+    /// How long writes may wait for a failover to come to something.
+    pub(super) wait_within: Duration,
     /// Something was learned that may change who is taken for a master.
     pub(super) learned: bool,
     /// By server: whether it was told that nobody knows it, or that its address is taken.
@@ -130,6 +137,11 @@ impl Watcher {
             },
             roster: Roster::default(),
             misses_one: false,
+            standstills: names.iter().map(|_| Standstill::default()).collect(),
+            wait_within: match pool.on_server_failure {
+                OnServerFailure::Hold => standstill::WITHIN_MAX.min(pool.hold_time),
+                OnServerFailure::Rehash | OnServerFailure::Fail => Duration::ZERO,
+            },
             majority: Majority::new(pool.require_sentinel_quorum, now),
             learned: false,
             unknown_told: vec![false; servers],
@@ -246,11 +258,13 @@ impl Watcher {
         let of_kin = self.masters.iter().zip(&self.kin);
         let of_kin = of_kin.filter(|(master, _)| master.in_use.is_some());
         let of_kin = of_kin.map(|(_, kin)| kin.due());
+        let of_writes = self.standstills.iter().map(Standstill::due);
         let own = [self.majority.due(), self.round_wanted];
         of_peers
             .chain(of_masters)
             .chain(of_replicas)
             .chain(of_kin)
+            .chain(of_writes)
             .chain(own)
             .flatten()
             .min()
@@ -261,6 +275,7 @@ impl Watcher {
         for place in 0..self.peers.len() {
             self.see_to(place, now);
         }
+        self.end_standstills(now);
         // A word may have grown too old.
         self.learned = true;
         self.settle(now);
@@ -341,6 +356,7 @@ impl Watcher {
                 }
             }
             Heard::Others(server, fellows) => peer.fellows.say(server, fellows),
+            Heard::NoFailover(server) => self.no_failover(place, server, now),
             Heard::RoundEnd => {
                 peer.has_answered(now);
                 self.learned = true;
@@ -377,11 +393,14 @@ impl Watcher {
     fn event(&mut self, place: usize, server: usize, kind: Kind, now: Time) {
         self.alert_until = now + ALERT_FOR;
         match kind {
+            Kind::Leads { from } => self.hold_writes(place, server, &from, now),
             // Who is about to be promoted replicates the master by that one's own word.
             Kind::Promotion { replica, .. } if !self.kin[server].has_replica(&replica) => {}
             Kind::Promotion { from, replica } => {
+                self.hold_writes(place, server, &from, now);
                 self.masters[server].promotion(&from, replica, now);
             }
+            Kind::CalledOff => self.called_off(place, server, now),
             Kind::Down(down) if self.is_down[server] != down => {
                 self.is_down[server] = down;
                 let fact = Fact::Down {

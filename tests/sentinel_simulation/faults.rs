@@ -22,6 +22,7 @@ pub const ALL: &[&str] = &[
     "sentinel awake",
     "sentinel lies",
     "sentinel honest",
+    "sentinel cries wolf",
     "connection reset",
     "garbage",
     "hint",
@@ -74,6 +75,10 @@ impl World {
                 self.run_for_ms(13_000);
             }
         }
+    }
+
+    fn liar(&self) -> Option<usize> {
+        self.sentinels.iter().position(|sentinel| sentinel.lies)
     }
 
     fn index(&mut self, len: usize) -> usize {
@@ -138,6 +143,21 @@ impl World {
             "sentinel replaced" => self.replace(place),
             "dead sentinels forgotten" => self.forget_the_dead(),
             "address taken by a stranger" => self.take_address(),
+            "sentinel honest" => {
+                let liar = self.liar();
+                let mend = |place: usize| self.sentinels[place].lies = false;
+                liar.map(mend).is_some()
+            }
+            "sentinel cries wolf" => {
+                let liar = self.liar().or_else(|| self.lie(place).then_some(place));
+                let Some(place) = liar else { return false };
+                for _ in 0..20 {
+                    self.tell_of_master("+elected-leader", server, place);
+                    let pause = self.below(100);
+                    self.run_for_ms(pause);
+                }
+                true
+            }
             "connection reset" => {
                 let link = self.sentinels[place].links.keys().next_back().copied();
                 link.inspect(|link| self.reset(place, *link)).is_some()
@@ -172,7 +192,6 @@ impl World {
                     "sentinel cut off" => (&mut sentinel.cut, true),
                     "sentinel asleep" => (&mut sentinel.asleep, true),
                     "sentinel awake" => (&mut sentinel.asleep, false),
-                    "sentinel honest" => (&mut sentinel.lies, false),
                     other => panic!("no such fault: {other}"),
                 };
                 std::mem::replace(what, to) != to

@@ -8,6 +8,8 @@
 //! - no server ever takes another's place;
 //! - the way goes to newer epochs only, except where a majority leads back from what is no master
 //!   or was never confirmed;
+//! - writes wait for a failover from before the replica is the master, but never for ever, and for
+//!   no more than a tenth of the time on the word of a Sentinel that lies;
 //! - writes are allowed again after a loss of the majority only when one agrees on every master;
 //! - a replica is read only after it has just said that it has nearly all that its master has;
 //! - no server outside the group is ever announced, and no stranger is given the password, whatever
@@ -108,7 +110,7 @@ fn where_a_quorum_is_required_writes_are_fenced_without_one_and_allowed_with_one
 
 #[test]
 fn a_group_that_is_replaced_one_by_one_is_followed_without_a_write_refused() {
-    let sums = each_seed(30, |seed| {
+    let sums = each_seed(40, |seed| {
         let mut world = World::new(seed, true);
         world.run_for_ms(9000);
         world.expect_writes_allowed();
@@ -138,4 +140,23 @@ fn without_faults_a_failover_is_followed_at_once() {
         world.expect_followed_within_ms(0, 300);
         world
     });
+}
+
+#[test]
+fn without_faults_writes_wait_from_before_a_planned_promotion_until_it_is_followed() {
+    let sums = each_seed(20, |seed| {
+        let mut world = World::new(seed, false);
+        world.run_for_ms(3000);
+        let old = world.truth(0).says();
+        world.fail_over(0);
+        world.run_for_ms(3000);
+        assert_ne!(world.truth(0).says(), old);
+        world.expect_all_found();
+        world
+    });
+    assert_eq!(sums.get("promoted while writes went on"), None, "{sums:?}");
+    let seeds = seeds(20).len() as u64;
+    for what in ["promoted while writes waited", "waited until the move"] {
+        assert_eq!(sums.get(what), Some(&seeds), "{what}: {sums:?}");
+    }
 }

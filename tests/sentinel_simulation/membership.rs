@@ -113,6 +113,7 @@ fn foreign(at: SocketAddr, number: u8, epoch: u64) -> Sentinel {
         cut: false,
         asleep: false,
         lies: false,
+        leads: Vec::new(),
         known: BTreeMap::new(),
         foreign: true,
         gone: false,

@@ -39,6 +39,8 @@ pub struct Failover {
     pub leader: usize,
     pub to: usize,
     pub epoch: u64,
+    /// The replica is chosen.
+    pub selected: bool,
     /// The leader knows that it has worked.
     pub promoted: bool,
 }

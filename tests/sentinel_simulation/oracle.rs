@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::net::SocketAddr;
 
 use coremux::base::ServerIdx;
+use coremux::sentinel::Ended;
 use coremux::sentinel::Fact;
 use coremux::sentinel::Measured;
 use coremux::sentinel::Probed;
@@ -34,6 +35,8 @@ pub struct Oracle {
     fences: bool,
     pub fenced: bool,
     pub majority: Option<bool>,
+    /// It goes on with what another has left: it may say that again.
+    pub is_new: bool,
     /// The answer that the watcher is just being given.
     pub answer: Option<Probed>,
     /// The same of a server's data, and for how long that had lacked something, in microseconds.
@@ -42,7 +45,15 @@ pub struct Oracle {
     read: Vec<BTreeSet<SocketAddr>>,
     /// Which of them have said that they are not fit, since when.
     doubted: BTreeMap<SocketAddr, u64>,
+    /// By server: since when writes wait, and until when they may.
+    waiting: Vec<Option<(u64, u64)>>,
+    /// By server: for how long they have waited in vain, in microseconds.
+    vain: Vec<u64>,
 }
+
+/// A tenth of the time, and once more.
+const VAIN_PART: u64 = 10;
+const WAIT_MAX: u64 = 3_000_000;
 
 /// `replica_lag_ms`, and what two answers may take on the wire, and a tick of the model.
 const STALENESS_MAX: u64 = 500_000 + 2 * 82_000 + 100_000;
@@ -55,16 +66,37 @@ impl Oracle {
             fences: fenced,
             fenced,
             majority: None,
+            is_new: false,
             answer: None,
             measured: None,
             read: vec![BTreeSet::new(); servers],
             doubted: BTreeMap::new(),
+            waiting: vec![None; servers],
+            vain: vec![0; servers],
         }
     }
 
     /// Which replicas of a server are read.
     pub fn read(&self, server: usize) -> BTreeSet<SocketAddr> {
         self.read[server].clone()
+    }
+
+    /// Whether writes to a server wait.
+    pub fn waits(&self, server: usize) -> bool {
+        self.waiting[server].is_some()
+    }
+
+    /// Writes wait no longer than was said, and seldom in vain, whoever lies.
+    pub fn expect_nobody_waits_for_ever(&self, now: u64) {
+        let is_over = |(_, until): &(u64, u64)| *until + 1000 < now;
+        let forgotten = self.waiting.iter().flatten().find(|wait| is_over(wait));
+        assert_eq!(forgotten, None, "writes wait at {now}");
+        let most = now / VAIN_PART + WAIT_MAX;
+        assert!(
+            self.vain.iter().all(|vain| *vain <= most),
+            "{:?}",
+            self.vain
+        );
     }
 
     /// Where a server is.
@@ -166,6 +198,24 @@ impl Oracle {
                 None
             }
             Fact::Foreign { .. } => Some("stranger found out"),
+            Fact::Wait { server, within, .. } => {
+                let micros = u64::try_from(within.as_micros()).unwrap();
+                assert!(micros <= WAIT_MAX, "for {within:?}");
+                let known = &mut self.waiting[server.index()];
+                let since = known.map_or(now, |(since, _)| since);
+                assert!(known.is_none() || self.is_new, "told twice");
+                *known = Some((since, now + micros));
+                Some("writes waited")
+            }
+            Fact::Go { server, why, .. } => {
+                let known = self.waiting[server.index()].take();
+                let (since, _) = known.expect("writes wait");
+                if *why == Ended::Moved {
+                    return Some("waited until the move");
+                }
+                self.vain[server.index()] += now - since;
+                Some("waited in vain")
+            }
             Fact::Taken { .. } => Some("refused a taken address"),
             _ => None,
         }

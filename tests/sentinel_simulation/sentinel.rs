@@ -60,6 +60,8 @@ pub struct Sentinel {
     /// It answers nobody without it.
     pub password: Option<String>,
     pub views: Vec<View>,
+    /// Of which masters it leads a failover.
+    pub leads: Vec<bool>,
     pub links: BTreeMap<LinkId, End>,
 }
 
@@ -125,9 +127,19 @@ impl Sentinel {
                     };
                     let others = self.names(friends).len().to_string();
                     let epoch = epoch.to_string();
+                    let leads = match self.lies {
+                        true => random.below(2) == 0,
+                        false => self.leads[place],
+                    };
+                    let flags = match leads {
+                        true => "master,failover_in_progress",
+                        false => "master",
+                    };
                     array(&[
                         "name",
                         name,
+                        "flags",
+                        flags,
                         "config-epoch",
                         &epoch,
                         "num-other-sentinels",

@@ -38,6 +38,10 @@ pub const COUNTED: &[&str] = &[
     "moved back by majority",
     "replica read",
     "replica left",
+    "writes waited",
+    "waited until the move",
+    "waited in vain",
+    "promoted while writes waited",
 ];
 
 pub const MS: u64 = 1000;
@@ -160,7 +164,9 @@ impl World {
         self.queue.retain(|_, happening| is_ours(happening));
         self.links.clear();
         self.oracle.begins_anew(memory.allows_writes());
+        self.oracle.is_new = true;
         self.act();
+        self.oracle.is_new = false;
     }
 
     /// A Sentinel is no longer cut off: connections that have lost something are reset.
@@ -280,6 +286,7 @@ impl World {
             return false;
         }
         self.now = self.now.max(due);
+        self.oracle.expect_nobody_waits_for_ever(self.now);
         if timeout.is_some_and(|timeout| next.is_none_or(|next| timeout <= next)) {
             self.watcher.handle_timeout(self.time());
             let again = self.watcher.next_timeout(self.time());
@@ -498,7 +505,10 @@ impl World {
             .iter()
             .map(|m| m.instances.iter().map(|i| (i.at, good(i))).collect())
             .collect();
+        let leads = |m: &Shared| m.failover.as_ref().is_some_and(|f| f.leader == place);
+        let leads = self.masters.iter().map(leads).collect();
         let sentinel = &mut self.sentinels[place];
+        sentinel.leads = leads;
         let cut = sentinel.cut;
         let Some(end) = sentinel.links.get_mut(&link) else {
             return;
@@ -663,10 +673,19 @@ impl World {
             leader,
             to,
             epoch: shared.last_epoch,
+            selected: false,
             promoted: false,
         });
         self.count("failover");
-        self.tell_of_promotion("+selected-slave", server, leader, to);
+        self.tell_of_master("+elected-leader", server, leader);
+    }
+
+    /// Says something about the master as a Sentinel takes it to be.
+    pub fn tell_of_master(&mut self, channel: &str, server: usize, place: usize) {
+        let name = &self.masters[server].name;
+        let at = self.sentinels[place].views[server].at;
+        let words = format!("master {name} {} {}", at.ip(), at.port());
+        self.publish(place, channel, &words);
     }
 
     fn tell_of_promotion(&mut self, channel: &str, server: usize, leader: usize, to: usize) {
@@ -692,6 +711,15 @@ impl World {
         if !self.sentinels[leader].decides() || (!up && !failover.promoted) {
             self.masters[server].failover = None;
             self.count("failover given up");
+            if self.sentinels[leader].up {
+                self.tell_of_master("-failover-abort-slave-timeout", server, leader);
+            }
+        } else if !failover.selected {
+            self.masters[server].failover = Some(Failover {
+                selected: true,
+                ..failover
+            });
+            self.tell_of_promotion("+selected-slave", server, leader, to);
         } else if failover.promoted {
             if self.chance(10) {
                 let truth = self.sentinels[leader].views[server];
@@ -701,6 +729,10 @@ impl World {
         } else if !self.masters[server].instances[to].is_master {
             if self.chance(60) {
                 self.masters[server].become_master(to, true, now);
+                self.count(match self.oracle.waits(server) {
+                    true => "promoted while writes waited",
+                    false => "promoted while writes went on",
+                });
             }
         } else if self.chance(15) {
             let promoted = self.masters[server].instances[to].at;
@@ -727,6 +759,7 @@ pub fn sentinel(number: u8, masters: &[Shared]) -> Sentinel {
         foreign: false,
         gone: false,
         password: None,
+        leads: vec![false; masters.len()],
         views: masters
             .iter()
             .map(|shared| View {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use coremux::base::PoolIdx;
 use coremux::base::ServerIdx;
@@ -60,6 +61,8 @@ pub struct Control {
     pub failures: BTreeMap<(usize, usize), u64>,
     /// How many of them by the server's own word.
     pub spoken: BTreeMap<(usize, usize), u64>,
+    /// By worker, pool and server: until when writes wait.
+    pub held: BTreeMap<(usize, usize, usize), Time>,
     /// Each worker reads its mail in order: when it has read the last.
     mail: Vec<Time>,
 }
@@ -81,6 +84,7 @@ impl Control {
             answered: BTreeMap::new(),
             failures: BTreeMap::new(),
             spoken: BTreeMap::new(),
+            held: BTreeMap::new(),
             mail: vec![Time::ZERO; workers],
         }
     }
@@ -113,6 +117,21 @@ impl World {
     pub fn read_mail(&mut self, worker: usize, change: &Change) {
         trace!(self.now, "worker {worker} hears {change:?}");
         self.wake(worker);
+        match change {
+            Change::HoldWrites {
+                pool,
+                server,
+                within,
+            } => {
+                let place = (worker, pool.index(), server.index());
+                self.control.held.insert(place, self.now + *within);
+            }
+            Change::LetWrites { pool, server } => {
+                let place = (worker, pool.index(), server.index());
+                self.control.held.remove(&place);
+            }
+            _ => {}
+        }
         let routes = &mut self.oracle.routes[worker];
         match change {
             Change::Eject { pool, server } => {
@@ -124,6 +143,33 @@ impl World {
             _ => {}
         }
         self.workers[worker].proxy.apply(change, self.now);
+    }
+
+    /// A server's master is about to be replaced, or not after all.
+    pub fn hold_writes(&mut self, pool: usize, server: usize, within: Duration) {
+        let called_off = self.dice.percent(50).then(|| {
+            let most = usize::try_from(within.as_micros()).expect("a second at the most");
+            self.now + self.dice.micros(0, most)
+        });
+        let (pool, server) = ids(pool, server);
+        self.tell_all(&Change::HoldWrites {
+            pool,
+            server,
+            within,
+        });
+        if let Some(when) = called_off {
+            for worker in 0..self.workers.len() {
+                let arrival = self.mail_arrives(worker).max(when);
+                let change = Change::LetWrites { pool, server };
+                self.schedule(arrival, Event::Mail(worker, change));
+            }
+        }
+    }
+
+    /// Whether a worker sends no write to a server now.
+    pub fn writes_wait(&self, worker: usize, (pool, server): (usize, usize)) -> bool {
+        let until = self.control.held.get(&(worker, pool, server));
+        until.is_some_and(|until| self.now < *until)
     }
 
     pub fn hear(&mut self, report: Report) {

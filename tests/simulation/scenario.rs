@@ -227,6 +227,7 @@ fn fault(pools: &[PoolPlan], dice: &mut Dice) -> FaultPlan {
     let pool = &pools[place];
     let mut possible = FAULTS.to_vec();
     possible.extend([(Happening::Transient, 6), (Happening::WireFrozen, 6)]);
+    possible.push((Happening::WritesHeld, 8));
     if pool.servers > 1 {
         possible.push((Happening::BadFragment, 5));
     }

@@ -71,6 +71,10 @@ happenings! {
     Moved,
     /// The same, and whoever is connected to the old one is served there.
     Renamed,
+    /// Writes to a server wait, because its master is about to be replaced.
+    WritesHeld,
+    /// They have kept a client from being read.
+    WriteWaited,
     /// A reload gives a pool another number of connections.
     ReloadedConnections,
     /// A reload moves a server.

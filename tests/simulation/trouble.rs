@@ -61,6 +61,10 @@ impl World {
                 // Until somebody asks for the name again, which a healthy connection never does.
                 self.oracle.touch(pool, server, fault, self.now);
             }
+            Happening::WritesHeld => {
+                self.tally.count(fault);
+                self.hold_writes(pool, server, plan.lasts);
+            }
             Happening::Renamed => {
                 self.tally.count(fault);
                 self.servers[pool][server].home += 1;

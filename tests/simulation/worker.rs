@@ -225,6 +225,11 @@ impl World {
             return;
         };
         self.tally.count(Happening::ClientPaused);
+        let pools = self.control.held.iter();
+        let mut held = pools.filter(|((of, ..), until)| *of == worker && self.now < **until);
+        if held.next().is_some() {
+            self.tally.count(Happening::WriteWaited);
+        }
         self.links[id.0].was_paused = true;
         if self.queue_stops(worker, id) {
             self.tally.count(Happening::QueueFull);

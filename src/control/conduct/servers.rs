@@ -121,9 +121,10 @@ impl Control {
     /// The Sentinels have told of something that every worker must know.
     pub(super) fn told_by_sentinels(&mut self, change: Change) {
         let pool = match change {
-            Change::Moved { pool, server, .. } | Change::Replicas { pool, server, .. } => {
-                self.table.server(pool, server).map(|_| pool)
-            }
+            Change::Moved { pool, server, .. }
+            | Change::Replicas { pool, server, .. }
+            | Change::HoldWrites { pool, server, .. }
+            | Change::LetWrites { pool, server } => self.table.server(pool, server).map(|_| pool),
             Change::Fence { pool, .. } => Some(pool),
             _ => None,
         };

@@ -257,6 +257,15 @@ impl<T: Fn(Change)> Drive<T> {
                     addresses: read.clone(),
                 });
             }
+            Fact::Wait { server, within, .. } => (self.tell)(Change::HoldWrites {
+                pool: self.idx,
+                server: self.servers[server.index()],
+                within: *within,
+            }),
+            Fact::Go { server, .. } => (self.tell)(Change::LetWrites {
+                pool: self.idx,
+                server: self.servers[server.index()],
+            }),
             Fact::Fenced(fenced) => (self.tell)(Change::Fence {
                 pool: self.idx,
                 fenced: *fenced,

@@ -7,6 +7,7 @@ use tracing::info;
 use tracing::warn;
 
 use crate::config::PoolConfig;
+use crate::sentinel::Ended;
 use crate::sentinel::Fact;
 
 /// Logs a fact; `from` is where a master was before.
@@ -71,6 +72,25 @@ pub(super) fn fact(pool: &PoolConfig, fact: &Fact, from: Option<SocketAddr>) {
             true => info!(pool, heard, of, "majority of the sentinels heard"),
             false => warn!(pool, heard, of, "no majority of the sentinels heard"),
         },
+        Fact::Wait {
+            server,
+            within,
+            sentinel,
+        } => {
+            let (server, within_ms) = (name(server), within.as_millis());
+            info!(pool, server, %sentinel, within_ms, "writes wait: a failover begins");
+        }
+        Fact::Go {
+            server,
+            waited,
+            why,
+        } => {
+            let (server, waited_ms, why) = (name(server), waited.as_millis(), why.name());
+            match why == Ended::Moved.name() {
+                true => info!(pool, server, waited_ms, why, "writes go on"),
+                false => warn!(pool, server, waited_ms, why, "writes go on"),
+            }
+        }
         Fact::Fenced(true) => warn!(pool, "writes refused: no majority of the sentinels"),
         Fact::Fenced(false) => info!(pool, "writes allowed: a majority of the sentinels agrees"),
         Fact::Sentinel { address, lost } => match lost {

@@ -116,6 +116,8 @@ impl Watched {
             && ours.redis_auth == pool.redis_auth
             && ours.require_sentinel_quorum == pool.require_sentinel_quorum
             && ours.read_from == pool.read_from
+            && ours.on_server_failure == pool.on_server_failure
+            && ours.hold_time == pool.hold_time
             && ours.replica_lag == pool.replica_lag
     }
 }

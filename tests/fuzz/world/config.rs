@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use coremux::base::PoolIdx;
 use coremux::base::ServerIdx;
@@ -140,6 +141,14 @@ pub fn change(table: &Table, dice: &mut Dice) -> Change {
             server,
             addresses: (0..dice.below(4)).map(|n| replica(n as u16)).collect(),
         },
-        _ => Change::Readmit { pool, server },
+        _ => match dice.below(8) {
+            0 => Change::HoldWrites {
+                pool,
+                server,
+                within: Duration::from_millis(dice.between(0, 100) as u64),
+            },
+            1 => Change::LetWrites { pool, server },
+            _ => Change::Readmit { pool, server },
+        },
     }
 }

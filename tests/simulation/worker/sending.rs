@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use coremux::proxy::ConnId;
 
+use crate::frame::parse_request;
 use crate::link::Outgoing;
+use crate::mark::Mark;
 use crate::tally::Happening;
 use crate::wire::End;
 use crate::world::Event;
@@ -41,6 +43,7 @@ impl World {
         let id = self
             .link_of(worker, conn)
             .expect("bytes for a socket that is not there");
+        self.expect_no_write_that_waits(worker, id, &outgoing.rest);
         let link = &mut self.links[id.0];
         let so_far = link.emitted.last().map_or(0, |(end, _)| *end);
         link.emitted
@@ -61,6 +64,26 @@ impl World {
         socket.outgoing = Some(outgoing);
         socket.under_way += 1;
         id
+    }
+
+    /// As long as writes to a server wait, no batch for it has one.
+    fn expect_no_write_that_waits(&self, worker: usize, id: LinkId, batch: &[u8]) {
+        let Some(server) = self.server_of(id) else {
+            return;
+        };
+        if !self.writes_wait(worker, server) {
+            return;
+        }
+        let mut at = 0;
+        while let Ok(Some((args, len))) = parse_request(&batch[at..]) {
+            let args: Vec<&[u8]> = args.into_iter().map(|arg| &batch[at..][arg]).collect();
+            let is_somebodys = args.iter().any(|arg| Mark::of(arg).is_some());
+            assert!(
+                !is_somebodys || self.oracle.is_read(&args),
+                "a write is sent that is to wait"
+            );
+            at += len;
+        }
     }
 
     pub fn looks_again(&mut self, worker: usize) {
