@@ -54,6 +54,8 @@ fn text_of(reply: Reply) -> String {
     }
 }
 
+const NOT_A_NUMBER: &str = "ERR value is not an integer or out of range";
+
 #[test]
 fn the_server_would_say_the_same() {
     let stand = Stand::start();
@@ -266,14 +268,59 @@ fn only_the_pools_own_database_can_be_selected() {
     let mut client = stand.client("third");
     assert_eq!(client.call(["SELECT", "3"]), Reply::ok());
     let refused = error("ERR this pool serves database 3 only (redis_db)");
+    let not_done = error(
+        "ERR not done: SELECT was refused, and a SELECT that is not, or RESET, has not come yet",
+    );
     for other in ["0", "1", "16", "-1"] {
         assert_eq!(client.call(["SELECT", other]), refused, "{other}");
+        // It would be done in another database than it is meant for.
+        assert_eq!(client.call(["SET", "key", "in another"]), not_done);
+        assert_eq!(client.call(["MGET", "key", "other"]), not_done);
+        assert_eq!(client.call(["PING"]), simple("PONG"));
     }
+    assert_eq!(client.call(["RESET"]), simple("RESET"));
+    assert_eq!(client.call(["GET", "key"]), Reply::Null);
+    assert_eq!(client.call(["SELECT", "x"]), error(NOT_A_NUMBER));
+    assert_eq!(client.call(["GET", "key"]), not_done);
+    assert_eq!(client.call(["SELECT", "3"]), Reply::ok());
     assert_eq!(client.call(["SET", "key", "in three"]), Reply::ok());
     let mut direct = stand.redis[0].client();
     assert_eq!(direct.call(["EXISTS", "key"]), Reply::Integer(0));
     direct.call(["SELECT", "3"]);
     assert_eq!(direct.call(["GET", "key"]), Reply::bulk("in three"));
+}
+
+#[test]
+fn nothing_is_done_of_a_transaction_that_is_refused() {
+    let stand = Stand::start();
+    let mut client = stand.client("third");
+    let refused = error("ERR 'multi' is refused: transactions are not offered here");
+    let not_done =
+        error("ERR not done: MULTI is refused here, and EXEC, DISCARD or RESET has not come yet");
+    let aborted = error("EXECABORT Transaction discarded because of previous errors.");
+    // As a client library sends it: at once.
+    let requests = [
+        "MULTI", "INCR n", "DEL n m", "PING", "SELECT 0", "NOPE", "EXEC", "GET n",
+    ];
+    for request in requests {
+        client.send(request.split(' '));
+    }
+    assert_eq!(client.read(), refused);
+    for request in &requests[1..5] {
+        assert_eq!(client.read(), not_done, "{request}");
+    }
+    assert!(client.read().error().contains("unknown command 'NOPE'"));
+    assert_eq!(client.read(), aborted);
+    assert_eq!(client.read(), Reply::Null, "nothing was done");
+    // And one after the other; whatever ends a transaction ends this.
+    for end in ["DISCARD", "RESET", "EXEC"] {
+        assert_eq!(client.call(["MULTI"]), refused);
+        assert_eq!(client.call(["INCR", "n"]), not_done);
+        client.call([end]);
+        assert_eq!(client.call(["GET", "n"]), Reply::Null, "{end}");
+    }
+    assert_eq!(client.call(["MULTI"]), refused);
+    assert_eq!(client.call(["QUIT"]), Reply::ok());
 }
 
 #[test]
@@ -387,7 +434,6 @@ fn quit_is_answered_after_all_that_was_asked_before_and_nothing_after_it() {
 
 /// What is refused, and the end of its error.
 const REFUSED: &[(&str, &str)] = &[
-    ("MULTI", "transactions are not offered here"),
     ("EXEC", "transactions are not offered here"),
     ("DISCARD", "transactions are not offered here"),
     ("WATCH key", "transactions are not offered here"),

@@ -25,6 +25,8 @@ use support::now;
 use support::value;
 
 const TIMED_OUT: &str = "ERR Connection timed out";
+/// Of what was sent and changes something.
+const MAY_BE_DONE: &str = "ERR Connection timed out; the outcome is unknown";
 
 /// A pool of three servers with a timeout, and a key on each.
 struct Stand {
@@ -143,7 +145,7 @@ fn in_a_pipeline_only_the_stalled_servers_requests_fail() {
         Reply::bulk("1"),
         error.clone(),
         both,
-        error,
+        Reply::Error(MAY_BE_DONE.to_owned()),
         Reply::bulk("own"),
     ];
     assert_eq!(replies, due);
@@ -166,10 +168,8 @@ fn late_replies_are_swallowed_and_mixed_with_nobodys() {
             vec!["APPEND", stalled, "!"],
         ];
         let replies = client.pipeline(requests);
-        assert!(
-            replies.iter().all(|reply| reply.error() == TIMED_OUT),
-            "{replies:?}"
-        );
+        let errors: Vec<&str> = replies.iter().map(Reply::error).collect();
+        assert_eq!(errors, [MAY_BE_DONE, TIMED_OUT, MAY_BE_DONE]);
         stand.wake();
         // What comes from now on is each request's own, on the same connection or on a new one.
         for n in 0..20 {
@@ -366,7 +366,7 @@ fn what_a_given_up_connection_had_not_delivered_is_never_delivered() {
     // More than a receiver that does not read is sent, less than a sender keeps.
     let old = value("key", 1, 300_000);
     let old = [&b"SET"[..], b"key", &old];
-    assert_eq!(client.call(old).error(), TIMED_OUT);
+    assert_eq!(client.call(old).error(), MAY_BE_DONE);
     eventually("the connection is given up", || {
         let given_up = proxy.process().log().contains("server connection failed");
         given_up.then_some(())

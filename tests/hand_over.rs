@@ -37,6 +37,51 @@ struct Client {
     got: Vec<u8>,
     expected: Vec<u8>,
     counted: u64,
+    // What it was refused and relies on, wherever it is.
+    in_transaction: bool,
+    in_other_database: bool,
+}
+
+const NO_TRANSACTION: &[u8] =
+    b"-ERR not done: MULTI is refused here, and EXEC, DISCARD or RESET has not come yet\r\n";
+const WRONG_DATABASE: &[u8] =
+    b"-ERR not done: SELECT was refused, and a SELECT that is not, or RESET, has not come yet\r\n";
+const ABORTED: &[u8] = b"-EXECABORT Transaction discarded because of previous errors.\r\n";
+const NO_MULTI: &[u8] = b"-ERR 'multi' is refused: transactions are not offered here\r\n";
+const NO_EXEC: &[u8] = b"-ERR 'exec' is refused: transactions are not offered here\r\n";
+const NO_SELECT: &[u8] = b"-ERR this pool serves database 0 only (redis_db)\r\n";
+
+impl Client {
+    /// What a request gets that a server would do.
+    fn expects(&mut self, reply: impl FnOnce(&mut Client) -> Vec<u8>) {
+        let reply = match (self.in_transaction, self.in_other_database) {
+            (true, _) => NO_TRANSACTION.to_vec(),
+            (false, true) => WRONG_DATABASE.to_vec(),
+            (false, false) => reply(self),
+        };
+        self.expected.extend(reply);
+    }
+
+    /// It asks for what it will not get, or takes that back.
+    fn relies(&mut self, what: usize) {
+        let (word, reply) = match (what, self.in_transaction) {
+            (0, _) => ("MULTI", NO_MULTI),
+            (1 | 2, true) => ("EXEC", ABORTED),
+            (1 | 2, false) => ("EXEC", NO_EXEC),
+            (3, false) => ("SELECT 3", NO_SELECT),
+            (3, true) => ("SELECT 3", NO_TRANSACTION),
+            (_, false) => ("SELECT 0", &b"+OK\r\n"[..]),
+            (_, true) => ("SELECT 0", NO_TRANSACTION),
+        };
+        if what > 2 && !self.in_transaction {
+            self.in_other_database = what == 3;
+        }
+        if what < 3 {
+            self.in_transaction = what == 0;
+        }
+        self.wire.extend(format!("{word}\r\n").bytes());
+        self.expected.extend(reply);
+    }
 }
 
 /// What a process has of a connection to the server.
@@ -167,25 +212,20 @@ impl World {
     }
 
     fn ask(&mut self) {
-        let (nth, kind) = (self.below(CLIENTS), self.below(8));
-        let large = 1 + self.below(60_000);
+        let (nth, kind) = (self.below(CLIENTS), self.below(10));
+        let (large, relies) = (1 + self.below(60_000), self.below(6));
         let client = &mut self.clients[nth];
         match kind {
-            0..3 => {
-                client.counted += 1;
-                client
-                    .wire
-                    .extend(format!("*2\r\n$4\r\nINCR\r\n$2\r\nc{nth}\r\n").bytes());
-                client
-                    .expected
-                    .extend(format!(":{}\r\n", client.counted).bytes());
-            }
-            3 | 4 => {
-                client.counted += 1;
-                client.wire.extend(format!("INCR c{nth}\r\n").bytes());
-                client
-                    .expected
-                    .extend(format!(":{}\r\n", client.counted).bytes());
+            0..5 => {
+                let written = match kind {
+                    0..3 => format!("*2\r\n$4\r\nINCR\r\n$2\r\nc{nth}\r\n"),
+                    _ => format!("INCR c{nth}\r\n"),
+                };
+                client.wire.extend(written.bytes());
+                client.expects(|client| {
+                    client.counted += 1;
+                    format!(":{}\r\n", client.counted).into_bytes()
+                });
             }
             5 => {
                 client
@@ -193,12 +233,16 @@ impl World {
                     .extend(format!("*3\r\n$3\r\nSET\r\n$2\r\nc{nth}\r\n${large}\r\n").bytes());
                 client.wire.extend(std::iter::repeat_n(b'v', large));
                 client.wire.extend(b"\r\n");
-                client.expected.extend(b"+OK\r\n");
+                client.expects(|_| b"+OK\r\n".to_vec());
             }
-            _ => {
+            6 | 7 => {
                 client.wire.extend(b"PING\r\n");
-                client.expected.extend(b"+PONG\r\n");
+                client.expected.extend(match client.in_transaction {
+                    true => NO_TRANSACTION,
+                    false => b"+PONG\r\n",
+                });
             }
+            _ => client.relies(relies),
         }
     }
 

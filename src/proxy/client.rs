@@ -33,8 +33,9 @@ use crate::proxy::identity::Identity;
 use crate::proxy::output::ConnId;
 use crate::proxy::output::Sending;
 use crate::proxy::output::Wire;
-
 use crate::proxy::reply_size::ReplySize;
+use crate::proxy::unmet::Unmet;
+
 pub(super) use awaiter::Awaiter;
 
 /// Where one request's reply stands.
@@ -135,6 +136,8 @@ pub(super) struct Client {
     pub(super) pool: PoolIdx,
     pub(super) phase: Phase,
     pub(super) authenticated: bool,
+    /// What it was refused and relies on.
+    pub(super) unmet: Unmet,
     /// The client has closed its sending half.
     pub(super) half_closed: bool,
     pub(super) sending: Sending,
@@ -201,6 +204,7 @@ impl Client {
             pool,
             phase: Phase::Open,
             authenticated: false,
+            unmet: Unmet::default(),
             half_closed: false,
             sending: Sending::default(),
             out: ByteQueue::default(),

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::proxy::unmet::Unmet;
+
 /// What is to be known of a client to go on serving it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClientState {
@@ -27,6 +29,8 @@ pub struct ClientState {
     pub library_version: Vec<u8>,
     /// Its last command, as the table calls it.
     pub command: Vec<u8>,
+    /// What it was refused and relies on: what follows must not be done by the next process either.
+    pub unmet: Unmet,
     /// What it has sent and nobody has acted upon, from the beginning of a request on.
     pub input: Vec<u8>,
 }
@@ -54,6 +58,12 @@ pub enum StateError {
         /// How many it has.
         length: usize,
     },
+    /// Of a field whose values are counted.
+    #[error("field {field} has a value that is not known")]
+    BadValue {
+        /// Its number.
+        field: u8,
+    },
     /// Without an id it is nobody.
     #[error("no id")]
     NoId,
@@ -67,6 +77,7 @@ const LIBRARY_NAME: u8 = 5;
 const LIBRARY_VERSION: u8 = 6;
 const COMMAND: u8 = 7;
 const INPUT: u8 = 8;
+const UNMET: u8 = 9;
 
 impl ClientState {
     /// As bytes; `None` if one field is longer than a length can say (4 GiB), which no request is.
@@ -74,7 +85,8 @@ impl ClientState {
     pub fn encode(&self) -> Option<Vec<u8>> {
         let age = u64::try_from(self.age.as_micros()).unwrap_or(u64::MAX);
         let mut bytes = Vec::with_capacity(96 + self.input.len());
-        let fields: [(u8, &[u8]); 8] = [
+        let unmet = [self.unmet.bits()];
+        let fields: [(u8, &[u8]); 9] = [
             (ID, &self.id.to_le_bytes()),
             (AUTHENTICATED, &[u8::from(self.authenticated)]),
             (AGE_MICROS, &age.to_le_bytes()),
@@ -83,8 +95,11 @@ impl ClientState {
             (LIBRARY_VERSION, &self.library_version),
             (COMMAND, &self.command),
             (INPUT, &self.input),
+            (UNMET, &unmet),
         ];
-        for (number, field) in fields {
+        // Who knows nothing of the last field takes every client of which it says nothing.
+        let told = if self.unmet.is_nothing() { 8 } else { 9 };
+        for (number, field) in fields.into_iter().take(told) {
             bytes.push(number);
             bytes.extend_from_slice(&u32::try_from(field.len()).ok()?.to_le_bytes());
             bytes.extend_from_slice(field);
@@ -115,6 +130,13 @@ impl ClientState {
                 LIBRARY_VERSION => state.library_version = field.to_vec(),
                 COMMAND => state.command = field.to_vec(),
                 INPUT => state.input = field.to_vec(),
+                UNMET => {
+                    let known = match field {
+                        [bits] => Unmet::of_bits(*bits),
+                        _ => None,
+                    };
+                    state.unmet = known.ok_or(StateError::BadValue { field: number })?;
+                }
                 field => return Err(StateError::Unknown { field }),
             }
         }
@@ -146,6 +168,7 @@ mod tests {
         #[test]
         fn a_client_comes_back_as_it_was(
             (id, authenticated, micros) in any::<(u64, bool, u64)>(),
+            (transaction, database) in any::<(bool, bool)>(),
             texts in vec(vec(any::<u8>(), 0..20), 4..5),
             input in vec(any::<u8>(), 0..200),
         ) {
@@ -157,6 +180,10 @@ mod tests {
                 library_name: texts[1].clone(),
                 library_version: texts[2].clone(),
                 command: texts[3].clone(),
+                unmet: Unmet {
+                    transaction,
+                    database,
+                },
                 input,
             };
             let bytes = state.encode().unwrap();
@@ -186,6 +213,10 @@ mod tests {
                 length: 1
             })
         );
+        for field in [&[UNMET, 1, 0, 0, 0, 4][..], &[UNMET, 0, 0, 0, 0]] {
+            let bad = ClientState::decode(field);
+            assert_eq!(bad, Err(StateError::BadValue { field: UNMET }));
+        }
         let unknown = ClientState::decode(&[99, 0, 0, 0, 0]);
         assert_eq!(unknown, Err(StateError::Unknown { field: 99 }));
     }

@@ -16,6 +16,7 @@ use crate::proxy::failure::RequestError;
 use crate::proxy::output::ConnId;
 use crate::proxy::salvage::sizes;
 use crate::proxy::server::Pending;
+use crate::proxy::server::Retry;
 use crate::proxy::server::ServerPhase;
 
 /// A server connection that is silent for so many times the pool's `timeout` is given up.
@@ -180,8 +181,8 @@ impl Proxy {
         for pending in &expired[..sent] {
             self.bury(key, pending);
         }
-        let reply = RequestError::TimedOut.reply();
-        for pending in &expired {
+        for (nth, pending) in expired.iter().enumerate() {
+            let reply = timed_out(pending, nth < sent);
             self.answer_failed(key, pending, &reply);
         }
         let conn = &self.servers[key];
@@ -211,5 +212,14 @@ impl Proxy {
         let standstill = conn.streaming.then(|| conn.last_heard + timeout);
         let due = [next, standstill].into_iter().flatten().min();
         self.look_again(key, due.map_or(silent_until, |due| due.min(silent_until)));
+    }
+}
+
+/// What a request is told whose time is over: one that was `sent` and changes something may be done
+/// all the same, or later.
+pub(super) fn timed_out(pending: &Pending, sent: bool) -> Vec<u8> {
+    match sent && pending.retry == Retry::Never {
+        true => Failure::TimedOut.reply_to_sent(),
+        false => RequestError::TimedOut.reply(),
     }
 }

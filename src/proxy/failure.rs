@@ -127,6 +127,17 @@ pub enum RequestError {
     /// The pool has all the clients that `client_connections` allows. The text is Redis's.
     #[error("ERR max number of clients reached")]
     TooManyClients,
+    /// `EXEC` of a transaction that was refused when it began. The text is Redis's.
+    #[error("EXECABORT Transaction discarded because of previous errors.")]
+    Aborted,
+    /// It is part of a transaction that was refused when it began.
+    #[error("ERR not done: MULTI is refused here, and EXEC, DISCARD or RESET has not come yet")]
+    NoTransaction,
+    /// It is meant for another database.
+    #[error(
+        "ERR not done: SELECT was refused, and a SELECT that is not, or RESET, has not come yet"
+    )]
+    WrongDatabase,
     /// The process is at its limit of memory, and this client has sent more than most.
     #[error("ERR The proxy is short of memory")]
     NoMemory,

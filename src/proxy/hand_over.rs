@@ -102,6 +102,7 @@ impl Proxy {
             library_name: std::mem::take(&mut identity.library_name),
             library_version: std::mem::take(&mut identity.library_version),
             command: identity.command.as_bytes().to_vec(),
+            unmet: client.unmet,
             input,
         };
         Some((client.pool, state))
@@ -131,6 +132,7 @@ impl Proxy {
         let mut client = Client::new(pool, Box::new(identity), now);
         let password = &self.pools[pool.index()].config.redis_auth;
         client.authenticated = state.authenticated || password.is_none();
+        client.unmet = state.unmet;
         let key = self.insert_client(client);
         self.greet_client(key, now);
         self.get_ready_to_go(key);

@@ -12,6 +12,7 @@ use crate::protocol::command::Resp;
 use crate::protocol::resp::Request;
 use crate::proxy::Proxy;
 use crate::proxy::ending::End;
+use crate::proxy::unmet::Unmet;
 
 /// The version of Redis whose commands the table knows: clients look at it to choose what they
 /// send.
@@ -159,6 +160,7 @@ impl Proxy {
         let client = &mut self.clients.slab[key];
         client.authenticated = self.pools[client.pool.index()].config.redis_auth.is_none();
         client.identity.name.clear();
+        client.unmet = Unmet::default();
         reply.extend_from_slice(b"+RESET\r\n");
     }
 
@@ -168,14 +170,16 @@ impl Proxy {
         let asked = std::str::from_utf8(request.arg(1))
             .ok()
             .and_then(|n| n.parse::<i64>().ok());
+        let is_own = asked == Some(i64::from(own));
         match asked {
-            Some(asked) if asked == i64::from(own) => reply.extend_from_slice(OK),
+            Some(_) if is_own => reply.extend_from_slice(OK),
             Some(_) => {
                 let text = format!("-ERR this pool serves database {own} only (redis_db)\r\n");
                 reply.extend_from_slice(text.as_bytes());
             }
             None => reply.extend_from_slice(b"-ERR value is not an integer or out of range\r\n"),
         }
+        self.clients.slab[key].unmet.database = !is_own;
     }
 
     fn push_time(&self, now: Time, reply: &mut Vec<u8>) {

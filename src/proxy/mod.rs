@@ -51,6 +51,7 @@ mod standstill;
 mod streaming;
 mod succession;
 mod timer;
+mod unmet;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -84,6 +85,7 @@ pub use output::SocketAddress;
 pub use relief::Holdings;
 pub use relief::Pressure;
 pub use reload::Reload;
+pub use unmet::Unmet;
 
 use backpressure::FullQueues;
 use client::Client;

@@ -324,6 +324,9 @@ impl Proxy {
             self.reply(key, &RequestError::NotAuthenticated.reply());
             return;
         }
+        if !self.clients.slab[key].unmet.is_nothing() && self.answers_unmet(key, found, request) {
+            return;
+        }
         let command = match found {
             Ok(command) => command,
             Err(CommandError::Unknown) => return self.take_unknown(key, request, chunk, now),
@@ -457,6 +460,9 @@ impl Proxy {
     }
 
     fn refuse(&mut self, key: Key, request: &Request<'_>, error: &CommandError) {
+        if let CommandError::Refused(command, _) | CommandError::WrongArity(command) = error {
+            self.note_refused(key, command);
+        }
         let mut reply = Vec::new();
         error.write_reply(request, &mut reply);
         self.reply(key, &reply);

@@ -16,8 +16,8 @@ use crate::base::Time;
 use crate::protocol::resp::ReplyAssembly;
 use crate::proxy::Proxy;
 use crate::proxy::client::Awaiter;
+use crate::proxy::deadlines::timed_out;
 use crate::proxy::failure::Failure;
-use crate::proxy::failure::RequestError;
 use crate::proxy::server::Pending;
 use crate::proxy::server::ServerPhase;
 
@@ -96,7 +96,7 @@ impl Proxy {
         self.bury(key, &stalled);
         self.server_stats(pool, server).server_timedout.add(1);
         if !self.cut_short(key, awaiter, &Failure::TimedOut, now) {
-            self.answer_failed(key, &stalled, &RequestError::TimedOut.reply());
+            self.answer_failed(key, &stalled, &timed_out(&stalled, true));
         }
         self.pools[pool.index()].servers[server.index()].suspect = true;
         self.report_failure(pool, server, since, now);

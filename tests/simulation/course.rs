@@ -63,6 +63,8 @@ impl World {
             client,
             authenticated: facts.password.is_none(),
             facts,
+            in_transaction: false,
+            in_other_database: false,
             name: Vec::new(),
             large_left: 2,
         }

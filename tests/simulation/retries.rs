@@ -90,3 +90,17 @@ fn a_read_of_more_than_a_batch_is_asked_again_and_a_write_of_as_much_is_not() {
         }
     }
 }
+
+#[test]
+fn a_write_whose_time_is_over_says_whether_it_may_be_done_all_the_same() {
+    let (mut bench, client, server) = served("  timeout: 100\n");
+    let incr = b"*2\r\n$4\r\nINCR\r\n$1\r\nk\r\n";
+    // Two are sent; the third waits behind them.
+    bench.receives(client, &[&get(1)[..], incr].concat());
+    assert!(!bench.sends(server).is_empty());
+    bench.receives(client, incr);
+    bench.passes(100);
+    let timed_out = "-ERR Connection timed out";
+    let replies = format!("{timed_out}\r\n{timed_out}; the outcome is unknown\r\n{timed_out}\r\n");
+    assert_eq!(String::from_utf8_lossy(&bench.sends(client)), replies);
+}

@@ -120,6 +120,8 @@ happenings! {
     Gathered,
     /// A request with keys on several servers was refused.
     CrossServer,
+    /// A request was not done, because it relied on a MULTI or SELECT that had been refused.
+    ReliedOnRefused,
     /// A request was answered by the clock.
     TimedOut,
     /// A request was answered because nobody knows its server's name.

@@ -2,6 +2,10 @@
 
 mod forwarded;
 mod local;
+mod unmet;
+
+pub use unmet::NO_TRANSACTION;
+pub use unmet::WRONG_DATABASE;
 
 use bytes::Bytes;
 
@@ -28,6 +32,10 @@ pub struct Asker {
     pub facts: Facts,
     /// It has given the password, or none is needed.
     pub authenticated: bool,
+    /// `MULTI` was refused, and neither `EXEC` nor `DISCARD` has followed.
+    pub in_transaction: bool,
+    /// `SELECT` was refused, and no good one has followed.
+    pub in_other_database: bool,
     /// `CLIENT SETNAME`.
     pub name: Vec<u8>,
     /// Values larger than 256 KiB that it may still send.
@@ -58,6 +66,9 @@ impl Asker {
             client: self.client,
             number,
         };
+        if let Some(request) = self.meets(dice) {
+            return request;
+        }
         let mut request = match dice.below(100) {
             0..19 => self.set(mark, dice),
             19..42 => self.get(mark, dice),
@@ -145,7 +156,7 @@ impl Asker {
         let request = match number % 6 {
             0 | 1 => {
                 let mut value = mark.text();
-                value.extend(b"x".repeat(*dice.pick(&[300 << 10, 900 << 10, 1600 << 10])));
+                value.extend(b"x".repeat(*dice.pick(&[300 << 10, 1600 << 10, 1900 << 10])));
                 self.put(vec![b"SET".to_vec(), key, value])
             }
             _ => self.read(vec![
@@ -182,17 +193,17 @@ impl Asker {
         self.or_refused(request)
     }
 
-    fn or_refused(&self, request: Request) -> Request {
+    fn or_refused(&mut self, request: Request) -> Request {
         if self.authenticated {
-            request
+            self.or_unmet(request)
         } else {
-            self.refused(request)
+            self.refused(request, NOAUTH)
         }
     }
 
-    fn refused(&self, request: Request) -> Request {
+    fn refused(&self, request: Request, reply: &[u8]) -> Request {
         Request {
-            expect: Expect::Exact(NOAUTH.to_vec()),
+            expect: Expect::Exact(reply.to_vec()),
             keys: Vec::new(),
             split: None,
             puts: Vec::new(),

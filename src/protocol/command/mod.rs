@@ -131,6 +131,12 @@ impl Command {
         self.handling
     }
 
+    /// Whether it is this one of those that the proxy answers itself.
+    #[must_use]
+    pub fn is_local(&self, local: Local) -> bool {
+        self.handling == Handling::Local(local)
+    }
+
     /// The indexes of a request's keys; none for a command without keys.
     ///
     /// # Errors

@@ -19,6 +19,8 @@ use crate::tally::Happening;
 use crate::tally::Tally;
 use crate::trace::head;
 use crate::trace::trace;
+use crate::workload::NO_TRANSACTION;
+use crate::workload::WRONG_DATABASE;
 
 const CROSS_SERVER: &[u8] = b"-CROSSSLOT Keys in request don't hash to the same server\r\n";
 const NO_SERVER: &[u8] = b"-ERR Connection refused\r\n";
@@ -125,7 +127,12 @@ impl Oracle {
     ) -> Result<bool, &'static str> {
         let reply = answer.bytes;
         match &self.books[client].entries[number].request.expect {
-            Expect::Exact(expected) | Expect::Broken(expected) if reply == expected => Ok(true),
+            Expect::Exact(expected) | Expect::Broken(expected) if reply == expected => {
+                if [NO_TRANSACTION, WRONG_DATABASE].contains(&reply) {
+                    tally.count(Happening::ReliedOnRefused);
+                }
+                Ok(true)
+            }
             Expect::Exact(_) | Expect::Broken(_) => Err("got a wrong reply"),
             Expect::ClientId => {
                 let id = crate::frame::integer(reply).ok_or("got no id")?;

@@ -31,7 +31,7 @@ impl Asker {
             6 => Request::local(&[b"CLIENT", b"ID"], Expect::ClientId),
             7 => {
                 // A client without the password has no name.
-                if self.authenticated {
+                if self.authenticated && !self.in_transaction {
                     self.name.clone_from(&text);
                 }
                 Request::local(&[b"CLIENT", b"SETNAME", &text], exact("+OK\r\n"))
