@@ -26,8 +26,14 @@ use redis::Redis;
 use redis::redis_cli;
 use value::Value;
 
-/// Commands that take more arguments since a later version than 7.0: the server must judge those.
-const GREW_LATER: [&str; 2] = ["zrank", "zrevrank"];
+/// Commands that take more arguments, or fewer, since a later version than 7.0: the server must judge
+/// those.
+const GREW_LATER: [&str; 4] = [
+    "zrank",
+    "zrevrank",
+    "command|getkeys",
+    "command|getkeysandflags",
+];
 
 /// The versions that the real server is compared in.
 const BOTH: [Resp; 2] = [Resp::V2, Resp::V3];
@@ -217,6 +223,7 @@ fn keys_are_where_the_server_finds_them() {
         "SDIFFSTORE d a b",
         "PFCOUNT a b",
         "PFMERGE d a b",
+        "PFMERGE d",
         "BITOP AND d a b",
         "LMOVE a b LEFT RIGHT",
         "BLPOP a b 0",
@@ -476,7 +483,6 @@ fn lists_are_filtered_as_by_the_server() {
         "COMMAND LIST FILTERBY NOPE a",
         "COMMAND LIST NOPE a b",
         "COMMAND COUNT x",
-        "COMMAND GETKEYS GET",
     ] {
         let request = words(request);
         assert_eq!(
@@ -491,6 +497,21 @@ fn lists_are_filtered_as_by_the_server() {
         count,
         Value::Integer(i64::try_from(rows).expect("a small number"))
     );
+}
+
+#[test]
+fn the_keys_of_a_name_alone_are_asked_as_of_later_servers() {
+    for (request, error) in [
+        (
+            "GET",
+            "ERR Invalid number of arguments specified for command",
+        ),
+        ("PING", "ERR The command has no key arguments"),
+        ("NOPE", "ERR Invalid command specified"),
+    ] {
+        let theirs = Value::Error(error.to_owned());
+        assert_eq!(ours(&["COMMAND", "GETKEYS", request], Resp::V2), theirs);
+    }
 }
 
 #[test]

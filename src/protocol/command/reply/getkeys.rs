@@ -3,7 +3,9 @@
 use super::Writer;
 use crate::protocol::command::Args;
 use crate::protocol::command::Command;
+use crate::protocol::command::KeySpec;
 use crate::protocol::command::KeyUse;
+use crate::protocol::command::Place;
 use crate::protocol::command::args::Tail;
 use crate::protocol::command::flags::Flags;
 use crate::protocol::command::lookup;
@@ -31,7 +33,9 @@ pub(super) fn write<A: Args + ?Sized>(args: &A, tell: Tell, writer: &mut Writer<
     if !command.arity.allows(inner.len()) {
         return writer.error("ERR Invalid number of arguments specified for command");
     }
-    let Ok(keys) = command.keys(&inner) else {
+    let keys = command.keys(&inner).ok();
+    let keys = keys.filter(|_| command.keys.specs().all(|spec| has_keys(spec, inner.len())));
+    let Some(keys) = keys else {
         if command.flags.has(Flags::NO_MANDATORY_KEYS) {
             return writer.array(0);
         }
@@ -48,6 +52,17 @@ pub(super) fn write<A: Args + ?Sized>(args: &A, tell: Tell, writer: &mut Writer<
             writer.set(uses.len());
             uses.names().for_each(|name| writer.status(name));
         }
+    }
+}
+
+/// Whether a specification finds a key among so many arguments. Redis gives no keys if one finds none,
+/// also where the command does without: `PFMERGE` with its destination alone.
+fn has_keys(spec: KeySpec, len: usize) -> bool {
+    match spec.place {
+        Place::Range { first, last, .. } if last < 0 => {
+            usize::from(first) + usize::from(last.unsigned_abs()) <= len
+        }
+        _ => true,
     }
 }
 

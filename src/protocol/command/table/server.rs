@@ -92,10 +92,10 @@ static COMMAND: &[Command] = &[
     SERVER.keyless("command|docs", AtLeast(2), LOADING, "7.0.0",
         "Returns the documentation of commands.")
         .local(Local::Command).tips(ANY_ORDER).also(Categories::CONNECTION),
-    SERVER.keyless("command|getkeys", AtLeast(4), LOADING, "2.8.13",
+    SERVER.keyless("command|getkeys", AtLeast(3), LOADING, "2.8.13",
         "Returns the keys of a command.")
         .local(Local::Command).also(Categories::CONNECTION),
-    SERVER.keyless("command|getkeysandflags", AtLeast(4), LOADING, "7.0.0",
+    SERVER.keyless("command|getkeysandflags", AtLeast(3), LOADING, "7.0.0",
         "Returns the keys of a command and what is done with them.")
         .local(Local::Command).also(Categories::CONNECTION),
     SERVER.help("command|help", "5.0.0").also(Categories::CONNECTION),
