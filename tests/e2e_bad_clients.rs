@@ -469,3 +469,35 @@ fn a_request_with_as_many_arguments_as_are_allowed_is_answered() {
     assert_eq!(client.read(), Reply::Integer(0));
     stand.end();
 }
+
+/// Redis ends a connection on which a value begins that is too long for it; what it says before that may
+/// be lost with the connection.
+#[test]
+fn values_that_a_server_refuses_to_read_fail_for_those_who_send_them() {
+    let servers = [Redis::start_with(&["--proto-max-bulk-len", "1048576"])];
+    let pool = Pool::over("alpha", &servers);
+    let proxy = Proxy::coremux_with(&["--cores", "1"], &[pool]);
+    let mut client = proxy.client("alpha");
+    let long = value("long", 1, 2 << 20);
+    let mut send_long_ones = |load: &Load, rounds: usize| {
+        for _ in 0..rounds {
+            let reply = client.call([&b"SET"[..], b"long", &long]);
+            let text = reply.error();
+            let is_unreadable = text.starts_with("ERR Protocol error");
+            assert!(
+                is_unreadable || text.ends_with("outcome is unknown"),
+                "{text}"
+            );
+            load.goes_on(20);
+        }
+    };
+    let load = Load::start_with_errors(proxy.address("alpha"), 8, 15);
+    send_long_ones(&load, 20);
+    load.end();
+    // By now it is known who it is, and nobody else feels anything.
+    let load = Load::start(proxy.address("alpha"), 8, 16);
+    send_long_ones(&load, 30);
+    load.end();
+    let found = servers[0].client().call(["EXISTS", "long"]);
+    assert_eq!(found, Reply::Integer(0));
+}

@@ -28,6 +28,7 @@ use crate::base::Slab;
 use crate::base::Spare;
 use crate::base::Time;
 use crate::protocol::resp::RequestAssembly;
+use crate::proxy::apart::Breaks;
 use crate::proxy::gather::Gathering;
 use crate::proxy::identity::Identity;
 use crate::proxy::output::ConnId;
@@ -150,6 +151,9 @@ pub(super) struct Client {
     pub(super) going: bool,
     /// Its requests go the way around its own connections.
     pub(super) detour: bool,
+    /// They go on connections of those who break them.
+    pub(super) apart: bool,
+    pub(super) breaks: Breaks,
     /// Its requests may live elsewhere from now on: the next one is read when those on their way
     /// are answered.
     pub(super) waits_for_all: bool,
@@ -213,6 +217,8 @@ impl Client {
             paused: false,
             going: false,
             detour: false,
+            apart: false,
+            breaks: Breaks::default(),
             waits_for_all: false,
             due: None,
             blocked_by: 0,

@@ -64,9 +64,11 @@ impl Proxy {
         now: Time,
     ) -> Key {
         let known = &self.pools[pool.index()].servers[server.index()];
-        let place = match self.clients.slab[client].detour {
-            true => known.way_around(),
-            false => known.own_place(client),
+        let of_client = &self.clients.slab[client];
+        let place = match (of_client.apart, of_client.detour) {
+            (true, _) => known.place_apart(),
+            (_, true) => known.way_around(),
+            _ => known.own_place(client),
         };
         match known.conns_to(end)[place] {
             Key::NONE => self.open(pool, (server, end), place, now),
@@ -304,6 +306,8 @@ impl Proxy {
         let (pool, server, since) = (conn.pool, conn.server, conn.opened);
         let (idle, asked) = (conn.fifo.is_empty(), conn.asked);
         let succeeded = conn.succeeded.is_some();
+        // The server is well; it could not read one client's request.
+        let unreadable = conn.unreadable.is_some();
         self.wire.put(Output::Close(ConnId::Server(key)));
         self.log_failure(key, failure, idle);
         if phase == ServerPhase::Ready {
@@ -311,7 +315,7 @@ impl Proxy {
         }
         let server_of_pool = &mut self.pools[pool.index()].servers[server.index()];
         // What fails where the server was says nothing of where it is.
-        server_of_pool.suspect |= !succeeded;
+        server_of_pool.suspect |= !succeeded && !unreadable;
         if server_of_pool.has_name && !succeeded {
             self.wire.put(Output::Resolve { pool, server });
         }
@@ -319,7 +323,7 @@ impl Proxy {
         // that was replaced is known to everybody, and an attempt that nobody waited for has cost
         // nobody anything.
         let harmless = match phase {
-            _ if *failure == Failure::Moved || succeeded => true,
+            _ if *failure == Failure::Moved || succeeded || unreadable => true,
             ServerPhase::Ready => idle && *failure == Failure::ClosedByServer,
             _ => !asked,
         };

@@ -8,6 +8,7 @@
 use crate::base::Key;
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
+use crate::base::Time;
 use crate::proxy::Proxy;
 use crate::proxy::replicas::End;
 use crate::proxy::server::BATCH_BYTES_MAX;
@@ -35,6 +36,7 @@ impl Proxy {
         client: Key,
         pool: PoolIdx,
         servers: impl IntoIterator<Item = (ServerIdx, End)>,
+        now: Time,
     ) {
         if self.clients.slab[client].requests_in_flight() > 0 {
             return;
@@ -45,8 +47,11 @@ impl Proxy {
             let conn = server.conns_to(end)[server.own_place(client)];
             conn != Key::NONE && self.servers[conn].is_busy()
         });
-        if self.clients.slab[client].detour != detour && !self.may_be_done_late(client) {
-            self.clients.slab[client].detour = detour;
+        let before = &self.clients.slab[client];
+        let way = (detour, before.breaks.are_a_habit(now));
+        if (before.detour, before.apart) != way && !self.may_be_done_late(client) {
+            let client = &mut self.clients.slab[client];
+            (client.detour, client.apart) = way;
         }
     }
 

@@ -137,7 +137,12 @@ impl Proxy {
         }
         let spare = &mut Default::default();
         std::mem::swap(spare, &mut self.wire.spare);
-        self.choose_way(key, pool, split.fragments.iter().map(|f| (f.server, f.end)));
+        self.choose_way(
+            key,
+            pool,
+            split.fragments.iter().map(|f| (f.server, f.end)),
+            now,
+        );
         for fragment in &mut split.fragments {
             fragment.conn = self.server_conn(pool, (fragment.server, fragment.end), key, now);
             let queue = &mut self.servers[fragment.conn].queue;

@@ -12,6 +12,7 @@
 //! Its owner calls, after every event or batch of events, [`Proxy::poll_output`] and
 //! [`Proxy::poll_transmit`] until they give nothing.
 
+mod apart;
 mod backpressure;
 mod change;
 mod client;

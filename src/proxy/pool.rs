@@ -18,12 +18,20 @@ use crate::route::Router;
 use crate::route::RouterServer;
 use crate::route::RouterSpec;
 
+/// The way around, and the connection of those who are kept apart.
+pub(super) const NOBODYS_PLACES: usize = 2;
+
+/// How many places for connections each server has.
+pub(super) fn places(config: &PoolConfig) -> usize {
+    config.server_connections.get() as usize + NOBODYS_PLACES
+}
+
 /// One server of a pool.
 #[derive(Debug)]
 pub(super) struct Server {
     pub(super) name: Arc<str>,
-    /// By `server_connections`, and one more that is the way around one of them; `Key::NONE` where
-    /// there is no connection.
+    /// By `server_connections`, and behind them those that nobody owns: the way around one of them,
+    /// and that of clients that are kept apart. `Key::NONE` where there is no connection.
     pub(super) conns: Vec<Key>,
     /// Those that may be read.
     pub(super) replicas: Vec<Replica>,
@@ -59,9 +67,15 @@ impl Server {
         }
     }
 
-    /// The one that nobody owns.
+    /// The one beside those that clients own.
     #[inline]
     pub(super) fn way_around(&self) -> usize {
+        self.conns.len() - NOBODYS_PLACES
+    }
+
+    /// The one of clients that break connections.
+    #[inline]
+    pub(super) fn place_apart(&self) -> usize {
         self.conns.len() - 1
     }
 }
@@ -104,7 +118,7 @@ impl Greeting {
 
 impl Pool {
     pub(super) fn new(config: PoolConfig) -> Pool {
-        let conns = config.server_connections.get() as usize + 1;
+        let conns = places(&config);
         let servers = config.servers.iter();
         let servers: Vec<Server> = servers.map(|server| Server::new(server, conns)).collect();
         let (greeting, proving_greeting, replica_greeting) = greetings(&config);

@@ -19,6 +19,7 @@ use crate::config::ReadFrom;
 use crate::config::Table;
 use crate::proxy::Proxy;
 use crate::proxy::client::Phase;
+use crate::proxy::pool;
 use crate::proxy::pool::Pool;
 use crate::proxy::pool::Server;
 use crate::stats::WorkerStats;
@@ -68,7 +69,7 @@ impl Proxy {
             let places = reload.table.server_order(idx).iter().copied();
             places.filter(|&server| is_moved(server)).collect()
         };
-        let places = config.server_connections.get() as usize + 1;
+        let places = pool::places(&config);
         let other_places = config.server_connections != pool.config.server_connections;
         let other_greeting = !pool.greets_as(&config);
         let no_password = config.redis_auth.is_none();

@@ -28,6 +28,7 @@ use crate::base::ServerIdx;
 use crate::base::Time;
 use crate::config::ReadFrom;
 use crate::proxy::Proxy;
+use crate::proxy::apart;
 use crate::proxy::failure::Failure;
 use crate::proxy::failure::RequestError;
 use crate::proxy::output::ConnId;
@@ -237,6 +238,12 @@ impl Proxy {
             return;
         }
         let (pool, server, replica) = (conn.pool, conn.server, conn.replica);
+        let unreadable = conn.unreadable.is_some();
+        let next = conn.next_awaiter().map(|next| next.client);
+        let next = next.filter(|_| apart::may_be_provoked(failure));
+        if let Some(client) = conn.unreadable.or(next) {
+            self.charge(client, now);
+        }
         self.wire.put(Output::Close(ConnId::Server(key)));
         if phase == ServerPhase::Ready {
             self.count_ready(key, false);
@@ -251,7 +258,8 @@ impl Proxy {
             for place in known.conns.iter_mut().filter(|place| **place == key) {
                 *place = Key::NONE;
             }
-            if *failure != Failure::Left {
+            // One that could not read one client's request is as good as before for the others.
+            if *failure != Failure::Left && !unreadable {
                 known.avoided_until = now + AVOID_FOR;
             }
         }

@@ -11,6 +11,7 @@ use crate::protocol::command::ErrorsBy;
 use crate::protocol::resp::ReplyAssembly;
 use crate::protocol::resp::cut_reply;
 use crate::proxy::Proxy;
+use crate::proxy::apart;
 use crate::proxy::client::Awaiter;
 use crate::proxy::client::Reply;
 use crate::proxy::failure::Failure;
@@ -116,6 +117,8 @@ impl Proxy {
         }
         let (pool, server) = (conn.pool, conn.server);
         let mut error = Vec::new();
+        // Who goes on has read on.
+        conn.unreadable = None;
         if mark == b'-' {
             error = reply.head(ERROR_BYTES_MAX);
             let first = conn.next_sent().copied();
@@ -131,6 +134,9 @@ impl Proxy {
             }
             if !is_own || refusals::is_demoted(&error) {
                 self.ask_server(key, &error, now);
+            }
+            if is_own && apart::is_unreadable(&error) {
+                self.servers[key].unreadable = first.map(|first| first.awaiter.client);
             }
             if !is_own {
                 error.clear();

@@ -439,7 +439,7 @@ impl Proxy {
             self.reply(key, &RequestError::NoReplica.reply());
             return;
         };
-        self.choose_way(key, pool, [(server, end)]);
+        self.choose_way(key, pool, [(server, end)], now);
         let conn = self.server_conn(pool, (server, end), key, now);
         let server_conn = &mut self.servers[conn];
         let client = &mut self.clients.slab[key];

@@ -6,6 +6,7 @@
 //! | sent, changes nothing| it is sent on the next connection, once, unless its client has  |
 //! |                      | written behind it                                               |
 //! | half answered        | its client is closed: `streaming`                               |
+//! | sent behind one that the server could not read | it is sent on the next connection: `apart`  |
 //! | sent, else           | it gets an error that says that its outcome is unknown          |
 //! | not sent, and the next connection cannot be made | it gets an error, or is held: `on_server_failure` |
 //!
@@ -20,6 +21,7 @@ use crate::base::Key;
 use crate::base::Time;
 use crate::config::OnServerFailure;
 use crate::proxy::Proxy;
+use crate::proxy::apart;
 use crate::proxy::client::Reply;
 use crate::proxy::failure::Failure;
 use crate::proxy::server::Pending;
@@ -35,7 +37,14 @@ impl Proxy {
         conn.assembly = None;
         let streaming = std::mem::take(&mut conn.streaming);
         let mut pendings: Vec<Pending> = conn.fifo.drain(..sent).collect();
-        leave_out_overtaken(&mut pendings);
+        let unreadable = conn.unreadable.take();
+        let next = pendings.first().map(|next| next.awaiter.client);
+        let next = next.filter(|_| apart::may_be_provoked(failure));
+        // Behind what the server could not read nothing was executed.
+        let unread = unreadable.is_some();
+        if !unread {
+            leave_out_overtaken(&mut pendings);
+        }
         let mut bytes = conn.sent.take();
         let mut again = ByteQueue::default();
         let (mut retried, mut failed) = (Vec::new(), Vec::new());
@@ -46,13 +55,14 @@ impl Proxy {
                 bytes.skip_next(size);
                 continue;
             }
-            let may_go = bytes.has_next()
-                && pending.retry == Retry::Once
-                && !pending.awaiter.is_buried()
-                && failure.allows_retry(place == 0);
+            let allowed = pending.retry == Retry::Once && failure.allows_retry(place == 0);
+            let is_awaited = !pending.awaiter.is_buried() && pending.awaiter.client != Key::NONE;
+            let may_go = bytes.has_next() && is_awaited && (unread || allowed);
             if may_go {
                 bytes.move_next(size, &mut again, &mut self.wire.spare);
-                pending.retry = Retry::Used;
+                if !unread {
+                    pending.retry = Retry::Used;
+                }
                 retried.push(pending);
             } else {
                 bytes.skip_next(size);
@@ -74,10 +84,13 @@ impl Proxy {
         let (plain, unknown) = (failure.reply(), failure.reply_to_sent());
         for pending in &failed {
             let reply = match pending.retry {
-                Retry::Never => &unknown,
-                Retry::Once | Retry::Used => &plain,
+                Retry::Never if !unread => &unknown,
+                _ => &plain,
             };
             self.answer_failed(key, pending, reply);
+        }
+        if let Some(client) = unreadable.or(next) {
+            self.charge(client, now);
         }
     }
 

@@ -153,6 +153,8 @@ pub(super) struct ServerConn {
     pub(super) rests: u32,
     /// When the first of them began.
     pub(super) rested: Option<Time>,
+    /// Whose request the server could not read, and closes for: nothing behind it is executed.
+    pub(super) unreadable: Option<Key>,
     /// What the server is asked of itself.
     pub(super) opinion: Opinion,
 }
@@ -189,6 +191,7 @@ impl ServerConn {
             rests_until: None,
             rests: 0,
             rested: None,
+            unreadable: None,
             opinion: Opinion::default(),
         }
     }

@@ -23,6 +23,7 @@ use crate::config::OnServerFailure;
 use crate::proxy::Proxy;
 use crate::proxy::output::ConnId;
 use crate::proxy::output::Output;
+use crate::proxy::pool::NOBODYS_PLACES;
 use crate::proxy::replicas::End;
 use crate::proxy::server::Pending;
 use crate::proxy::server::ServerPhase;
@@ -39,7 +40,7 @@ impl Proxy {
         }
     }
 
-    /// Gives a server so many places for connections, the way around included.
+    /// Gives a server so many places for connections, those that nobody owns included.
     pub(super) fn set_places(
         &mut self,
         pool: PoolIdx,
@@ -48,17 +49,18 @@ impl Proxy {
         now: Time,
     ) {
         let before = self.pools[pool.index()].servers[server.index()].conns.len();
-        // The way around is the last one.
-        for place in places.saturating_sub(1)..before.saturating_sub(1) {
+        // Behind the own ones are those that nobody owns.
+        let own = places.saturating_sub(NOBODYS_PLACES);
+        for place in own..before.saturating_sub(NOBODYS_PLACES) {
             let key = self.pools[pool.index()].servers[server.index()].conns[place];
             if key != Key::NONE {
                 self.succeed(key, 0, now);
             }
         }
         let conns = &mut self.pools[pool.index()].servers[server.index()].conns;
-        let way_around = conns.pop().unwrap_or(Key::NONE);
-        conns.resize(places - 1, Key::NONE);
-        conns.push(way_around);
+        let nobodys = conns.split_off(before.saturating_sub(NOBODYS_PLACES));
+        conns.resize(own, Key::NONE);
+        conns.extend(nobodys);
     }
 
     /// Takes a connection out of its server's places; what it is not to do any more is done by the
@@ -130,7 +132,7 @@ impl Proxy {
             return;
         }
         let known = &self.pools[pool.index()].servers[server.index()];
-        let place = place.min(known.way_around());
+        let place = place.min(known.place_apart());
         let key = match known.conns[place] {
             Key::NONE => self.open(pool, (server, End::Master), place, now),
             key => key,

@@ -5,6 +5,7 @@ use coremux::base::ServerIdx;
 use coremux::proxy::Change;
 use coremux::proxy::ConnId;
 use coremux::proxy::Output;
+use coremux::proxy::Report;
 
 use super::by_hand::Bench;
 
@@ -99,4 +100,108 @@ fn a_status_as_long_as_a_value_reaches_its_client_and_breaks_no_connection() {
     assert!(come >= 20 << 20, "{come}");
     assert_eq!(bench.sends(reads), VALUE);
     assert!(!bench.outputs.contains(&Output::Close(server)));
+}
+
+/// What a server says of a value that is too long for it, before it closes.
+const UNREADABLE: &[u8] = b"-ERR Protocol error: invalid bulk length\r\n";
+const EVAL: &[u8] = b"*4\r\n$4\r\nEVAL\r\n$1\r\ns\r\n$1\r\n1\r\n$1\r\nk\r\n";
+const CLOSED: &[u8] = b"-ERR Server closed the connection; the outcome is unknown\r\n";
+
+fn reports(bench: &Bench) -> usize {
+    let reports = bench.outputs.iter();
+    let failed = |output: &&Output| matches!(output, Output::Report(Report::ServerFailed { .. }));
+    reports.filter(failed).count()
+}
+
+#[test]
+fn what_was_sent_behind_a_request_that_the_server_cannot_read_is_done_once_on_the_next_connection()
+{
+    let mut bench = Bench::new("  auto_eject_hosts: true\n  server_failure_limit: 1\n");
+    let (asks, writes, reads) = (bench.client(), bench.client(), bench.client());
+    bench.receives(asks, SET);
+    let server = bench.connected();
+    bench.receives(writes, SET);
+    bench.receives(writes, GET);
+    bench.receives(reads, GET);
+    bench.sent(server);
+    bench.sent(server);
+    bench.receives(server, UNREADABLE);
+    assert_eq!(bench.sends(asks), UNREADABLE);
+    bench.proxy.received_end(server, bench.now);
+    bench.turn();
+    assert_eq!(reports(&bench), 0, "the server is well");
+    let next = bench.connected();
+    assert_eq!(bench.sends(next), [SET, GET, GET].concat());
+    bench.sent(next);
+    bench.receives(next, &[b"+OK\r\n", VALUE, VALUE].concat());
+    assert_eq!(bench.sends(writes), [b"+OK\r\n", VALUE].concat());
+    assert_eq!(bench.sends(reads), VALUE);
+}
+
+#[test]
+fn neither_a_script_that_says_so_nor_a_server_that_reads_on_is_believed() {
+    for (request, replies) in [
+        (EVAL, UNREADABLE.to_vec()),
+        (SET, [UNREADABLE, VALUE].concat()),
+    ] {
+        let mut bench = Bench::new("");
+        let (asks, reads, writes) = (bench.client(), bench.client(), bench.client());
+        bench.receives(asks, request);
+        let server = bench.connected();
+        if request == SET {
+            bench.receives(reads, GET);
+        }
+        bench.receives(writes, SET);
+        bench.sent(server);
+        bench.sent(server);
+        bench.receives(server, &replies);
+        bench.proxy.received_end(server, bench.now);
+        bench.turn();
+        assert_eq!(bench.sends(asks), UNREADABLE);
+        assert_eq!(bench.sends(writes), CLOSED);
+        assert_eq!(reports(&bench), 1);
+    }
+}
+
+#[test]
+fn who_breaks_connections_time_and_again_breaks_nobodys_but_its_own() {
+    let mut bench = Bench::new("");
+    let (breaks, reads) = (bench.client(), bench.client());
+    bench.receives(reads, GET);
+    let mut shared = bench.connected();
+    bench.sent(shared);
+    bench.receives(shared, VALUE);
+    bench.sent(reads);
+    for time in 0..6 {
+        bench.outputs.clear();
+        bench.receives(breaks, EVAL);
+        let is_apart = !bench.outputs.is_empty();
+        assert_eq!(is_apart, time >= 3, "the {time}th time");
+        let conn = match is_apart {
+            true => bench.connected(),
+            false => shared,
+        };
+        bench.receives(reads, GET);
+        while !bench.sends(conn).is_empty() {
+            bench.sent(conn);
+        }
+        bench.proxy.received_end(conn, bench.now);
+        bench.turn();
+        assert_eq!(bench.sends(breaks), CLOSED);
+        bench.sent(breaks);
+        if !is_apart {
+            shared = connected(&mut bench, PING, b"+PONG\r\n");
+        }
+        assert_eq!(bench.sends(shared), GET);
+        bench.sent(shared);
+        bench.receives(shared, VALUE);
+        assert_eq!(bench.sends(reads), VALUE);
+        bench.sent(reads);
+        bench.passes(1000);
+    }
+    // After a minute it is given another chance.
+    bench.passes(60_000);
+    bench.outputs.clear();
+    bench.receives(breaks, EVAL);
+    assert_eq!(bench.sends(shared), EVAL);
 }

@@ -80,7 +80,12 @@ impl Worker {
             );
             return;
         }
-        let broke = !outgoing.is_done() && !socket.closing;
+        // A server may have said why before it closed: that is still to be received, and the end of
+        // the connection behind it.
+        let is_gone = matches!(errno, libc::EPIPE | libc::ECONNRESET);
+        let hears = socket.receiving && socket.wants_receive && !socket.ended;
+        let ends_by_itself = is_gone && place.is_server && hears;
+        let broke = !outgoing.is_done() && !socket.closing && !ends_by_itself;
         let batch = socket
             .outgoing
             .take()
