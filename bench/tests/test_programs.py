@@ -118,14 +118,14 @@ class Programs(unittest.TestCase):
                 assert bench.stderr is not None
                 while not (line := bench.stderr.readline()).startswith("[1/1]"):
                     self.assertNotEqual(line, "", "it has ended")
-                started = family(bench.pid)[1:]
+                children = family(bench.pid)[1:]
                 # Redis, nutcracker, its double, and for most of the time redis-benchmark.
-                self.assertGreaterEqual(len(started), 3)
+                self.assertGreaterEqual(len(children), 3)
                 os.kill(bench.pid, number)
                 bench.communicate(timeout=30)
                 self.assertEqual(bench.returncode, code)
-                for pid in started:
-                    wait_until(lambda pid=pid: not is_running(pid), f"process {pid} of {started} has ended")
+                for pid in children:
+                    wait_until(lambda pid=pid: not is_running(pid), f"process {pid} of {children} has ended")
 
 
 if __name__ == "__main__":
