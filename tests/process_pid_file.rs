@@ -15,7 +15,11 @@ use std::process::Command;
 use std::time::Duration;
 use std::time::SystemTime;
 
+use rustix::process::Pid;
+use rustix::process::Signal;
+use rustix::process::kill_process;
 use support::Pool;
+use support::Port;
 use support::Process;
 use support::Proxy;
 use support::eventually;
@@ -110,4 +114,35 @@ fn a_clock_that_was_set_forward_makes_no_pid_file_stale() {
     let end = Command::new("kill").arg(new.to_string()).status();
     assert!(end.unwrap().success());
     eventually("it is gone", || (!pid_file.exists()).then_some(()));
+}
+
+#[test]
+fn whoever_reads_the_number_may_signal_at_once() {
+    let directory = TempDir::new().unwrap();
+    let (pid_file, file) = (directory.path().join("pid"), directory.path().join("a.yml"));
+    let (port, stats) = (Port::reserve(), Port::reserve());
+    let yml = format!(
+        "alpha:\n  listen: {}\n  redis: true\n  servers:\n  - 127.0.0.1:1:1 one\n",
+        port.address()
+    );
+    fs::write(&file, yml).unwrap();
+    for _ in 0..10 {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_coremux"));
+        command.arg("-c").arg(&file).arg("-p").arg(&pid_file);
+        command.args(["--cores", "1", "-a", "127.0.0.1", "-s"]);
+        command.arg(stats.number().to_string());
+        let mut process = Process::start(&mut command, &directory.path().join("log"));
+        // By the system call: a program that is started first would give it time.
+        let pid = loop {
+            let number = fs::read_to_string(&pid_file).ok();
+            if let Some(pid) = number.and_then(|number| number.parse().ok()) {
+                break Pid::from_raw(pid).unwrap();
+            }
+            assert_eq!(process.ended(), None, "{}", process.log());
+        };
+        kill_process(pid, Signal::USR1).unwrap();
+        kill_process(pid, Signal::TERM).unwrap();
+        assert_eq!(process.wait().code(), Some(0), "{}", process.log());
+        assert!(!pid_file.exists());
+    }
 }
