@@ -275,3 +275,33 @@ fn strangers_at_every_door_cost_no_client_and_no_command_its_descriptor() {
     let log = process.log();
     assert!(!log.contains("accepting clients rests"), "{log}");
 }
+
+#[test]
+fn those_who_go_as_soon_as_they_have_come_end_nothing() {
+    let (_redis, admin, mut proxy) = start();
+    let (stats, http, health) = (
+        proxy.stats_address(),
+        admin.address(),
+        admin.health_address(),
+    );
+    let get: &[u8] = b"GET / HTTP/1.0\r\n\r\n";
+    let whom = [stats, http, health].map(|address| [(address, &b""[..]), (address, get)]);
+    std::thread::scope(|scope| {
+        for (address, words) in whom.into_iter().flatten() {
+            scope.spawn(move || {
+                for nth in 0..500 {
+                    let mut stream = connect(address);
+                    let _ = stream.write_all(words);
+                    if nth % 2 == 0 {
+                        // A reset.
+                        let _ = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(admin.ctl("status").0, 0);
+    assert_eq!(admin.get("/health").status, 200);
+    let log = proxy.process().log();
+    assert!(!log.contains("panicked"), "{log}");
+}

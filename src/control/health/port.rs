@@ -12,6 +12,10 @@ use std::io;
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 
+use rustix::event::PollFd;
+use rustix::event::PollFlags;
+use rustix::event::Timespec;
+use rustix::event::poll;
 use socket2::Socket;
 use tracing::error;
 
@@ -67,14 +71,21 @@ impl HealthPort {
     }
 
     fn listen(&self) -> io::Result<(Accepting, Accepted)> {
-        let listens = self.socket.is_listener()?;
+        let shut = self.is_shut()?;
         self.socket.listen(BACKLOG)?;
-        if !listens {
-            // Another process may have shut it while it did not listen: to leave listening mends that.
+        if shut {
+            // By another process, while it did not listen. To leave listening mends that.
             self.socket.shutdown(Shutdown::Both)?;
             self.socket.listen(BACKLOG)?;
         }
         accept(self.socket.try_clone()?.into())
+    }
+
+    // Whether all that it would accept were shut. The kernel tells it of a socket that does not listen.
+    fn is_shut(&self) -> io::Result<bool> {
+        let mut told = [PollFd::new(&self.socket, PollFlags::RDHUP)];
+        poll(&mut told, Some(&Timespec::default()))?;
+        Ok(!self.socket.is_listener()? && told[0].revents().contains(PollFlags::RDHUP))
     }
 
     /// Refuses from now on; those who wait to be accepted are reset.
@@ -159,6 +170,7 @@ mod tests {
             for _ in 0..3 {
                 // Also when it is told to close what is not open.
                 port.close();
+                assert!(!port.is_shut().unwrap());
                 assert_eq!(refused(), ErrorKind::ConnectionRefused);
                 opens_and_speaks(&mut port, address).await;
                 port.close();
@@ -172,8 +184,11 @@ mod tests {
         let (_reservation, socket, address) = named();
         socket.shutdown(Shutdown::Both).unwrap_err();
         let mut port = HealthPort::new(socket.into());
+        assert!(port.is_shut().unwrap());
         LocalExecutor::default().run(async move {
             opens_and_speaks(&mut port, address).await;
+            port.close();
+            assert!(!port.is_shut().unwrap());
         });
     }
 }
