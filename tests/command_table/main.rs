@@ -1,6 +1,7 @@
 //! The command table says of every command of Redis 7.0 what the real server says of it.
 
 mod redis;
+mod said;
 mod value;
 
 use std::collections::BTreeSet;
