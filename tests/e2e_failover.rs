@@ -1,5 +1,5 @@
 //! A failover that somebody asks for loses no acknowledged write, also when the proxy is told of
-//! another file in the middle of it.
+//! another file, or is upgraded, in the middle of it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod support;
@@ -94,6 +94,11 @@ impl World {
         assert!(text.contains("reloaded"), "{text}");
     }
 
+    fn upgrade(&self) {
+        let (code, text) = self.admin.ctl("upgrade");
+        assert_eq!(code, 0, "{text}");
+    }
+
     fn counting(&self) -> Counting {
         Counting::start((0..CLIENTS).map(|_| self.proxy.client("alpha")).collect())
     }
@@ -185,6 +190,19 @@ fn a_reload_just_after_a_promotion_does_not_lead_back_to_the_old_master() {
     let new = world.settled();
     let lost = counting.lost_at(world.group.server_at(0, new).client());
     assert_eq!(lost, 0, "{}", world.log());
+}
+
+#[test]
+fn an_upgrade_just_after_a_promotion_does_not_lead_back_to_the_old_master() {
+    let mut world = World::start(&[]);
+    world.fail_over();
+    world.logged("source=promotion");
+    let counting = world.counting();
+    world.upgrade();
+    let new = world.settled();
+    let lost = counting.lost_at(world.group.server_at(0, new).client());
+    assert_eq!(lost, 0, "{}", world.log());
+    world.logged("source=hand-over");
 }
 
 #[test]

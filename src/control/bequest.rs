@@ -18,6 +18,7 @@
 
 mod drain;
 mod level;
+mod masters;
 mod switched;
 
 use serde_json::Value;
@@ -49,6 +50,11 @@ const SECTIONS: &[Section] = &[
         name: "log_level",
         leave: level::leave,
         take: level::take,
+    },
+    Section {
+        name: "masters",
+        leave: masters::leave,
+        take: masters::take,
     },
     Section {
         name: "switched_masters",

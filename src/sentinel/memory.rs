@@ -6,6 +6,7 @@
 //! the old master. Never: what the Sentinels themselves say, which is asked anew.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -98,6 +99,40 @@ impl Address {
 }
 
 impl Memory {
+    /// Where the master called `name` is.
+    #[must_use]
+    pub fn master_of(&self, name: &str) -> Option<SocketAddr> {
+        self.masters.get(name).map(|known| known.at)
+    }
+
+    /// Takes what is newer in another one: the names of those masters.
+    pub fn outdo(&mut self, other: Memory) -> BTreeSet<String> {
+        let by_the_same = self.sentinels.is_empty()
+            || (other.sentinels.iter()).any(|theirs| self.sentinels.contains(theirs));
+        let mut news = BTreeSet::new();
+        for (name, mut theirs) in other.masters {
+            let ours = self.masters.get(&name);
+            let is_news = ours.is_none_or(|ours| {
+                let rank = |known: &Remembered| (known.epoch, known.promoted);
+                let waits = theirs.waits.is_some() && ours.waits.is_none();
+                rank(&theirs) > rank(ours) || (rank(&theirs) == rank(ours) && waits)
+            });
+            if is_news {
+                theirs.confirmed &= by_the_same;
+                news.insert(name.clone());
+                self.masters.insert(name, theirs);
+            }
+        }
+        if self.sentinels.is_empty() {
+            self.sentinels = other.sentinels;
+        }
+        if self.group.is_empty() && by_the_same {
+            self.group = other.group;
+        }
+        self.allows_writes |= other.allows_writes;
+        news
+    }
+
     /// How long ago the oldest of it was found out.
     #[must_use]
     pub fn age(&self) -> Duration {
@@ -348,6 +383,20 @@ mod tests {
         let mut watcher = watcher("10.1.0.1:26379", at(0));
         watcher.remember(&memory(true, false), at(0));
         assert!(watcher.view(at(0)).fenced);
+    }
+
+    #[test]
+    fn of_two_memories_the_newer_configuration_counts() {
+        let mut ours = memory(true, false);
+        let newer = ours.masters.get_mut("m1").unwrap();
+        (newer.epoch, newer.promoted) = (8, false);
+        ours.masters.remove("m2");
+        let theirs = memory(true, true);
+        let news = ours.outdo(theirs.clone());
+        assert_eq!(news, BTreeSet::from(["m2".to_owned()]));
+        assert_eq!(ours.masters["m1"].epoch, 8, "there is no way back");
+        assert!(ours.allows_writes);
+        assert_eq!(ours.outdo(theirs), BTreeSet::new(), "told again");
     }
 
     #[test]

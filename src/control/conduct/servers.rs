@@ -119,7 +119,7 @@ impl Control {
     }
 
     /// The Sentinels have told of something that every worker must know.
-    pub(super) fn told_by_sentinels(&mut self, change: Change) {
+    pub(in crate::control) fn told_by_sentinels(&mut self, change: Change) {
         let pool = match change {
             Change::Moved { pool, server, .. }
             | Change::Replicas { pool, server, .. }
@@ -156,7 +156,7 @@ impl Control {
     }
 
     /// What a pool and its server are called in the log.
-    pub(super) fn labels(&self, pool: PoolIdx, server: ServerIdx) -> (&str, &str) {
+    pub(in crate::control) fn labels(&self, pool: PoolIdx, server: ServerIdx) -> (&str, &str) {
         let of = self.table.pool(pool).map_or("?", |pool| &pool.name);
         let server = self.table.server(pool, server);
         (of, server.map_or("?", |server| &server.name))

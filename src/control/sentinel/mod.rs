@@ -203,6 +203,51 @@ impl Watching {
         changes
     }
 
+    /// What is known of each pool's masters, for another process.
+    pub(super) fn memories(&self) -> impl Iterator<Item = (PoolIdx, Memory)> {
+        let pools = self.pools.iter();
+        pools.map(|(pool, watched)| (*pool, watched.happenings.memory()))
+    }
+
+    /// Goes on with what another process has left, as far as it is news; what holds from now on is
+    /// to be told to every worker.
+    pub(super) fn inherit(&mut self, pool: PoolIdx, left: Memory) -> Vec<Change> {
+        let Some(watched) = self.pools.get(&pool) else {
+            return Vec::new();
+        };
+        let mut memory = watched.happenings.memory();
+        let news = memory.outdo(left);
+        if news.is_empty() {
+            return Vec::new();
+        }
+        let (config, servers) = (watched.pool.clone(), watched.servers.clone());
+        let mut changes = Vec::new();
+        let mut in_use = Vec::new();
+        for (&server, config) in servers.iter().zip(&config.servers) {
+            let at = memory.master_of(&config.name);
+            in_use.push(at);
+            changes.push(Change::Replicas {
+                pool,
+                server,
+                addresses: Vec::new(),
+            });
+            if let Some(at) = at.filter(|_| news.contains(&*config.name)) {
+                let addresses = vec![SocketAddress::Tcp(at)];
+                changes.push(Change::Moved {
+                    pool,
+                    server,
+                    addresses,
+                });
+            }
+        }
+        if config.require_sentinel_quorum && memory.allows_writes() {
+            let fenced = false;
+            changes.push(Change::Fence { pool, fenced });
+        }
+        self.start((pool, servers), config, in_use, memory);
+        changes
+    }
+
     /// Whether a pool's servers are where Sentinels say.
     pub(super) fn follows(&self, pool: PoolIdx) -> bool {
         self.pools.contains_key(&pool)
