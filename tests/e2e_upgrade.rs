@@ -4,6 +4,8 @@
 
 #[path = "e2e_upgrade/line.rs"]
 mod line;
+#[path = "e2e_upgrade/steps.rs"]
+mod steps;
 mod support;
 #[path = "e2e_upgrade/told.rs"]
 mod told;
@@ -274,7 +276,7 @@ struct Replaceable {
     directory: TempDir,
     port: support::Port,
     _stats: support::Port,
-    _redis: Redis,
+    redis: Redis,
 }
 
 /// It calls the real program by its own name, so that it is what is started again.
@@ -284,6 +286,10 @@ fn wrapper(arguments: &str) -> String {
 
 impl Replaceable {
     fn start(arguments: &[&str]) -> Replaceable {
+        Replaceable::start_as(&wrapper("--cores 2"), arguments)
+    }
+
+    fn start_as(text: &str, arguments: &[&str]) -> Replaceable {
         let (directory, redis) = (TempDir::new().unwrap(), Redis::start());
         let (port, stats, admin) = (
             support::Port::reserve(),
@@ -291,8 +297,7 @@ impl Replaceable {
             Admin::new(),
         );
         let program = directory.path().join("program");
-        let this = |arguments: &str| write_program(&program, &wrapper(arguments));
-        this("--cores 2");
+        write_program(&program, text);
         let yml = format!(
             "alpha:\n  listen: {}\n  redis: true\n  servers:\n   - {}:1 one\n",
             port.address(),
@@ -313,7 +318,7 @@ impl Replaceable {
             directory,
             port,
             _stats: stats,
-            _redis: redis,
+            redis,
         }
     }
 

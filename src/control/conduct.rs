@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use glommio::channels::local_channel::LocalReceiver;
+use rustix::process::Signal as Unix;
 use tracing::error;
 use tracing::info;
 use tracing::warn;
@@ -244,16 +245,13 @@ impl Control {
                 self.sample();
                 Vec::new()
             }
-            Event::Giver => {
-                self.hear_giver();
-                Vec::new()
-            }
+            Event::Giver => self.hear_giver(),
             Event::Taker => self.hear_taker(),
             Event::MastersOverdue => {
                 self.masters_overdue();
                 Vec::new()
             }
-            Event::HandedOver => vec![self.supervisor.told_to_end()],
+            Event::HandedOver => vec![self.handed_over()],
             Event::Ctl(asked) => {
                 asked.act(self);
                 Vec::new()
@@ -263,17 +261,26 @@ impl Control {
 
     fn signal(&mut self, signal: Signal) -> Step {
         match signal {
+            Signal::End if self.call_off() => {}
             Signal::End => return self.supervisor.told_to_end(),
             Signal::Renew => {
                 self.log.reopen();
                 self.reload(None);
             }
-            Signal::LogMore => _ = self.log.change_level(1),
-            Signal::LogLess => _ = self.log.change_level(-1),
+            Signal::LogMore => self.turn_log(1, Unix::TTIN),
+            Signal::LogLess => self.turn_log(-1, Unix::TTOU),
             Signal::Upgrade => self.start_upgrade(None),
             Signal::Ignored(signal) => info!(signal, "signal ignored"),
         }
         Step::Nothing
+    }
+
+    // What the new process has not been told with all else is told by the same signal.
+    fn turn_log(&mut self, by: i8, signal: Unix) {
+        self.log.change_level(by);
+        if self.upgrade.has_left_the_doors() {
+            self.upgrade.pass_on(signal);
+        }
     }
 
     // Does what the supervisor decided; an ending when that was the last thing.

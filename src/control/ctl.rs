@@ -221,7 +221,15 @@ impl Command {
 }
 
 /// What came of a command: its text, or why it was refused.
-type Outcome = Result<String, String>;
+type Outcome = Result<String, Refused>;
+
+/// Why a command was not done.
+pub(super) enum Refused {
+    /// In words.
+    Because(String),
+    /// Another process answers from now on, by the same socket.
+    AskAgain,
+}
 
 /// A command that somebody waits for.
 pub(super) struct Asked {
@@ -247,6 +255,9 @@ impl Asked {
 
     /// Does it.
     pub(super) fn act(self, control: &mut Control) {
+        if control.upgrade.has_left_the_doors() {
+            return self.reply.elsewhere();
+        }
         if !self.command.takes(self.arguments.len()) {
             let usage = format!("usage: {}\n", self.command.synopsis());
             return self.reply.refused(usage);
@@ -266,11 +277,20 @@ impl Reply {
 
     /// It is not done, and why.
     pub(super) fn refused(self, text: String) {
-        self.give(Err(text));
+        self.give(Err(Refused::Because(text)));
+    }
+
+    /// Another process is to be asked, by the same socket.
+    pub(super) fn elsewhere(self) {
+        self.give(Err(Refused::AskAgain));
     }
 
     fn judged(self, good: bool, text: String) {
-        self.give(if good { Ok(text) } else { Err(text) });
+        self.give(if good {
+            Ok(text)
+        } else {
+            Err(Refused::Because(text))
+        });
     }
 
     fn give(self, outcome: Outcome) {

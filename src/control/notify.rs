@@ -17,7 +17,7 @@ pub(super) fn stopping() {
 
 /// Another process is the service from now on.
 pub(super) fn main_process(pid: u32) {
-    say(&[NotifyState::MainPid(pid)]);
+    say(&[NotifyState::Status("serving"), NotifyState::MainPid(pid)]);
 }
 
 /// What it does, for people.

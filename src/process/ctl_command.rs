@@ -6,6 +6,7 @@ use std::io;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
+use std::thread;
 use std::time::Duration;
 
 use crate::process::cli::NAME;
@@ -22,8 +23,17 @@ const REFUSED: u8 = 1;
 /// Nobody is there, or does not answer.
 pub(super) const UNREACHABLE: u8 = 2;
 
+/// A process takes over: it could not be asked in all the time that this takes.
+const AGAIN: u8 = 3;
+
+/// How often it is asked anew while a process takes over: for a quarter of a minute.
+const TRIES: u32 = 75;
+
+/// How long between two of them.
+const STEP: Duration = Duration::from_millis(200);
+
 /// Sends `words`, a command and its arguments; exit code 0 if it was done, 1 if it was refused, 2
-/// if the proxy cannot be reached.
+/// if the proxy cannot be reached, 3 if another process takes over and nobody was told.
 pub(super) fn run(socket: &Path, words: &[String]) -> ExitCode {
     let (Some(target), Some((name, arguments))) = (absolute(socket), words.split_first()) else {
         say(&format!("{NAME}: {}: no such path\n", socket.display()));
@@ -40,12 +50,25 @@ pub(super) fn run(socket: &Path, words: &[String]) -> ExitCode {
         path: &format!("/ctl/{name}"),
         body: &arguments.join("\n"),
     };
-    match http::ask(&target, request, WITHIN) {
+    let mut answer = http::ask(&target, request, WITHIN);
+    let mut tries = 1;
+    while tries < TRIES && answer.as_ref().is_ok_and(|answer| answer.status == 503) {
+        if tries == 1 {
+            say(&format!(
+                "{NAME}: another process takes over, asking again\n"
+            ));
+        }
+        thread::sleep(STEP);
+        answer = http::ask(&target, request, WITHIN);
+        tries += 1;
+    }
+    match answer {
         Ok(answer) => {
             // What is not read need not be written.
             let _ = io::stdout().write_all(answer.body.as_bytes());
             match answer.status {
                 200 => ExitCode::SUCCESS,
+                503 => ExitCode::from(AGAIN),
                 _ => ExitCode::from(REFUSED),
             }
         }

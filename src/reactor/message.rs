@@ -17,7 +17,6 @@ use crate::reactor::Admission;
 use crate::stats::WorkerStats;
 
 use super::Sender;
-use super::hand_over::Given;
 use super::hand_over::Parcel;
 use super::hand_over::Shown;
 
@@ -44,18 +43,21 @@ pub enum ToWorker {
     ShortOfMemory,
     /// Show your listening sockets.
     Show(mpsc::Sender<Shown>),
-    /// Accept clients from now on, of a worker that stood by.
+    /// Accept clients from now on, of a worker that stood by, or rests.
     Accept,
-    /// Accept no more, and give clients away as soon as each can go; drop `to` when no more can.
+    /// Accept no clients until told to; to be said as soon as the kernel accepts none either. Those
+    /// who wait in the sockets' queues wait there.
+    Rest(mpsc::Sender<()>),
+    /// Give clients away as soon as each can go; drop `to` when no more can.
     HandOver {
         /// Those of which pools, as `PoolIdx` counts them.
         pools: Arc<Vec<bool>>,
         /// Where to.
-        to: mpsc::Sender<Given>,
+        to: mpsc::Sender<Parcel>,
         /// Who cannot go until then stays.
         within: Duration,
     },
-    /// Give no more clients away, and accept again.
+    /// Give no more clients away.
     KeepClients,
     /// Serve this client, which another process has served; it is given to one worker alone.
     Adopt(Arc<Parcel>),

@@ -17,6 +17,7 @@ use std::os::fd::AsFd;
 use std::os::fd::AsRawFd;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::mpsc;
 use std::thread;
 
 use crate::base::PoolIdx;
@@ -115,6 +116,8 @@ struct Worker {
     sent_silently: bool,
     look_again_at: Option<Time>,
     stands_by: bool,
+    // Who hears it when no listener accepts any more.
+    resting: Option<mpsc::Sender<()>>,
     leaving: Option<Leaving>,
     drain_until: Option<Time>,
     drained: bool,
@@ -168,6 +171,7 @@ impl Worker {
             sent_silently: false,
             look_again_at: None,
             stands_by: setup.stands_by.is_some(),
+            resting: None,
             leaving: None,
             drain_until: None,
             drained: false,

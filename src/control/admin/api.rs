@@ -29,6 +29,7 @@ use crate::control::StatsSource;
 use crate::control::clock::Clock;
 use crate::control::ctl;
 use crate::control::ctl::Asked;
+use crate::control::ctl::Refused;
 use crate::control::event::Event;
 use crate::control::event::Events;
 use crate::control::health::Health;
@@ -275,7 +276,11 @@ impl Api {
         commanded.set(true);
         match outcome.recv().await {
             Some(Ok(text)) => Answer::text(StatusCode::OK, text),
-            Some(Err(text)) => Answer::text(StatusCode::CONFLICT, text),
+            Some(Err(Refused::Because(text))) => Answer::text(StatusCode::CONFLICT, text),
+            Some(Err(Refused::AskAgain)) => {
+                let text = "another process takes over: ask again\n";
+                Answer::text(StatusCode::SERVICE_UNAVAILABLE, text)
+            }
             None => Answer::text(StatusCode::INTERNAL_SERVER_ERROR, "no answer\n"),
         }
     }

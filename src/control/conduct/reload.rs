@@ -76,6 +76,10 @@ impl Control {
     pub(in crate::control) fn reload(&mut self, reply: Option<Reply>) {
         let reloading = &mut self.reloading;
         reloading.waiting.extend(reply);
+        if self.upgrade.other_serves() {
+            reloading.again = true;
+            return self.leave_reload_to_another();
+        }
         reloading.asked = true;
         // What is being read now may have been written before it was asked for.
         reloading.again = true;
@@ -87,7 +91,12 @@ impl Control {
         self.reloading.busy
     }
 
-    fn reload_next(&mut self) {
+    /// Begins the one that is wanted, if there is one and nothing is in its way.
+    pub(in crate::control) fn reload_next(&mut self) {
+        // Both processes have to mean the same by a pool: whoever serves in the end reads the file.
+        if self.upgrade.is_under_way() {
+            return;
+        }
         let reloading = &mut self.reloading;
         if reloading.busy || !std::mem::take(&mut reloading.again) {
             return;
@@ -106,11 +115,23 @@ impl Control {
         glommio::spawn_local(task).detach();
     }
 
+    /// Another process serves from now on, and is the one to reload, if somebody wants that. Who
+    /// waits for what comes of it asks there.
+    pub(in crate::control) fn leave_reload_to_another(&mut self) {
+        let reloading = &mut self.reloading;
+        let replies = reloading.waiting.drain(..);
+        replies.for_each(Reply::elsewhere);
+        if std::mem::take(&mut reloading.again) {
+            info!("a reload is wanted: the new process is told");
+            self.upgrade.pass_on(rustix::process::Signal::HUP);
+        }
+    }
+
     /// The file was read.
     pub(super) fn prepared(&mut self, outcome: Outcome) {
         self.reloading.busy = false;
         if self.is_doubted(&outcome) {
-            return self.reload_next();
+            return self.go_on_after_upgrade();
         }
         let asking = std::mem::take(&mut self.reloading.asking);
         match outcome.and_then(|prepared| self.serve_another(prepared)) {
@@ -128,11 +149,15 @@ impl Control {
                 replies.for_each(|reply| reply.refused(text.clone()));
             }
         }
-        self.reload_next();
+        self.go_on_after_upgrade();
     }
 
     /// The time to look whether the file was changed has come.
     pub(super) fn look_at_file(&mut self) {
+        // It is looked at when it can be read.
+        if self.upgrade.is_under_way() {
+            return;
+        }
         let reloading = &mut self.reloading;
         let seen = reloading.source.stamp();
         if reloading.file.looks(seen) && !reloading.busy {

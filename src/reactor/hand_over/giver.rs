@@ -3,48 +3,51 @@
 //! Lives on: a thread of its own, for as long as a hand-over takes; it may wait.
 
 use std::io;
-use std::io::ErrorKind;
+use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::process::Child;
 use std::process::Command;
-use std::process::Stdio;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::thread;
+use std::thread::JoinHandle;
 use std::time::Duration;
+use std::time::Instant;
 
 use crate::reactor::Sender;
 use crate::reactor::message::ToWorker;
 
-use super::Given;
 use super::Parcel;
 use super::Sections;
 use super::Shown;
-use super::wire::Channel;
+use super::step;
+use super::successor::NewProcess;
+use super::successor::Successor;
 use super::wire::Commit;
+use super::wire::Frame;
 use super::wire::Hello;
 use super::wire::Kind;
 use super::wire::Ready;
 use super::wire::VERSION;
-use super::wire::client_frame;
 
 /// A worker shows itself within a pass; one that is stuck must not be handed over from.
 const SHOWN_WITHIN: Duration = Duration::from_secs(2);
 
-/// A client's way is microseconds long; a new process that takes nothing for so long is lost.
-const TAKEN_WITHIN: Duration = Duration::from_secs(10);
+/// From `Ready` on the new process needs a pass of its control plane. Nobody accepts meanwhile.
+const SERVING_WITHIN: Duration = Duration::from_secs(5);
 
 /// How soon it is noticed that the new process is lost while clients are waited for.
 const LOOK_PERIOD: Duration = Duration::from_millis(50);
 
+/// How long the new process is seen to live when it has everything, before this one ends.
+const ALIVE_FOR: Duration = Duration::from_millis(100);
+
 /// Ids that the old process may yet give to clients while the new one starts: more than any kernel
 /// accepts in that time.
 const CLIENT_IDS_SPARED: u64 = 1 << 24;
-
-/// The new process finds in this variable which process hands over to it, by standard input.
-pub(super) const VARIABLE: &str = "COREMUX_HAND_OVER_FROM";
 
 /// What a hand-over begins with.
 #[derive(Debug)]
@@ -69,14 +72,17 @@ pub struct GiverSetup {
 #[derive(Debug)]
 pub enum FromGiver {
     /// There is a process that could serve: wait for `commit`.
-    Ready {
-        /// Its number.
-        pid: u32,
-    },
-    /// There is none, and why. Nothing has changed.
+    Ready(NewProcess),
+    /// It serves.
+    Serving,
+    /// There is none, and why. The workers serve as before.
     Failed(String),
-    /// It was serving, and is lost; clients that it has not taken stay here.
+    /// It was serving and is dead: clients that it had not taken are here, and others are accepted.
     Lost(String),
+    /// It serves and has given us up, and why: what it has not taken is here, and nobody is accepted.
+    LeftBehind(String),
+    /// It serves no more because somebody has told it to end: nobody is accepted here either.
+    BothEnd(String),
     /// It has all clients that could go.
     Done {
         /// How many.
@@ -86,10 +92,32 @@ pub enum FromGiver {
     },
 }
 
-/// A hand-over under way; dropped before `commit`, it is called off.
+/// A hand-over under way.
 #[derive(Debug)]
 pub struct Giver {
-    commit: mpsc::Sender<Sections>,
+    // None once that was said, or never will be.
+    commit: Option<mpsc::Sender<Sections>>,
+    off: Off,
+    thread: JoinHandle<()>,
+}
+
+/// Calls a hand-over off, whatever the thread waits for.
+#[derive(Clone, Debug)]
+struct Off {
+    channel: Arc<UnixStream>,
+    is_called: Arc<AtomicBool>,
+}
+
+impl Off {
+    fn call(&self) {
+        self.is_called.store(true, Ordering::SeqCst);
+        // It fails only when the other end is gone.
+        let _ = self.channel.shutdown(Shutdown::Both);
+    }
+
+    fn is_called(&self) -> bool {
+        self.is_called.load(Ordering::SeqCst)
+    }
 }
 
 impl Giver {
@@ -97,74 +125,143 @@ impl Giver {
     ///
     /// # Errors
     ///
-    /// When the system gives no thread.
+    /// When the system gives no thread or no socket.
     pub fn start(setup: GiverSetup, tell: Sender<FromGiver>) -> io::Result<Giver> {
+        let (ours, theirs) = UnixStream::pair()?;
         let (commit, committed) = mpsc::channel();
+        let off = Off {
+            channel: Arc::new(ours.try_clone()?),
+            is_called: Arc::default(),
+        };
+        let handing = HandingOver {
+            setup,
+            off: off.clone(),
+            sent: Parcels::default(),
+            within: Duration::ZERO,
+        };
         let named = thread::Builder::new().name("giver".to_owned());
-        named.spawn(move || give(setup, &committed, &tell))?;
-        Ok(Giver { commit })
+        let thread = named.spawn(move || {
+            let end = handing.run(ours, theirs, &committed, &tell);
+            tell.send(end);
+        })?;
+        Ok(Giver {
+            commit: Some(commit),
+            off,
+            thread,
+        })
     }
 
     /// Lets the new process serve, with what is known by now.
-    pub fn commit(&self, known: Sections) {
-        // Fails when the new process was lost meanwhile, which is told.
-        let _ = self.commit.send(known);
+    pub fn commit(&mut self, known: Sections) {
+        if let Some(commit) = self.commit.take() {
+            // Fails when the new process was lost meanwhile, which is told.
+            let _ = commit.send(known);
+        }
+    }
+
+    /// Ends the new process, unless it serves; what became of it is told.
+    pub fn call_off(&mut self) {
+        self.commit = None;
+        self.off.call();
+    }
+
+    /// The same, and waits until it is so: no later than the bound of a step.
+    pub fn end(mut self) {
+        self.call_off();
+        // What it panicked of was said.
+        let _ = self.thread.join();
     }
 }
 
-fn give(mut setup: GiverSetup, committed: &mpsc::Receiver<Sections>, tell: &Sender<FromGiver>) {
-    let mut successor = match Successor::start(&mut setup) {
-        Ok(successor) => successor,
-        Err(why) => return tell.send(FromGiver::Failed(why)),
-    };
-    tell.send(FromGiver::Ready {
-        pid: successor.child.id(),
-    });
-    let Ok(known) = committed.recv() else {
-        successor.end();
-        return tell.send(FromGiver::Failed("called off".to_owned()));
-    };
-    let parcels = match successor.commit(&setup, known) {
-        Ok(parcels) => parcels,
-        Err(why) => {
-            successor.end();
-            return tell.send(FromGiver::Failed(why));
-        }
-    };
-    tell.send(match successor.give_clients(&setup, parcels) {
-        Ok((clients, within)) => FromGiver::Done { clients, within },
-        Err(why) => FromGiver::Lost(why),
-    });
+/// The thread's own.
+struct HandingOver {
+    setup: GiverSetup,
+    off: Off,
+    sent: Parcels,
+    // How long it took to give all clients.
+    within: Duration,
 }
 
-/// The new process.
-struct Successor {
-    child: Child,
-    channel: Channel,
-    pools: Vec<bool>,
+/// Why clients go no further.
+enum Break {
+    /// It is or must be dead.
+    Lost(String),
+    /// It lives, and has closed the channel.
+    LeftBehind(String),
+    /// Somebody wants both to end.
+    BothEnd(String),
 }
 
-impl Successor {
-    fn start(setup: &mut GiverSetup) -> Result<Successor, String> {
-        let shown = look_at(&setup.workers)?;
-        let (ours, theirs) = UnixStream::pair().map_err(|e| format!("no socket pair: {e}"))?;
-        let waits = ours.set_read_timeout(Some(setup.start_within));
-        waits.map_err(|e| e.to_string())?;
-        setup.command.stdin(Stdio::from(OwnedFd::from(theirs)));
-        setup.command.env(VARIABLE, std::process::id().to_string());
-        let program = setup.command.get_program().to_owned();
-        let child = setup.command.spawn();
-        // The command keeps its end open: without it a process that dies would leave us waiting.
-        setup.command.stdin(Stdio::null());
-        let mut successor = Successor {
-            child: child.map_err(|e| format!("{} cannot be started: {e}", program.display()))?,
-            channel: Channel(ours),
-            pools: Vec::new(),
+impl HandingOver {
+    fn run(
+        mut self,
+        ours: UnixStream,
+        theirs: UnixStream,
+        committed: &mpsc::Receiver<Sections>,
+        tell: &Sender<FromGiver>,
+    ) -> FromGiver {
+        step::reached("giver-begins");
+        let mut successor = match self.start(ours, theirs) {
+            Ok(successor) => successor,
+            Err(why) => return FromGiver::Failed(self.reason(why)),
         };
-        match successor.make_ready(&shown, setup) {
+        match successor.handle() {
+            Ok(process) => tell.send(FromGiver::Ready(process)),
+            Err(error) => {
+                successor.end();
+                return FromGiver::Failed(error.to_string());
+            }
+        }
+        step::reached("giver-ready");
+        let Ok(known) = committed.recv() else {
+            successor.end();
+            return FromGiver::Failed(self.reason(String::new()));
+        };
+        if let Err(why) = self.commit(&mut successor, known) {
+            // Nobody accepts until the other one cannot any more.
+            successor.end();
+            self.tell_all(|| ToWorker::Accept);
+            return FromGiver::Failed(self.reason(why));
+        }
+        tell.send(FromGiver::Serving);
+        step::reached("giver-serving");
+        let (to, given) = mpsc::channel();
+        let end = self.give_clients(&mut successor, to, &given);
+        match end {
+            Ok(()) => FromGiver::Done {
+                clients: successor.clients(),
+                within: self.within,
+            },
+            Err(end) => self.end(end, &mut successor, given),
+        }
+    }
+
+    // What was called off failed because of that.
+    fn reason(&self, why: String) -> String {
+        match self.off.is_called() {
+            true => "called off".to_owned(),
+            false => why,
+        }
+    }
+
+    fn tell_all(&self, message: impl Fn() -> ToWorker) {
+        for worker in &self.setup.workers {
+            worker.send(message());
+        }
+    }
+
+    fn start(&mut self, ours: UnixStream, theirs: UnixStream) -> Result<Successor, String> {
+        let shown = look_at(&self.setup.workers)?;
+        if self.off.is_called() {
+            return Err(String::new());
+        }
+        let within = self.setup.start_within;
+        let mut successor = Successor::start(&mut self.setup.command, ours, theirs, within)?;
+        step::reached("giver-started");
+        match self.make_ready(&mut successor, &shown) {
             Ok(ready) => {
                 let takes = |address| ready.addresses.contains(address);
-                successor.pools = setup.addresses.iter().map(takes).collect();
+                successor.pools = self.setup.addresses.iter().map(takes).collect();
                 Ok(successor)
             }
             Err(why) => {
@@ -174,195 +271,200 @@ impl Successor {
         }
     }
 
-    fn make_ready(&mut self, shown: &[Shown], setup: &GiverSetup) -> Result<Ready, String> {
-        let frame = self.introduce(shown, setup);
-        let frame = frame.map_err(|error| self.fate(&error))?;
+    fn make_ready(&self, successor: &mut Successor, shown: &[Shown]) -> Result<Ready, String> {
+        let within = self.setup.start_within.as_secs();
+        let late = format!("was not ready within {within} s");
+        let answer = self.introduce(successor, shown);
+        let frame = answer.map_err(|error| successor.fate(&error, &late))?;
         match frame.kind {
             Kind::Ready => frame.read().map_err(|e: io::Error| e.to_string()),
-            Kind::Refused => Err(String::from_utf8_lossy(&frame.bytes).into_owned()),
+            Kind::Refused => Err(frame.words()),
             kind => Err(format!("the new process answers {kind:?}")),
         }
     }
 
-    fn introduce(&mut self, shown: &[Shown], setup: &GiverSetup) -> io::Result<super::wire::Frame> {
+    fn introduce(&self, successor: &mut Successor, shown: &[Shown]) -> io::Result<Frame> {
         let used = shown.iter().map(|worker| worker.next_client_id).max();
         let hello = Hello {
             version: VERSION,
             client_ids_from: used.unwrap_or_default() + CLIENT_IDS_SPARED,
-            known: setup.known.clone(),
+            known: self.setup.known.clone(),
         };
-        self.channel.tell(Kind::Hello, &hello)?;
+        let told = self.tell_all_sockets(successor, &hello, shown);
+        step::reached("giver-introduced");
+        successor.answer(told)
+    }
+
+    fn tell_all_sockets(
+        &self,
+        successor: &mut Successor,
+        hello: &Hello,
+        shown: &[Shown],
+    ) -> io::Result<()> {
+        let channel = &mut successor.channel;
+        channel.tell(Kind::Hello, hello)?;
         let listeners = shown.iter().flat_map(|worker| &worker.listeners);
-        for socket in listeners.chain(&setup.doors) {
-            self.channel.send(Kind::Socket, &[], Some(socket.as_fd()))?;
+        for socket in listeners.chain(&self.setup.doors) {
+            channel.send(Kind::Socket, &[], Some(socket.as_fd()))?;
         }
-        self.channel.say(Kind::Begin)?;
-        self.channel.receive()
-    }
-
-    /// What has become of it, when it cannot be spoken to.
-    fn fate(&mut self, error: &io::Error) -> String {
-        match error.kind() {
-            ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-                "the new process was not ready in time".to_owned()
-            }
-            // It closes the socket a moment before it has ended.
-            _ => match self.wait() {
-                Some(status) => format!("the new process ended ({status}) before it was ready"),
-                None => format!("the new process cannot be spoken to: {error}"),
-            },
-        }
-    }
-
-    fn wait(&mut self) -> Option<std::process::ExitStatus> {
-        const STEP: Duration = Duration::from_millis(10);
-        for _ in 0..50 {
-            if let Ok(Some(status)) = self.child.try_wait() {
-                return Some(status);
-            }
-            thread::sleep(STEP);
-        }
-        None
-    }
-
-    fn end(&mut self) {
-        // Both fail only when it has ended.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        channel.say(Kind::Begin)
     }
 
     /// Lets the new process serve, once nobody here accepts any more.
-    fn commit(&mut self, setup: &GiverSetup, known: Sections) -> Result<Parcels, String> {
-        let (to, given) = mpsc::channel();
-        let pools = Arc::new(self.pools.clone());
-        for worker in &setup.workers {
-            worker.send(ToWorker::HandOver {
-                pools: Arc::clone(&pools),
-                to: to.clone(),
-                within: setup.hand_over_within,
-            });
+    fn commit(&self, successor: &mut Successor, known: Sections) -> Result<(), String> {
+        let (to, resting) = mpsc::channel();
+        self.tell_all(|| ToWorker::Rest(to.clone()));
+        for _ in &self.setup.workers {
+            let rests = resting.recv_timeout(SHOWN_WITHIN);
+            rests.map_err(|_| "a worker is stuck".to_owned())?;
         }
-        drop(to);
-        let (mut early, mut accepting) = (Vec::new(), setup.workers.len());
-        while accepting > 0 {
-            match given.recv_timeout(SHOWN_WITHIN) {
-                Ok(Given::Stopped) => accepting -= 1,
-                Ok(Given::Client(parcel)) => early.push(parcel),
-                Err(_) => {
-                    take_back(setup, Parcels { early, given });
-                    return Err("a worker is stuck".to_owned());
-                }
-            }
+        step::reached("giver-rests");
+        if self.off.is_called() {
+            return Err(String::new());
         }
-        let parcels = Parcels { early, given };
-        match self.channel.tell(Kind::Commit, &Commit { known }) {
-            Ok(()) => Ok(parcels),
-            Err(error) => {
-                take_back(setup, parcels);
-                Err(self.fate(&error))
-            }
+        successor.channel.allow(SERVING_WITHIN);
+        let told = successor.channel.tell(Kind::Commit, &Commit { known });
+        step::reached("giver-committed");
+        let within = SERVING_WITHIN.as_secs();
+        let late = format!("did not begin to serve within {within} s");
+        let answer = successor.answer(told);
+        let frame = answer.map_err(|error| successor.fate(&error, &late))?;
+        match frame.kind {
+            Kind::Serving => Ok(()),
+            Kind::Refused => Err(frame.words()),
+            kind => Err(format!("the new process answers {kind:?}")),
         }
     }
 
     fn give_clients(
         &mut self,
-        setup: &GiverSetup,
-        mut parcels: Parcels,
-    ) -> Result<(u64, Duration), String> {
+        successor: &mut Successor,
+        to: mpsc::Sender<Parcel>,
+        given: &mpsc::Receiver<Parcel>,
+    ) -> Result<(), Break> {
         #[allow(clippy::disallowed_methods, reason = "not on a request's way")]
-        let began = std::time::Instant::now();
-        let mut clients = 0;
+        let began = Instant::now();
+        let pools = Arc::new(std::mem::take(&mut successor.pools));
+        self.tell_all(|| ToWorker::HandOver {
+            pools: Arc::clone(&pools),
+            to: to.clone(),
+            within: self.setup.hand_over_within,
+        });
+        drop(to);
+        successor.expect_clients_to_be_taken();
         // It ends when each worker has given all that it could.
         loop {
-            match parcels.next_within(LOOK_PERIOD) {
-                Ok(Some(parcel)) => {
-                    if let Err(error) = self.give_client(&parcel, &setup.addresses) {
-                        parcels.early.push(parcel);
-                        take_back(setup, parcels);
-                        return Err(self.fate(&error));
-                    }
-                    clients += 1;
+            match given.recv_timeout(LOOK_PERIOD) {
+                Ok(parcel) => {
+                    let address = &self.setup.addresses[parcel.pool.index()];
+                    let sent = successor.give(&parcel, address);
+                    self.sent.keep(parcel);
+                    sent.map_err(|error| self.broken(successor, &error))?;
                 }
-                Ok(None) => break,
-                // Nobody accepts while the new process is gone and the last clients are waited for.
-                Err(_) => {
-                    if let Ok(Some(status)) = self.child.try_wait() {
-                        take_back(setup, parcels);
-                        return Err(format!("the new process ended ({status})"));
-                    }
-                }
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+                Err(mpsc::RecvTimeoutError::Disconnected) => break,
             }
+            let heard = successor.hear(&mut self.sent);
+            heard.map_err(|error| self.broken(successor, &error))?;
         }
-        let within = began.elapsed();
-        let end = self.channel.say(Kind::End);
-        let waits = self.channel.0.set_read_timeout(Some(TAKEN_WITHIN));
-        let thanks = end.and(waits).and_then(|()| self.channel.receive());
-        match thanks {
-            Ok(frame) if frame.kind == Kind::Thanks => Ok((clients, within)),
-            Ok(frame) => Err(format!("the new process answers {:?}", frame.kind)),
-            Err(error) => Err(self.fate(&error)),
+        let said = successor.channel.say(Kind::End);
+        step::reached("giver-end");
+        let thanks = said.and_then(|()| successor.hear_thanks(&mut self.sent));
+        thanks.map_err(|error| self.broken(successor, &error))?;
+        self.within = began.elapsed();
+        // Who is being killed in this moment will serve nobody.
+        match successor.ended_within(ALIVE_FOR) {
+            None => Ok(()),
+            Some(status) if status.success() => {
+                Err(Break::BothEnd("the new process has ended".to_owned()))
+            }
+            Some(status) => Err(Break::Lost(format!("the new process ended ({status})"))),
         }
     }
 
-    fn give_client(&mut self, parcel: &Parcel, addresses: &[String]) -> io::Result<()> {
-        let address = &addresses[parcel.pool.index()];
-        let state = parcel.state.encode();
-        let frame = state.and_then(|state| client_frame(address, &state));
-        // Longer than any request: it cannot be, and is closed rather than kept from all others.
-        let Some(frame) = frame else { return Ok(()) };
-        self.channel
-            .send(Kind::Client, &frame, Some(parcel.socket.as_fd()))
+    /// What it means that the new process, which serves, cannot be spoken to any more.
+    fn broken(&mut self, successor: &mut Successor, error: &io::Error) -> Break {
+        if error.kind() != io::ErrorKind::TimedOut {
+            successor.hear_last_words(&mut self.sent);
+        }
+        if let Some(words) = successor.last_words.take() {
+            return Break::BothEnd(words);
+        }
+        if self.off.is_called() {
+            return Break::BothEnd("called off".to_owned());
+        }
+        match successor.is_closed_by_a_living(error) {
+            true => Break::LeftBehind("it has given this process up".to_owned()),
+            false => Break::Lost(successor.fate(error, "took no client for 10 s")),
+        }
+    }
+
+    /// What the new process has not taken stays here.
+    fn end(
+        &mut self,
+        end: Break,
+        successor: &mut Successor,
+        given: mpsc::Receiver<Parcel>,
+    ) -> FromGiver {
+        match &end {
+            Break::Lost(_) => {
+                successor.end();
+                // What it had said before its end counts.
+                while let Ok(Some(())) = successor.hear_one(&mut self.sent) {}
+            }
+            Break::LeftBehind(_) | Break::BothEnd(_) => successor.channel.close(),
+        }
+        self.tell_all(|| ToWorker::KeepClients);
+        let mut workers = self.setup.workers.iter().cycle();
+        let mut keep = |parcel| {
+            if let Some(worker) = workers.next() {
+                worker.send(ToWorker::Adopt(Arc::new(parcel)));
+            }
+        };
+        std::mem::take(&mut self.sent)
+            .into_iter()
+            .for_each(&mut keep);
+        // It ends when the workers have heard that their clients stay; one that is stuck never does.
+        while let Ok(parcel) = given.recv_timeout(SHOWN_WITHIN) {
+            keep(parcel);
+        }
+        match end {
+            Break::Lost(why) => {
+                self.tell_all(|| ToWorker::Accept);
+                FromGiver::Lost(why)
+            }
+            Break::LeftBehind(why) => FromGiver::LeftBehind(why),
+            Break::BothEnd(why) => FromGiver::BothEnd(why),
+        }
     }
 }
 
-/// Clients that the workers have given.
-struct Parcels {
-    /// Those from before the new process was told to serve.
-    early: Vec<Parcel>,
-    given: mpsc::Receiver<Given>,
-}
+/// Clients that were sent, the oldest first, of which it is not known whether they were taken.
+#[derive(Default)]
+pub(super) struct Parcels(std::collections::VecDeque<Parcel>);
 
 impl Parcels {
-    /// The next one; none when no more will come.
-    fn next_within(&mut self, period: Duration) -> Result<Option<Parcel>, mpsc::RecvTimeoutError> {
-        if let Some(parcel) = self.early.pop() {
-            return Ok(Some(parcel));
-        }
-        loop {
-            match self.given.recv_timeout(period) {
-                Ok(Given::Client(parcel)) => return Ok(Some(parcel)),
-                Ok(Given::Stopped) => {}
-                Err(mpsc::RecvTimeoutError::Disconnected) => return Ok(None),
-                Err(timeout) => return Err(timeout),
-            }
-        }
+    fn keep(&mut self, parcel: Parcel) {
+        self.0.push_back(parcel);
+    }
+
+    /// The oldest one was taken.
+    pub(super) fn taken(&mut self) {
+        // Ours is closed by that.
+        self.0.pop_front();
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 }
 
-impl Iterator for Parcels {
+impl IntoIterator for Parcels {
     type Item = Parcel;
+    type IntoIter = std::collections::vec_deque::IntoIter<Parcel>;
 
-    fn next(&mut self) -> Option<Parcel> {
-        if let Some(parcel) = self.early.pop() {
-            return Some(parcel);
-        }
-        loop {
-            match self.given.recv().ok()? {
-                Given::Client(parcel) => return Some(parcel),
-                Given::Stopped => {}
-            }
-        }
-    }
-}
-
-/// Gives the workers back what the new process has not taken.
-fn take_back(setup: &GiverSetup, parcels: Parcels) {
-    for worker in &setup.workers {
-        worker.send(ToWorker::KeepClients);
-    }
-    // It ends when the workers have heard that their clients stay.
-    for (parcel, worker) in parcels.zip(setup.workers.iter().cycle()) {
-        worker.send(ToWorker::Adopt(Arc::new(parcel)));
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
     }
 }
 

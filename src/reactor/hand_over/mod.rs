@@ -6,18 +6,32 @@
 //!
 //!   Hello, Socket…, Begin   ──►   binds the rest, starts its workers, learns its masters
 //!                           ◄──   Ready, or Refused and why
-//!   accepts no more, Commit ──►   accepts, shows its health, takes the pid file
-//!   Client, as each is between two requests ──►  serves it
+//!   accepts no more, Commit ──►
+//!                           ◄──   Serving; accepts, shows its health, takes the pid file
+//!   Client, as each is between two requests ──►
+//!                           ◄──   Taken; serves it
 //!   End                     ──►
 //!                           ◄──   Thanks
 //! ```
 //!
-//! Until `Commit` the old process alone serves, and goes on if anything is wrong. The two never
-//! accept at the same time: the kernel wakes one waiter for each connection, and if that one is just
-//! being taken back, the connection would be left in the queue until the next one comes. Owns: both ends of
-//! that talk. Never: decides when; the control plane does.
+//! At each moment one process accepts at the most, whoever stops, goes on too late or dies: also
+//! because the kernel wakes one waiter for each connection, and if that one is just being taken back,
+//! the connection would be left in the queue until the next one comes.
+//!
+//! - **`Serving` decides.** Before the new process has said it, it must not serve, and ends when the
+//!   channel is closed; unless the old process is dead, then it serves alone. After it the old one
+//!   must not serve, unless the new process is dead.
+//! - **Every step has a bound**, and who gives up sees to the other: the old process closes the channel,
+//!   kills the new one and waits for its death before it accepts again. The new one closes the channel;
+//!   if the old one goes on later it finds that, and a living process that serves, and drains.
+//! - **A client is the new process's when `Taken` is on its way.** Until then the old one keeps its
+//!   socket, too, and has it again when the new process is lost.
+//!
+//! Owns: both ends of that talk. Never: decides when; the control plane does.
 
 mod giver;
+mod step;
+mod successor;
 mod taker;
 mod wire;
 
@@ -31,6 +45,7 @@ use crate::proxy::ClientState;
 pub use giver::FromGiver;
 pub use giver::Giver;
 pub use giver::GiverSetup;
+pub use successor::NewProcess;
 pub use taker::FromTaker;
 pub use taker::Predecessor;
 pub use taker::PredecessorError;
@@ -50,15 +65,6 @@ pub struct Parcel {
     pub socket: OwnedFd,
     /// All that is known of it.
     pub state: ClientState,
-}
-
-/// What a worker gives away.
-#[derive(Debug)]
-pub enum Given {
-    /// A client.
-    Client(Parcel),
-    /// It accepts no more; said once.
-    Stopped,
 }
 
 /// What a worker shows of itself before a hand-over.

@@ -4,11 +4,14 @@
 
 use std::io;
 use std::io::ErrorKind;
+use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::mpsc;
 use std::thread;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rustix::fs::Mode;
@@ -22,7 +25,8 @@ use crate::reactor::message::ToWorker;
 
 use super::Parcel;
 use super::Sections;
-use super::giver::VARIABLE;
+use super::step;
+use super::successor::VARIABLE;
 use super::wire::Channel;
 use super::wire::Commit;
 use super::wire::Frame;
@@ -36,8 +40,11 @@ use super::wire::read_client;
 /// The old process says all that it has to say at once.
 const SOCKETS_WITHIN: Duration = Duration::from_secs(10);
 
-/// What the old process may take at the most to let clients go, and more.
-const CLIENTS_WITHIN: Duration = Duration::from_secs(60);
+/// Between two words of the old process: it waits for its clients for ten seconds at the most.
+const SILENT_WITHIN: Duration = Duration::from_secs(20);
+
+/// A process that dies closes its sockets a moment before it is dead.
+const DYING_WITHIN: Duration = Duration::from_secs(2);
 
 /// Why nothing can be taken over.
 #[derive(Debug, Error)]
@@ -53,6 +60,9 @@ pub enum PredecessorError {
     /// It says nothing, or nothing that can be understood.
     #[error("the running process cannot be understood: {0}")]
     Broken(#[from] io::Error),
+    /// It died before it had said all that is needed.
+    #[error("the running process has died")]
+    Died,
 }
 
 /// The process that hands over to this one. Dropped, it goes on alone.
@@ -60,29 +70,65 @@ pub enum PredecessorError {
 pub struct Predecessor {
     channel: Channel,
     hello: Hello,
+    parent: Parent,
+}
+
+/// The process that has started this one.
+#[derive(Clone, Copy, Debug)]
+struct Parent(rustix::process::Pid);
+
+impl Parent {
+    // Its children get another parent then.
+    fn is_dead(self) -> bool {
+        rustix::process::getppid() != Some(self.0)
+    }
+
+    /// The same of one that has just closed its sockets.
+    fn dies(self) -> bool {
+        const STEP: Duration = Duration::from_millis(10);
+        let mut waited = Duration::ZERO;
+        while !self.is_dead() && waited < DYING_WITHIN {
+            thread::sleep(STEP);
+            waited += STEP;
+        }
+        self.is_dead()
+    }
 }
 
 impl Predecessor {
     /// The process that has started this one to take over from it, and its listening sockets;
-    /// `None` if nobody has.
+    /// `None` if nobody has, or if it is dead, so that nothing is left to be taken over.
     ///
     /// # Errors
     ///
     /// When it cannot be understood; it is told.
     pub fn find() -> Result<Option<(Predecessor, Vec<OwnedFd>)>, PredecessorError> {
-        let parent = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().to_string());
+        let Some(parent) = rustix::process::getppid() else {
+            return Ok(None);
+        };
         // A program that we start is not meant, although it inherits the variable.
-        if parent.is_none() || std::env::var(VARIABLE).ok() != parent {
+        let meant = std::env::var(VARIABLE).ok();
+        if meant != Some(parent.as_raw_nonzero().to_string()) {
             return Ok(None);
         }
+        step::reached("taker-begins");
+        let parent = Parent(parent);
         let stdin = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3);
         let stream = UnixStream::from(stdin.map_err(io::Error::from)?);
         let null = rustix::fs::open("/dev/null", OFlags::RDONLY, Mode::empty());
         rustix::stdio::dup2_stdin(null.map_err(io::Error::from)?).map_err(io::Error::from)?;
-        stream.set_read_timeout(Some(SOCKETS_WITHIN))?;
-        let mut channel = Channel(stream);
+        let mut channel = Channel::new(stream, SOCKETS_WITHIN)?;
         match introduce(&mut channel) {
-            Ok((hello, sockets)) => Ok(Some((Predecessor { channel, hello }, sockets))),
+            Ok((hello, sockets)) => {
+                step::reached("taker-introduced");
+                let predecessor = Predecessor {
+                    channel,
+                    hello,
+                    parent,
+                };
+                Ok(Some((predecessor, sockets)))
+            }
+            Err(PredecessorError::Died) if parent.dies() => Ok(None),
             Err(error) => {
                 // If it does not hear this either, it finds that we have ended.
                 let _ = channel.send(Kind::Refused, error.to_string().as_bytes(), None);
@@ -110,7 +156,7 @@ impl Predecessor {
 }
 
 fn introduce(channel: &mut Channel) -> Result<(Hello, Vec<OwnedFd>), PredecessorError> {
-    let hello: Hello = expect(channel.receive()?, Kind::Hello)?.read()?;
+    let hello: Hello = expect(said(channel)?, Kind::Hello)?.read()?;
     if hello.version != VERSION {
         return Err(PredecessorError::Version {
             theirs: hello.version,
@@ -118,7 +164,7 @@ fn introduce(channel: &mut Channel) -> Result<(Hello, Vec<OwnedFd>), Predecessor
     }
     let mut sockets = Vec::new();
     loop {
-        let frame = channel.receive()?;
+        let frame = said(channel)?;
         match frame.kind {
             Kind::Socket => sockets.extend(frame.socket),
             _ => {
@@ -127,6 +173,13 @@ fn introduce(channel: &mut Channel) -> Result<(Hello, Vec<OwnedFd>), Predecessor
             }
         }
     }
+}
+
+fn said(channel: &mut Channel) -> Result<Frame, PredecessorError> {
+    channel.receive().map_err(|error| match error.kind() {
+        ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset => PredecessorError::Died,
+        _ => PredecessorError::Broken(error),
+    })
 }
 
 fn expect(frame: Frame, kind: Kind) -> io::Result<Frame> {
@@ -150,6 +203,8 @@ pub struct TakerSetup {
 pub enum FromTaker {
     /// Serve from now on, and know this.
     Commit(Sections),
+    /// Serve from now on: the old process is dead, and nothing more comes from it.
+    Alone,
     /// The old process goes on alone: end.
     CalledOff(String),
     /// All clients that could come are here.
@@ -157,7 +212,7 @@ pub enum FromTaker {
         /// How many.
         clients: u64,
     },
-    /// The old process ended before it said that that were all.
+    /// The old process said no more before it had said that that were all.
     Lost {
         /// How many have come.
         clients: u64,
@@ -170,6 +225,15 @@ pub enum FromTaker {
 #[derive(Debug)]
 pub struct Taker {
     ready: mpsc::Sender<()>,
+    end: End,
+    thread: JoinHandle<()>,
+}
+
+/// That this process has been told to end, whatever the thread waits for.
+#[derive(Clone, Debug)]
+struct End {
+    channel: Arc<UnixStream>,
+    why: Arc<OnceLock<&'static str>>,
 }
 
 impl Taker {
@@ -184,9 +248,20 @@ impl Taker {
         tell: Sender<FromTaker>,
     ) -> io::Result<Taker> {
         let (ready, is_ready) = mpsc::channel();
+        let end = End {
+            channel: Arc::new(predecessor.channel.other_handle()?),
+            why: Arc::default(),
+        };
+        let taking = Taking {
+            channel: predecessor.channel,
+            parent: predecessor.parent,
+            setup,
+            end: end.clone(),
+            clients: 0,
+        };
         let named = thread::Builder::new().name("taker".to_owned());
-        named.spawn(move || take(predecessor.channel, &setup, &is_ready, &tell))?;
-        Ok(Taker { ready })
+        let thread = named.spawn(move || taking.run(&is_ready, &tell))?;
+        Ok(Taker { ready, end, thread })
     }
 
     /// This process could serve; after `FromTaker::Commit`: it does, and the old one may end.
@@ -194,65 +269,135 @@ impl Taker {
         // Fails when the old process was lost meanwhile, which is told.
         let _ = self.ready.send(());
     }
-}
 
-fn take(
-    mut channel: Channel,
-    setup: &TakerSetup,
-    is_ready: &mpsc::Receiver<()>,
-    tell: &Sender<FromTaker>,
-) {
-    let committed = match is_ready.recv() {
-        Ok(()) => get_ready(&mut channel, setup),
-        // The control plane has ended.
-        Err(_) => return,
-    };
-    match committed {
-        Ok(known) => tell.send(FromTaker::Commit(known)),
-        Err(error) => return tell.send(FromTaker::CalledOff(error.to_string())),
+    /// This process ends, and why. The old one serves on if it serves yet, else it ends, too.
+    pub fn end(&self, why: &'static str) {
+        let _ = self.end.why.set(why);
+        // Nothing is waited for any more. It fails only when the other end is gone.
+        let _ = self.end.channel.shutdown(Shutdown::Read);
+        self.ready();
     }
-    let mut clients = 0;
-    let ended = take_clients(&mut channel, setup, &mut clients).and_then(|()| {
-        // The old process must not end before this one has its doors open and the pid file.
-        is_ready.recv().map_err(invalid)?;
-        channel.say(Kind::Thanks)
-    });
-    tell.send(match ended {
-        Ok(()) => FromTaker::Done { clients },
-        Err(error) => FromTaker::Lost {
-            clients,
-            why: error.to_string(),
-        },
-    });
-}
 
-fn get_ready(channel: &mut Channel, setup: &TakerSetup) -> io::Result<Sections> {
-    let ready = Ready {
-        addresses: setup.addresses.clone(),
-    };
-    channel.tell(Kind::Ready, &ready)?;
-    channel.0.set_read_timeout(Some(CLIENTS_WITHIN))?;
-    let commit: Commit = expect(channel.receive()?, Kind::Commit)?.read()?;
-    Ok(commit.known)
-}
-
-fn take_clients(channel: &mut Channel, setup: &TakerSetup, clients: &mut u64) -> io::Result<()> {
-    // One after the other: those of one worker of the old process are spread over all of ours.
-    let mut workers = setup.workers.iter().cycle();
-    loop {
-        let frame = channel.receive()?;
-        if frame.kind == Kind::End {
-            return Ok(());
+    /// This process is over; if it was told to end the old one hears that first.
+    pub fn finish(self) {
+        if self.end.why.get().is_some() {
+            // What it panicked of was said.
+            let _ = self.thread.join();
         }
-        let parcel = parcel(expect(frame, Kind::Client)?, &setup.addresses);
-        match (parcel, workers.next()) {
-            (Ok(parcel), Some(worker)) => {
-                worker.send(ToWorker::Adopt(Arc::new(parcel)));
-                *clients += 1;
+    }
+}
+
+/// The thread's own.
+struct Taking {
+    channel: Channel,
+    parent: Parent,
+    setup: TakerSetup,
+    end: End,
+    clients: u64,
+}
+
+impl Taking {
+    fn run(mut self, is_ready: &mpsc::Receiver<()>, tell: &Sender<FromTaker>) {
+        // The control plane has ended.
+        if is_ready.recv().is_err() {
+            return;
+        }
+        match self.become_ready() {
+            Ok(known) => tell.send(FromTaker::Commit(known)),
+            Err(error) => return tell.send(self.not_committed(&error)),
+        }
+        step::reached("taker-serving");
+        let ended = self.take_clients().and_then(|()| {
+            step::reached("taker-end");
+            // The old process must not end before this one has its doors open and the pid file.
+            is_ready.recv().map_err(invalid)?;
+            self.channel.say(Kind::Thanks)
+        });
+        if let Some(why) = self.end.why.get() {
+            // If it does not hear this, it finds that we have ended.
+            let _ = self.channel.send(Kind::Ended, why.as_bytes(), None);
+        }
+        step::reached("taker-thanked");
+        let clients = self.clients;
+        tell.send(match ended {
+            Ok(()) => FromTaker::Done { clients },
+            Err(error) => FromTaker::Lost {
+                clients,
+                why: in_words(&error),
+            },
+        });
+    }
+
+    fn become_ready(&mut self) -> io::Result<Sections> {
+        let ready = Ready {
+            addresses: self.setup.addresses.clone(),
+        };
+        self.channel.allow(SILENT_WITHIN);
+        if self.end.why.get().is_some() {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        self.channel.tell(Kind::Ready, &ready)?;
+        step::reached("taker-ready");
+        let commit: Commit = expect(self.channel.receive()?, Kind::Commit)?.read()?;
+        step::reached("taker-committed");
+        if self.end.why.get().is_some() {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        // When this has been said the old process serves no more, and not before.
+        self.channel.say(Kind::Serving)?;
+        Ok(commit.known)
+    }
+
+    fn not_committed(&mut self, error: &io::Error) -> FromTaker {
+        if let Some(why) = self.end.why.get() {
+            let _ = self.channel.send(Kind::Refused, why.as_bytes(), None);
+            return FromTaker::CalledOff((*why).to_owned());
+        }
+        let is_closed = error.kind() != ErrorKind::TimedOut;
+        // A process that lives and has closed the channel serves.
+        if is_closed && self.parent.dies() {
+            return FromTaker::Alone;
+        }
+        // From here on it finds the channel closed.
+        self.channel.close();
+        FromTaker::CalledOff(in_words(error))
+    }
+
+    fn take_clients(&mut self) -> io::Result<()> {
+        let workers = self.setup.workers.clone();
+        // One after the other: those of one worker of the old process are spread over all of ours.
+        for worker in workers.iter().cycle() {
+            let frame = self.channel.receive()?;
+            if frame.kind == Kind::End {
+                return Ok(());
             }
-            (Err(error), _) => tracing::warn!(%error, "a client could not be taken over"),
-            (Ok(_), None) => return Err(ErrorKind::BrokenPipe.into()),
+            step::reached("taker-client");
+            let parcel = parcel(expect(frame, Kind::Client)?, &self.setup.addresses);
+            // Who is not ours by that is the old process's.
+            self.channel.say(Kind::Taken)?;
+            match parcel {
+                Ok(parcel) => {
+                    worker.send(ToWorker::Adopt(Arc::new(parcel)));
+                    self.clients += 1;
+                }
+                Err(error) => tracing::warn!(%error, "a client could not be taken over"),
+            }
+            step::reached("taker-taken");
         }
+        Err(ErrorKind::BrokenPipe.into())
+    }
+}
+
+fn in_words(error: &io::Error) -> String {
+    match error.kind() {
+        ErrorKind::TimedOut => {
+            let within = SILENT_WITHIN.as_secs();
+            format!("the old process has said nothing for {within} s")
+        }
+        ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => {
+            "the old process has closed the channel".to_owned()
+        }
+        _ => error.to_string(),
     }
 }
 

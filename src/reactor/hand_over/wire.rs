@@ -8,13 +8,19 @@ use std::io::ErrorKind;
 use std::io::IoSlice;
 use std::io::IoSliceMut;
 use std::io::Read;
-use std::io::Write;
 use std::mem::MaybeUninit;
+use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::os::fd::BorrowedFd;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
+use rustix::event::PollFd;
+use rustix::event::PollFlags;
+use rustix::event::Timespec;
+use rustix::event::poll;
+use rustix::io::Errno;
 use rustix::net::RecvAncillaryBuffer;
 use rustix::net::RecvAncillaryMessage;
 use rustix::net::RecvFlags;
@@ -55,9 +61,15 @@ pub(super) enum Kind {
     End = 8,
     /// They are served.
     Thanks = 9,
+    /// The new process serves from now on; before it has said so, it must not.
+    Serving = 10,
+    /// The new process has the next of the clients that were sent: the old one need not keep it.
+    Taken = 11,
+    /// Somebody has told the new process to end: both do. The words say more.
+    Ended = 12,
 }
 
-const KINDS: [Kind; 9] = [
+const KINDS: [Kind; 12] = [
     Kind::Hello,
     Kind::Socket,
     Kind::Begin,
@@ -67,6 +79,9 @@ const KINDS: [Kind; 9] = [
     Kind::Client,
     Kind::End,
     Kind::Thanks,
+    Kind::Serving,
+    Kind::Taken,
+    Kind::Ended,
 ];
 
 /// The first words of the old process.
@@ -106,17 +121,48 @@ pub(super) struct Frame {
 }
 
 impl Frame {
+    /// What its bytes say to people.
+    pub(super) fn words(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+
     /// What its bytes say.
     pub(super) fn read<T: for<'a> Deserialize<'a>>(&self) -> io::Result<T> {
         serde_json::from_slice(&self.bytes).map_err(invalid)
     }
 }
 
-/// One end of the socket.
+/// One end of the socket. Nothing waits for ever: the other process may stand still anywhere.
 #[derive(Debug)]
-pub(super) struct Channel(pub(super) UnixStream);
+pub(super) struct Channel {
+    stream: UnixStream,
+    within: Duration,
+}
 
 impl Channel {
+    /// Each frame is waited for, and each write, `within` this time.
+    pub(super) fn new(stream: UnixStream, within: Duration) -> io::Result<Channel> {
+        stream.set_nonblocking(true)?;
+        Ok(Channel { stream, within })
+    }
+
+    /// The same for what comes from now on.
+    pub(super) fn allow(&mut self, within: Duration) {
+        self.within = within;
+    }
+
+    /// The same end once more, for a thread that does not wait.
+    pub(super) fn other_handle(&self) -> io::Result<UnixStream> {
+        self.stream.try_clone()
+    }
+
+    /// From now on the other process can neither be told anything, nor tell; what it has told is
+    /// here yet.
+    pub(super) fn close(&self) {
+        // It fails only when the other end is gone.
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+
     /// Sends a frame without anything in it.
     pub(super) fn say(&mut self, kind: Kind) -> io::Result<()> {
         self.send(kind, &[], None)
@@ -135,36 +181,57 @@ impl Channel {
         socket: Option<BorrowedFd<'_>>,
     ) -> io::Result<()> {
         let length = u32::try_from(bytes.len()).map_err(invalid)?;
-        let mut head = [0; 5];
-        head[0] = kind as u8;
-        head[1..].copy_from_slice(&length.to_le_bytes());
+        let mut frame = vec![kind as u8];
+        frame.extend_from_slice(&length.to_le_bytes());
+        frame.extend_from_slice(bytes);
         let sockets: Vec<BorrowedFd<'_>> = socket.into_iter().collect();
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut control = SendAncillaryBuffer::new(&mut space);
-        if !sockets.is_empty() {
-            control.push(SendAncillaryMessage::ScmRights(&sockets));
-        }
-        let sent = loop {
-            let (slices, flags) = ([IoSlice::new(&head)], SendFlags::NOSIGNAL);
-            match sendmsg(self.0.as_fd(), &slices, &mut control, flags) {
-                Err(rustix::io::Errno::INTR) => {}
-                sent => break sent?,
+        let mut patience = Patience::of(self.within);
+        let mut sent = 0;
+        while sent < frame.len() {
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+            let mut control = SendAncillaryBuffer::new(&mut space);
+            // The descriptor goes with the first byte.
+            if !sockets.is_empty() && sent == 0 {
+                control.push(SendAncillaryMessage::ScmRights(&sockets));
             }
-        };
-        self.0.write_all(&head[sent..])?;
-        self.0.write_all(bytes)
+            let slices = [IoSlice::new(&frame[sent..])];
+            match sendmsg(
+                self.stream.as_fd(),
+                &slices,
+                &mut control,
+                SendFlags::NOSIGNAL,
+            ) {
+                Ok(more) => sent += more,
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => patience.wait(&self.stream, PollFlags::OUT)?,
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        Ok(())
     }
 
     /// Waits for the next frame.
     pub(super) fn receive(&mut self) -> io::Result<Frame> {
+        let mut patience = Patience::of(self.within);
+        loop {
+            if let Some(frame) = self.received()? {
+                return Ok(frame);
+            }
+            patience.wait(&self.stream, PollFlags::IN)?;
+        }
+    }
+
+    /// The next frame, if one has come or begun to come.
+    pub(super) fn received(&mut self) -> io::Result<Option<Frame>> {
         let mut head = [0; 5];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let received = loop {
             let mut slices = [IoSliceMut::new(&mut head)];
             let flags = RecvFlags::CMSG_CLOEXEC;
-            match recvmsg(self.0.as_fd(), &mut slices, &mut control, flags) {
-                Err(rustix::io::Errno::INTR) => {}
+            match recvmsg(self.stream.as_fd(), &mut slices, &mut control, flags) {
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Ok(None),
                 received => break received?.bytes,
             }
         };
@@ -175,7 +242,7 @@ impl Channel {
         if received == 0 {
             return Err(ErrorKind::UnexpectedEof.into());
         }
-        self.0.read_exact(&mut head[received..])?;
+        self.fill(&mut head[received..])?;
         let [kind, length @ ..] = head;
         let kind = KINDS.into_iter().find(|known| *known as u8 == kind);
         let kind = kind.ok_or_else(|| invalid("a frame of an unknown kind"))?;
@@ -184,12 +251,58 @@ impl Channel {
             return Err(invalid("a frame that is too long"));
         }
         let mut bytes = vec![0; length];
-        self.0.read_exact(&mut bytes)?;
-        Ok(Frame {
+        self.fill(&mut bytes)?;
+        Ok(Some(Frame {
             kind,
             bytes,
             socket,
-        })
+        }))
+    }
+
+    // The rest of a frame that has begun.
+    fn fill(&mut self, mut bytes: &mut [u8]) -> io::Result<()> {
+        let mut patience = Patience::of(self.within);
+        while !bytes.is_empty() {
+            match self.stream.read(bytes) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(more) => bytes = &mut bytes[more..],
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    patience.wait(&self.stream, PollFlags::IN)?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How long the other process is waited for. Only time in which this one runs counts: if it was
+/// stopped itself, the other has perhaps answered long since, or was stopped with it.
+struct Patience {
+    left: Duration,
+}
+
+impl Patience {
+    const STEP: Duration = Duration::from_millis(50);
+
+    fn of(within: Duration) -> Patience {
+        Patience { left: within }
+    }
+
+    fn wait(&mut self, stream: &UnixStream, event: PollFlags) -> io::Result<()> {
+        loop {
+            let step = Patience::STEP.min(self.left);
+            let timeout = Timespec::try_from(step).map_err(invalid)?;
+            let mut fds = [PollFd::new(stream, event)];
+            match poll(&mut fds, Some(&timeout)) {
+                Ok(0) if self.left.is_zero() => return Err(ErrorKind::TimedOut.into()),
+                Ok(0) => self.left -= step,
+                Ok(_) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
     }
 }
 
@@ -216,15 +329,52 @@ pub(super) fn read_client(frame: &[u8]) -> Option<(&str, &[u8])> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
     use std::net::TcpListener;
     use std::net::TcpStream;
 
     use super::*;
 
+    const WITHIN: Duration = Duration::from_millis(200);
+
+    fn channel(stream: UnixStream) -> Channel {
+        Channel::new(stream, WITHIN).unwrap()
+    }
+
+    #[test]
+    fn who_says_nothing_or_reads_nothing_is_not_waited_for_for_ever() {
+        let (near, far) = UnixStream::pair().unwrap();
+        let mut near = channel(near);
+        assert!(near.received().unwrap().is_none());
+        assert_eq!(near.receive().unwrap_err().kind(), ErrorKind::TimedOut);
+        let large = vec![0; 8 << 20];
+        let error = near.send(Kind::Client, &large, None).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        // Part of a frame, and no more.
+        let (near, mut part) = UnixStream::pair().unwrap();
+        part.write_all(&[Kind::Client as u8, 9, 0, 0, 0, 1])
+            .unwrap();
+        let error = channel(near).receive().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        drop((far, part));
+    }
+
+    #[test]
+    fn a_closed_channel_takes_nothing_more_and_what_was_said_before_is_heard() {
+        let (near, far) = UnixStream::pair().unwrap();
+        let (mut near, mut far) = (channel(near), channel(far));
+        far.say(Kind::Serving).unwrap();
+        near.close();
+        far.say(Kind::Taken).unwrap_err();
+        assert_eq!(near.receive().unwrap().kind, Kind::Serving);
+        let error = near.receive().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
+    }
+
     #[test]
     fn frames_come_as_they_were_sent_each_with_its_descriptor() {
         let (near, far) = UnixStream::pair().unwrap();
-        let (mut near, mut far) = (Channel(near), Channel(far));
+        let (mut near, mut far) = (channel(near), channel(far));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let hello = Hello {
@@ -260,7 +410,7 @@ mod tests {
             let (mut near, far) = UnixStream::pair().unwrap();
             near.write_all(bytes).unwrap();
             drop(near);
-            Channel(far).receive().unwrap_err();
+            channel(far).receive().unwrap_err();
         }
     }
 

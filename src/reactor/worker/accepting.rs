@@ -52,7 +52,7 @@ impl Listener {
 
 impl Worker {
     fn accepts(&self) -> bool {
-        !self.stands_by && self.leaving.is_none() && self.drain_until.is_none()
+        !self.stands_by && self.drain_until.is_none()
     }
 
     /// Listens where the new table says, and nowhere else.
@@ -168,7 +168,13 @@ impl Worker {
 
     pub(super) fn accept_failed(&mut self, errno: i32, now: Time) {
         match errno {
-            libc::ECONNABORTED | libc::EINTR | libc::EAGAIN | libc::EPERM | libc::EPROTO => {
+            // Cancelled: it was to rest, and is not any more.
+            libc::ECANCELED
+            | libc::ECONNABORTED
+            | libc::EINTR
+            | libc::EAGAIN
+            | libc::EPERM
+            | libc::EPROTO => {
                 self.accept_all();
             }
             errno => {

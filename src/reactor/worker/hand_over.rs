@@ -12,7 +12,6 @@ use bytes::Bytes;
 
 use crate::base::Time;
 use crate::proxy::ConnId;
-use crate::reactor::hand_over::Given;
 use crate::reactor::hand_over::Parcel;
 use crate::reactor::hand_over::Shown;
 use crate::reactor::socket::Socket;
@@ -24,9 +23,7 @@ use super::Worker;
 /// Clients are to go to another process.
 pub(super) struct Leaving {
     // None once no more of them can go.
-    to: Option<mpsc::Sender<Given>>,
-    // It was said that no more are accepted.
-    stopped: bool,
+    to: Option<mpsc::Sender<Parcel>>,
     until: Time,
     // How many clients there were when it was last looked whether all have gone.
     clients: Option<usize>,
@@ -53,20 +50,10 @@ impl Worker {
         let _ = to.send(shown);
     }
 
-    /// Accepts no more, and lets clients go as soon as each can.
-    pub(super) fn hand_over(
-        &mut self,
-        pools: &[bool],
-        to: mpsc::Sender<Given>,
-        within: Duration,
-        now: Time,
-    ) {
-        self.leaving = Some(Leaving {
-            to: Some(to),
-            stopped: false,
-            until: now + within,
-            clients: None,
-        });
+    /// Accepts no more until told to.
+    pub(super) fn rest(&mut self, to: mpsc::Sender<()>) {
+        self.stands_by = true;
+        self.resting = Some(to);
         // The sockets stay open: who waits in their queues is accepted by the other process.
         for (index, listener) in (0u32..).zip(&self.listeners) {
             if listener.armed {
@@ -74,6 +61,28 @@ impl Worker {
                     .cancel(Token::Accept(index).pack(), Token::Nothing.pack());
             }
         }
+    }
+
+    /// Accepts whoever comes.
+    pub(super) fn accept_again(&mut self) {
+        self.stands_by = false;
+        self.resting = None;
+        self.accept_all();
+    }
+
+    /// Lets clients go as soon as each can.
+    pub(super) fn hand_over(
+        &mut self,
+        pools: &[bool],
+        to: mpsc::Sender<Parcel>,
+        within: Duration,
+        now: Time,
+    ) {
+        self.leaving = Some(Leaving {
+            to: Some(to),
+            until: now + within,
+            clients: None,
+        });
         self.proxy.hand_over(pools.to_vec());
     }
 
@@ -109,27 +118,23 @@ impl Worker {
                 socket,
                 state,
             };
-            if let Err(mpsc::SendError(Given::Client(parcel))) = to.send(Given::Client(parcel)) {
+            if let Err(mpsc::SendError(parcel)) = to.send(parcel) {
                 self.keep_clients();
                 self.adopt(parcel, now);
             }
         }
     }
 
-    /// Sees whether everybody has gone, or time is up.
+    /// Sees whether everybody has gone, or time is up; and whether nobody is accepted any more.
     pub(super) fn look_who_leaves(&mut self, now: Time) {
+        let armed = self.listeners.iter().any(|listener| listener.armed);
+        if let Some(to) = self.resting.take_if(|_| !armed) {
+            // Fails when nobody waits any more.
+            let _ = to.send(());
+        }
         let Some(leaving) = &mut self.leaving else {
             return;
         };
-        let armed = self.listeners.iter().any(|listener| listener.armed);
-        if let (Some(to), false, false) = (&leaving.to, armed, leaving.stopped) {
-            leaving.stopped = true;
-            // Fails when nobody takes any client; then each stays.
-            let _ = to.send(Given::Stopped);
-        }
-        if !leaving.stopped && now < leaving.until {
-            return;
-        }
         let clients = Some(self.proxy.client_count());
         let turned = std::mem::replace(&mut leaving.clients, clients) != clients;
         if now >= leaving.until || (turned && self.proxy.going_count() == 0) {
@@ -137,7 +142,7 @@ impl Worker {
         }
     }
 
-    /// Clients that have not gone stay, and others are accepted again.
+    /// Clients that have not gone stay.
     pub(super) fn keep_clients(&mut self) {
         self.leaving = None;
         self.clients
@@ -145,7 +150,6 @@ impl Worker {
             .flatten()
             .for_each(|socket| socket.going = false);
         self.proxy.keep_clients();
-        self.accept_all();
     }
 
     /// Serves a client that another process has served so far.

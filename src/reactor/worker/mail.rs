@@ -25,10 +25,8 @@ impl Worker {
                 ToWorker::LetGo { within } => self.proxy.let_go(within, now),
                 ToWorker::Keep => self.proxy.keep(),
                 ToWorker::Show(to) => self.show(&to),
-                ToWorker::Accept => {
-                    self.stands_by = false;
-                    self.accept_all();
-                }
+                ToWorker::Accept => self.accept_again(),
+                ToWorker::Rest(to) => self.rest(to),
                 ToWorker::HandOver { pools, to, within } => {
                     self.hand_over(&pools, to, within, now);
                 }
