@@ -223,6 +223,22 @@ fn a_clients_requests_do_not_overtake_each_other_whatever_the_number_of_connecti
 }
 
 #[test]
+fn a_server_that_takes_fewer_connections_serves_everybody_on_those() {
+    let redis = [Redis::start_with(&["--maxclients", "6"])];
+    let pool = Pool::over("alpha", &redis)
+        .with("server_connections", 12)
+        .with("auto_eject_hosts", "true")
+        .with("server_failure_limit", 1);
+    let proxy = Proxy::coremux_with(&["--cores", "1"], &[pool]);
+    let load = Load::start(proxy.address("alpha"), 24, 17);
+    load.goes_on(2000);
+    load.end();
+    let stats = proxy.numbers();
+    assert_eq!(stats.pool("alpha", "server_ejects"), 0);
+    assert!(stats.server("alpha", "s1", "server_connections") <= 6);
+}
+
+#[test]
 fn connections_are_made_before_the_first_request_if_the_pool_says_so() {
     let servers = Redis::fleet(3);
     let gone = Port::reserve();

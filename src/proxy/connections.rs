@@ -236,7 +236,9 @@ impl Proxy {
         let conn = &mut self.servers[key];
         let pool = &self.pools[conn.pool.index()];
         // A server that has failed proves that it serves before it gets a request.
-        let proves = conn.attempts > 0 || pool.servers[conn.server.index()].suspect;
+        // Of several connections to it each does: it may have no room for so many.
+        let several = pool.config.server_connections.get() > 1;
+        let proves = several || conn.attempts > 0 || pool.servers[conn.server.index()].suspect;
         let greeting = match conn.replica {
             Some(_) => &pool.replica_greeting,
             None => pool.greeting(proves),
@@ -266,6 +268,7 @@ impl Proxy {
             conn.sending.list(ConnId::Server(key), &mut self.wire);
         }
         self.time_held(key, now);
+        self.look_for_room(key, now);
         self.count_ready(key, true);
         let conn = &self.servers[key];
         let pool = &self.pools[conn.pool.index()];
@@ -309,6 +312,9 @@ impl Proxy {
         // The server is well; it could not read one client's request.
         let unreadable = conn.unreadable.is_some();
         self.wire.put(Output::Close(ConnId::Server(key)));
+        if let Some(other) = self.one_with_room(key, phase, failure) {
+            return self.do_without(key, other, now);
+        }
         self.log_failure(key, failure, idle);
         if phase == ServerPhase::Ready {
             self.standing(pool, server).ready_connections.sub(1);

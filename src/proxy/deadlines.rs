@@ -107,7 +107,10 @@ impl Proxy {
                 self.attempt(key, now);
             }
             ServerPhase::Down { retry_at, .. } => self.look_again(key, retry_at),
-            ServerPhase::Ready => self.end_rest(key, now),
+            ServerPhase::Ready => {
+                self.look_for_room(key, now);
+                self.end_rest(key, now);
+            }
             _ => {
                 let due = conn.last_heard + self.pools[pool.index()].config.connect_timeout;
                 if due <= now {

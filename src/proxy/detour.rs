@@ -45,7 +45,8 @@ impl Proxy {
         let detour = servers.into_iter().any(|(server, end)| {
             let server = &servers_of_pool[server.index()];
             let conn = server.conns_to(end)[server.own_place(client)];
-            conn != Key::NONE && self.servers[conn].is_busy()
+            let has_room = server.room_again.is_none();
+            has_room && conn != Key::NONE && self.servers[conn].is_busy()
         });
         let before = &self.clients.slab[client];
         let way = (detour, before.breaks.are_a_habit(now));

@@ -44,6 +44,7 @@ mod replicas;
 mod replies;
 mod reply_size;
 mod requests;
+mod room;
 mod salvage;
 mod sent;
 mod server;

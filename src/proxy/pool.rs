@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::base::Key;
 use crate::base::ServerIdx;
+use crate::base::Time;
 use crate::config::HostPort;
 use crate::config::PoolConfig;
 use crate::config::ServerAddress;
@@ -42,6 +43,8 @@ pub(super) struct Server {
     /// Its address has been told by its Sentinels; that of the file counts no longer.
     pub(super) moved: bool,
     pub(super) ejected: bool,
+    /// It has no room for more connections, and is asked again then.
+    pub(super) room_again: Option<Time>,
     /// It has failed somewhere since its last good reply.
     pub(super) suspect: bool,
     /// It is served no longer: no key lives there.
@@ -234,6 +237,7 @@ impl Server {
             has_name: false,
             moved: false,
             ejected: false,
+            room_again: None,
             suspect: false,
             removed: false,
         };

@@ -148,7 +148,7 @@ impl Proxy {
         self.set_replicas(pool, server, &[], now);
     }
 
-    fn clients_of(&self, pool: PoolIdx) -> Vec<Key> {
+    pub(super) fn clients_of(&self, pool: PoolIdx) -> Vec<Key> {
         let slab = &self.clients.slab;
         let keys = slab.keys().filter(|key| slab[*key].pool == pool);
         keys.collect()

@@ -33,6 +33,7 @@ use crate::proxy::failure::Failure;
 use crate::proxy::failure::RequestError;
 use crate::proxy::output::ConnId;
 use crate::proxy::output::Output;
+use crate::proxy::pool;
 use crate::proxy::salvage::sizes;
 use crate::proxy::server::Pending;
 use crate::proxy::server::ServerPhase;
@@ -117,8 +118,9 @@ impl Proxy {
         addresses: &[SocketAddr],
         now: Time,
     ) {
-        let known = &mut self.pools[pool.index()].servers[server.index()];
-        let places = known.conns.len();
+        let of_pool = &mut self.pools[pool.index()];
+        let places = pool::places(&of_pool.config);
+        let known = &mut of_pool.servers[server.index()];
         let mut left = Vec::new();
         for replica in std::mem::take(&mut known.replicas) {
             match addresses.contains(&replica.at) {
@@ -140,8 +142,9 @@ impl Proxy {
     /// Reads the same replicas on new connections: there are other places for them, or they are
     /// greeted otherwise.
     pub(super) fn renew_replicas(&mut self, pool: PoolIdx, server: ServerIdx, now: Time) {
-        let known = &mut self.pools[pool.index()].servers[server.index()];
-        let places = known.conns.len();
+        let of_pool = &mut self.pools[pool.index()];
+        let places = pool::places(&of_pool.config);
+        let known = &mut of_pool.servers[server.index()];
         let before = std::mem::take(&mut known.replicas);
         let renewed = before
             .iter()

@@ -121,7 +121,7 @@ impl Proxy {
 
     /// Puts requests behind those of the connection in a server's place, opened if need be. Each
     /// client has all its requests for the server among those that were there, or among these.
-    fn give_requests(
+    pub(super) fn give_requests(
         &mut self,
         (pool, server, place): (PoolIdx, ServerIdx, usize),
         pendings: Vec<Pending>,

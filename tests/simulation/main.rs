@@ -41,6 +41,7 @@ mod reload;
 mod replicas;
 mod request;
 mod retries;
+mod room;
 mod routes;
 mod runs;
 mod scenario;
