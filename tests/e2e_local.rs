@@ -85,7 +85,7 @@ fn the_server_would_say_the_same() {
         "COMMAND GETKEYS SET key value",
         "COMMAND GETKEYS MSET a 1 b 2",
         "COMMAND GETKEYS EVAL script 2 a b c",
-        "COMMAND GETKEYS PING",
+        "COMMAND GETKEYS PING message",
         "COMMAND GETKEYS",
         "COMMAND NONSENSE",
         "COMMAND INFO nonsense",
