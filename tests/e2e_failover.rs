@@ -193,6 +193,25 @@ fn a_reload_just_after_a_promotion_does_not_lead_back_to_the_old_master() {
 }
 
 #[test]
+fn a_file_that_has_a_master_elsewhere_moves_none_that_the_sentinels_name() {
+    let world = World::start(&[]);
+    let [master, replica] = [0, 1].map(|place| world.group.servers[0][place].address());
+    let text = fs::read_to_string(world.proxy.config_path()).unwrap();
+    let text = text.replace(&format!("- {master}:1 "), &format!("- {replica}:1 "));
+    world.proxy.write_config(&text);
+    let (code, said) = world.admin.ctl("reload");
+    assert!(code == 0 && said.contains("reloaded"), "{said}");
+    let mut client = world.proxy.client("alpha");
+    assert_eq!(client.call(["SET", "key", "there"]), Reply::ok());
+    let there = world
+        .group
+        .server_at(0, master)
+        .client()
+        .call(["GET", "key"]);
+    assert_eq!(there, Reply::bulk("there"));
+}
+
+#[test]
 fn an_upgrade_just_after_a_promotion_does_not_lead_back_to_the_old_master() {
     let mut world = World::start(&[]);
     world.fail_over();

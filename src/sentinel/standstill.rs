@@ -41,7 +41,7 @@ impl Ended {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Ended::Moved => "the master moved",
+            Ended::Moved => "there is another master",
             Ended::CalledOff => "the failover was called off",
             Ended::TooLate => "no new master in time",
         }

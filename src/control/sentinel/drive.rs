@@ -106,6 +106,8 @@ pub(super) struct Drive<T> {
     probes: HashMap<ProbeId, Task<()>>,
     /// By server: the address that the workers use, as far as it is known here.
     in_use: Vec<Option<SocketAddr>>,
+    /// By server: whether where it is was told.
+    told: Vec<bool>,
     /// By server: the replicas that the workers may read.
     read: Vec<Vec<SocketAddr>>,
     tick: Option<(Time, Task<()>)>,
@@ -128,6 +130,7 @@ impl<T: Fn(Change)> Drive<T> {
             idx,
             servers,
             in_use,
+            told: vec![false; pool.servers.len()],
             read: vec![Vec::new(); pool.servers.len()],
             watcher,
             pool,
@@ -235,7 +238,9 @@ impl<T: Fn(Change)> Drive<T> {
         match fact {
             Fact::Master { server, at, .. } => {
                 from = self.in_use[server.index()].replace(*at);
-                if from != Some(*at) {
+                // Also where the workers are already: from here on no file says where it is.
+                let is_first = !std::mem::replace(&mut self.told[server.index()], true);
+                if is_first || from != Some(*at) {
                     (self.tell)(Change::Moved {
                         pool: self.idx,
                         server: self.servers[server.index()],
