@@ -46,6 +46,11 @@ EXIT_REFUSED=6
 # With the wait for another call: Sentinel ends a script after 60 s.
 CTL_WITHIN_S=15
 
+# While one process of the proxy takes over from another there is nobody to ask. `ctl` waits for that,
+# too, and then says so by this exit code.
+CTL_TAKES_OVER=3
+CTL_TRIES=3
+
 # say TEXT: into Sentinel's log.
 say() {
     printf 'client-reconfig: %s\n' "$1" >&2
@@ -295,7 +300,8 @@ else
 fi
 
 # Also when nothing has changed: whoever changed the file may not have come as far as this.
-if [ -S "$socket" ]; then
+tries=0
+while [ -S "$socket" ]; do
     if answer=$(timeout "$CTL_WITHIN_S" "$binary" ctl --socket "$socket" reload 2>&1); then
         say "reloaded"
         exit 0
@@ -304,8 +310,17 @@ if [ -S "$socket" ]; then
     fi
     # 1 is the proxy's own word; whatever else, it was not reached.
     [ "$code" -ne 1 ] || die "$EXIT_REFUSED" "the proxy refused to reload: $answer"
-    say "no answer at $socket ($answer)"
-fi
+    if [ "$code" -ne "$CTL_TAKES_OVER" ]; then
+        # A signal is remembered, also in the middle of an upgrade.
+        say "no answer at $socket ($answer)"
+        break
+    fi
+    tries=$((tries + 1))
+    [ "$tries" -lt "$CTL_TRIES" ] ||
+        die "$EXIT_AGAIN" "the proxy is being upgraded, nobody could be told yet: $answer"
+    say "the proxy is being upgraded, trying again"
+    sleep 1
+done
 pid=$(cat -- "$pid_file" 2>/dev/null) || pid=
 case $pid in
 '' | *[!0-9]*) die "$EXIT_AGAIN" "nobody to tell: no proxy at $socket, no pid in $pid_file" ;;

@@ -543,6 +543,8 @@ fn the_proxy_is_told_by_its_control_socket_and_its_refusal_is_passed_on() {
         (0, 0, "reloaded"),
         (1, 6, "no such server"),
         (2, 1, "no answer"),
+        // Another process takes over, for longer than the script may wait.
+        (3, 1, "trying again"),
     ] {
         let site = Site::new(&pool("   - 10.0.0.1:6379:1 m1\n"));
         let _socket =
@@ -565,6 +567,30 @@ fn the_proxy_is_told_by_its_control_socket_and_its_refusal_is_passed_on() {
             "the file is right already"
         );
     }
+}
+
+#[test]
+fn a_proxy_that_is_being_upgraded_is_told_when_it_can_be() {
+    let site = Site::new(&pool("   - 10.0.0.1:6379:1 m1\n"));
+    let _socket = std::os::unix::net::UnixListener::bind(site.path("ctl.sock")).expect("a socket");
+    let path = site.path("coremux");
+    let text = format!(
+        "#!/bin/sh\n[ \"$1\" = ctl ] || exit 0\n[ -e '{0}/asked' ] && exit 0\n: >'{0}/asked'\nexit 3\n",
+        site.folder.path().display()
+    );
+    fs::write(&path, text).expect("a file");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a mode");
+    let output = site
+        .command(&words("10.0.0.1 6379 10.0.0.9 6380"))
+        .env("COREMUX_BIN", &path)
+        .output()
+        .expect("the script runs");
+    assert_eq!(code(&output), 0, "{}", said(&output));
+    let told = said(&output);
+    assert!(
+        told.contains("trying again") && told.contains("reloaded"),
+        "{told}"
+    );
 }
 
 #[test]
