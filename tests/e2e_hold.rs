@@ -242,6 +242,28 @@ fn what_a_client_has_asked_that_is_gone_is_not_done_later() {
 }
 
 #[test]
+fn what_clients_have_asked_that_have_closed_and_asked_again_is_done_once() {
+    let mut stand = Stand::start(Some(10_000), &[]);
+    let [own, _] = stand.keys.clone();
+    let mut stays = stand.client();
+    assert_eq!(stays.call(["SET", &own, "0"]), Reply::ok());
+    stand.kill();
+    // Each gives up before it asks again, by an ordinary close.
+    for _ in 0..3 {
+        let mut client = stand.client();
+        client.send(["INCR", &own]);
+        drop(client);
+    }
+    let ended = || stand.proxy.numbers().pool("alpha", "client_eof");
+    eventually("their ends are seen", || (ended() >= 3).then_some(()));
+    let until = support::now() + std::time::Duration::from_millis(200);
+    eventually("time passes", || (support::now() > until).then_some(()));
+    stays.send(["INCR", &own]);
+    stand.servers[0].restart();
+    assert_eq!(stays.read(), Reply::Integer(1));
+}
+
+#[test]
 fn without_holding_an_error_comes_at_once_and_the_first_good_reply_soon() {
     let mut stand = Stand::start(None, &[]);
     let [own, _] = stand.keys.clone();

@@ -13,9 +13,11 @@
 mod awaiter;
 #[cfg(debug_assertions)]
 mod invariants;
+mod phase;
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -38,6 +40,7 @@ use crate::proxy::reply_size::ReplySize;
 use crate::proxy::unmet::Unmet;
 
 pub(super) use awaiter::Awaiter;
+pub(super) use phase::Phase;
 
 /// Where one request's reply stands.
 #[derive(Debug)]
@@ -52,26 +55,6 @@ enum Slot {
     ReadyLarge(Box<ByteQueue>),
     /// Some fragments' replies are here.
     Gathering(Box<Gathering>),
-}
-
-/// How far a client's connection has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// Requests are read.
-    Open,
-    /// No more requests are read; replies that are due are delivered first.
-    Ending {
-        /// Whether the client may still be sending: then it is given time to read its last reply,
-        /// which a close with unread bytes would destroy.
-        linger: bool,
-    },
-    /// Everything is delivered and the sending half is closed; what still comes is thrown away.
-    Lingering {
-        /// Then it is closed; the timer may come up before, for the idle client that it was.
-        until: Time,
-    },
-    /// The socket is being closed.
-    Closed,
 }
 
 /// A reply on its way to a client.
@@ -141,6 +124,8 @@ pub(super) struct Client {
     pub(super) unmet: Unmet,
     /// The client has closed its sending half.
     pub(super) half_closed: bool,
+    /// When.
+    pub(super) ended: Time,
     pub(super) sending: Sending,
     pub(super) out: ByteQueue,
     pub(super) assembly: Option<Box<RequestAssembly>>,
@@ -210,6 +195,7 @@ impl Client {
             authenticated: false,
             unmet: Unmet::default(),
             half_closed: false,
+            ended: Time::ZERO,
             sending: Sending::default(),
             out: ByteQueue::default(),
             assembly: None,
@@ -526,6 +512,10 @@ impl Client {
     }
 }
 
+/// Behind the end of a client, its writes may wait so long for a server. Longer than connecting takes,
+/// so that a shell's pipe is served; shorter than what makes clients give up and ask again.
+const ENDED_WAITS: Duration = Duration::from_millis(100);
+
 /// An idle client keeps no more slots than this: 4 of 24 bytes.
 const KEPT_SLOTS: usize = 4;
 
@@ -542,6 +532,13 @@ impl Clients {
     #[inline]
     pub(super) fn awaits(&self, to: Awaiter) -> bool {
         !to.is_buried() && self.slab.find(to.client).is_some_and(Client::listens)
+    }
+
+    /// Whether a write that has waited may still be sent. Who has closed its sending half may wait for
+    /// its reply, or have given up and asked again on another connection: nobody can tell.
+    pub(super) fn may_still_write(&self, to: Awaiter, now: Time) -> bool {
+        let client = self.slab.find(to.client);
+        client.is_none_or(|client| !client.half_closed || now < client.ended + ENDED_WAITS)
     }
 
     /// Whether the reply to this request is what its client is to get next, from one server.

@@ -258,7 +258,7 @@ impl Proxy {
     }
 
     pub(super) fn server_ready(&mut self, key: Key, now: Time) {
-        self.drop_orphans(key);
+        self.drop_abandoned(key, now);
         let conn = &mut self.servers[key];
         conn.phase = ServerPhase::Ready;
         conn.last_heard = now;

@@ -138,6 +138,9 @@ pub enum RequestError {
         "ERR not done: SELECT was refused, and a SELECT that is not, or RESET, has not come yet"
     )]
     WrongDatabase,
+    /// Its client had closed its sending half long before it could be sent.
+    #[error("ERR Not sent: the server was away and the client has closed its sending half")]
+    Abandoned,
     /// The process is at its limit of memory, and this client has sent more than most.
     #[error("ERR The proxy is short of memory")]
     NoMemory,

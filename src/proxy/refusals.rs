@@ -151,7 +151,7 @@ impl Proxy {
                 self.look_again(key, now + reconnect::ASKED);
             }
             Some(_) => {
-                self.drop_orphans(key);
+                self.drop_abandoned(key, now);
                 let conn = &mut self.servers[key];
                 conn.rests_until = None;
                 conn.sending.list(ConnId::Server(key), &mut self.wire);

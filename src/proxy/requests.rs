@@ -74,6 +74,7 @@ impl Proxy {
             return;
         };
         client.half_closed = true;
+        client.ended = now;
         if client.going {
             // Whoever takes it will see it end.
             return;

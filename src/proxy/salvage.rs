@@ -2,7 +2,7 @@
 //!
 //! | the request was      | and then                                                       |
 //! |----------------------|----------------------------------------------------------------|
-//! | not sent             | it is sent on the next connection                               |
+//! | not sent             | it is sent on the next connection, unless its client has gone   |
 //! | sent, changes nothing| it is sent on the next connection, once, unless its client has  |
 //! |                      | written behind it                                               |
 //! | half answered        | its client is closed: `streaming`                               |
@@ -24,6 +24,7 @@ use crate::proxy::Proxy;
 use crate::proxy::apart;
 use crate::proxy::client::Reply;
 use crate::proxy::failure::Failure;
+use crate::proxy::failure::RequestError;
 use crate::proxy::server::Pending;
 use crate::proxy::server::Retry;
 
@@ -131,12 +132,34 @@ impl Proxy {
     /// held for a second to be done then.
     pub(super) fn drop_orphans(&mut self, key: Key) {
         let clients = &self.clients;
-        let gone = |awaiter| !clients.awaits(awaiter);
+        let gone = |pending: &Pending| !clients.awaits(pending.awaiter);
         let conn = &mut self.servers[key];
-        let (dropped, dropped_bytes) = conn.drop_unsent(gone, &mut self.wire.spare);
+        let dropped = conn.drop_unsent(gone, &mut self.wire.spare);
+        self.count_dropped(key, &dropped);
+    }
+
+    /// The same where requests have waited for their server; and the writes of those that have closed
+    /// their sending half meanwhile get an error.
+    pub(super) fn drop_abandoned(&mut self, key: Key, now: Time) {
+        self.drop_orphans(key);
+        let clients = &self.clients;
+        let abandoned = |pending: &Pending| {
+            pending.retry == Retry::Never && !clients.may_still_write(pending.awaiter, now)
+        };
+        let conn = &mut self.servers[key];
+        let dropped = conn.drop_unsent(abandoned, &mut self.wire.spare);
+        self.count_dropped(key, &dropped);
+        let reply = RequestError::Abandoned.reply();
+        for pending in &dropped {
+            self.answer_failed(key, pending, &reply);
+        }
+    }
+
+    fn count_dropped(&self, key: Key, dropped: &[Pending]) {
+        let conn = &self.servers[key];
         let stats = &self.stats.pools[conn.pool.index()].servers[conn.server.index()];
-        stats.in_queue.sub(dropped);
-        stats.in_queue_bytes.sub(dropped_bytes);
+        stats.in_queue.sub(dropped.len());
+        stats.in_queue_bytes.sub(sizes(dropped));
     }
 
     /// Gives all that waits on a connection that has ended to the next one.

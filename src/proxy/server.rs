@@ -310,34 +310,33 @@ impl ServerConn {
         }
     }
 
-    /// Takes requests of clients that are `gone` out of the queue: how many, and their bytes.
+    /// Takes requests that are `gone` out of the queue.
     pub(super) fn drop_unsent(
         &mut self,
-        gone: impl Fn(Awaiter) -> bool,
+        gone: impl Fn(&Pending) -> bool,
         spare: &mut Spare,
-    ) -> (usize, usize) {
+    ) -> Vec<Pending> {
         let unsent = self.fifo.split_off(self.fifo.len() - self.unsent);
-        let (mut requests, mut bytes) = (0, 0);
+        let mut dropped = Vec::new();
         // Neighbours of the same fate are one stretch.
         let mut stretches: Vec<(usize, bool)> = Vec::new();
         for pending in unsent {
             let len = pending.bytes as usize;
-            let stays = !gone(pending.awaiter);
+            let stays = !gone(&pending);
             match stretches.last_mut() {
                 Some((before, same)) if *same == stays => *before += len,
                 _ => stretches.push((len, stays)),
             }
-            if stays {
-                self.fifo.push_back(pending);
-            } else {
-                (requests, bytes) = (requests + 1, bytes + len);
+            match stays {
+                true => self.fifo.push_back(pending),
+                false => dropped.push(pending),
             }
         }
-        if requests > 0 {
+        if !dropped.is_empty() {
             self.queue.retain(stretches, spare);
-            self.unsent -= requests;
+            self.unsent -= dropped.len();
         }
-        (requests, bytes)
+        dropped
     }
 
     /// Whether what is queued goes out at once.

@@ -80,6 +80,8 @@ pub struct Link {
     pub emitted: Vec<(u64, Time)>,
     /// Bytes of the batch that was sent last.
     pub last_send_bytes: usize,
+    /// When the proxy's attempt to connect succeeded.
+    pub connected: Option<Time>,
     /// When the proxy said that it sends no more.
     pub ended_by_proxy: Option<Time>,
     /// The proxy has stopped reading at some time.
@@ -131,6 +133,7 @@ impl Link {
             received: 0,
             emitted: Vec::new(),
             last_send_bytes: 0,
+            connected: None,
             ended_by_proxy: None,
             was_paused: false,
             was_parked: false,

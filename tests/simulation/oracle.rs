@@ -9,6 +9,7 @@ mod verdict;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use bytes::Bytes;
 use coremux::base::Time;
@@ -28,6 +29,9 @@ use crate::workload::base;
 use crate::world::LinkId;
 
 use beliefs::Belief;
+
+/// As in the proxy: behind the end of a client, its writes wait no longer for a server.
+pub const ENDED_WAITS: Duration = Duration::from_millis(100);
 
 /// A reply with less is passed on whole.
 pub const STREAMED_BYTES_MIN: usize = 256 << 10;
@@ -60,6 +64,8 @@ struct Book {
     id: Option<i64>,
     /// No error is excused any more.
     strict: bool,
+    /// When the proxy saw its end.
+    ended: Option<Time>,
     /// By link: the last request that was executed.
     executed: BTreeMap<LinkId, usize>,
     /// By server: when the last request that succeeded was executed.
@@ -293,6 +299,26 @@ impl Oracle {
             unheard,
             reply: Bytes::new(),
         }
+    }
+
+    /// The proxy sees that a client sends no more.
+    pub fn ended(&mut self, client: usize, now: Time) {
+        self.books[client].ended.get_or_insert(now);
+    }
+
+    /// A write is executed on a connection that was `connected` then. Its client must not have ended
+    /// long before: it may have asked again elsewhere.
+    pub fn check_wanted(&self, execution: &Execution, connected: Time) {
+        let Mark { client, number } = execution.mark;
+        let book = &self.books[client];
+        let unwanted = book
+            .ended
+            .is_some_and(|ended| ended + ENDED_WAITS <= connected);
+        assert!(
+            !unwanted || book.entries[number].request.is_read(),
+            "{:?} has waited for a server, and is executed though its client has gone",
+            execution.mark
+        );
     }
 
     /// A write is executed on a connection that the proxy has not given up. If its client has been

@@ -19,6 +19,8 @@ pub enum Ending {
     Broken,
     /// It resets the connection after so many requests.
     Reset(usize),
+    /// It closes after so many requests, without a look at what is due, and maybe comes again.
+    Vanish(usize),
     /// It says nothing any more until the proxy closes.
     Idle,
 }
@@ -72,6 +74,7 @@ impl Plan {
             55..65 => Ending::Quit,
             65..80 => Ending::Broken,
             _ if pool.idle_timeout.is_some() && dice.percent(50) => Ending::Idle,
+            _ if dice.percent(50) => Ending::Vanish(dice.between(0, requests)),
             _ => Ending::Reset(dice.between(0, requests)),
         };
         let taste = match dice.below(100) {

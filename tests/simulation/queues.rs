@@ -112,3 +112,52 @@ fn a_client_whose_write_has_timed_out_does_not_go_around_it() {
     bench.receives(third, GET);
     assert_ne!(bench.server(), server);
 }
+
+/// A client closes its sending half, or all of it.
+fn ends(bench: &mut Bench, client: ConnId) {
+    bench.proxy.received_end(client, bench.now);
+    bench.turn();
+}
+
+#[test]
+fn a_held_write_is_not_sent_when_its_client_has_ended_long_before() {
+    let mut bench = Bench::new("  on_server_failure: hold\n  hold_ms: 1000\n");
+    let (early, late, reads) = (bench.client(), bench.client(), bench.client());
+    let stays = bench.client();
+    bench.receives(early, &set(1));
+    let server = bench.server();
+    bench.proxy.failed(server, libc::ECONNREFUSED, bench.now);
+    bench.turn();
+    bench.receives(late, &set(2));
+    bench.receives(reads, GET);
+    bench.receives(stays, &set(3));
+    ends(&mut bench, early);
+    ends(&mut bench, reads);
+    bench.passes(50);
+    ends(&mut bench, late);
+    bench.passes(50);
+    let server = bench.connected();
+    bench.sent(server);
+    bench.receives(server, b"+PONG\r\n");
+    assert_eq!(bench.sends(server), [&set(2), GET, &set(3)].concat());
+    assert!(
+        bench.sends(early).starts_with(b"-ERR Not sent"),
+        "who waits is told"
+    );
+    bench.receives(server, b"+OK\r\n$-1\r\n+OK\r\n");
+    assert_eq!(bench.sends(late), b"+OK\r\n");
+    assert_eq!(bench.sends(reads), b"$-1\r\n");
+}
+
+#[test]
+fn who_ends_behind_its_request_is_served_though_connecting_takes_a_moment() {
+    let mut bench = Bench::new("");
+    let client = bench.client();
+    bench.receives(client, &set(1));
+    ends(&mut bench, client);
+    bench.passes(90);
+    let server = bench.connected();
+    assert_eq!(bench.sends(server), set(1));
+    bench.receives(server, b"+OK\r\n");
+    assert_eq!(bench.sends(client), b"+OK\r\n");
+}

@@ -84,6 +84,10 @@ happenings! {
     // What clients do.
     /// A client resets its connection while replies are due.
     ClientReset,
+    /// It closes while replies are due, and nobody could tell that from closing its sending half.
+    ClientVanished,
+    /// A write was not sent because its client had closed its sending half while it waited.
+    Abandoned,
     /// It closes its sending half while replies are due.
     ClientHalfClose,
     /// It does not read for a while.

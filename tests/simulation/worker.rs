@@ -170,6 +170,9 @@ impl World {
             socket.under_way -= 1;
         }
         trace!(self.now, "{id:?} {:?} ends by {end:?}", link.peer);
+        if let Peer::Client(client) = link.peer {
+            self.oracle.ended(client, self.now);
+        }
         match end {
             End::Fin => self.ends(id, None),
             End::Reset => self.ends(id, Some(libc::ECONNRESET)),

@@ -24,15 +24,25 @@ impl World {
             return;
         }
         let waits = self.oracle.unanswered(number);
-        if let Ending::Reset(after) = client.plan.ending {
-            if client.asked >= after.min(client.plan.requests) {
+        let (after, end, happening) = match client.plan.ending {
+            Ending::Reset(after) => (Some(after), End::Reset, Happening::ClientReset),
+            // Its kernel resets what it has not read all of.
+            Ending::Vanish(after) => match self.links[id.0].to_peer.arrived() {
+                0 => (Some(after), End::Fin, Happening::ClientVanished),
+                _ => (Some(after), End::Reset, Happening::ClientReset),
+            },
+            _ => (None, End::Fin, Happening::ClientVanished),
+        };
+        if let Some(after) = after {
+            let written = end == End::Reset || client.outgoing.is_empty();
+            if client.asked >= after.min(client.plan.requests) && written {
                 if waits > 0 {
-                    self.tally.count(Happening::ClientReset);
+                    self.tally.count(happening);
                     self.somebody_else_comes(number);
                 }
-                trace!(self.now, "client {number} resets");
+                trace!(self.now, "client {number} closes by {end:?}");
                 let wire = &mut self.links[id.0].to_proxy;
-                let arrival = wire.finish(End::Reset, self.now, &mut self.dice);
+                let arrival = wire.finish(end, self.now, &mut self.dice);
                 self.land_at(id, true, arrival);
                 self.client_is_gone(number, id);
                 return;

@@ -11,6 +11,7 @@ use crate::fault::REMEMBERED;
 use crate::frame::elements;
 use crate::gathered::gathered;
 use crate::oracle::Answer;
+use crate::oracle::ENDED_WAITS;
 use crate::oracle::Oracle;
 use crate::oracle::STREAMED_BYTES_MIN;
 use crate::request::Expect;
@@ -25,6 +26,8 @@ use crate::workload::WRONG_DATABASE;
 const CROSS_SERVER: &[u8] = b"-CROSSSLOT Keys in request don't hash to the same server\r\n";
 const NO_SERVER: &[u8] = b"-ERR Connection refused\r\n";
 const TIMED_OUT: &[u8] = b"-ERR Connection timed out\r\n";
+const ABANDONED: &[u8] =
+    b"-ERR Not sent: the server was away and the client has closed its sending half\r\n";
 const NO_NAME: &[u8] = b"-ERR Host is down\r\n";
 /// A reply waits for the end of the send before it, which its worker may hear of so late.
 const TIMER_SLACK: Duration = Duration::from_millis(11);
@@ -219,6 +222,16 @@ impl Oracle {
             .any(|e| e.keys.len() < entry.request.keys.len() && e.reply == reply)
         {
             return Ok(false);
+        }
+        if reply == ABANDONED {
+            let ended = book
+                .ended
+                .is_some_and(|at| at + ENDED_WAITS <= answer.emitted);
+            tally.count(Happening::Abandoned);
+            return match ended && !entry.request.is_read() {
+                true => Ok(false),
+                false => Err("was given up and its client has not ended"),
+            };
         }
         if book.strict {
             return Err("got an error though no fault is left");

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::fault::NO_SUCH_DATABASE;
 use crate::fault::WRONG_PASSWORD;
 use crate::frame::parse_request;
+use crate::link::Peer;
 use crate::store::A_SCRIPT_SAYS;
 use crate::tally::Happening;
 use crate::trace::head;
@@ -105,6 +106,13 @@ impl World {
         let socket = self.links[link.0].socket.as_ref();
         if socket.is_some_and(|socket| !socket.closing && !socket.ended) {
             self.oracle.check_in_time(&execution, &mut self.tally);
+        }
+        // What a client had to wait with itself did not wait for its server.
+        let asker = Peer::Client(execution.mark.client);
+        let mut links = self.links.iter().rev();
+        let was_paused = links.any(|link| link.peer == asker && link.was_paused);
+        if let (Some(connected), false) = (self.links[link.0].connected, was_paused) {
+            self.oracle.check_wanted(&execution, connected);
         }
         if self.config.pools[pool].server_connections.get() == 1
             && self.goes_around(pool, server, link)

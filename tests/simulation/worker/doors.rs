@@ -139,6 +139,7 @@ impl World {
         }
         let link = &mut self.links[id.0];
         link.peer_gone = false;
+        link.connected = Some(self.now);
         if let Some(socket) = &mut link.socket {
             socket.wants_receive = true;
         }
