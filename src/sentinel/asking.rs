@@ -68,7 +68,7 @@ pub(super) enum Heard {
     /// Who it is; `None` if it is too old to say.
     Id(Option<RunId>),
     /// It wants a password, and was given none.
-    WantsPassword,
+    WantsPassword(String),
     /// Where it takes a master to be; `None` when it knows no master of that name.
     Said(ServerIdx, Option<Claim>),
     /// The other Sentinels of a master; `None` when it knows no master of that name.
@@ -286,7 +286,9 @@ impl Asking {
             (Expected::Id, Value::Error(words))
                 if words.starts_with(b"NOAUTH") && std::mem::take(&mut self.may_want_password) =>
             {
-                heard.push(Heard::WantsPassword);
+                heard.push(Heard::WantsPassword(
+                    String::from_utf8_lossy(words).into_owned(),
+                ));
             }
             // No such master.
             (Expected::Epoch(_), Value::Error(words)) if !is_refusal(words) => {

@@ -48,8 +48,8 @@ impl Watcher {
     }
 
     // The others have only named it, perhaps because somebody has told them to: it gets a password
-    // only if it asks for one.
-    pub(super) fn log_in(&mut self, place: usize, now: Time) {
+    // only if it asks for one, in `words`.
+    pub(super) fn log_in(&mut self, place: usize, words: &str, now: Time) {
         let peer = &mut self.peers[place];
         peer.wants_password = true;
         match (&self.auth, peer.asking.line.link()) {
@@ -57,7 +57,7 @@ impl Watcher {
                 let bytes = peer.asking.log_in(auth, now);
                 self.outputs.push_back(Output::Send { link, bytes });
             }
-            _ => self.lose(place, Which::Asking, "it wants a password", true, now),
+            _ => self.lose(place, Which::Asking, words, true, now),
         }
     }
 

@@ -344,7 +344,7 @@ impl Watcher {
         let peer = &mut self.peers[place];
         match heard {
             Heard::Id(id) => self.identified(place, id, now),
-            Heard::WantsPassword => self.log_in(place, now),
+            Heard::WantsPassword(words) => self.log_in(place, &words, now),
             Heard::Said(server, claim) => {
                 if let Some(said) = peer.said.get_mut(server.index()) {
                     *said = Some(claim);

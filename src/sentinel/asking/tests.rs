@@ -190,7 +190,10 @@ fn a_sentinel_that_refuses_is_heard_in_its_own_words() {
     }
     let mut unasked = connected(None);
     let heard = feed(&mut unasked, "-NOAUTH Authentication required.\r\n");
-    assert_eq!(heard, [Heard::WantsPassword]);
+    assert!(
+        matches!(&heard[..], [Heard::WantsPassword(words)] if words.starts_with("NOAUTH")),
+        "{heard:?}"
+    );
     assert!(unasked.log_in(auth, Time::ZERO).starts_with(auth));
     let heard = feed(&mut unasked, "+OK\r\n-NOAUTH Authentication required.\r\n");
     assert!(
