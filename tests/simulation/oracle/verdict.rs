@@ -8,6 +8,7 @@ use coremux::base::Time;
 use crate::fault::HELD;
 use crate::fault::OUTCOME_UNKNOWN;
 use crate::fault::REMEMBERED;
+use crate::fault::Touch;
 use crate::frame::elements;
 use crate::gathered::gathered;
 use crate::oracle::Answer;
@@ -277,7 +278,7 @@ impl Oracle {
             touch.pool == book.pool
                 && servers.contains(&touch.server)
                 && touch.overlaps(from, answer.emitted)
-                && touch.explains(reply)
+                && (touch.explains(reply) || self.recalls(touch, reply))
         });
         if !explained {
             return Err("got an error that no fault explains");
@@ -294,6 +295,20 @@ impl Oracle {
             return Err("was failed before its time");
         }
         Ok(false)
+    }
+
+    /// Whether a client may be told this because an attempt to connect has no end yet: until then
+    /// the last one speaks for the server, however long nobody has asked for another.
+    fn recalls(&self, attempt: &Touch, reply: &[u8]) -> bool {
+        let before = self.touches.iter().filter(|touch| {
+            (touch.pool, touch.server) == (attempt.pool, attempt.server)
+                && touch.fault != Happening::ConnectSilent
+                && touch.from < attempt.from
+        });
+        attempt.fault == Happening::ConnectSilent
+            && before
+                .max_by_key(|touch| touch.from)
+                .is_some_and(|touch| touch.explains(reply))
     }
 
     /// Where a request's keys may have been looked for until `to`.
