@@ -132,11 +132,12 @@ fn reads_land_on_replicas_and_writes_at_the_masters() {
         let [master, replicas @ ..] = &servers[..] else {
             panic!("no master")
         };
-        for replica in replicas {
-            assert!(executed(replica, "get") > 100, "both are read");
-        }
         // On a machine that is too busy a replica may be left for a moment.
         let left = logged(&proxy, &["replica read no longer"]) > 0;
+        for replica in replicas {
+            let reads = executed(replica, "get");
+            assert!(reads > 100 || left && reads > 0, "both are read: {reads}");
+        }
         let of_master = ["get", "mget"].map(|command| executed(master, command));
         assert!(
             left || of_master == [0, 0],
