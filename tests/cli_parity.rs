@@ -311,6 +311,40 @@ fn a_test_tells_what_is_odd_about_a_valid_file() {
 }
 
 #[test]
+fn a_test_tells_who_says_how_long_requests_are_held() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let held = |keys: &str| {
+        let text = format!(
+            "alpha:\n  listen: 127.0.0.1:1\n  redis: true\n{keys}  servers: [127.0.0.1:2:1 m1]\n"
+        );
+        std::fs::write(dir.path().join("holds.yml"), text).expect("written");
+        let output = coremux("-t -c holds.yml", dir.path());
+        assert_eq!(output.status.code(), Some(0));
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        let mut lines = text.lines().filter(|line| !line.starts_with("warning: "));
+        let first = lines.next().unwrap_or_default();
+        first
+            .strip_prefix("alpha: requests for a failed server are held: ")
+            .map(str::to_owned)
+    };
+    let sentinels = "  sentinels: [127.0.0.1:26379]\n";
+    assert_eq!(held(""), None);
+    assert_eq!(
+        held("  on_server_failure: hold\n").unwrap(),
+        "800 ms (`hold_ms`)"
+    );
+    assert_eq!(
+        held(&format!("{sentinels}  hold_ms: 900\n")).unwrap(),
+        "900 ms (`hold_ms`)"
+    );
+    assert_eq!(
+        held(sentinels).unwrap(),
+        "as long as the Sentinels need, their `down-after-milliseconds` and 2500 ms; until they \
+         are heard 5000 ms"
+    );
+}
+
+#[test]
 fn a_wrong_choice_of_cores_is_refused_with_what_would_be_right() {
     let dir = tempfile::tempdir().expect("a directory");
     let first = |args: &str| {

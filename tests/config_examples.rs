@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use coremux::config::Config;
+use coremux::config::HoldTime;
 use coremux::config::KEYS;
 use coremux::config::ListenAddress;
 use coremux::config::OnServerFailure;
@@ -148,7 +149,7 @@ fn data_yml() {
     assert_eq!(pool.protocol, Protocol::Redis);
     assert!(!pool.auto_eject_hosts);
     assert_eq!(pool.on_server_failure, OnServerFailure::Hold);
-    assert_eq!(pool.hold_time, Duration::from_millis(800));
+    assert_eq!(pool.hold_time, HoldTime::Fixed(Duration::from_millis(800)));
     let password = pool.redis_auth.as_ref().map(|secret| secret.expose());
     assert_eq!(password, Some(b"change-me".as_slice()));
     assert!(pool.preconnect);
@@ -169,6 +170,7 @@ fn sentinel_yml() {
     assert_eq!(password, Some(b"change-me-too".as_slice()));
     assert_eq!(pool.sentinel_user, None);
     assert!(!pool.require_sentinel_quorum);
+    assert_eq!(pool.hold_time, HoldTime::BySentinels);
     assert!(pool.servers.iter().all(|server| server.named));
     assert_eq!(pool.on_server_failure, OnServerFailure::Hold);
 }

@@ -1,5 +1,5 @@
 //! A failover that somebody asks for loses no acknowledged write, also when the proxy is told of
-//! another file, or is upgraded, in the middle of it.
+//! another file, or is upgraded, in the middle of it; one that a dead master needs costs no error.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod support;
@@ -158,13 +158,19 @@ impl Counting {
         }
     }
 
+    /// What each of them has seen.
+    fn end(self) -> impl Iterator<Item = Seen> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+    }
+
     /// How many acknowledged writes the server at the end does not have.
     fn lost_at(self, mut server: Client) -> i64 {
-        self.stop.store(true, Ordering::Relaxed);
         let (mut lost, mut errors, mut slowest) = (0, Vec::new(), Duration::ZERO);
         let mut acknowledged = 0;
-        for (nth, thread) in self.threads.into_iter().enumerate() {
-            let seen = thread.join().unwrap();
+        for (nth, seen) in self.end().enumerate() {
             let there = match server.call(["GET", &format!("counter{nth}")]) {
                 Reply::Bulk(count) => String::from_utf8(count).unwrap().parse().unwrap(),
                 Reply::Null => 0,
@@ -233,4 +239,30 @@ fn a_failover_that_somebody_asks_for_loses_no_acknowledged_write() {
     let new = world.settled();
     let lost = counting.lost_at(world.group.server_at(0, new).client());
     assert_eq!(lost, 0, "{}", world.log());
+}
+
+#[test]
+fn a_master_that_dies_costs_no_error_though_the_file_does_not_say_how_long_to_wait() {
+    let mut world = World::start(&[]);
+    world.group.servers[0][0].kill();
+    assert!(
+        world.log().contains("hold_ms=4500 down_after_ms=2000"),
+        "{}",
+        world.log()
+    );
+    // No write is under way at that moment: the outcome of each is known.
+    let counting = world.counting();
+    world.logged("master moved");
+    let seen: Vec<Seen> = counting.end().collect();
+    let errors: Vec<&String> = seen.iter().flat_map(|seen| &seen.errors).collect();
+    assert!(errors.is_empty(), "{errors:?}\n{}", world.log());
+    let slowest = seen.iter().map(|seen| seen.slowest).max().unwrap();
+    assert!(
+        slowest > Duration::from_millis(800),
+        "nobody waited: {slowest:?}"
+    );
+    assert!(
+        seen.iter().all(|seen| seen.acknowledged > 0),
+        "nobody goes on"
+    );
 }

@@ -218,8 +218,8 @@ def coremux_yml(variant: Variant, follow: bool) -> str:
         "  distribution: ketama",
         "  redis: true",
         f"  timeout: {variant.timeout_ms}",
-        "  on_server_failure: hold",
-        f"  hold_ms: {_HOLD_MS}",
+        # Who follows Sentinels holds as long as these need.
+        *([] if follow else ["  on_server_failure: hold", f"  hold_ms: {_HOLD_MS}"]),
         "  servers:",
         *_servers(variant),
     ]

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use crate::config::hold::HoldTime;
 use crate::config::table::matches;
 use crate::config::types::Config;
 use crate::config::types::OnServerFailure;
@@ -113,6 +114,10 @@ enum Value<'a> {
 fn values(pool: &PoolConfig) -> Vec<(&'static str, Value<'_>)> {
     let shown = |text: &dyn ToString| Value::Shown(text.to_string());
     let millis = |time: Duration| Value::Shown(time.as_millis().to_string());
+    let hold = match pool.hold_time {
+        HoldTime::Fixed(time) => millis(time),
+        HoldTime::BySentinels => shown(&"by the sentinels"),
+    };
     let millis_or_none = |time: Option<Duration>| millis(time.unwrap_or_default());
     let sentinels = pool.sentinels.iter().map(ToString::to_string);
     let limit = pool.client_connections.map_or(0, std::num::NonZero::get);
@@ -155,7 +160,7 @@ fn values(pool: &PoolConfig) -> Vec<(&'static str, Value<'_>)> {
             "on_server_failure",
             Value::Shown(failure(pool.on_server_failure)),
         ),
-        ("hold_ms", millis(pool.hold_time)),
+        ("hold_ms", hold),
         ("hold_bytes", shown(&pool.hold_bytes)),
         ("client_output_limit", shown(&pool.client_output_limit)),
         (

@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::hold::HoldTime;
 use crate::config::order::twemproxy_order;
 use crate::config::types::HostPort;
 use crate::config::types::ListenAddress;
@@ -22,11 +23,7 @@ use crate::route::Distribution;
 use crate::route::Hash;
 use crate::route::HashTag;
 
-/// The longest most clients wait is one second: a request is held for most of that, and the
-/// client still gets an answer instead of giving up.
-const HOLD_TIME: Duration = Duration::from_millis(800);
-
-/// 64 MiB: what 50 000 writes a second of 1 KiB amount to in `HOLD_TIME`, and half as much again.
+/// 64 MiB: what 50 000 writes a second of 1 KiB amount to in 0.8 s, and half as much again.
 const HOLD_BYTES: usize = 64 << 20;
 
 /// 64 MiB: twice what Redis lets wait for a subscriber (`client-output-buffer-limit pubsub 32mb`),
@@ -75,7 +72,7 @@ pub(super) struct Draft {
     pub(super) server_failure_limit: u32,
     pub(super) unknown_commands: UnknownCommands,
     pub(super) on_server_failure: Option<OnServerFailure>,
-    pub(super) hold_time: Duration,
+    pub(super) hold_time: Option<Duration>,
     pub(super) hold_bytes: usize,
     pub(super) client_output_limit: usize,
     pub(super) client_requests_in_flight: NonZeroU32,
@@ -117,7 +114,7 @@ impl Draft {
             server_failure_limit: 2,
             unknown_commands: UnknownCommands::Refuse,
             on_server_failure: None,
-            hold_time: HOLD_TIME,
+            hold_time: None,
             hold_bytes: HOLD_BYTES,
             client_output_limit: CLIENT_OUTPUT_LIMIT,
             client_requests_in_flight: CLIENT_REQUESTS_IN_FLIGHT,
@@ -156,6 +153,10 @@ impl Draft {
     ) -> PoolConfig {
         servers.sort_by(|a, b| twemproxy_order(&a.name, &b.name));
         let on_server_failure = self.failure_policy();
+        let hold_time = match self.hold_time {
+            Some(said) => HoldTime::Fixed(said),
+            None => HoldTime::unsaid(!self.sentinels.is_empty()),
+        };
         PoolConfig {
             name: Arc::from(name),
             listen,
@@ -177,7 +178,7 @@ impl Draft {
             server_failure_limit: self.server_failure_limit,
             unknown_commands: self.unknown_commands,
             on_server_failure,
-            hold_time: self.hold_time,
+            hold_time,
             hold_bytes: self.hold_bytes,
             client_output_limit: self.client_output_limit,
             client_requests_in_flight: self.client_requests_in_flight,

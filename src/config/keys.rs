@@ -231,10 +231,11 @@ pub const KEYS: &[Key] = &[
     Key {
         name: "hold_ms",
         takes: "milliseconds",
+        // What the Sentinels need, where there are some.
         default: "800",
         twemproxy: false,
-        doc: "with `on_server_failure: hold`, the longest a request is held",
-        set: Set::Text(|draft, text| put(&mut draft.hold_time, scalar::millis(text))),
+        doc: "with `on_server_failure: hold`, the longest a request is held; with `sentinels` by default their `down-after-milliseconds` and 2500, and 5000 until they are heard",
+        set: Set::Text(|draft, text| put(&mut draft.hold_time, scalar::millis(text).map(Some))),
     },
     Key {
         name: "hold_bytes",

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::draft::Draft;
+use crate::config::hold::HoldTime;
 use crate::config::order::twemproxy_order;
 use crate::config::warning::Warning;
 use crate::route::Distribution;
@@ -88,9 +89,9 @@ pub struct PoolConfig {
     pub unknown_commands: UnknownCommands,
     /// `on_server_failure`: what becomes of the requests for a server that does not serve.
     pub on_server_failure: OnServerFailure,
-    /// `hold_ms`: the longest a request is held for a server that fails; zero holds nothing. Of
-    /// use only with [`OnServerFailure::Hold`].
-    pub hold_time: Duration,
+    /// `hold_ms`: the longest a request is held for a server that fails. Of use only with
+    /// [`OnServerFailure::Hold`].
+    pub hold_time: HoldTime,
     /// `hold_bytes`: how many bytes of requests a worker holds for one server.
     pub hold_bytes: usize,
     /// `client_output_limit`: how many bytes of replies may wait for a client that does not read

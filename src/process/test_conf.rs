@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use crate::config::Config;
+use crate::config::OnServerFailure;
 use crate::process::cli::NAME;
 use crate::process::conf_file;
 
@@ -30,6 +31,12 @@ pub fn test_conf(path: &Path) -> Result<String, String> {
     let mut lines = String::new();
     for warning in config.warnings() {
         lines += &format!("warning: {warning}\n");
+    }
+    for pool in &config.pools {
+        if pool.on_server_failure == OnServerFailure::Hold {
+            let (name, hold_time) = (&pool.name, pool.hold_time);
+            lines += &format!("{name}: requests for a failed server are held: {hold_time}\n");
+        }
     }
     let path = path.display();
     lines += &format!("{NAME}: configuration file '{path}' syntax is ok\n");

@@ -45,6 +45,14 @@ pub enum Change {
         /// Whether they are refused.
         fenced: bool,
     },
+    /// The Sentinels have said for how long requests are to be held for servers that fail; it counts
+    /// where the file does not say.
+    Hold {
+        /// Which pool's.
+        pool: PoolIdx,
+        /// The longest.
+        within: Duration,
+    },
     /// A server's master is about to be replaced: writes to it wait until `Moved`, until
     /// `LetWrites`, or for so long.
     HoldWrites {

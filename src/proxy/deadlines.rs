@@ -7,6 +7,8 @@
 use std::time::Duration;
 
 use crate::base::Key;
+use crate::base::PoolIdx;
+use crate::base::ServerIdx;
 use crate::base::Time;
 use crate::config::OnServerFailure;
 use crate::proxy::Proxy;
@@ -36,11 +38,12 @@ impl Proxy {
     /// where requests are held.
     fn patience(&self, key: Key) -> Option<Duration> {
         let conn = &self.servers[key];
-        let config = &self.pools[conn.pool.index()].config;
+        let pool = &self.pools[conn.pool.index()];
+        let config = &pool.config;
         // A replica's requests wait for nothing: there are other ways.
         let held = config.on_server_failure == OnServerFailure::Hold && conn.replica.is_none();
         if held && conn.phase != ServerPhase::Ready {
-            Some(config.hold_time)
+            Some(pool.hold_time)
         } else {
             config.timeout
         }
@@ -59,6 +62,17 @@ impl Proxy {
         let oldest = self.servers[key].fifo.front().map(|oldest| oldest.since);
         if let (Some(since), Some(patience)) = (oldest, self.patience(key)) {
             self.look_again(key, since + patience);
+        }
+    }
+
+    /// The Sentinels have said how long a failover takes: what is held already is held for so long.
+    pub(super) fn hold_for(&mut self, pool: PoolIdx, needed: Duration) {
+        self.pools[pool.index()].set_hold_needed(needed);
+        let servers = 0..self.pools[pool.index()].servers.len();
+        for (server, _) in (0..).map(ServerIdx).zip(servers) {
+            for key in self.conns_of(pool, server) {
+                self.time_first(key);
+            }
         }
     }
 
@@ -139,7 +153,7 @@ impl Proxy {
     /// Answers requests that have waited for a server as long as they may.
     pub(super) fn expire_held(&mut self, key: Key, now: Time) {
         let conn = &self.servers[key];
-        let hold_time = self.pools[conn.pool.index()].config.hold_time;
+        let hold_time = self.pools[conn.pool.index()].hold_time;
         let expired = conn
             .fifo
             .iter()

@@ -364,6 +364,7 @@ impl Proxy {
                 addresses,
             } => self.set_replicas(*pool, *server, addresses, now),
             Change::Fence { pool, fenced } => self.pools[pool.index()].fenced = *fenced,
+            Change::Hold { pool, within } => self.hold_for(*pool, *within),
             Change::HoldWrites {
                 pool,
                 server,

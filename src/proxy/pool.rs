@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::base::Key;
 use crate::base::ServerIdx;
@@ -92,6 +93,10 @@ pub(super) struct Pool {
     places: Option<Box<[ServerIdx]>>,
     pub(super) servers: Vec<Server>,
     pub(super) limits: ClientLimits,
+    /// The longest a request is held for a server that fails, where requests are held.
+    pub(super) hold_time: Duration,
+    /// The same as the pool's Sentinels say, if they have.
+    hold_needed: Option<Duration>,
     /// Writes are to be refused.
     pub(super) fenced: bool,
     /// It is served no longer.
@@ -130,6 +135,8 @@ impl Pool {
             router: router(&config, &live),
             follows_sentinels: !config.sentinels.is_empty(),
             limits: limits(&config),
+            hold_time: config.hold_time.with(None),
+            hold_needed: None,
             config,
             servers,
             greeting,
@@ -192,11 +199,19 @@ impl Pool {
         (self.greeting, self.proving_greeting, self.replica_greeting) = greetings(&config);
         self.follows_sentinels = !config.sentinels.is_empty();
         self.limits = limits(&config);
+        self.hold_needed = self.hold_needed.filter(|_| self.follows_sentinels);
+        self.hold_time = config.hold_time.with(self.hold_needed);
         self.config = config;
         // A ring of many servers takes a millisecond, in which no client is served.
         if !maps_as_before {
             self.build_router();
         }
+    }
+
+    /// Takes its Sentinels' word for how long a request is to be held.
+    pub(super) fn set_hold_needed(&mut self, needed: Duration) {
+        self.hold_needed = Some(needed);
+        self.hold_time = self.config.hold_time.with(self.hold_needed);
     }
 
     /// Whether every key lives where it lives by another configuration.

@@ -82,7 +82,7 @@ impl Proxy {
         let Some(first) = conn.next_sent().copied() else {
             return false;
         };
-        let hold_time = pool.config.hold_time;
+        let hold_time = pool.hold_time;
         let not_yet = NOT_YET.iter().any(|mark| error.starts_with(mark));
         // Asked by `ROLE` it says so itself, and the next connection is to a master; or it does
         // not, and refuses as one that is not ready.

@@ -73,6 +73,8 @@ pub(super) enum Heard {
     Said(ServerIdx, Option<Claim>),
     /// The other Sentinels of a master; `None` when it knows no master of that name.
     Others(ServerIdx, Option<Vec<Fellow>>),
+    /// After what silence it takes a master for dead, in milliseconds.
+    DownAfter(ServerIdx, u64),
     /// It is not replacing that master, whose place it has just told.
     NoFailover(ServerIdx),
     /// The replicas of a master.
@@ -314,6 +316,9 @@ impl Asking {
                 let flags = value.field("flags");
                 let fails_over = |flags| memchr::memmem::find(flags, b"failover_in_progress");
                 self.no_failover = flags.is_some_and(|flags| fails_over(flags).is_none());
+                let down_after = value.field("down-after-milliseconds");
+                let down_after = down_after.and_then(address::number);
+                heard.extend(down_after.map(|millis| Heard::DownAfter(server, millis)));
                 let others = value.field("num-other-sentinels").and_then(address::number);
                 self.counted(server, others, now);
             }

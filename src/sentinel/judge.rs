@@ -27,7 +27,7 @@ use crate::sentinel::watcher::server_idx;
 pub(super) struct Voters {
     pub(super) places: Vec<usize>,
     /// As to who is a master.
-    electors: Electors,
+    pub(super) electors: Electors,
     /// How many there are; most of them must be heard, or writes are refused where that is wanted.
     of: usize,
 }
@@ -56,6 +56,7 @@ impl Watcher {
             let voters = self.voters(now);
             self.hears_one = voters.places.len() == 1;
             self.count(&voters, now);
+            self.judge_patience(&voters);
             for server in 0..self.masters.len() {
                 self.weigh(server, &voters, now);
                 self.name_replicas(server, &voters);

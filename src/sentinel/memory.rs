@@ -1,9 +1,9 @@
 //! What is known of a pool's masters, in a form that outlives the watcher that has found it out.
 //!
 //! Owns: what a new watcher goes on with after a reload or in another process: where each master is
-//! and by which configuration, what is about to be promoted, whether writes were allowed. Without
-//! it the new one would follow what most Sentinels say, which for a second after a promotion is
-//! the old master. Never: what the Sentinels themselves say, which is asked anew.
+//! and by which configuration, what is about to be promoted, how long a failover takes, whether
+//! writes were allowed. Without it the new one would follow what most Sentinels say, which for a
+//! second after a promotion is the old master. Never: what the Sentinels themselves say, which is asked anew.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -37,6 +37,8 @@ pub struct Memory {
     sentinels: Vec<Address>,
     /// Who belongs to the group, by their run ids.
     group: BTreeMap<String, Address>,
+    /// After what silence they take a master for dead.
+    down_after_ms: Option<u64>,
     /// A majority of them was heard, and writes were not refused.
     allows_writes: bool,
 }
@@ -129,6 +131,7 @@ impl Memory {
         if self.group.is_empty() && by_the_same {
             self.group = other.group;
         }
+        self.down_after_ms = self.down_after_ms.or(other.down_after_ms);
         self.allows_writes |= other.allows_writes;
         news
     }
@@ -223,6 +226,7 @@ impl Watcher {
                 .map(|(id, address)| (id.as_str().to_owned(), Address::of(address)))
                 .collect(),
             sentinels: self.peers.iter().map(|p| Address::of(&p.address)).collect(),
+            down_after_ms: self.patience.down_after().map(millis),
             allows_writes: self.majority.since().is_some() && !self.majority.fenced,
         }
     }
@@ -260,6 +264,9 @@ impl Watcher {
             self.roster = Roster::go_on(memory.group.iter().filter_map(member));
             self.reconcile(now);
         }
+        if let Some(down_after) = memory.down_after_ms {
+            self.remember_patience(Duration::from_millis(down_after));
+        }
         if memory.allows_writes {
             self.majority.go_on(now);
         }
@@ -271,6 +278,7 @@ impl Watcher {
 mod tests {
     use super::*;
     use crate::config::Config;
+    use crate::sentinel::output::Output;
 
     const MASTER: &str = "10.0.0.2:6379";
 
@@ -310,6 +318,7 @@ mod tests {
             masters: masters.map(|(name, known)| (name.to_owned(), known)).into(),
             sentinels: vec![address("10.1.0.1", 26379)],
             group: BTreeMap::new(),
+            down_after_ms: Some(4000),
             allows_writes,
         }
     }
@@ -338,6 +347,17 @@ mod tests {
         assert!(memory.masters["m1"].promoted && memory.masters["m1"].confirmed);
         assert_eq!(memory.masters["m2"].promotions.len(), 1);
         assert_eq!(memory.masters["m1"].rests_ms, 6000);
+        assert_eq!(memory.down_after_ms, Some(4000));
+        let outputs = std::iter::from_fn(|| second.poll_output());
+        let mut holds = outputs.filter_map(|output| match output {
+            Output::Fact(Fact::Hold { hold, .. }) => Some(hold),
+            _ => None,
+        });
+        assert_eq!(
+            holds.next(),
+            Some(Duration::from_millis(6500)),
+            "workers may not know"
+        );
     }
 
     #[test]

@@ -34,6 +34,7 @@ mod master;
 mod membership;
 mod memory;
 mod output;
+mod patience;
 mod peer;
 mod replicas;
 mod replication;

@@ -220,6 +220,14 @@ pub enum Fact {
         /// Why.
         why: Ended,
     },
+    /// Most Sentinels say what a failover takes: requests are to be held for so long, where the file
+    /// does not say for how long. Told when it becomes known and when it changes.
+    Hold {
+        /// Their `down-after-milliseconds`.
+        down_after: Duration,
+        /// That, and what it takes besides.
+        hold: Duration,
+    },
     /// Writes are to be refused, or are no longer; only where a quorum is required.
     Fenced(bool),
     /// A Sentinel answers, or does so no longer.

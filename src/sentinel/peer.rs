@@ -42,6 +42,8 @@ pub(super) struct Peer {
     pub(super) said: Vec<Option<Option<Claim>>>,
     /// By server: the replicas that it names.
     pub(super) replicas: Vec<Vec<Named>>,
+    /// By server: after what silence it takes the master for dead.
+    pub(super) down_after: Vec<Option<Duration>>,
     /// The other Sentinels that it names.
     pub(super) fellows: Fellows,
     /// Whether it wants the password; one that is in the file gets it unasked.
@@ -81,6 +83,7 @@ impl Peer {
             listening: Listening::new(now),
             said: vec![None; servers],
             replicas: vec![Vec::new(); servers],
+            down_after: vec![None; servers],
             fellows: Fellows::new(servers),
             wants_password: is_configured,
             standing: Standing::Unknown,

@@ -130,7 +130,8 @@ impl Watcher {
         if !(has_vote && is_ours && means_it && self.majority.since().is_some()) {
             return;
         }
-        let (sentinel, within) = (self.peers[place].address.clone(), self.wait_within);
+        let sentinel = self.peers[place].address.clone();
+        let within = self.patience.hold_time().min(WITHIN_MAX);
         if self.standstills[server].begin(&sentinel, within, now) {
             self.tell(Fact::Wait {
                 server: server_idx(server),

@@ -10,7 +10,6 @@ use crate::base::Random;
 use crate::base::ServerIdx;
 use crate::base::Time;
 use crate::config::HostPort;
-use crate::config::OnServerFailure;
 use crate::config::PoolConfig;
 use crate::config::ReadFrom;
 use crate::protocol::resp::write_request;
@@ -28,12 +27,12 @@ use crate::sentinel::output::Measured;
 use crate::sentinel::output::Output;
 use crate::sentinel::output::ProbeId;
 use crate::sentinel::output::Probed;
+use crate::sentinel::patience::Patience;
 use crate::sentinel::peer::Peer;
 use crate::sentinel::peer::Standing;
 use crate::sentinel::peer::Which;
 use crate::sentinel::replicas::Replicas;
 use crate::sentinel::roster::Roster;
-use crate::sentinel::standstill;
 use crate::sentinel::standstill::Standstill;
 
 /// Events say when to ask; this is for those that got lost.
@@ -79,8 +78,7 @@ pub struct Watcher {
     pub(super) majority: Majority,
     /// By server.
     pub(super) standstills: Vec<Standstill>,
-    /// How long writes may wait for a failover to come to something.
-    pub(super) wait_within: Duration,
+    pub(super) patience: Patience,
     /// Something was learned that may change who is taken for a master.
     pub(super) learned: bool,
     /// By server: whether it was told that nobody knows it, or that its address is taken.
@@ -138,10 +136,7 @@ impl Watcher {
             roster: Roster::default(),
             misses_one: false,
             standstills: names.iter().map(|_| Standstill::default()).collect(),
-            wait_within: match pool.on_server_failure {
-                OnServerFailure::Hold => standstill::WITHIN_MAX.min(pool.hold_time),
-                OnServerFailure::Rehash | OnServerFailure::Fail => Duration::ZERO,
-            },
+            patience: Patience::new(pool),
             majority: Majority::new(pool.require_sentinel_quorum, now),
             learned: false,
             unknown_told: vec![false; servers],
@@ -356,6 +351,7 @@ impl Watcher {
                 }
             }
             Heard::Others(server, fellows) => peer.fellows.say(server, fellows),
+            Heard::DownAfter(server, millis) => self.says_down_after(place, server, millis),
             Heard::NoFailover(server) => self.no_failover(place, server, now),
             Heard::RoundEnd => {
                 peer.has_answered(now);

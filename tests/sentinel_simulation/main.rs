@@ -10,6 +10,8 @@
 //!   or was never confirmed;
 //! - writes wait for a failover from before the replica is the master, but never for ever, and for
 //!   no more than a tenth of the time on the word of a Sentinel that lies;
+//! - requests are held for no less than the group's failover takes, and never for ever, and in the
+//!   end for just that;
 //! - writes are allowed again after a loss of the majority only when one agrees on every master;
 //! - a replica is read only after it has just said that it has nearly all that its master has;
 //! - no server outside the group is ever announced, and no stranger is given the password, whatever
@@ -81,6 +83,7 @@ fn whatever_happens_only_masters_are_announced_and_all_are_found_in_the_end() {
         world.heal();
         world.expect_all_found();
         world.expect_all_read();
+        world.expect_patience();
         world
     });
     println!("{sums:#?}");

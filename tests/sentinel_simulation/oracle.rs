@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use coremux::base::ServerIdx;
 use coremux::sentinel::Ended;
@@ -11,6 +12,8 @@ use coremux::sentinel::Fact;
 use coremux::sentinel::Measured;
 use coremux::sentinel::Probed;
 use coremux::sentinel::Source;
+
+use super::sentinel::DOWN_AFTER_MS;
 
 /// What is known of one server.
 #[derive(Clone, Debug, Default)]
@@ -47,12 +50,19 @@ pub struct Oracle {
     doubted: BTreeMap<SocketAddr, u64>,
     /// By server: since when writes wait, and until when they may.
     waiting: Vec<Option<(u64, u64)>>,
+    /// How long requests are held.
+    hold: Option<Duration>,
     /// By server: for how long they have waited in vain, in microseconds.
     vain: Vec<u64>,
 }
 
 /// A tenth of the time, and once more.
 const VAIN_PART: u64 = 10;
+/// What the group says, what a failover takes besides, and what nobody is made to wait.
+const DOWN_AFTER: Duration = Duration::from_millis(DOWN_AFTER_MS);
+const BESIDES: Duration = Duration::from_millis(2500);
+const HOLD_MAX: Duration = Duration::from_millis(62_500);
+
 const WAIT_MAX: u64 = 3_000_000;
 
 /// `replica_lag_ms`, and what two answers may take on the wire, and a tick of the model.
@@ -72,6 +82,7 @@ impl Oracle {
             read: vec![BTreeSet::new(); servers],
             doubted: BTreeMap::new(),
             waiting: vec![None; servers],
+            hold: None,
             vain: vec![0; servers],
         }
     }
@@ -97,6 +108,11 @@ impl Oracle {
             "{:?}",
             self.vain
         );
+    }
+
+    /// Requests are held as long as a failover takes, by the words of the group.
+    pub fn expect_patience(&self) {
+        assert_eq!(self.hold, Some(DOWN_AFTER + BESIDES));
     }
 
     /// Where a server is.
@@ -196,6 +212,16 @@ impl Oracle {
                 assert_eq!(*seen, heard * 2 > *of);
                 self.majority = Some(*seen);
                 None
+            }
+            Fact::Hold { down_after, hold } => {
+                assert!(*down_after >= DOWN_AFTER, "too short: {down_after:?}");
+                assert!(*hold <= HOLD_MAX, "nearly for ever: {hold:?}");
+                let again = self.hold.replace(*hold) == Some(*hold);
+                assert!(!again || self.is_new, "told twice");
+                match *down_after == DOWN_AFTER {
+                    true => None,
+                    false => Some("held too long on a liar's word"),
+                }
             }
             Fact::Foreign { .. } => Some("stranger found out"),
             Fact::Wait { server, within, .. } => {

@@ -9,6 +9,9 @@ use coremux::sentinel::LinkId;
 use super::requests::array;
 use super::requests::bulk;
 
+/// After what silence those of the group take a master for dead.
+pub const DOWN_AFTER_MS: u64 = 2000;
+
 /// What it takes a master to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct View {
@@ -135,6 +138,12 @@ impl Sentinel {
                         true => "master,failover_in_progress",
                         false => "master",
                     };
+                    let down_after = match (self.lies, self.foreign) {
+                        (true, _) => random.below(200_000),
+                        (false, true) => 50_000,
+                        (false, false) => DOWN_AFTER_MS,
+                    };
+                    let down_after = down_after.to_string();
                     array(&[
                         "name",
                         name,
@@ -144,6 +153,8 @@ impl Sentinel {
                         &epoch,
                         "num-other-sentinels",
                         &others,
+                        "down-after-milliseconds",
+                        &down_after,
                     ])
                 }
                 None => "-ERR No such master with that name\r\n".to_owned(),

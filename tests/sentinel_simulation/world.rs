@@ -41,6 +41,7 @@ pub const COUNTED: &[&str] = &[
     "writes waited",
     "waited until the move",
     "waited in vain",
+    "held too long on a liar's word",
     "promoted while writes waited",
 ];
 
@@ -226,6 +227,11 @@ impl World {
             );
             assert!(view.majority);
         }
+    }
+
+    /// Requests are held as long as the group needs.
+    pub fn expect_patience(&self) {
+        self.oracle.expect_patience();
     }
 
     pub fn expect_writes_allowed(&self) {

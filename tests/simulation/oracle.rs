@@ -127,7 +127,7 @@ impl Oracle {
                 .iter()
                 .map(|pool| {
                     let holds = pool.on_server_failure == OnServerFailure::Hold;
-                    holds.then_some(pool.hold_time)
+                    holds.then_some(pool.hold_time.with(None))
                 })
                 .collect(),
             timeouts: config.pools.iter().map(|pool| pool.timeout).collect(),

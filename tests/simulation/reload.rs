@@ -144,8 +144,11 @@ fn up_to(most: usize, dice: &mut crate::dice::Dice) -> NonZeroU32 {
 
 #[cfg(test)]
 mod by_hand {
+    use std::time::Duration;
+
     use super::*;
     use crate::by_hand::Bench;
+    use coremux::proxy::Change;
     use coremux::proxy::ConnId;
     use coremux::proxy::Output;
 
@@ -176,6 +179,75 @@ mod by_hand {
         };
         bench.proxy.reload(&reload, stats, bench.now);
         bench.turn();
+    }
+
+    const SENTINELS: &str = "  sentinels: [10.0.0.9:26379]\n";
+    const UNAVAILABLE: &[u8] = b"-ERR Server unavailable";
+
+    /// Sentinels need so long, and the first server is refused to whoever asks it.
+    fn needing(bench: &mut Bench, millis: u64) -> ConnId {
+        let within = Duration::from_millis(millis);
+        let pool = PoolIdx(0);
+        let client = bench.client();
+        bench.receives(client, SET);
+        bench.passes(4000);
+        bench.proxy.apply(&Change::Hold { pool, within }, bench.now);
+        bench.turn();
+        client
+    }
+
+    #[test]
+    fn what_is_held_already_waits_as_long_as_the_sentinels_need_now() {
+        let mut bench = Bench::new(SENTINELS);
+        let client = needing(&mut bench, 9000);
+        bench.passes(4999);
+        assert_eq!(bench.sends(client), b"");
+        bench.passes(1);
+        assert!(bench.sends(client).starts_with(UNAVAILABLE));
+        let mut bench = Bench::new(SENTINELS);
+        let client = needing(&mut bench, 4500);
+        bench.passes(499);
+        assert_eq!(bench.sends(client), b"");
+        bench.passes(1);
+        assert!(bench.sends(client).starts_with(UNAVAILABLE));
+    }
+
+    #[test]
+    fn until_the_sentinels_are_heard_there_is_a_default_and_the_file_outdoes_both() {
+        let mut bench = Bench::new(SENTINELS);
+        let client = bench.client();
+        bench.receives(client, SET);
+        bench.passes(4999);
+        assert_eq!(bench.sends(client), b"");
+        bench.passes(1);
+        assert!(bench.sends(client).starts_with(UNAVAILABLE));
+        let mut bench = Bench::new(&format!("{SENTINELS}  hold_ms: 4200\n"));
+        let client = needing(&mut bench, 9000);
+        bench.passes(199);
+        assert_eq!(bench.sends(client), b"");
+        bench.passes(1);
+        assert!(bench.sends(client).starts_with(UNAVAILABLE));
+    }
+
+    #[test]
+    fn what_the_sentinels_need_is_known_after_another_file() {
+        let mut bench = Bench::new(SENTINELS);
+        let client = needing(&mut bench, 9000);
+        let keys = format!("{SENTINELS}  backlog: 7\n");
+        reload_with(&mut bench, &keys, &["10.0.0.1:6379:1 one"], false);
+        bench.passes(4999);
+        assert_eq!(bench.sends(client), b"");
+        bench.passes(1);
+        assert!(bench.sends(client).starts_with(UNAVAILABLE));
+        // Where nobody is asked any more it is the default without them.
+        let keys = "  on_server_failure: hold\n";
+        reload_with(&mut bench, keys, &["10.0.0.1:6379:1 one"], false);
+        let client = bench.client();
+        bench.receives(client, SET);
+        bench.passes(799);
+        assert_eq!(bench.sends(client), b"");
+        bench.passes(1);
+        assert!(bench.sends(client).starts_with(UNAVAILABLE));
     }
 
     fn is_closed(bench: &Bench, conn: ConnId) -> bool {

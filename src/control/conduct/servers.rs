@@ -125,7 +125,7 @@ impl Control {
             | Change::Replicas { pool, server, .. }
             | Change::HoldWrites { pool, server, .. }
             | Change::LetWrites { pool, server } => self.table.server(pool, server).map(|_| pool),
-            Change::Fence { pool, .. } => Some(pool),
+            Change::Fence { pool, .. } | Change::Hold { pool, .. } => Some(pool),
             _ => None,
         };
         // What was said of a pool that follows no Sentinels any more counts no longer.

@@ -271,6 +271,10 @@ impl<T: Fn(Change)> Drive<T> {
                 pool: self.idx,
                 server: self.servers[server.index()],
             }),
+            Fact::Hold { hold, .. } => (self.tell)(Change::Hold {
+                pool: self.idx,
+                within: *hold,
+            }),
             Fact::Fenced(fenced) => (self.tell)(Change::Fence {
                 pool: self.idx,
                 fenced: *fenced,

@@ -91,6 +91,13 @@ pub(super) fn fact(pool: &PoolConfig, fact: &Fact, from: Option<SocketAddr>) {
                 false => warn!(pool, server, waited_ms, why, "writes go on"),
             }
         }
+        Fact::Hold { down_after, hold } => {
+            let (down_after_ms, hold_ms) = (down_after.as_millis(), hold.as_millis());
+            info!(
+                pool,
+                hold_ms, down_after_ms, "requests are held as long as the sentinels need"
+            );
+        }
         Fact::Fenced(true) => warn!(pool, "writes refused: no majority of the sentinels"),
         Fact::Fenced(false) => info!(pool, "writes allowed: a majority of the sentinels agrees"),
         Fact::Sentinel { address, lost } => match lost {

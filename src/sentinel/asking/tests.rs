@@ -89,6 +89,21 @@ fn an_epoch_belongs_to_an_address_that_is_the_same_before_and_after() {
 }
 
 #[test]
+fn the_silence_that_is_death_is_read_and_what_is_no_number_is_not() {
+    let mut asking = asked();
+    let here = array(&["10.0.0.1", "6379"]);
+    let fields =
+        |down_after| array(&[&FIELDS[..], &["down-after-milliseconds", down_after]].concat());
+    let heard = feed(&mut asking, &(here.clone() + &fields("2000")));
+    assert_eq!(heard, [Heard::DownAfter(SERVER, 2000)]);
+    for wrong in ["", "-1", "1e3", "99999999999999999999"] {
+        let mut asking = asked();
+        let heard = feed(&mut asking, &(here.clone() + &fields(wrong)));
+        assert_eq!(heard, [], "{wrong:?}");
+    }
+}
+
+#[test]
 fn a_master_that_is_not_known_is_said_to_be_unknown() {
     let mut asking = asked();
     let none = "-ERR No such master with that name\r\n";

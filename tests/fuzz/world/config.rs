@@ -148,6 +148,10 @@ pub fn change(table: &Table, dice: &mut Dice) -> Change {
                 within: Duration::from_millis(dice.between(0, 100) as u64),
             },
             1 => Change::LetWrites { pool, server },
+            2 => Change::Hold {
+                pool,
+                within: Duration::from_millis(dice.between(0, 100) as u64),
+            },
             _ => Change::Readmit { pool, server },
         },
     }

@@ -1,0 +1,100 @@
+//! How long requests are held for a server that fails.
+//!
+//! Owns: what holds where the file does not say `hold_ms`. Never: knows what Sentinels are asked; it
+//! is told what they need.
+
+use std::fmt;
+use std::time::Duration;
+
+/// The longest most clients wait is one second: a request is held for most of that, and the client
+/// still gets an answer instead of giving up.
+const WITHOUT_SENTINELS: Duration = Duration::from_millis(800);
+
+/// Until Sentinels have said what they need, which is within a second of hearing them: what a
+/// failover takes with the shortest `down-after-milliseconds` that is safe, 2 s, and half a second
+/// to hear them first. Longer would only help where none of them can be heard, and nobody is
+/// followed.
+const UNTIL_HEARD: Duration = Duration::from_millis(5000);
+
+/// What a failover takes besides the silence that is death (`down-after-milliseconds`): until the
+/// Sentinels have asked each other (they do so once a second), a leader is elected (up to a second,
+/// at random, so that not all of them stand at once), and the replica is promoted and says so. Some
+/// 0.4 s is usual; it takes longer when hosts are busy.
+pub const FAILOVER_BESIDES: Duration = Duration::from_millis(2500);
+
+/// The longest a request is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HoldTime {
+    /// For so long: `hold_ms`, or what it is by default without Sentinels. Zero holds nothing.
+    Fixed(Duration),
+    /// As long as the Sentinels need for a failover, by their own word.
+    BySentinels,
+}
+
+impl HoldTime {
+    /// What it is where the file says nothing.
+    pub(super) fn unsaid(has_sentinels: bool) -> HoldTime {
+        match has_sentinels {
+            true => HoldTime::BySentinels,
+            false => HoldTime::Fixed(WITHOUT_SENTINELS),
+        }
+    }
+
+    /// How long that is, where the Sentinels have said that they need `needed`.
+    #[must_use]
+    pub fn with(self, needed: Option<Duration>) -> Duration {
+        match self {
+            HoldTime::Fixed(time) => time,
+            HoldTime::BySentinels => needed.unwrap_or(UNTIL_HEARD),
+        }
+    }
+}
+
+/// For how long, and who says so.
+impl fmt::Display for HoldTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HoldTime::Fixed(time) => write!(f, "{} ms (`hold_ms`)", time.as_millis()),
+            HoldTime::BySentinels => write!(
+                f,
+                "as long as the Sentinels need, their `down-after-milliseconds` and {} ms; until \
+                 they are heard {} ms",
+                FAILOVER_BESIDES.as_millis(),
+                UNTIL_HEARD.as_millis()
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    fn hold_time(keys: &str) -> HoldTime {
+        let text = format!(
+            "alpha:\n  listen: 127.0.0.1:1\n  redis: true\n{keys}  servers: [127.0.0.1:2:1 m1]\n"
+        );
+        Config::parse(&text, "a.yml").unwrap().pools[0].hold_time
+    }
+
+    const SENTINELS: &str = "  sentinels: [127.0.0.1:26379]\n";
+
+    #[test]
+    fn what_the_file_says_holds_whatever_the_sentinels_need() {
+        let said = hold_time(&format!("{SENTINELS}  hold_ms: 800\n"));
+        let time = Duration::from_millis(800);
+        assert_eq!(said, HoldTime::Fixed(time));
+        assert_eq!(said.with(Some(Duration::from_secs(7))), time);
+    }
+
+    #[test]
+    fn with_sentinels_it_is_what_they_need_and_without_them_a_default() {
+        let needed = Duration::from_secs(7);
+        let followed = hold_time(SENTINELS);
+        assert_eq!(followed, HoldTime::BySentinels);
+        assert_eq!(followed.with(Some(needed)), needed);
+        assert_eq!(followed.with(None), UNTIL_HEARD);
+        assert_eq!(hold_time("").with(Some(needed)), WITHOUT_SENTINELS);
+    }
+}
