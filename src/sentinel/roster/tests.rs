@@ -224,7 +224,7 @@ fn a_group_in_which_all_have_got_other_ids_is_founded_anew_by_the_file() {
     bed.says(0, "a", &["b", "c"]);
     bed.roster.succeed(&id("a"), &id("d"));
     for second in 0..=10 {
-        assert_eq!(bed.has("e"), false, "after {second} s");
+        assert!(!bed.has("e"), "after {second} s");
         bed.says(0, "d", &["e", "f"]);
         bed.now = bed.now + Duration::from_secs(1);
     }
