@@ -5,6 +5,7 @@
 use std::io;
 use std::io::ErrorKind;
 use std::net::Shutdown;
+use std::os::fd::BorrowedFd;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -109,14 +110,18 @@ impl Predecessor {
         // A program that we start is not meant, although it inherits the variable.
         let meant = std::env::var(VARIABLE).ok();
         if meant != Some(parent.as_raw_nonzero().to_string()) {
+            // It may have died before this process could ask who it is. What it has sent lies in
+            // the channel: listening sockets, which keep the ports taken as long as it is open.
+            if meant.is_some() && is_unix_socket(rustix::stdio::stdin()) {
+                forget_stdin()?;
+            }
             return Ok(None);
         }
         step::reached("taker-begins");
         let parent = Parent(parent);
         let stdin = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3);
         let stream = UnixStream::from(stdin.map_err(io::Error::from)?);
-        let null = rustix::fs::open("/dev/null", OFlags::RDONLY, Mode::empty());
-        rustix::stdio::dup2_stdin(null.map_err(io::Error::from)?).map_err(io::Error::from)?;
+        forget_stdin()?;
         let mut channel = Channel::new(stream, SOCKETS_WITHIN)?;
         match introduce(&mut channel) {
             Ok((hello, sockets)) => {
@@ -153,6 +158,19 @@ impl Predecessor {
     pub fn known(&mut self) -> Sections {
         std::mem::take(&mut self.hello.known)
     }
+}
+
+/// Nothing is read from there any more.
+fn forget_stdin() -> io::Result<()> {
+    let null = rustix::fs::open("/dev/null", OFlags::RDONLY, Mode::empty())?;
+    rustix::stdio::dup2_stdin(null)?;
+    Ok(())
+}
+
+fn is_unix_socket(fd: BorrowedFd<'_>) -> bool {
+    socket2::SockRef::from(&fd)
+        .domain()
+        .is_ok_and(|domain| domain == socket2::Domain::UNIX)
 }
 
 fn introduce(channel: &mut Channel) -> Result<(Hello, Vec<OwnedFd>), PredecessorError> {
