@@ -73,7 +73,7 @@ struct Scene {
 
 fn stopping_wrapper() -> String {
     format!(
-        "#!/bin/bash\nexport COREMUX_STOP_AT=\"${{0%/*}}\"\nexec -a \"$0\" {PROGRAM} \"$@\" --cores 0,\n"
+        "#!/bin/bash\nexport COREMUX_STOP_AT=\"${{0%/*}}\"\nexec -a \"$0\" \"{PROGRAM}\" \"$@\" --cores 0,\n"
     )
 }
 
