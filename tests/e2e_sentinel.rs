@@ -25,23 +25,14 @@ fn pool(group: &Group) -> Pool {
     servers.fold(pool, |pool, servers| pool.server(servers[0].address()))
 }
 
-/// Waits for a line of the log that has all of `words`.
-fn logged(proxy: &mut Proxy, words: &[&str]) -> String {
-    eventually(&format!("the log says {words:?}"), || {
-        let log = proxy.process().log();
-        let line = log
-            .lines()
-            .find(|line| words.iter().all(|word| line.contains(word)));
-        line.map(str::to_owned)
-    })
-}
-
 fn ready(proxy: &mut Proxy, masters: usize) {
     for place in 0..masters {
         let server = format!("server={} ", Pool::server_name(place));
-        logged(proxy, &["master found", &server]);
+        proxy.process().line_with(&["master found", &server]);
     }
-    logged(proxy, &["majority of the sentinels heard"]);
+    proxy
+        .process()
+        .line_with(&["majority of the sentinels heard"]);
 }
 
 /// Writes again and again until a write is good: when it was, and how many failed.
@@ -132,7 +123,7 @@ fn writes_go_on_at_the_new_master_and_the_other_server_feels_nothing() {
         end.store(true, std::sync::atomic::Ordering::Relaxed);
         (good - killed, failed, load.join().unwrap())
     });
-    let line = logged(&mut proxy, &["master moved", "server=s1 "]);
+    let line = proxy.process().line_with(&["master moved", "server=s1 "]);
     assert!(line.contains(&format!("from={old} ")), "{line}");
     println!(
         "kill to first good write: {took:?}, {failed} writes failed; the other server's slowest write: {slowest:?}"
@@ -200,17 +191,16 @@ fn sentinels_that_die_one_by_one_are_missed_and_a_failover_is_followed_as_long_a
     let mut client = proxy.client("alpha");
     let gone = group.sentinels[2].address().to_string();
     group.sentinels[2].kill();
-    logged(&mut proxy, &["sentinel lost", &gone]);
+    proxy.process().line_with(&["sentinel lost", &gone]);
     group.servers[0][0].kill();
     write_until_good(&mut client, "key");
     assert!(!proxy.process().log().contains("no majority"));
     let gone = group.sentinels[1].address().to_string();
     group.sentinels[1].kill();
-    logged(&mut proxy, &["sentinel lost", &gone]);
-    logged(
-        &mut proxy,
-        &["no majority of the sentinels heard", "heard=1 of=3"],
-    );
+    proxy.process().line_with(&["sentinel lost", &gone]);
+    proxy
+        .process()
+        .line_with(&["no majority of the sentinels heard", "heard=1 of=3"]);
     assert_eq!(client.call(["SET", "key", "alone"]), Reply::ok());
     group.sentinels[1].restart();
     eventually("the majority is back", || {
@@ -228,12 +218,11 @@ fn a_sentinel_that_is_not_there_at_the_start_is_found_when_it_comes() {
     let mut proxy = Proxy::coremux(&[pool(&group)]);
     ready(&mut proxy, 1);
     let address = group.sentinels[0].address().to_string();
-    logged(
-        &mut proxy,
-        &["sentinel lost", &address, "Connection refused"],
-    );
+    proxy
+        .process()
+        .line_with(&["sentinel lost", &address, "Connection refused"]);
     group.sentinels[0].restart();
-    logged(&mut proxy, &["sentinel answers", &address]);
+    proxy.process().line_with(&["sentinel answers", &address]);
 }
 
 #[test]
@@ -245,14 +234,15 @@ fn one_sentinel_in_the_file_is_enough_to_find_the_others() {
         .with("sentinels", format!("{named}:1 forks-write-it-so"))
         .server(group.servers[0][0].address());
     let mut proxy = Proxy::coremux(&[pool]);
-    logged(&mut proxy, &["sentinel answers", &named]);
+    proxy.process().line_with(&["sentinel answers", &named]);
     for sentinel in &group.sentinels[1..] {
-        logged(
-            &mut proxy,
-            &["sentinel answers", &sentinel.address().to_string()],
-        );
+        proxy
+            .process()
+            .line_with(&["sentinel answers", &sentinel.address().to_string()]);
     }
-    logged(&mut proxy, &["majority of the sentinels heard", "of=3"]);
+    proxy
+        .process()
+        .line_with(&["majority of the sentinels heard", "of=3"]);
 }
 
 #[test]
@@ -261,7 +251,9 @@ fn masters_that_the_sentinels_know_by_name_are_found() {
     let group = Group::start(1, 1, lines);
     let mut proxy = Proxy::coremux(&[pool(&group)]);
     let at = format!("at={}", group.servers[0][0].address());
-    logged(&mut proxy, &["master found", "server=s1", &at]);
+    proxy
+        .process()
+        .line_with(&["master found", "server=s1", &at]);
 }
 
 #[test]
@@ -274,7 +266,9 @@ fn the_address_in_the_file_is_only_a_first_guess() {
     });
     // The file still has the old one, and a proxy that starts now must not care.
     let mut proxy = Proxy::coremux(&[pool(&group)]);
-    logged(&mut proxy, &["master moved", &format!("from={old} ")]);
+    proxy
+        .process()
+        .line_with(&["master moved", &format!("from={old} ")]);
     let mut client = proxy.client("alpha");
     assert_eq!(client.call(["SET", "key", "value"]), Reply::ok());
 }
@@ -284,12 +278,16 @@ fn a_password_of_the_sentinels_is_given_and_a_wrong_one_is_logged_loudly() {
     let group = Group::start(1, 1, "requirepass right\nsentinel sentinel-pass right");
     let with = |password: &str| pool(&group).with("sentinel_password", password);
     let mut wrong = Proxy::coremux(&[with("wrong")]);
-    let line = logged(&mut wrong, &["error", "sentinel refuses us", "WRONGPASS"]);
+    let line = wrong
+        .process()
+        .line_with(&["error", "sentinel refuses us", "WRONGPASS"]);
     assert!(!line.contains("wrong "), "{line}");
     let mut client = wrong.client("alpha");
     assert_eq!(client.call(["SET", "key", "first guess"]), Reply::ok());
     let mut without = Proxy::coremux(&[pool(&group)]);
-    logged(&mut without, &["error", "sentinel refuses us", "NOAUTH"]);
+    without
+        .process()
+        .line_with(&["error", "sentinel refuses us", "NOAUTH"]);
     let mut right = Proxy::coremux(&[with("right")]);
     ready(&mut right, 1);
 }
@@ -299,14 +297,16 @@ fn a_name_that_no_sentinel_knows_is_logged_loudly() {
     let group = Group::start(1, 1, "");
     let pool = pool(&group).server(group.servers[0][1].address());
     let mut proxy = Proxy::coremux(&[pool]);
-    logged(&mut proxy, &["error", "no sentinel knows", "server=s2"]);
+    proxy
+        .process()
+        .line_with(&["error", "no sentinel knows", "server=s2"]);
 }
 
 #[test]
 fn where_a_quorum_is_required_writes_are_refused_a_second_or_so_after_its_loss() {
     let group = Group::start(1, 1, "");
     let mut proxy = Proxy::coremux(&[pool(&group).with("require_sentinel_quorum", true)]);
-    logged(&mut proxy, &["writes allowed"]);
+    proxy.process().line_with(&["writes allowed"]);
     let mut client = proxy.client("alpha");
     write_until_good(&mut client, "key");
     for sentinel in &group.sentinels[1..] {
@@ -319,7 +319,7 @@ fn where_a_quorum_is_required_writes_are_refused_a_second_or_so_after_its_loss()
     });
     let took = now() - begun;
     assert!(refused.error().contains("no majority"), "{refused:?}");
-    logged(&mut proxy, &["writes refused"]);
+    proxy.process().line_with(&["writes refused"]);
     assert!(matches!(client.call(["GET", "key"]), Reply::Bulk(_)));
     println!("loss of the majority to the fence: {took:?}");
     assert!(took < Duration::from_secs(3), "{took:?}");

@@ -32,16 +32,6 @@ fn addresses(sentinels: &[Sentinel]) -> Vec<String> {
     sentinels.iter().map(|s| s.address().to_string()).collect()
 }
 
-fn logged(proxy: &mut Proxy, words: &[&str]) -> String {
-    eventually(&format!("the log says {words:?}"), || {
-        let log = proxy.process().log();
-        let line = log
-            .lines()
-            .find(|line| words.iter().all(|word| line.contains(word)));
-        line.map(str::to_owned)
-    })
-}
-
 /// Another installation, which calls its master by the same name.
 fn other_installation(count: usize) -> (Redis, Vec<Sentinel>) {
     let master = Redis::start_with(&[]);
@@ -71,7 +61,7 @@ fn a_sentinel_of_another_installation_in_the_file_moves_no_master() {
     let mut listed = addresses(&group.sentinels[..2]);
     listed.push(strangers[0].address().to_string());
     let mut proxy = Proxy::coremux(&[pool(&group, &listed)]);
-    logged(&mut proxy, &["master found", "server=s1"]);
+    proxy.process().line_with(&["master found", "server=s1"]);
     let mut client = proxy.client("alpha");
     let stranger = strangers[0].address().to_string();
     // Once it is known for what it is, and not before either.
@@ -88,13 +78,10 @@ fn a_sentinel_of_another_installation_in_the_file_moves_no_master() {
     let log = proxy.process().log();
     assert!(!log.contains("master moved"), "{log}");
     // The third of the group, which only the others name, has its vote.
-    logged(
-        &mut proxy,
-        &[
-            "sentinel answers",
-            &group.sentinels[2].address().to_string(),
-        ],
-    );
+    proxy.process().line_with(&[
+        "sentinel answers",
+        &group.sentinels[2].address().to_string(),
+    ]);
 }
 
 #[test]
@@ -106,7 +93,9 @@ fn a_forged_hello_gets_nobody_the_password() {
         .with("sentinel_user", "proxy")
         .with("sentinel_password", "for-the-sentinels-alone");
     let mut proxy = Proxy::coremux(&[pool]);
-    logged(&mut proxy, &["majority of the sentinels heard"]);
+    proxy
+        .process()
+        .line_with(&["majority of the sentinels heard"]);
     let taken = Arc::new(Mutex::new(Vec::new()));
     let stranger = FakeServer::start({
         let taken = Arc::clone(&taken);
@@ -158,12 +147,12 @@ fn a_dead_sentinel_is_replaced_without_a_write_refused() {
     let mut group = Group::start(1, 1, "");
     let pool = pool(&group, &addresses(&group.sentinels)).with("require_sentinel_quorum", true);
     let mut proxy = Proxy::coremux(&[pool]);
-    logged(&mut proxy, &["writes allowed"]);
+    proxy.process().line_with(&["writes allowed"]);
     let mut client = proxy.client("alpha");
     write_on(&mut client, now() + Duration::from_millis(100));
     let gone = group.sentinels[2].address().to_string();
     group.sentinels[2].kill();
-    logged(&mut proxy, &["sentinel lost", &gone]);
+    proxy.process().line_with(&["sentinel lost", &gone]);
     let next = Sentinel::start(&[("s1", group.servers[0][0].address())], "");
     let next_address = next.address().to_string();
     eventually("the next one is heard", || {
@@ -182,19 +171,19 @@ fn a_sentinel_that_returns_at_another_address_is_followed_there() {
     let mut group = Group::start(1, 1, "");
     let pool = pool(&group, &addresses(&group.sentinels)).with("require_sentinel_quorum", true);
     let mut proxy = Proxy::coremux(&[pool]);
-    logged(&mut proxy, &["writes allowed"]);
+    proxy.process().line_with(&["writes allowed"]);
     let mut client = proxy.client("alpha");
     let before = group.sentinels[2].address().to_string();
     group.sentinels[2].kill();
-    logged(&mut proxy, &["sentinel lost", &before]);
+    proxy.process().line_with(&["sentinel lost", &before]);
     group.sentinels[2].restart_elsewhere();
     let there = group.sentinels[2].address().to_string();
     assert_ne!(before, there);
-    logged(&mut proxy, &["sentinel answers", &there]);
+    proxy.process().line_with(&["sentinel answers", &there]);
     // It is one vote, and it is enough beside one of the others.
     let gone = group.sentinels[1].address().to_string();
     group.sentinels[1].kill();
-    logged(&mut proxy, &["sentinel lost", &gone]);
+    proxy.process().line_with(&["sentinel lost", &gone]);
     write_on(&mut client, now() + Duration::from_secs(2));
     let log = proxy.process().log();
     assert!(!log.contains("writes refused"), "{log}");
@@ -239,7 +228,7 @@ fn a_sentinel_that_talks_nonsense_costs_nothing() {
     listed.insert(0, mad.address().to_string());
     let pool = pool(&group, &listed).with("require_sentinel_quorum", true);
     let mut proxy = Proxy::coremux(&[pool]);
-    logged(&mut proxy, &["writes allowed"]);
+    proxy.process().line_with(&["writes allowed"]);
     let mut client = proxy.client("alpha");
     let begun = now();
     eventually("it has said all of it", || {
@@ -268,7 +257,7 @@ fn one_sentinel_alone_leads_to_a_replica_and_to_no_server_with_other_data() {
     let pool = pool(&group, &[alone.address().to_string()]);
     alone.client().call(["SENTINEL", "RESET", "s1"]);
     let mut proxy = Proxy::coremux(&[pool]);
-    logged(&mut proxy, &["master found", "server=s1"]);
+    proxy.process().line_with(&["master found", "server=s1"]);
     let mut client = proxy.client("alpha");
     assert_eq!(client.call(["SET", "key", "value"]), Reply::ok());
     eventually("it fails over", || {
@@ -276,7 +265,9 @@ fn one_sentinel_alone_leads_to_a_replica_and_to_no_server_with_other_data() {
         (asked == Reply::ok()).then_some(())
     });
     let next = group.servers[0][1].address().to_string();
-    logged(&mut proxy, &["master moved", &format!("to={next}")]);
+    proxy
+        .process()
+        .line_with(&["master moved", &format!("to={next}")]);
     let mut asked = alone.client();
     let port = stranger.address().port().to_string();
     assert_eq!(asked.call(["SENTINEL", "REMOVE", "s1"]), Reply::ok());

@@ -51,6 +51,16 @@ impl Process {
         })
     }
 
+    /// A line of the log that has all of `words`, once there is one.
+    pub fn line_with(&self, words: &[&str]) -> String {
+        eventually(&format!("the log says {words:?}"), || {
+            let log = self.log();
+            let mut lines = log.lines();
+            let line = lines.find(|line| words.iter().all(|word| line.contains(word)));
+            line.map(str::to_owned)
+        })
+    }
+
     /// Sends a signal by its name: "TERM", "HUP", "STOP", "CONT".
     pub fn signal(&self, name: &str) {
         let status = Command::new("kill")
