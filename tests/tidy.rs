@@ -17,6 +17,8 @@ mod documents;
 mod files;
 #[path = "tidy/floors.rs"]
 mod floors;
+#[path = "tidy/guides.rs"]
+mod guides;
 #[path = "tidy/kept.rs"]
 mod kept;
 #[path = "tidy/source.rs"]

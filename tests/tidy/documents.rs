@@ -15,13 +15,24 @@ use super::files::root;
 /// Longer, and nobody reads it.
 const ARCHITECTURE_LINES_MAX: usize = 250;
 
-/// What lies between `<!-- name -->` and `<!-- end of name -->` in `path`, with what is around it.
+/// What can be read in two minutes; the rest is in `docs/`.
+const README_LINES_MAX: usize = 200;
+
+/// Options and the control socket's commands.
+const OPERATING: &str = "docs/operating.md";
+
+/// What lies between `<!-- name -->` (or `<!-- name: a remark -->`) and `<!-- end of name -->` in
+/// `path`, with what is around it.
 fn parts(path: &str, name: &str) -> [String; 3] {
     let text = read(path);
-    let begin = format!("<!-- {name} -->\n");
+    let begin = format!("<!-- {name}");
     let end = format!("<!-- end of {name} -->");
-    let from = text.find(&begin).map(|at| at + begin.len());
-    let from = from.unwrap_or_else(|| panic!("{path} has no {begin}"));
+    let from = text.match_indices(&begin).find_map(|(at, _)| {
+        let rest = &text[at + begin.len()..];
+        let line = rest.starts_with([' ', ':']).then(|| rest.find('\n'))??;
+        Some(at + begin.len() + line + 1)
+    });
+    let from = from.unwrap_or_else(|| panic!("{path} has no {begin} -->"));
     let to = text
         .find(&end)
         .unwrap_or_else(|| panic!("{path} has no {end}"));
@@ -71,7 +82,7 @@ fn row(cells: &[&str]) -> String {
 
 // One test: they would write the same file at the same time.
 #[test]
-fn the_readme_has_every_key_every_flag_and_every_command_of_ctl() {
+fn the_documents_have_every_key_every_flag_and_every_command_of_ctl() {
     let mut keys = row(&["key", "takes", "default", "meaning"]) + "|---|---|---|---|\n";
     for key in KEYS {
         let default = match key.default {
@@ -88,17 +99,17 @@ fn the_readme_has_every_key_every_flag_and_every_command_of_ctl() {
         };
         keys += &row(&[&name, key.takes, &default, &format!("{}{not_yet}", key.doc)]);
     }
-    check_part("README.md", "keys", &keys);
+    check_part("docs/configuration.md", "keys", &keys);
     let mut commands = row(&["command", "meaning"]) + "|---|---|\n";
     for command in COMMANDS {
         commands += &row(&[&format!("`{}`", command.synopsis()), command.doc]);
     }
-    check_part("README.md", "ctl", &commands);
+    check_part(OPERATING, "ctl", &commands);
     // Lines break where the terminal ends.
     let usage = cli::usage();
-    if !same_words(&parts("README.md", "flags")[1], &usage) {
+    if !same_words(&parts(OPERATING, "flags")[1], &usage) {
         check_part(
-            "README.md",
+            OPERATING,
             "flags",
             &format!("```text\n{}\n```\n", usage.trim()),
         );
@@ -106,13 +117,41 @@ fn the_readme_has_every_key_every_flag_and_every_command_of_ctl() {
 }
 
 #[test]
-fn the_readme_names_every_example_configuration() {
-    let readme = read("README.md");
+fn the_documents_name_every_file_of_conf_and_what_it_is_for() {
+    let documents = ["docs/configuration.md", OPERATING].map(read).concat();
     for file in below("conf") {
         assert!(
-            readme.contains(&file.path),
-            "{} is not in README.md",
+            documents.contains(&format!("| `{}`", file.path))
+                || documents.contains(&format!(", `{}`", file.path)),
+            "{} is in no table of docs/configuration.md or {OPERATING}",
             file.path
+        );
+    }
+}
+
+#[test]
+fn the_readme_can_be_read_in_two_minutes() {
+    let lines = read("README.md").lines().count();
+    assert!(
+        lines <= README_LINES_MAX,
+        "README.md has {lines} lines, {README_LINES_MAX} at most: the rest belongs in docs/"
+    );
+}
+
+// Figures that stand twice would differ after the next measurement.
+#[test]
+fn the_figures_in_the_readme_are_those_of_the_performance_page() {
+    let all = parts("docs/performance.md", "figures").concat();
+    let chosen = parts("README.md", "figures")[1].clone();
+    let rows: Vec<&str> = chosen
+        .lines()
+        .filter(|line| line.starts_with('|'))
+        .collect();
+    assert!(rows.len() > 2, "README.md has no figures");
+    for row in rows {
+        assert!(
+            all.lines().any(|line| line == row),
+            "docs/performance.md does not have README.md's row {row}"
         );
     }
 }

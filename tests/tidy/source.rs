@@ -22,7 +22,7 @@ const LINES_MAX: usize = 600;
 /// Where people keep what is on no other machine.
 const HOMES: &[&str] = &["/root/", "/home/", "/Users/"];
 
-/// What is still to be done is an issue, or is said in the README; it is no comment.
+/// What is still to be done is an issue, or is said in `docs/limits.md`; it is no comment.
 const UNFINISHED: &[&str] = &["TODO", "FIXME", "XXX"];
 
 /// This file has to name what it forbids.
