@@ -37,7 +37,7 @@ fn the_pool(file: &str) -> PoolConfig {
 }
 
 fn mode(pool: &PoolConfig) -> Option<u32> {
-    match pool.listen {
+    match pool.listen.address {
         ListenAddress::Tcp(_) => None,
         ListenAddress::Unix { mode, .. } => mode,
     }
@@ -105,9 +105,9 @@ fn the_default_file_names_every_key_there_is_with_its_default() {
 fn nutcracker_yml() {
     let pool = the_pool("nutcracker.yml");
     assert_eq!(&*pool.name, "alpha");
-    assert_eq!(pool.listen.to_string(), "127.0.0.1:22121");
+    assert_eq!(pool.listen.address.to_string(), "127.0.0.1:22121");
     assert_eq!(pool.protocol, Protocol::Redis);
-    assert_eq!(pool.timeout, Some(Duration::from_millis(400)));
+    assert_eq!(pool.timeouts.request, Some(Duration::from_millis(400)));
     assert_eq!(
         servers(&pool),
         ["alpha1=127.0.0.1:6379*1", "alpha2=127.0.0.1:6380*1"]
@@ -117,10 +117,10 @@ fn nutcracker_yml() {
 fn quickstart_yml() {
     let pool = the_pool("quickstart.yml");
     assert_eq!(&*pool.name, "quickstart");
-    assert_eq!(pool.listen.to_string(), "127.0.0.1:22121");
+    assert_eq!(pool.listen.address.to_string(), "127.0.0.1:22121");
     assert_eq!(pool.protocol, Protocol::Redis);
-    assert!(!pool.auto_eject_hosts);
-    assert!(pool.timeout.is_some());
+    assert!(!pool.failure.ejects());
+    assert!(pool.timeouts.request.is_some());
     assert_eq!(
         servers(&pool),
         ["one=127.0.0.1:6391*1", "two=127.0.0.1:6392*1"]
@@ -130,10 +130,10 @@ fn quickstart_yml() {
 fn cache_yml() {
     let pool = the_pool("cache.yml");
     assert_eq!(pool.protocol, Protocol::Memcached);
-    assert!(pool.auto_eject_hosts);
-    assert_eq!(pool.on_server_failure, OnServerFailure::Rehash);
-    assert_eq!(pool.server_failure_limit, 2);
-    assert_eq!(pool.server_retry_timeout, Duration::from_secs(30));
+    assert!(pool.failure.ejects());
+    assert_eq!(pool.failure.policy, OnServerFailure::Rehash);
+    assert_eq!(pool.failure.limit, 2);
+    assert_eq!(pool.failure.retry_timeout, Duration::from_secs(30));
     assert_eq!(
         servers(&pool),
         [
@@ -147,37 +147,50 @@ fn cache_yml() {
 fn data_yml() {
     let pool = the_pool("data.yml");
     assert_eq!(pool.protocol, Protocol::Redis);
-    assert!(!pool.auto_eject_hosts);
-    assert_eq!(pool.on_server_failure, OnServerFailure::Hold);
-    assert_eq!(pool.hold_time, HoldTime::Fixed(Duration::from_millis(800)));
-    let password = pool.redis_auth.as_ref().map(|secret| secret.expose());
+    assert!(!pool.failure.ejects());
+    assert_eq!(pool.failure.policy, OnServerFailure::Hold);
+    assert_eq!(
+        pool.failure.hold_time,
+        HoldTime::Fixed(Duration::from_millis(800))
+    );
+    let password = pool
+        .greeting
+        .redis_auth
+        .as_ref()
+        .map(|secret| secret.expose());
     assert_eq!(password, Some(b"change-me".as_slice()));
-    assert!(pool.preconnect);
+    assert!(pool.connections.preconnect);
     assert!(pool.servers.iter().all(|server| server.named));
 }
 
 fn sentinel_yml() {
     let pool = the_pool("sentinel.yml");
-    let sentinels: Vec<String> = pool.sentinels.iter().map(ToString::to_string).collect();
+    let sentinels: Vec<String> = pool
+        .sentinels
+        .addresses
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     assert_eq!(
         sentinels,
         ["10.0.0.21:26379", "10.0.0.22:26379", "10.0.0.23:26379"]
     );
     let password = pool
-        .sentinel_password
+        .sentinels
+        .password
         .as_ref()
         .map(|secret| secret.expose());
     assert_eq!(password, Some(b"change-me-too".as_slice()));
-    assert_eq!(pool.sentinel_user, None);
-    assert!(!pool.require_sentinel_quorum);
-    assert_eq!(pool.hold_time, HoldTime::BySentinels);
+    assert_eq!(pool.sentinels.user, None);
+    assert!(!pool.sentinels.require_quorum);
+    assert_eq!(pool.failure.hold_time, HoldTime::BySentinels);
     assert!(pool.servers.iter().all(|server| server.named));
-    assert_eq!(pool.on_server_failure, OnServerFailure::Hold);
+    assert_eq!(pool.failure.policy, OnServerFailure::Hold);
 }
 
 fn unix_sockets_yml() {
     let pool = the_pool("unix-sockets.yml");
-    assert_eq!(pool.listen.to_string(), "/run/coremux/local.sock");
+    assert_eq!(pool.listen.address.to_string(), "/run/coremux/local.sock");
     assert_eq!(mode(&pool), Some(0o660));
     assert_eq!(
         servers(&pool),
@@ -189,7 +202,14 @@ fn multi_pool_yml() {
     let pools = pools("multi-pool.yml");
     let facts: Vec<_> = pools
         .iter()
-        .map(|pool| (&*pool.name, pool.protocol, pool.distribution, pool.hash))
+        .map(|pool| {
+            (
+                &*pool.name,
+                pool.protocol,
+                pool.mapping.distribution,
+                pool.mapping.hash,
+            )
+        })
         .collect();
     use Protocol::Memcached;
     use Protocol::Redis;
@@ -220,12 +240,12 @@ alpha:
 ";
     let config = Config::parse(text, "nutcracker.yml").unwrap_or_else(|errors| panic!("{errors}"));
     let pool = &config.pools[0];
-    assert_eq!(pool.hash, Hash::Fnv1a64);
-    assert_eq!(pool.distribution, Distribution::Ketama);
-    assert!(pool.auto_eject_hosts);
+    assert_eq!(pool.mapping.hash, Hash::Fnv1a64);
+    assert_eq!(pool.mapping.distribution, Distribution::Ketama);
+    assert!(pool.failure.ejects());
     assert_eq!(pool.protocol, Protocol::Redis);
-    assert_eq!(pool.server_retry_timeout, Duration::from_secs(2));
-    assert_eq!(pool.server_failure_limit, 1);
+    assert_eq!(pool.failure.retry_timeout, Duration::from_secs(2));
+    assert_eq!(pool.failure.limit, 1);
     // The address is the name, as in twemproxy, so every key stays where it is.
     assert_eq!(
         servers(pool),
@@ -254,27 +274,32 @@ fn a_pool_with_nothing_but_what_it_must_have_gets_twemproxys_defaults() {
     let text = "a:\n  listen: /tmp/a\n  servers: [b:1:1]\n";
     let config = Config::parse(text, "a.yml").unwrap_or_else(|errors| panic!("{errors}"));
     let pool = &config.pools[0];
-    assert_eq!(pool.listen.to_string(), "/tmp/a");
+    assert_eq!(pool.listen.address.to_string(), "/tmp/a");
     assert_eq!(mode(pool), None);
-    assert_eq!(pool.hash, Hash::Fnv1a64);
-    assert_eq!(pool.hash_tag, None);
-    assert_eq!(pool.distribution, Distribution::Ketama);
-    assert_eq!(pool.timeout, None);
-    assert_eq!(pool.backlog, 512);
-    assert_eq!(pool.client_connections, None);
+    assert_eq!(pool.mapping.hash, Hash::Fnv1a64);
+    assert_eq!(pool.mapping.hash_tag, None);
+    assert_eq!(pool.mapping.distribution, Distribution::Ketama);
+    assert_eq!(pool.timeouts.request, None);
+    assert_eq!(pool.listen.backlog, 512);
+    assert_eq!(pool.limits.client_connections, None);
     assert_eq!(pool.protocol, Protocol::Memcached);
-    assert!(!pool.tcpkeepalive && !pool.preconnect && !pool.auto_eject_hosts && !pool.freebind);
-    assert_eq!(pool.redis_auth, None);
-    assert_eq!(pool.redis_db, 0);
-    assert_eq!(pool.server_connections, NonZeroU32::MIN);
-    assert_eq!(pool.server_retry_timeout, Duration::from_secs(30));
-    assert_eq!(pool.server_failure_limit, 2);
+    assert!(
+        !pool.listen.tcpkeepalive
+            && !pool.connections.preconnect
+            && !pool.failure.ejects()
+            && !pool.listen.freebind
+    );
+    assert_eq!(pool.greeting.redis_auth, None);
+    assert_eq!(pool.greeting.redis_db, 0);
+    assert_eq!(pool.connections.per_server, NonZeroU32::MIN);
+    assert_eq!(pool.failure.retry_timeout, Duration::from_secs(30));
+    assert_eq!(pool.failure.limit, 2);
     assert_eq!(pool.unknown_commands, UnknownCommands::Refuse);
-    assert_eq!(pool.on_server_failure, OnServerFailure::Fail);
-    assert_eq!(pool.sentinels, []);
-    assert_eq!(pool.sentinel_password, None);
+    assert_eq!(pool.failure.policy, OnServerFailure::Fail);
+    assert_eq!(pool.sentinels.addresses, []);
+    assert_eq!(pool.sentinels.password, None);
     // And so does one that comes from no file.
-    let made = PoolConfig::new("a", pool.listen.clone(), pool.servers.clone());
+    let made = PoolConfig::new("a", pool.listen.address.clone(), pool.servers.clone());
     assert_eq!(made, *pool);
 }
 

@@ -50,7 +50,8 @@ pub fn difference(old: &Config, new: &Config) -> Vec<String> {
     for (pool, matched) in new.pools.iter().zip(matches) {
         match matched {
             None => {
-                let (name, address, servers) = (&pool.name, &pool.listen, pool.servers.len());
+                let (name, address, servers) =
+                    (&pool.name, &pool.listen.address, pool.servers.len());
                 lines.push(format!(
                     "pool added pool={name} address={address} servers={servers}"
                 ));
@@ -114,21 +115,24 @@ enum Value<'a> {
 fn values(pool: &PoolConfig) -> Vec<(&'static str, Value<'_>)> {
     let shown = |text: &dyn ToString| Value::Shown(text.to_string());
     let millis = |time: Duration| Value::Shown(time.as_millis().to_string());
-    let hold = match pool.hold_time {
+    let hold = match pool.failure.hold_time {
         HoldTime::Fixed(time) => millis(time),
         HoldTime::BySentinels => shown(&"by the sentinels"),
     };
     let millis_or_none = |time: Option<Duration>| millis(time.unwrap_or_default());
-    let sentinels = pool.sentinels.iter().map(ToString::to_string);
-    let limit = pool.client_connections.map_or(0, std::num::NonZero::get);
-    let listen = match &pool.listen {
+    let sentinels = pool.sentinels.addresses.iter().map(ToString::to_string);
+    let limit = pool
+        .limits
+        .client_connections
+        .map_or(0, std::num::NonZero::get);
+    let listen = match &pool.listen.address {
         crate::config::types::ListenAddress::Unix {
             path,
             mode: Some(mode),
         } => format!("{} {mode:o}", path.display()),
         listen => listen.to_string(),
     };
-    let tag = pool.hash_tag.map_or_else(String::new, |tag| {
+    let tag = pool.mapping.hash_tag.map_or_else(String::new, |tag| {
         [tag.open, tag.close]
             .iter()
             .map(|&b| char::from(b))
@@ -137,60 +141,78 @@ fn values(pool: &PoolConfig) -> Vec<(&'static str, Value<'_>)> {
     vec![
         ("listen", Value::Shown(listen)),
         ("client_connections", shown(&limit)),
-        ("hash", shown(&pool.hash.name())),
+        ("hash", shown(&pool.mapping.hash.name())),
         ("hash_tag", Value::Shown(tag)),
-        ("distribution", shown(&pool.distribution.name())),
-        ("timeout", millis_or_none(pool.timeout)),
-        ("backlog", shown(&pool.backlog)),
-        ("tcpkeepalive", shown(&pool.tcpkeepalive)),
+        ("distribution", shown(&pool.mapping.distribution.name())),
+        ("timeout", millis_or_none(pool.timeouts.request)),
+        ("backlog", shown(&pool.listen.backlog)),
+        ("tcpkeepalive", shown(&pool.listen.tcpkeepalive)),
         ("redis", shown(&(pool.protocol == Protocol::Redis))),
-        ("redis_auth", Value::Hidden(pool.redis_auth.as_ref())),
-        ("redis_db", shown(&pool.redis_db)),
-        ("preconnect", shown(&pool.preconnect)),
-        ("auto_eject_hosts", shown(&pool.auto_eject_hosts)),
-        ("server_connections", shown(&pool.server_connections)),
-        ("server_retry_timeout", millis(pool.server_retry_timeout)),
-        ("server_failure_limit", shown(&pool.server_failure_limit)),
-        ("freebind", shown(&pool.freebind)),
+        (
+            "redis_auth",
+            Value::Hidden(pool.greeting.redis_auth.as_ref()),
+        ),
+        ("redis_db", shown(&pool.greeting.redis_db)),
+        ("preconnect", shown(&pool.connections.preconnect)),
+        ("auto_eject_hosts", shown(&pool.failure.ejects())),
+        ("server_connections", shown(&pool.connections.per_server)),
+        ("server_retry_timeout", millis(pool.failure.retry_timeout)),
+        ("server_failure_limit", shown(&pool.failure.limit)),
+        ("freebind", shown(&pool.listen.freebind)),
         (
             "unknown_commands",
             Value::Shown(unknown(pool.unknown_commands)),
         ),
         (
             "on_server_failure",
-            Value::Shown(failure(pool.on_server_failure)),
+            Value::Shown(failure(pool.failure.policy)),
         ),
         ("hold_ms", hold),
-        ("hold_bytes", shown(&pool.hold_bytes)),
-        ("client_output_limit", shown(&pool.client_output_limit)),
+        ("hold_bytes", shown(&pool.failure.hold_bytes)),
+        (
+            "client_output_limit",
+            shown(&pool.limits.client_output_bytes),
+        ),
         (
             "client_requests_in_flight",
-            shown(&pool.client_requests_in_flight),
+            shown(&pool.limits.client_requests_in_flight),
         ),
-        ("server_queue_bytes", shown(&pool.server_queue_bytes)),
+        ("server_queue_bytes", shown(&pool.limits.server_queue_bytes)),
         (
             "client_idle_timeout",
-            millis_or_none(pool.client_idle_timeout),
+            millis_or_none(pool.timeouts.client_idle),
         ),
-        ("connect_timeout", millis(pool.connect_timeout)),
-        ("resolve_interval", millis_or_none(pool.resolve_interval)),
+        ("connect_timeout", millis(pool.timeouts.connect)),
+        (
+            "resolve_interval",
+            millis_or_none(pool.timeouts.resolve_interval),
+        ),
         (
             "sentinels",
             Value::Shown(sentinels.collect::<Vec<_>>().join(",")),
         ),
         (
             "sentinel_user",
-            Value::Shown(pool.sentinel_user.as_deref().unwrap_or_default().to_owned()),
+            Value::Shown(
+                pool.sentinels
+                    .user
+                    .as_deref()
+                    .unwrap_or_default()
+                    .to_owned(),
+            ),
         ),
         (
             "sentinel_password",
-            Value::Hidden(pool.sentinel_password.as_ref()),
+            Value::Hidden(pool.sentinels.password.as_ref()),
         ),
-        ("read_from", Value::Shown(read_from(pool.read_from))),
-        ("replica_lag_ms", millis(pool.replica_lag)),
+        (
+            "read_from",
+            Value::Shown(read_from(pool.replicas.read_from)),
+        ),
+        ("replica_lag_ms", millis(pool.replicas.lag)),
         (
             "require_sentinel_quorum",
-            shown(&pool.require_sentinel_quorum),
+            shown(&pool.sentinels.require_quorum),
         ),
         ("ready_servers", Value::Shown(ready(pool.ready_servers))),
     ]

@@ -8,15 +8,24 @@ use std::time::Duration;
 
 use crate::config::hold::HoldTime;
 use crate::config::order::twemproxy_order;
+use crate::config::types::ConnectionConfig;
+use crate::config::types::FailureConfig;
+use crate::config::types::GreetingConfig;
 use crate::config::types::HostPort;
+use crate::config::types::LimitConfig;
 use crate::config::types::ListenAddress;
+use crate::config::types::ListenConfig;
+use crate::config::types::MappingConfig;
 use crate::config::types::OnServerFailure;
 use crate::config::types::PoolConfig;
 use crate::config::types::Protocol;
 use crate::config::types::ReadFrom;
 use crate::config::types::ReadyServers;
+use crate::config::types::ReplicaConfig;
 use crate::config::types::Secret;
+use crate::config::types::SentinelConfig;
 use crate::config::types::ServerConfig;
+use crate::config::types::TimeoutConfig;
 use crate::config::types::UnknownCommands;
 use crate::config::warning::WarningKind;
 use crate::route::Distribution;
@@ -159,40 +168,57 @@ impl Draft {
         };
         PoolConfig {
             name: Arc::from(name),
-            listen,
-            freebind: self.freebind,
-            client_connections: self.client_connections,
-            hash: self.hash,
-            hash_tag: self.hash_tag,
-            distribution: self.distribution,
-            timeout: self.timeout,
-            backlog: self.backlog,
-            tcpkeepalive: self.tcpkeepalive,
             protocol: self.protocol.unwrap_or(Protocol::Memcached),
-            redis_auth: self.redis_auth,
-            redis_db: self.redis_db,
-            preconnect: self.preconnect,
-            auto_eject_hosts: on_server_failure == OnServerFailure::Rehash,
-            server_connections: self.server_connections,
-            server_retry_timeout: self.server_retry_timeout,
-            server_failure_limit: self.server_failure_limit,
             unknown_commands: self.unknown_commands,
-            on_server_failure,
-            hold_time,
-            hold_bytes: self.hold_bytes,
-            client_output_limit: self.client_output_limit,
-            client_requests_in_flight: self.client_requests_in_flight,
-            server_queue_bytes: self.server_queue_bytes,
-            client_idle_timeout: self.client_idle_timeout,
-            connect_timeout: self.connect_timeout,
-            resolve_interval: self.resolve_interval,
-            sentinels: self.sentinels,
-            sentinel_user: self.sentinel_user,
-            sentinel_password: self.sentinel_password,
-            require_sentinel_quorum: self.require_sentinel_quorum,
-            read_from: self.read_from,
-            replica_lag: self.replica_lag,
             ready_servers: self.ready_servers,
+            listen: ListenConfig {
+                address: listen,
+                freebind: self.freebind,
+                backlog: self.backlog,
+                tcpkeepalive: self.tcpkeepalive,
+            },
+            limits: LimitConfig {
+                client_connections: self.client_connections,
+                client_output_bytes: self.client_output_limit,
+                client_requests_in_flight: self.client_requests_in_flight,
+                server_queue_bytes: self.server_queue_bytes,
+            },
+            timeouts: TimeoutConfig {
+                request: self.timeout,
+                connect: self.connect_timeout,
+                client_idle: self.client_idle_timeout,
+                resolve_interval: self.resolve_interval,
+            },
+            greeting: GreetingConfig {
+                redis_auth: self.redis_auth,
+                redis_db: self.redis_db,
+            },
+            mapping: MappingConfig {
+                hash: self.hash,
+                hash_tag: self.hash_tag,
+                distribution: self.distribution,
+            },
+            connections: ConnectionConfig {
+                per_server: self.server_connections,
+                preconnect: self.preconnect,
+            },
+            failure: FailureConfig {
+                policy: on_server_failure,
+                retry_timeout: self.server_retry_timeout,
+                limit: self.server_failure_limit,
+                hold_time,
+                hold_bytes: self.hold_bytes,
+            },
+            sentinels: SentinelConfig {
+                addresses: self.sentinels,
+                user: self.sentinel_user,
+                password: self.sentinel_password,
+                require_quorum: self.require_sentinel_quorum,
+            },
+            replicas: ReplicaConfig {
+                read_from: self.read_from,
+                lag: self.replica_lag,
+            },
             servers,
         }
     }

@@ -75,7 +75,9 @@ mod tests {
         let text = format!(
             "alpha:\n  listen: 127.0.0.1:1\n  redis: true\n{keys}  servers: [127.0.0.1:2:1 m1]\n"
         );
-        Config::parse(&text, "a.yml").unwrap().pools[0].hold_time
+        Config::parse(&text, "a.yml").unwrap().pools[0]
+            .failure
+            .hold_time
     }
 
     const SENTINELS: &str = "  sentinels: [127.0.0.1:26379]\n";

@@ -203,7 +203,7 @@ pub(super) fn matches(old: &Config, new: &Config) -> Vec<Option<usize>> {
     let is_renamed = |other: &PoolConfig| new.pools.iter().all(|pool| pool.name != other.name);
     let listening = |pool: &PoolConfig| {
         let mut pools = old.pools.iter();
-        pools.position(|other| other.listen == pool.listen && is_renamed(other))
+        pools.position(|other| other.listen.address == pool.listen.address && is_renamed(other))
     };
     let pools = new.pools.iter();
     pools

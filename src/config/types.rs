@@ -46,90 +46,157 @@ impl Config {
     }
 }
 
-/// A listening address and the servers behind it.
+/// A listening address and the servers behind it; what changes together stands together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolConfig {
     /// The top-level key in the file.
     pub name: Arc<str>,
+    /// `redis`: which protocol the pool speaks.
+    pub protocol: Protocol,
+    /// `unknown_commands`: what happens to a command that is not in the table.
+    pub unknown_commands: UnknownCommands,
+    /// `ready_servers`: how many servers must be usable for the pool to be ready.
+    pub ready_servers: ReadyServers,
     /// Where clients connect.
-    pub listen: ListenAddress,
+    pub listen: ListenConfig,
+    /// How much may be under way.
+    pub limits: LimitConfig,
+    /// How long things may take.
+    pub timeouts: TimeoutConfig,
+    /// What a server connection says first.
+    pub greeting: GreetingConfig,
+    /// Where keys live.
+    pub mapping: MappingConfig,
+    /// How many connections to servers there are.
+    pub connections: ConnectionConfig,
+    /// What becomes of a server that fails, and of its requests.
+    pub failure: FailureConfig,
+    /// Who says where the servers' masters are.
+    pub sentinels: SentinelConfig,
+    /// Who answers commands that only read.
+    pub replicas: ReplicaConfig,
+    /// At least one, in twemproxy's order (shorter name first, then bytes).
+    pub servers: Vec<ServerConfig>,
+}
+
+/// Where clients connect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenConfig {
+    /// `listen`.
+    pub address: ListenAddress,
     /// `freebind`: listen on an address that this host does not have yet (a virtual IP).
     pub freebind: bool,
-    /// `client_connections`: the most clients at once in the process; `None` (0) is no limit.
-    pub client_connections: Option<NonZeroU32>,
-    /// `hash`.
-    pub hash: Hash,
-    /// `hash_tag`.
-    pub hash_tag: Option<HashTag>,
-    /// `distribution`.
-    pub distribution: Distribution,
-    /// `timeout`: how long a request may take; `None` is for ever.
-    pub timeout: Option<Duration>,
     /// `backlog` of listen(2).
     pub backlog: u32,
     /// `tcpkeepalive` on clients' sockets.
     pub tcpkeepalive: bool,
-    /// `redis`: which protocol the pool speaks.
-    pub protocol: Protocol,
-    /// `redis_auth`: the password asked of clients and given to servers.
-    pub redis_auth: Option<Secret>,
-    /// `redis_db`: the database selected on every server connection.
-    pub redis_db: u32,
-    /// `preconnect`: connect to every server at start.
-    pub preconnect: bool,
-    /// `auto_eject_hosts`; true if and only if `on_server_failure` is [`OnServerFailure::Rehash`].
-    pub auto_eject_hosts: bool,
-    /// `server_connections` to each server, for each worker.
-    pub server_connections: NonZeroU32,
-    /// `server_retry_timeout`: how long a server stays ejected before it is tried again.
-    pub server_retry_timeout: Duration,
-    /// `server_failure_limit`: this many failures in a row eject a server.
-    pub server_failure_limit: u32,
-    /// `unknown_commands`: what happens to a command that is not in the table.
-    pub unknown_commands: UnknownCommands,
-    /// `on_server_failure`: what becomes of the requests for a server that does not serve.
-    pub on_server_failure: OnServerFailure,
-    /// `hold_ms`: the longest a request is held for a server that fails. Of use only with
-    /// [`OnServerFailure::Hold`].
-    pub hold_time: HoldTime,
-    /// `hold_bytes`: how many bytes of requests a worker holds for one server.
-    pub hold_bytes: usize,
+}
+
+/// How much may be under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitConfig {
+    /// `client_connections`: the most clients at once in the process; `None` (0) is no limit.
+    pub client_connections: Option<NonZeroU32>,
     /// `client_output_limit`: how many bytes of replies may wait for a client that does not read
     /// them; at least 1.
-    pub client_output_limit: usize,
+    pub client_output_bytes: usize,
     /// `client_requests_in_flight`: how many requests of one client may await replies before the
     /// proxy stops reading from it.
     pub client_requests_in_flight: NonZeroU32,
     /// `server_queue_bytes`: how many bytes of requests may wait to be sent on one server
     /// connection before the proxy stops reading from the clients that fill it; at least 1.
     pub server_queue_bytes: usize,
+}
+
+/// How long things may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimeoutConfig {
+    /// `timeout`: how long a request may take; `None` is for ever.
+    pub request: Option<Duration>,
+    /// `connect_timeout`: how long connecting to a server may take; never zero.
+    pub connect: Duration,
     /// `client_idle_timeout`: a client that says nothing for this long, with no reply due, is
     /// closed; `None` (0) is never.
-    pub client_idle_timeout: Option<Duration>,
-    /// `connect_timeout`: how long connecting to a server may take; never zero.
-    pub connect_timeout: Duration,
+    pub client_idle: Option<Duration>,
     /// `resolve_interval`: how often a server's host name is resolved again; `None` (0) is only
     /// when connecting.
     pub resolve_interval: Option<Duration>,
-    /// `sentinels`: who says where the servers' masters are; empty when nobody does. If not, every
-    /// server is named.
-    pub sentinels: Vec<HostPort>,
+}
+
+/// What a server connection says first, and what is asked of clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GreetingConfig {
+    /// `redis_auth`: the password asked of clients and given to servers.
+    pub redis_auth: Option<Secret>,
+    /// `redis_db`: the database selected on every server connection.
+    pub redis_db: u32,
+}
+
+/// Where keys live.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MappingConfig {
+    /// `hash`.
+    pub hash: Hash,
+    /// `hash_tag`.
+    pub hash_tag: Option<HashTag>,
+    /// `distribution`.
+    pub distribution: Distribution,
+}
+
+/// How many connections to servers there are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectionConfig {
+    /// `server_connections` to each server, for each worker.
+    pub per_server: NonZeroU32,
+    /// `preconnect`: connect to every server at start.
+    pub preconnect: bool,
+}
+
+/// What becomes of a server that fails, and of its requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailureConfig {
+    /// `on_server_failure`: what becomes of the requests for a server that does not serve.
+    pub policy: OnServerFailure,
+    /// `server_retry_timeout`: how long a server stays ejected before it is tried again.
+    pub retry_timeout: Duration,
+    /// `server_failure_limit`: this many failures in a row eject a server.
+    pub limit: u32,
+    /// `hold_ms`: the longest a request is held for a server that fails. Of use only with
+    /// [`OnServerFailure::Hold`].
+    pub hold_time: HoldTime,
+    /// `hold_bytes`: how many bytes of requests a worker holds for one server.
+    pub hold_bytes: usize,
+}
+
+impl FailureConfig {
+    /// `auto_eject_hosts`: whether a server that fails is ejected.
+    #[must_use]
+    pub fn ejects(&self) -> bool {
+        self.policy == OnServerFailure::Rehash
+    }
+}
+
+/// Who says where the servers' masters are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SentinelConfig {
+    /// `sentinels`; empty when nobody does. If not, every server is named.
+    pub addresses: Vec<HostPort>,
     /// `sentinel_user`: the user to log in as at the Sentinels; never without a password.
-    pub sentinel_user: Option<Arc<str>>,
+    pub user: Option<Arc<str>>,
     /// `sentinel_password`: given to the Sentinels.
-    pub sentinel_password: Option<Secret>,
+    pub password: Option<Secret>,
     /// `require_sentinel_quorum`: refuse writes while no majority of the Sentinels is heard; only
     /// where there are Sentinels.
-    pub require_sentinel_quorum: bool,
-    /// `read_from`: who answers commands that only read; others than masters only where there are
-    /// Sentinels.
+    pub require_quorum: bool,
+}
+
+/// Who answers commands that only read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplicaConfig {
+    /// `read_from`: others than masters only where there are Sentinels.
     pub read_from: ReadFrom,
     /// `replica_lag_ms`: how far a replica may be behind its master and be read; never zero.
-    pub replica_lag: Duration,
-    /// `ready_servers`: how many servers must be usable for the pool to be ready.
-    pub ready_servers: ReadyServers,
-    /// At least one, in twemproxy's order (shorter name first, then bytes).
-    pub servers: Vec<ServerConfig>,
+    pub lag: Duration,
 }
 
 impl PoolConfig {

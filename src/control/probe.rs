@@ -63,7 +63,7 @@ impl PoolProbes {
     fn new(pool: &PoolConfig) -> PoolProbes {
         PoolProbes {
             question: question(pool),
-            within: pool.connect_timeout,
+            within: pool.timeouts.connect,
             servers: Vec::new(),
         }
     }
@@ -171,7 +171,7 @@ pub(super) fn known(address: &ServerAddress) -> Vec<SocketAddress> {
 fn question(pool: &PoolConfig) -> Question {
     let mut bytes = Vec::new();
     let mut lines = 1;
-    if let Some(password) = &pool.redis_auth {
+    if let Some(password) = &pool.greeting.redis_auth {
         write_request(&mut bytes, &[b"AUTH", password.expose()]);
         lines += 1;
     }

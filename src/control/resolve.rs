@@ -353,7 +353,9 @@ impl Names {
             let names = &mut self.names[pool.index()];
             let before = names.len();
             names.resize_with(places, || None);
-            let interval = table.pool(pool).and_then(|pool| pool.resolve_interval);
+            let interval = table
+                .pool(pool)
+                .and_then(|pool| pool.timeouts.resolve_interval);
             for (server, name) in (0..).map(ServerIdx).zip(names) {
                 let Some(config) = table.server(pool, server) else {
                     *name = None;
@@ -433,7 +435,7 @@ fn of_config(config: &Config) -> Vec<Vec<Option<Name>>> {
         .map(|pool| {
             let servers = pool.servers.iter();
             servers
-                .map(|s| of_address(&s.address, pool.resolve_interval))
+                .map(|s| of_address(&s.address, pool.timeouts.resolve_interval))
                 .collect()
         })
         .collect()

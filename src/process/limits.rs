@@ -89,11 +89,11 @@ const CLIENTS_FEW: u64 = 1000;
 pub(super) fn clients_left(config: &Config, workers: usize, open_files: u64) -> u64 {
     let workers = workers as u64;
     let per_worker = |pool: &crate::config::PoolConfig| {
-        let ends = match pool.read_from {
+        let ends = match pool.replicas.read_from {
             ReadFrom::Master => 1,
             ReadFrom::PreferReplica | ReadFrom::Replica => 1 + REPLICAS_GUESSED,
         };
-        1 + ends * pool.servers.len() as u64 * u64::from(pool.server_connections.get())
+        1 + ends * pool.servers.len() as u64 * u64::from(pool.connections.per_server.get())
     };
     let servers: u64 = config.pools.iter().map(per_worker).sum::<u64>() * workers;
     let doors = DESCRIPTORS_OF_DOORS as u64;
@@ -108,7 +108,11 @@ pub(super) fn check_files(config: &Config, workers: usize, open_files: u64) -> O
     let wanted = config
         .pools
         .iter()
-        .map(|pool| pool.client_connections.map(|limit| u64::from(limit.get())))
+        .map(|pool| {
+            pool.limits
+                .client_connections
+                .map(|limit| u64::from(limit.get()))
+        })
         .sum::<Option<u64>>();
     (clients < wanted.unwrap_or(CLIENTS_FEW)).then_some(TooFewFiles {
         open_files,

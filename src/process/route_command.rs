@@ -68,8 +68,8 @@ pub fn ring(config: &Config, out: &mut impl Write) -> io::Result<()> {
             out,
             "# pool {}: {}, {}, {} servers, {} points",
             field(&*pool.name),
-            pool.distribution.name(),
-            pool.hash.name(),
+            pool.mapping.distribution.name(),
+            pool.mapping.hash.name(),
             pool.servers.len(),
             router.points().len(),
         )?;
@@ -130,9 +130,9 @@ fn router(pool: &PoolConfig) -> Router {
         })
         .collect();
     Router::new(&RouterSpec {
-        hash: pool.hash,
-        tag: pool.hash_tag,
-        distribution: pool.distribution,
+        hash: pool.mapping.hash,
+        tag: pool.mapping.hash_tag,
+        distribution: pool.mapping.distribution,
         servers: &servers,
     })
 }
@@ -150,14 +150,14 @@ fn address(address: &ServerAddress) -> String {
 fn home<'a>(pool: &'a PoolConfig, router: &Router, key: &[u8]) -> Option<&'a ServerConfig> {
     match &*pool.servers {
         [only] => Some(only),
-        _ if pool.distribution == Distribution::Random => None,
+        _ if pool.mapping.distribution == Distribution::Random => None,
         servers => router.server(key, 0).map(|server| &servers[server.index()]),
     }
 }
 
 /// The hash that decides where `key` lives, if one does.
 fn hash(pool: &PoolConfig, router: &Router, key: &[u8]) -> String {
-    if pool.servers.len() == 1 || pool.distribution == Distribution::Random {
+    if pool.servers.len() == 1 || pool.mapping.distribution == Distribution::Random {
         return NOTHING.to_owned();
     }
     router.hash_of(key).to_string()

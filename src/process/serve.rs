@@ -309,7 +309,7 @@ fn run(
 /// The servers of which Sentinels say where they are.
 fn followed(config: &Config) -> BTreeSet<(PoolIdx, ServerIdx)> {
     let pools = (0..).map(PoolIdx).zip(&config.pools);
-    let pools = pools.filter(|(_, pool)| !pool.sentinels.is_empty());
+    let pools = pools.filter(|(_, pool)| !pool.sentinels.addresses.is_empty());
     let servers = |(idx, pool): (PoolIdx, &PoolConfig)| {
         (0..)
             .map(ServerIdx)

@@ -33,8 +33,8 @@ pub fn test_conf(path: &Path) -> Result<String, String> {
         lines += &format!("warning: {warning}\n");
     }
     for pool in &config.pools {
-        if pool.on_server_failure == OnServerFailure::Hold {
-            let (name, hold_time) = (&pool.name, pool.hold_time);
+        if pool.failure.policy == OnServerFailure::Hold {
+            let (name, hold_time) = (&pool.name, pool.failure.hold_time);
             lines += &format!("{name}: requests for a failed server are held: {hold_time}\n");
         }
     }

@@ -45,7 +45,7 @@ impl Proxy {
     #[inline]
     pub(super) fn stop_if_full(&mut self, conn: Key, client: Key) {
         let of = &self.servers[conn];
-        let limit = self.pools[of.pool.index()].config.server_queue_bytes;
+        let limit = self.pools[of.pool.index()].config.limits.server_queue_bytes;
         if of.unsent_bytes() >= limit {
             let stopped = &mut self.full_queues.stopped;
             stopped.entry(conn).or_default().push(client);
@@ -125,7 +125,10 @@ impl Proxy {
         let Some(conn) = self.servers.find(conn) else {
             return false;
         };
-        let limit = self.pools[conn.pool.index()].config.server_queue_bytes;
+        let limit = self.pools[conn.pool.index()]
+            .config
+            .limits
+            .server_queue_bytes;
         conn.phase != ServerPhase::Closed && conn.unsent_bytes() > limit / 2
     }
 

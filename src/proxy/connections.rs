@@ -213,7 +213,7 @@ impl Proxy {
     /// although the server answers others. One slow command is no reason.
     fn is_stuck(&self, key: Key, now: Time) -> bool {
         let conn = &self.servers[key];
-        let timeout = self.pools[conn.pool.index()].config.timeout;
+        let timeout = self.pools[conn.pool.index()].config.timeouts.request;
         let silent = |timeout| conn.last_heard + timeout * STUCK_TIMEOUTS <= now;
         conn.tombstones > 0 && timeout.is_some_and(silent)
     }
@@ -237,7 +237,7 @@ impl Proxy {
         let pool = &self.pools[conn.pool.index()];
         // A server that has failed proves that it serves before it gets a request.
         // Of several connections to it each does: it may have no room for so many.
-        let several = pool.config.server_connections.get() > 1;
+        let several = pool.config.connections.per_server.get() > 1;
         let proves = several || conn.attempts > 0 || pool.servers[conn.server.index()].suspect;
         let greeting = match conn.replica {
             Some(_) => &pool.replica_greeting,

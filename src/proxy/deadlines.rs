@@ -41,11 +41,11 @@ impl Proxy {
         let pool = &self.pools[conn.pool.index()];
         let config = &pool.config;
         // A replica's requests wait for nothing: there are other ways.
-        let held = config.on_server_failure == OnServerFailure::Hold && conn.replica.is_none();
+        let held = config.failure.policy == OnServerFailure::Hold && conn.replica.is_none();
         if held && conn.phase != ServerPhase::Ready {
             Some(pool.hold_time)
         } else {
-            config.timeout
+            config.timeouts.request
         }
     }
 
@@ -89,7 +89,7 @@ impl Proxy {
     fn time_anew(&mut self, key: Key, since: impl Fn(&Pending) -> Time) {
         let conn = &mut self.servers[key];
         let config = &self.pools[conn.pool.index()].config;
-        let holds = config.on_server_failure == OnServerFailure::Hold && conn.replica.is_none();
+        let holds = config.failure.policy == OnServerFailure::Hold && conn.replica.is_none();
         if holds && !conn.fifo.is_empty() {
             for pending in &mut conn.fifo {
                 pending.since = since(pending);
@@ -126,7 +126,7 @@ impl Proxy {
                 self.end_rest(key, now);
             }
             _ => {
-                let due = conn.last_heard + self.pools[pool.index()].config.connect_timeout;
+                let due = conn.last_heard + self.pools[pool.index()].config.timeouts.connect;
                 if due <= now {
                     self.fail_server_conn(key, &Failure::TimedOut, now);
                     return;
@@ -136,12 +136,12 @@ impl Proxy {
         }
         let is_ready = self.servers[key].phase == ServerPhase::Ready;
         let config = &self.pools[self.servers[key].pool.index()].config;
-        if config.on_server_failure == OnServerFailure::Hold && !is_ready {
+        if config.failure.policy == OnServerFailure::Hold && !is_ready {
             self.expire_held(key, now);
             if !self.servers[key].fifo.is_empty() {
                 self.time_first(key);
             }
-        } else if let Some(timeout) = config.timeout {
+        } else if let Some(timeout) = config.timeouts.request {
             // A request's time includes that of connecting.
             self.expire_standstill(key, timeout, now);
             self.expire_requests(key, timeout, now);

@@ -73,9 +73,9 @@ struct Fate {
 
 impl PoolFates {
     fn take_rules(&mut self, config: &PoolConfig) {
-        self.ejects = config.auto_eject_hosts;
-        self.failure_limit = config.server_failure_limit;
-        self.retry_timeout = config.server_retry_timeout;
+        self.ejects = config.failure.ejects();
+        self.failure_limit = config.failure.limit;
+        self.retry_timeout = config.failure.retry_timeout;
     }
 }
 

@@ -85,7 +85,7 @@ impl Proxy {
             return None;
         }
         client.phase = Phase::Closed;
-        let password = &self.pools[client.pool.index()].config.redis_auth;
+        let password = &self.pools[client.pool.index()].config.greeting.redis_auth;
         let mut input = Vec::new();
         if let Some(assembly) = client.assembly.take() {
             assembly.copy_raw(&mut input);
@@ -130,7 +130,7 @@ impl Proxy {
             end_counted: false,
         };
         let mut client = Client::new(pool, Box::new(identity), now);
-        let password = &self.pools[pool.index()].config.redis_auth;
+        let password = &self.pools[pool.index()].config.greeting.redis_auth;
         client.authenticated = state.authenticated || password.is_none();
         client.unmet = state.unmet;
         let key = self.insert_client(client);

@@ -60,7 +60,7 @@ impl Proxy {
             Local::ClientSetinfo => self.set_info(key, request, &mut reply),
             Local::ClientInfo => {
                 let client = &self.clients.slab[key];
-                let database = self.pools[client.pool.index()].config.redis_db;
+                let database = self.pools[client.pool.index()].config.greeting.redis_db;
                 push_bulk(&client.identity.line(database, now), &mut reply);
             }
             Local::ClientNoEvict | Local::ClientNoTouch => {
@@ -82,7 +82,7 @@ impl Proxy {
             _ => return reply.extend_from_slice(SYNTAX_ERROR),
         };
         let client = &mut self.clients.slab[key];
-        let Some(secret) = &self.pools[client.pool.index()].config.redis_auth else {
+        let Some(secret) = &self.pools[client.pool.index()].config.greeting.redis_auth else {
             let text = b"-ERR Client sent AUTH, but no password is set\r\n";
             return reply.extend_from_slice(text);
         };
@@ -150,7 +150,7 @@ impl Proxy {
 
     fn credentials_hold(&self, key: Key, user: &[u8], password: &[u8]) -> bool {
         let pool = &self.pools[self.clients.slab[key].pool.index()];
-        let secret = pool.config.redis_auth.as_ref();
+        let secret = pool.config.greeting.redis_auth.as_ref();
         // Without a password any will do, as for Redis's own default user.
         user == b"default"
             && secret.is_none_or(|secret| equal_in_constant_time(password, secret.expose()))
@@ -158,7 +158,11 @@ impl Proxy {
 
     fn reset(&mut self, key: Key, reply: &mut Vec<u8>) {
         let client = &mut self.clients.slab[key];
-        client.authenticated = self.pools[client.pool.index()].config.redis_auth.is_none();
+        client.authenticated = self.pools[client.pool.index()]
+            .config
+            .greeting
+            .redis_auth
+            .is_none();
         client.identity.name.clear();
         client.unmet = Unmet::default();
         reply.extend_from_slice(b"+RESET\r\n");
@@ -166,7 +170,7 @@ impl Proxy {
 
     fn select(&mut self, key: Key, request: &Request<'_>, reply: &mut Vec<u8>) {
         let pool = &self.pools[self.clients.slab[key].pool.index()];
-        let own = pool.config.redis_db;
+        let own = pool.config.greeting.redis_db;
         let asked = std::str::from_utf8(request.arg(1))
             .ok()
             .and_then(|n| n.parse::<i64>().ok());
@@ -284,11 +288,12 @@ impl Proxy {
     fn config_get(&self, key: Key, request: &Request<'_>, reply: &mut Vec<u8>) {
         let config = &self.pools[self.clients.slab[key].pool.index()].config;
         let clients = config
+            .limits
             .client_connections
             .map_or(0, std::num::NonZeroU32::get);
         let known = [
             ("appendonly", "no".to_owned()),
-            ("databases", (config.redis_db + 1).to_string()),
+            ("databases", (config.greeting.redis_db + 1).to_string()),
             ("maxclients", clients.to_string()),
             (
                 "proto-max-bulk-len",
@@ -298,7 +303,8 @@ impl Proxy {
             (
                 "timeout",
                 config
-                    .client_idle_timeout
+                    .timeouts
+                    .client_idle
                     .map_or(0, |t| t.as_secs())
                     .to_string(),
             ),

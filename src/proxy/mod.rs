@@ -184,7 +184,7 @@ impl Proxy {
     /// Opens the connections of pools with `preconnect`.
     pub fn start(&mut self, now: Time) {
         for (index, pool) in (0u16..).zip(0..self.pools.len()) {
-            if self.pools[pool].config.preconnect {
+            if self.pools[pool].config.connections.preconnect {
                 self.preconnect(PoolIdx(index), now);
             }
         }
@@ -212,7 +212,11 @@ impl Proxy {
         });
         self.next_client_id += self.client_id_step;
         let mut client = Client::new(pool, identity, now);
-        client.authenticated = self.pools[pool.index()].config.redis_auth.is_none();
+        client.authenticated = self.pools[pool.index()]
+            .config
+            .greeting
+            .redis_auth
+            .is_none();
         let key = self.insert_client(client);
         if admitted {
             self.greet_client(key, now);
@@ -242,7 +246,7 @@ impl Proxy {
         let pool = self.clients.slab[key].pool;
         if self.draining || self.pools[pool.index()].retired {
             self.end_client(key, true, now);
-        } else if let Some(idle) = self.pools[pool.index()].config.client_idle_timeout {
+        } else if let Some(idle) = self.pools[pool.index()].config.timeouts.client_idle {
             self.time_client(key, now + idle);
         }
     }

@@ -25,7 +25,7 @@ pub(super) const NOBODYS_PLACES: usize = 2;
 
 /// How many places for connections each server has.
 pub(super) fn places(config: &PoolConfig) -> usize {
-    config.server_connections.get() as usize + NOBODYS_PLACES
+    config.connections.per_server.get() as usize + NOBODYS_PLACES
 }
 
 /// One server of a pool.
@@ -133,9 +133,9 @@ impl Pool {
         let live: Vec<bool> = vec![true; servers.len()];
         Pool {
             router: router(&config, &live),
-            follows_sentinels: !config.sentinels.is_empty(),
+            follows_sentinels: !config.sentinels.addresses.is_empty(),
             limits: limits(&config),
-            hold_time: config.hold_time.with(None),
+            hold_time: config.failure.hold_time.with(None),
             hold_needed: None,
             config,
             servers,
@@ -197,10 +197,10 @@ impl Pool {
         let identity = identity && places.len() == self.servers.len();
         self.places = (!identity).then(|| Box::from(places));
         (self.greeting, self.proving_greeting, self.replica_greeting) = greetings(&config);
-        self.follows_sentinels = !config.sentinels.is_empty();
+        self.follows_sentinels = !config.sentinels.addresses.is_empty();
         self.limits = limits(&config);
         self.hold_needed = self.hold_needed.filter(|_| self.follows_sentinels);
-        self.hold_time = config.hold_time.with(self.hold_needed);
+        self.hold_time = config.failure.hold_time.with(self.hold_needed);
         self.config = config;
         // A ring of many servers takes a millisecond, in which no client is served.
         if !maps_as_before {
@@ -211,16 +211,15 @@ impl Pool {
     /// Takes its Sentinels' word for how long a request is to be held.
     pub(super) fn set_hold_needed(&mut self, needed: Duration) {
         self.hold_needed = Some(needed);
-        self.hold_time = self.config.hold_time.with(self.hold_needed);
+        self.hold_time = self.config.failure.hold_time.with(self.hold_needed);
     }
 
     /// Whether every key lives where it lives by another configuration.
     pub(super) fn maps_as(&self, config: &PoolConfig) -> bool {
-        let rules = |c: &PoolConfig| (c.hash, c.hash_tag, c.distribution);
         let (ours, theirs) = (&self.config.servers, &config.servers);
         let alike =
             |(a, b): (&ServerConfig, &ServerConfig)| a.name == b.name && a.weight == b.weight;
-        rules(&self.config) == rules(config)
+        self.config.mapping == config.mapping
             && ours.len() == theirs.len()
             && ours.iter().zip(theirs).all(alike)
     }
@@ -236,8 +235,8 @@ impl Pool {
 
 fn limits(config: &PoolConfig) -> ClientLimits {
     ClientLimits {
-        bytes: config.client_output_limit,
-        requests: config.client_requests_in_flight.get() as usize,
+        bytes: config.limits.client_output_bytes,
+        requests: config.limits.client_requests_in_flight.get() as usize,
     }
 }
 
@@ -286,9 +285,9 @@ fn router(config: &PoolConfig, live: &[bool]) -> Router {
         })
         .collect();
     Router::new(&RouterSpec {
-        hash: config.hash,
-        tag: config.hash_tag,
-        distribution: config.distribution,
+        hash: config.mapping.hash,
+        tag: config.mapping.hash_tag,
+        distribution: config.mapping.distribution,
         servers: &servers,
     })
 }
@@ -298,7 +297,7 @@ fn greetings(config: &PoolConfig) -> (Greeting, Greeting, Greeting) {
     let mut plain = greeting(config);
     let (mut proving, mut replica) = (plain.clone(), plain.clone());
     replica.ask(&[b"ROLE"]);
-    if config.sentinels.is_empty() {
+    if config.sentinels.addresses.is_empty() {
         proving.ask(&[b"PING"]);
     } else {
         plain.ask(&[b"ROLE"]);
@@ -311,11 +310,11 @@ fn greetings(config: &PoolConfig) -> (Greeting, Greeting, Greeting) {
 /// all keys go to database 0.
 fn greeting(config: &PoolConfig) -> Greeting {
     let mut greeting = Greeting::default();
-    if let Some(password) = &config.redis_auth {
+    if let Some(password) = &config.greeting.redis_auth {
         greeting.ask(&[b"AUTH", password.expose()]);
     }
-    if config.redis_db != 0 {
-        greeting.ask(&[b"SELECT", config.redis_db.to_string().as_bytes()]);
+    if config.greeting.redis_db != 0 {
+        greeting.ask(&[b"SELECT", config.greeting.redis_db.to_string().as_bytes()]);
     }
     greeting
 }

@@ -69,8 +69,8 @@ impl Proxy {
             return true;
         }
         let config = &self.pools[conn.pool.index()].config;
-        let reply = match config.on_server_failure {
-            OnServerFailure::Hold if held_bytes(conn) <= config.hold_bytes => return true,
+        let reply = match config.failure.policy {
+            OnServerFailure::Hold if held_bytes(conn) <= config.failure.hold_bytes => return true,
             OnServerFailure::Hold => RequestError::TooManyHeld.reply(),
             _ if finds_out => return true,
             _ => self.cause_of(key).reply(),
@@ -82,7 +82,10 @@ impl Proxy {
     /// Answers the youngest requests of those that came while it was not yet known that they would
     /// have to be held, as far as they are too many.
     pub(super) fn refuse_excess(&mut self, key: Key) {
-        let limit = self.pools[self.servers[key].pool.index()].config.hold_bytes;
+        let limit = self.pools[self.servers[key].pool.index()]
+            .config
+            .failure
+            .hold_bytes;
         let reply = RequestError::TooManyHeld.reply();
         while held_bytes(&self.servers[key]) > limit && !self.servers[key].fifo.is_empty() {
             self.fail_last(key, &reply);

@@ -76,7 +76,7 @@ impl Proxy {
         let conn = &self.servers[key];
         let pool = &self.pools[conn.pool.index()];
         // Whoever awaits a replica's reply can be answered elsewhere.
-        if conn.replica.is_some() || pool.config.on_server_failure != OnServerFailure::Hold {
+        if conn.replica.is_some() || pool.config.failure.policy != OnServerFailure::Hold {
             return false;
         }
         let Some(first) = conn.next_sent().copied() else {
@@ -97,7 +97,7 @@ impl Proxy {
             || now >= refused + hold_time
             || !self.clients.awaits(first.awaiter)
             || !conn.may_ask_again()
-            || held_bytes(conn) > pool.config.hold_bytes
+            || held_bytes(conn) > pool.config.failure.hold_bytes
         {
             return false;
         }

@@ -82,7 +82,8 @@ impl Proxy {
         for pool in &mut self.pools {
             pool.limits.bytes = pool
                 .config
-                .client_output_limit
+                .limits
+                .client_output_bytes
                 .min(pressure.client_bytes_max);
         }
         if pressure.shed_bytes > 0 {

@@ -55,7 +55,10 @@ impl Proxy {
                 (None, None) => debug_assert!(false, "a place that never was served"),
                 _ => {}
             }
-            if table.pool(idx).is_some_and(|config| config.preconnect) {
+            if table
+                .pool(idx)
+                .is_some_and(|config| config.connections.preconnect)
+            {
                 self.preconnect(idx, now);
             }
         }
@@ -70,21 +73,21 @@ impl Proxy {
             places.filter(|&server| is_moved(server)).collect()
         };
         let places = pool::places(&config);
-        let other_places = config.server_connections != pool.config.server_connections;
+        let other_places = config.connections.per_server != pool.config.connections.per_server;
         let other_greeting = !pool.greets_as(&config);
-        let no_password = config.redis_auth.is_none();
-        let idle = config.client_idle_timeout;
-        let other_idle = idle != pool.config.client_idle_timeout;
+        let no_password = config.greeting.redis_auth.is_none();
+        let idle = config.timeouts.client_idle;
+        let other_idle = idle != pool.config.timeouts.client_idle;
         let in_order = pool.maps_as(&config)
             && moved.is_empty()
             && !other_places
             && !other_greeting
-            && config.read_from == pool.config.read_from;
+            && config.replicas.read_from == pool.config.replicas.read_from;
         if !in_order {
             self.stop_late_writers(idx);
         }
         let pool = &mut self.pools[idx.index()];
-        let reads_masters = config.read_from == ReadFrom::Master;
+        let reads_masters = config.replicas.read_from == ReadFrom::Master;
         let before = pool.servers.len();
         for (server, config) in reload.table.servers(idx) {
             let known = pool.servers.len();

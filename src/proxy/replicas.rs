@@ -96,7 +96,7 @@ impl Proxy {
         now: Time,
     ) -> Option<End> {
         let pool = &self.pools[pool.index()];
-        if pool.config.read_from == ReadFrom::Master || !replica {
+        if pool.config.replicas.read_from == ReadFrom::Master || !replica {
             return Some(End::Master);
         }
         let id = self.clients.slab[client].identity.id;
@@ -105,7 +105,7 @@ impl Proxy {
         let chosen = usable.max_by_key(|(_, replica)| replica.number_for(id));
         match chosen {
             Some((nth, _)) => Some(End::Replica(nth)),
-            None if pool.config.read_from == ReadFrom::PreferReplica => Some(End::Master),
+            None if pool.config.replicas.read_from == ReadFrom::PreferReplica => Some(End::Master),
             None => None,
         }
     }
@@ -187,7 +187,7 @@ impl Proxy {
     /// How long connecting may take, greetings included.
     pub(super) fn connect_within(&self, key: Key) -> Duration {
         let conn = &self.servers[key];
-        let within = self.pools[conn.pool.index()].config.connect_timeout;
+        let within = self.pools[conn.pool.index()].config.timeouts.connect;
         match conn.replica {
             Some(_) => within.min(CONNECT_WITHIN),
             None => within,
@@ -200,7 +200,7 @@ impl Proxy {
         let due = match conn.phase {
             ServerPhase::Closed => return,
             ServerPhase::Ready => {
-                let timeout = self.pools[conn.pool.index()].config.timeout;
+                let timeout = self.pools[conn.pool.index()].config.timeouts.request;
                 let since = match conn.streaming {
                     // Only a standstill ends what its client has a part of.
                     true => Some(conn.last_heard),
@@ -351,7 +351,7 @@ impl Proxy {
         };
         let (pool, server) = (self.servers[from].pool, self.servers[from].server);
         let client = pending.awaiter.client;
-        let end = match self.pools[pool.index()].config.read_from {
+        let end = match self.pools[pool.index()].config.replicas.read_from {
             ReadFrom::Replica => self.end_for(client, pool, server, true, now),
             ReadFrom::Master | ReadFrom::PreferReplica => Some(End::Master),
         };

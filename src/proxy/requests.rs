@@ -148,7 +148,7 @@ impl Proxy {
         if client.due != Some(due) {
             return;
         }
-        let idle_timeout = self.pools[client.pool.index()].config.client_idle_timeout;
+        let idle_timeout = self.pools[client.pool.index()].config.timeouts.client_idle;
         match (client.phase, idle_timeout) {
             (Phase::Lingering { until }, _) if until <= now => self.close_client(key),
             (Phase::Open, Some(timeout)) => {

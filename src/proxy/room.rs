@@ -62,7 +62,7 @@ impl Proxy {
         (conn.greeting, conn.assembly, conn.unsent) = (ByteQueue::default(), None, 0);
         let pendings: Vec<Pending> = conn.fifo.drain(..).collect();
         let queue = std::mem::take(&mut conn.queue);
-        let again = now + self.pools[pool.index()].config.server_retry_timeout;
+        let again = now + self.pools[pool.index()].config.failure.retry_timeout;
         let known = &mut self.pools[pool.index()].servers[server.index()];
         if place < known.way_around() {
             known.conns.remove(place);
@@ -82,7 +82,7 @@ impl Proxy {
         let conn = &self.servers[key];
         let (pool, server) = (conn.pool, conn.server);
         let of_pool = &mut self.pools[pool.index()];
-        let own = of_pool.config.server_connections.get() as usize;
+        let own = of_pool.config.connections.per_server.get() as usize;
         let known = &mut of_pool.servers[server.index()];
         match known.room_again {
             None => {}

@@ -101,7 +101,7 @@ impl Proxy {
         conn.greeting = ByteQueue::default();
         conn.assembly = None;
         let config = &self.pools[conn.pool.index()].config;
-        if config.on_server_failure == OnServerFailure::Hold {
+        if config.failure.policy == OnServerFailure::Hold {
             self.expire_held(key, now);
             self.refuse_excess(key);
         } else {

@@ -158,7 +158,7 @@ impl Proxy {
             return false;
         }
         // It may go to any of them.
-        let anywhere = pool.config.distribution == Distribution::Random;
+        let anywhere = pool.config.mapping.distribution == Distribution::Random;
         let lives_there = |name: &[u8]| anywhere || pool.server_of(name, 0) == Some(server);
         let command = match command::resolve(request) {
             Ok(command) => command,

@@ -148,7 +148,7 @@ impl Proxy {
             }
         } else if conn.is_down() {
             let config = &self.pools[pool.index()].config;
-            if config.on_server_failure == OnServerFailure::Hold {
+            if config.failure.policy == OnServerFailure::Hold {
                 self.refuse_excess(key);
             } else {
                 let count = self.servers[key].fifo.len();

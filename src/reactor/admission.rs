@@ -68,7 +68,7 @@ impl Admission {
         let pools = config.pools.iter();
         Admission {
             pools: pools
-                .map(|pool| Count::up_to(pool.client_connections))
+                .map(|pool| Count::up_to(pool.limits.client_connections))
                 .collect(),
             all: Count::up_to(clients_max),
         }
@@ -82,7 +82,7 @@ impl Admission {
         let mut pools = self.pools.clone();
         pools.resize_with(table.places().len(), || Count::up_to(None));
         for (idx, pool) in table.pools() {
-            pools[idx.index()].set_limit(pool.client_connections);
+            pools[idx.index()].set_limit(pool.limits.client_connections);
         }
         let all = Arc::clone(&self.all);
         Admission { pools, all }

@@ -135,18 +135,18 @@ pub fn bind_or_take(
 ) -> Result<Bound, ListenError> {
     let options = Options {
         workers,
-        backlog: pool.backlog,
-        freebind: pool.freebind,
-        keepalive: pool.tcpkeepalive,
+        backlog: pool.listen.backlog,
+        freebind: pool.listen.freebind,
+        keepalive: pool.listen.tcpkeepalive,
         listens: true,
     };
-    match &pool.listen {
+    match &pool.listen.address {
         ListenAddress::Tcp(address) => bind_tcp(address, options, inherited),
         ListenAddress::Unix { path, mode } => bind_unix(path, *mode, options, inherited),
     }
     .map_err(|kind| ListenError {
         owner: format!("pool {}", pool.name),
-        address: pool.listen.to_string(),
+        address: pool.listen.address.to_string(),
         kind,
     })
 }

@@ -36,11 +36,11 @@ pub(super) struct Patience {
 
 impl Patience {
     pub(super) fn new(pool: &PoolConfig) -> Patience {
-        let holds = pool.on_server_failure == OnServerFailure::Hold;
+        let holds = pool.failure.policy == OnServerFailure::Hold;
         Patience {
-            is_asked: holds && pool.hold_time == HoldTime::BySentinels,
+            is_asked: holds && pool.failure.hold_time == HoldTime::BySentinels,
             otherwise: match holds {
-                true => pool.hold_time.with(None),
+                true => pool.failure.hold_time.with(None),
                 false => Duration::ZERO,
             },
             down_after: vec![None; pool.servers.len()],

@@ -107,13 +107,13 @@ impl Watcher {
     pub fn new(pool: &PoolConfig, seed: u64, now: Time) -> Watcher {
         let servers = pool.servers.len();
         let names: Vec<Arc<str>> = pool.servers.iter().map(|s| Arc::clone(&s.name)).collect();
-        let wants_replicas = pool.read_from != ReadFrom::Master;
+        let wants_replicas = pool.replicas.read_from != ReadFrom::Master;
         let each = (servers, wants_replicas);
         let peer = |address: &HostPort| Peer::new(address.clone(), true, each, now);
-        let auth = pool.sentinel_password.as_ref().map(|password| {
+        let auth = pool.sentinels.password.as_ref().map(|password| {
             let mut bytes = Vec::new();
             let password = password.expose();
-            match &pool.sentinel_user {
+            match &pool.sentinels.user {
                 Some(user) => {
                     write_request(&mut bytes, &[b"AUTH", user.as_bytes(), password]);
                 }
@@ -122,14 +122,14 @@ impl Watcher {
             bytes
         });
         let mut watcher = Watcher {
-            peers: pool.sentinels.iter().map(peer).collect(),
+            peers: pool.sentinels.addresses.iter().map(peer).collect(),
             masters: names.iter().map(|_| Master::new()).collect(),
             kin: names.iter().map(|_| Kinship::default()).collect(),
             hears_one: false,
             replicas: match wants_replicas {
                 true => names
                     .iter()
-                    .map(|_| Replicas::new(pool.replica_lag, now))
+                    .map(|_| Replicas::new(pool.replicas.lag, now))
                     .collect(),
                 false => Vec::new(),
             },
@@ -137,14 +137,14 @@ impl Watcher {
             misses_one: false,
             standstills: names.iter().map(|_| Standstill::default()).collect(),
             patience: Patience::new(pool),
-            majority: Majority::new(pool.require_sentinel_quorum, now),
+            majority: Majority::new(pool.sentinels.require_quorum, now),
             learned: false,
             unknown_told: vec![false; servers],
             taken_told: vec![false; servers],
             is_down: vec![false; servers],
             names,
             auth,
-            requires_quorum: pool.require_sentinel_quorum,
+            requires_quorum: pool.sentinels.require_quorum,
             random: Random::new(seed),
             outputs: VecDeque::new(),
             next_link: 0,

@@ -91,9 +91,9 @@ impl Judge {
             })
             .collect();
         let router = Router::new(&RouterSpec {
-            hash: pool.hash,
-            tag: pool.hash_tag,
-            distribution: pool.distribution,
+            hash: pool.mapping.hash,
+            tag: pool.mapping.hash_tag,
+            distribution: pool.mapping.distribution,
             servers: &servers,
         });
         let names = servers.iter().map(|server| server.name.to_owned());

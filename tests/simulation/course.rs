@@ -164,8 +164,8 @@ impl World {
                 continue;
             };
             let pool = &self.config.pools[self.clients[client].pool];
-            let limit = pool.client_output_limit;
-            let requests = pool.client_requests_in_flight.get() as usize;
+            let limit = pool.limits.client_output_bytes;
+            let requests = pool.limits.client_requests_in_flight.get() as usize;
             assert!(
                 load.requests_in_flight <= requests,
                 "{:?} has {} requests on their way",

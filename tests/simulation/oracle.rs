@@ -115,7 +115,8 @@ impl Oracle {
     pub fn new(config: &Config, workers: usize) -> Oracle {
         let routes = || config.pools.iter().map(Route::new).collect();
         let stable = config.pools.iter().map(|pool| {
-            !pool.auto_eject_hosts && pool.distribution != coremux::route::Distribution::Random
+            !pool.failure.ejects()
+                && pool.mapping.distribution != coremux::route::Distribution::Random
         });
         Oracle {
             books: Vec::new(),
@@ -126,11 +127,15 @@ impl Oracle {
                 .pools
                 .iter()
                 .map(|pool| {
-                    let holds = pool.on_server_failure == OnServerFailure::Hold;
-                    holds.then_some(pool.hold_time.with(None))
+                    let holds = pool.failure.policy == OnServerFailure::Hold;
+                    holds.then_some(pool.failure.hold_time.with(None))
                 })
                 .collect(),
-            timeouts: config.pools.iter().map(|pool| pool.timeout).collect(),
+            timeouts: config
+                .pools
+                .iter()
+                .map(|pool| pool.timeouts.request)
+                .collect(),
             stable: stable.collect(),
             reloaded: BTreeSet::new(),
             beliefs: BTreeMap::new(),

@@ -76,7 +76,7 @@ impl World {
         let config = &mut pools[pool];
         let before = config.clone();
         match kind {
-            Difference::Connections => config.server_connections = up_to(4, &mut dice),
+            Difference::Connections => config.connections.per_server = up_to(4, &mut dice),
             Difference::Address => {
                 let server = dice.below(config.servers.len());
                 let home = MOVED_HOMES.start + u8::try_from(dice.below(100)).expect("below 100");
@@ -95,7 +95,7 @@ impl World {
                     server.weight = up_to(3, &mut dice);
                 }
             }
-            Difference::Hash => config.hash = *dice.pick(&[Hash::Fnv1a32, Hash::Murmur]),
+            Difference::Hash => config.mapping.hash = *dice.pick(&[Hash::Fnv1a32, Hash::Murmur]),
         }
         if *config == before {
             return;

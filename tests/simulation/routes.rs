@@ -42,7 +42,7 @@ impl Route {
     /// The placements that were right at some time of the span, the moments of change included.
     pub fn placements(&self, keys: &[&[u8]], from: Time, to: Time) -> Vec<Placement> {
         // With `random` one draw places all keys of a request.
-        let draws = match self.pool.distribution {
+        let draws = match self.pool.mapping.distribution {
             Distribution::Random => 0..self.pool.servers.len(),
             _ => 0..1,
         };
@@ -74,9 +74,9 @@ fn router(pool: &PoolConfig, live: &[bool]) -> Router {
         })
         .collect();
     Router::new(&RouterSpec {
-        hash: pool.hash,
-        tag: pool.hash_tag,
-        distribution: pool.distribution,
+        hash: pool.mapping.hash,
+        tag: pool.mapping.hash_tag,
+        distribution: pool.mapping.distribution,
         servers: &servers,
     })
 }

@@ -53,7 +53,8 @@ pub struct ServerConn {
 impl ServerConn {
     /// It has taken the password and the database.
     pub fn is_greeted(&self, pool: &coremux::config::PoolConfig) -> bool {
-        (self.authenticated || pool.redis_auth.is_none()) && self.database == pool.redis_db
+        (self.authenticated || pool.greeting.redis_auth.is_none())
+            && self.database == pool.greeting.redis_db
     }
 
     /// No request is half there, no reply is still to be sent.

@@ -205,7 +205,7 @@ impl World {
             return 0;
         };
         let config = &self.config.pools[pool];
-        if config.server_connections.get() > 1 || !link.has_served || self.reloads[pool] {
+        if config.connections.per_server.get() > 1 || !link.has_served || self.reloads[pool] {
             return 0;
         }
         let stats = &self.workers[link.worker].stats.pools[pool].servers[server];
@@ -254,10 +254,10 @@ impl World {
             return false;
         };
         let pool = &self.config.pools[self.clients[client].pool];
-        pool.server_queue_bytes < 1 << 20
-            && pool.client_output_limit > 10 << 20
+        pool.limits.server_queue_bytes < 1 << 20
+            && pool.limits.client_output_bytes > 10 << 20
             && load.requests_in_flight < 5
-            && load.requests_in_flight < pool.client_requests_in_flight.get() as usize
+            && load.requests_in_flight < pool.limits.client_requests_in_flight.get() as usize
             && load.owed_bytes < 1 << 20
             && !self.done.was_short
     }

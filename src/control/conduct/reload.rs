@@ -302,7 +302,7 @@ impl Control {
             };
             let follows = |table: &Table| {
                 let pool = table.pool(pool);
-                pool.is_some_and(|pool| !pool.sentinels.is_empty())
+                pool.is_some_and(|pool| !pool.sentinels.addresses.is_empty())
             };
             let told = self.probes.is_told(pool, server);
             let other = was.address != config.address;

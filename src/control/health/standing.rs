@@ -175,7 +175,7 @@ impl PoolView {
     pub(super) fn reload(&mut self, config: &PoolConfig, servers: &[ServerIdx], workers: usize) {
         self.name = Arc::clone(&config.name);
         self.required = config.ready_servers.of(config.servers.len());
-        if config.sentinels.is_empty() {
+        if config.sentinels.addresses.is_empty() {
             self.following = None;
         }
         let mut before = std::mem::take(&mut self.servers);

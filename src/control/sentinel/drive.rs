@@ -208,7 +208,7 @@ impl<T: Fn(Change)> Drive<T> {
                     self.connections.remove(&link);
                 }
                 Output::Probe { probe, address } => {
-                    let password = self.pool.redis_auth.clone();
+                    let password = self.pool.greeting.redis_auth.clone();
                     let (names, happenings) = (Rc::clone(&self.names), Rc::clone(&self.happenings));
                     let task = glommio::spawn_local(async move {
                         let answer = probe::ask(&address, password.as_ref(), &names).await;
@@ -217,7 +217,7 @@ impl<T: Fn(Change)> Drive<T> {
                     self.probes.insert(probe, task);
                 }
                 Output::Measure { probe, address } => {
-                    let password = self.pool.redis_auth.clone();
+                    let password = self.pool.greeting.redis_auth.clone();
                     let (names, happenings) = (Rc::clone(&self.names), Rc::clone(&self.happenings));
                     let task = glommio::spawn_local(async move {
                         let answer = probe::measure(&address, password.as_ref(), &names).await;

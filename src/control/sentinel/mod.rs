@@ -46,7 +46,7 @@ impl Sentinels {
     #[must_use]
     pub fn new(config: &Config, lookup: &Lookup, seed: u64) -> Sentinels {
         let pools = (0..).map(PoolIdx).zip(&config.pools);
-        let followed = pools.filter(|(_, pool)| !pool.sentinels.is_empty());
+        let followed = pools.filter(|(_, pool)| !pool.sentinels.addresses.is_empty());
         Sentinels {
             pools: followed.map(|(idx, pool)| (idx, pool.clone())).collect(),
             lookup: lookup.clone(),
@@ -58,7 +58,10 @@ impl Sentinels {
     /// Sentinels is required none is heard yet.
     #[must_use]
     pub fn changes(&self) -> Vec<Change> {
-        let fenced = self.pools.iter().filter(|(_, p)| p.require_sentinel_quorum);
+        let fenced = self
+            .pools
+            .iter()
+            .filter(|(_, p)| p.sentinels.require_quorum);
         let fence = |&(pool, _): &(PoolIdx, _)| Change::Fence { pool, fenced: true };
         fenced.map(fence).collect()
     }
@@ -111,14 +114,10 @@ impl Watched {
         ours.name == pool.name
             && self.servers == servers
             && ours.sentinels == pool.sentinels
-            && ours.sentinel_user == pool.sentinel_user
-            && ours.sentinel_password == pool.sentinel_password
-            && ours.redis_auth == pool.redis_auth
-            && ours.require_sentinel_quorum == pool.require_sentinel_quorum
-            && ours.read_from == pool.read_from
-            && ours.on_server_failure == pool.on_server_failure
-            && ours.hold_time == pool.hold_time
-            && ours.replica_lag == pool.replica_lag
+            && ours.replicas == pool.replicas
+            && ours.greeting.redis_auth == pool.greeting.redis_auth
+            && ours.failure.policy == pool.failure.policy
+            && ours.failure.hold_time == pool.failure.hold_time
     }
 }
 
@@ -165,11 +164,11 @@ impl Watching {
         let mut changes = Vec::new();
         let followed = |pool: &PoolIdx| {
             let pool = table.pool(*pool);
-            pool.filter(|pool| !pool.sentinels.is_empty())
+            pool.filter(|pool| !pool.sentinels.addresses.is_empty())
         };
-        let was_required = |watched: &Watched| watched.pool.require_sentinel_quorum;
+        let was_required = |watched: &Watched| watched.pool.sentinels.require_quorum;
         for (&pool, watched) in &self.pools {
-            let requires = followed(&pool).is_some_and(|p| p.require_sentinel_quorum);
+            let requires = followed(&pool).is_some_and(|p| p.sentinels.require_quorum);
             if was_required(watched) && !requires && table.pool(pool).is_some() {
                 let fenced = false;
                 changes.push(Change::Fence { pool, fenced });
@@ -180,12 +179,12 @@ impl Watching {
             let servers = table.server_order(pool);
             let watched = self.pools.get(&pool);
             let goes_on = watched.is_some_and(|watched| watched.does_for(config, servers));
-            if config.sentinels.is_empty() || goes_on {
+            if config.sentinels.addresses.is_empty() || goes_on {
                 continue;
             }
             let memory = watched.map(|watched| watched.happenings.memory());
             let memory = memory.unwrap_or_default();
-            if config.require_sentinel_quorum && !memory.allows_writes() {
+            if config.sentinels.require_quorum && !memory.allows_writes() {
                 // Until the new watcher has heard a majority.
                 changes.push(Change::Fence { pool, fenced: true });
             }
@@ -240,7 +239,7 @@ impl Watching {
                 });
             }
         }
-        if config.require_sentinel_quorum && memory.allows_writes() {
+        if config.sentinels.require_quorum && memory.allows_writes() {
             let fenced = false;
             changes.push(Change::Fence { pool, fenced });
         }

@@ -50,8 +50,11 @@ impl Control {
     /// Where each pool listens, as `PoolIdx` counts them; nowhere if it is served no longer.
     pub(super) fn addresses(&self) -> Vec<String> {
         let places = (0..).map(PoolIdx).zip(self.table.places());
-        let listens =
-            places.map(|(idx, _)| self.table.pool(idx).map(|pool| pool.listen.to_string()));
+        let listens = places.map(|(idx, _)| {
+            self.table
+                .pool(idx)
+                .map(|pool| pool.listen.address.to_string())
+        });
         listens.map(Option::unwrap_or_default).collect()
     }
 

@@ -46,10 +46,12 @@ impl Sockets {
             for (nth, socket) in bound.sockets.into_iter().enumerate() {
                 sockets.of_workers[nth % workers].push((idx, socket));
             }
-            if let (ListenAddress::Unix { path, .. }, Some(file)) = (&pool.listen, bound.file) {
+            if let (ListenAddress::Unix { path, .. }, Some(file)) =
+                (&pool.listen.address, bound.file)
+            {
                 sockets.files.push((path.clone(), file));
             }
-            info!(pool = %pool.name, address = %pool.listen, "listening");
+            info!(pool = %pool.name, address = %pool.listen.address, "listening");
         }
         Ok(sockets)
     }

@@ -102,7 +102,9 @@ impl ConfigFile {
                 Ok(Bound { sockets, file, .. }) => {
                     let sockets = sockets.into_iter().map(Arc::new).collect();
                     opened.sockets.push((position, sockets));
-                    if let (ListenAddress::Unix { path, .. }, Some(file)) = (&pool.listen, file) {
+                    if let (ListenAddress::Unix { path, .. }, Some(file)) =
+                        (&pool.listen.address, file)
+                    {
                         opened.files.push((path.clone(), file));
                     }
                 }
@@ -174,7 +176,7 @@ impl Held {
         for (position, of_pool) in opened.sockets {
             let idx = places[position];
             let pool = &table.config().pools[position];
-            info!(pool = %pool.name, address = %pool.listen, "listening");
+            info!(pool = %pool.name, address = %pool.listen.address, "listening");
             for (worker, socket) in sockets.iter_mut().zip(of_pool) {
                 worker.push((idx, socket));
             }
@@ -197,7 +199,7 @@ impl Held {
         self.files.extend(opened);
         let mut modes = HashMap::new();
         for pool in &table.config().pools {
-            if let ListenAddress::Unix { path, mode } = &pool.listen {
+            if let ListenAddress::Unix { path, mode } = &pool.listen.address {
                 modes.insert(path.clone(), *mode);
             }
         }
@@ -210,7 +212,7 @@ impl Held {
             stays
         });
         for pool in &was.config().pools {
-            let ListenAddress::Unix { path, mode: before } = &pool.listen else {
+            let ListenAddress::Unix { path, mode: before } = &pool.listen.address else {
                 continue;
             };
             let Some(Some(mode)) = modes.get(path).filter(|mode| *mode != before) else {
@@ -233,8 +235,8 @@ fn kept(was: &Table, table: &Table) -> Vec<Kept> {
             kept.push(Kept {
                 was,
                 is,
-                backlog: pool.backlog,
-                keepalive: pool.tcpkeepalive,
+                backlog: pool.listen.backlog,
+                keepalive: pool.listen.tcpkeepalive,
             });
         }
     }
@@ -243,7 +245,7 @@ fn kept(was: &Table, table: &Table) -> Vec<Kept> {
 
 /// Whether two pools listen on the same socket.
 fn same_place(a: &PoolConfig, b: &PoolConfig) -> bool {
-    match (&a.listen, &b.listen) {
+    match (&a.listen.address, &b.listen.address) {
         (ListenAddress::Unix { path: a, .. }, ListenAddress::Unix { path: b, .. }) => a == b,
         (a, b) => a == b,
     }

@@ -79,11 +79,11 @@ impl World {
             return false;
         };
         assert!(
-            conn.authenticated || config.redis_auth.is_none(),
+            conn.authenticated || config.greeting.redis_auth.is_none(),
             "a request came before the server had the password"
         );
         assert_eq!(
-            conn.database, config.redis_db,
+            conn.database, config.greeting.redis_db,
             "a request is for another database"
         );
         trace!(
@@ -114,7 +114,7 @@ impl World {
         if let (Some(connected), false) = (self.links[link.0].connected, was_paused) {
             self.oracle.check_wanted(&execution, connected);
         }
-        if self.config.pools[pool].server_connections.get() == 1
+        if self.config.pools[pool].connections.per_server.get() == 1
             && self.goes_around(pool, server, link)
         {
             self.tally.count(Happening::Detour);
@@ -239,7 +239,11 @@ impl World {
         let Some(conn) = state.conns.get_mut(&link) else {
             return Bytes::new();
         };
-        let password = config.redis_auth.as_ref().map(|secret| secret.expose());
+        let password = config
+            .greeting
+            .redis_auth
+            .as_ref()
+            .map(|secret| secret.expose());
         if args[0] == b"PING" && self.links[link.0].has_served {
             return self.speak_for_itself(pool, server);
         }
@@ -274,7 +278,7 @@ impl World {
             self.touch_link(link, Happening::SelectRefused);
             return Bytes::from([b"-", NO_SUCH_DATABASE, b"\r\n"].concat());
         }
-        conn.database = config.redis_db;
+        conn.database = config.greeting.redis_db;
         Bytes::from_static(b"+OK\r\n")
     }
 }

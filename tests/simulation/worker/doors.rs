@@ -209,7 +209,7 @@ impl World {
             if self.reloads[pool] && quiet {
                 return;
             }
-            let timeout = self.config.pools[pool].timeout;
+            let timeout = self.config.pools[pool].timeouts.request;
             let answered = self.control.answered.get(&(pool, server));
             let times = match answered {
                 Some(at) if self.now.since(*at) < Duration::from_millis(2) => 2,
