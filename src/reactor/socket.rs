@@ -37,6 +37,8 @@ pub(super) struct Socket {
     pub(super) under_way: u8,
     /// In which window it was last active, see `Wait`.
     pub(super) seen: u32,
+    /// Of servers: it was sent something and has sent nothing since, see `Wait`.
+    pub(super) awaited: bool,
     pub(super) outgoing: Option<Outgoing>,
     /// Where it is being connected to.
     pub(super) address: Option<Box<socket2::SockAddr>>,
@@ -55,6 +57,7 @@ impl Socket {
             closing: false,
             under_way: 0,
             seen: 0,
+            awaited: false,
             outgoing: None,
             address: None,
         }

@@ -2,7 +2,8 @@
 //!
 //! With many active connections it pays to wait a little: requests of many clients then travel to
 //! a server in one segment, and both the proxy and the server spend less on each. With few, waiting
-//! for more than one would only add latency, and arming a timer at every wait doubles it.
+//! for more than one would only add latency, and arming a timer at every wait doubles it. While a
+//! server owes a reply, the wait would be the reply's: it ends with the next completion.
 
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ pub(super) struct Wait {
     active: u32,
     // Of the window before.
     were_active: u32,
+    // Servers that were sent something and have sent nothing since.
+    awaited: u32,
 }
 
 /// How to wait.
@@ -60,10 +63,22 @@ impl Wait {
         }
     }
 
+    /// A server was sent something; `awaited` remembers that for its connection.
+    #[inline]
+    pub(super) fn asked(&mut self, awaited: &mut bool) {
+        self.awaited += u32::from(!std::mem::replace(awaited, true));
+    }
+
+    /// It has sent something, or its connection is gone.
+    #[inline]
+    pub(super) fn heard(&mut self, awaited: &mut bool) {
+        self.awaited -= u32::from(std::mem::take(awaited));
+    }
+
     /// How to wait for the next pass.
     pub(super) fn plan(&self) -> WaitFor {
         let active = self.active.max(self.were_active);
-        if active < BUSY_CONNECTIONS {
+        if active < BUSY_CONNECTIONS || self.awaited > 0 {
             return WaitFor {
                 completions: 1,
                 at_most: None,
@@ -105,6 +120,23 @@ mod tests {
         let plan = plan_with(50, 5_000);
         assert!(plan.completions > 1);
         assert_eq!(plan.at_most, Some(GATHER));
+    }
+
+    #[test]
+    fn a_reply_that_is_owed_is_waited_for_without_company() {
+        let mut wait = Wait::default();
+        wait.turn(Time::from_micros(5_000));
+        (0..50).for_each(|_| wait.received(&mut 0));
+        let mut servers = [false; 2];
+        // Two batches to the first, whose one reply ends the wait for it.
+        for nth in [0, 0, 1] {
+            wait.asked(&mut servers[nth]);
+        }
+        wait.heard(&mut servers[0]);
+        assert_eq!((wait.plan().completions, wait.plan().at_most), (1, None));
+        wait.heard(&mut servers[1]);
+        wait.heard(&mut servers[1]);
+        assert_eq!(wait.plan().at_most, Some(GATHER));
     }
 
     #[test]

@@ -24,7 +24,15 @@ impl Worker {
             .buffer
             .and_then(|buffer| self.ring.take_buffer(buffer));
         let blocks = Arc::clone(self.ring.blocks());
-        let kept = match self.socket(place) {
+        let sockets = if place.is_server {
+            &mut self.servers
+        } else {
+            &mut self.clients
+        };
+        let kept = match sockets
+            .get_mut(place.index as usize)
+            .and_then(Option::as_mut)
+        {
             None => block,
             Some(socket) => {
                 if !completion.more {
@@ -34,11 +42,8 @@ impl Worker {
                 let (conn, usable) = (socket.conn, !socket.closing && !socket.ended);
                 match (usize::try_from(completion.result), block) {
                     (Ok(len), Some(block)) if usable && len > 0 => {
-                        let mut seen = socket.seen;
-                        self.wait.received(&mut seen);
-                        if let Some(socket) = self.socket(place) {
-                            socket.seen = seen;
-                        }
+                        self.wait.received(&mut socket.seen);
+                        self.wait.heard(&mut socket.awaited);
                         let filled = Filled::new(block, len, &blocks);
                         self.proxy.received(conn, &filled, now);
                         filled.into_block()

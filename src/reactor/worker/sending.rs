@@ -41,6 +41,9 @@ impl Worker {
             let Some(Some(socket)) = sockets.get_mut(place.index as usize) else {
                 continue;
             };
+            if place.is_server {
+                self.wait.asked(&mut socket.awaited);
+            }
             let outgoing = socket.outgoing.insert(Outgoing::new(batch));
             socket.under_way += 1;
             let fd = socket.fd.as_raw_fd();

@@ -108,7 +108,9 @@ impl Worker {
         } else {
             &mut self.clients
         };
-        sockets[place.index as usize] = None;
+        let gone = sockets[place.index as usize].take();
+        self.wait
+            .heard(&mut gone.is_some_and(|socket| socket.awaited));
         if let Some(pool) = pool {
             self.admission.leave(pool);
         }
