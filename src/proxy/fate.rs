@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::config::PoolConfig;
 use crate::config::Table;
 use crate::proxy::change::Change;
-use crate::proxy::output::Report;
+use crate::proxy::effects::Report;
 
 /// A server that fails is asked so often whether it serves again. Each probe has its own time to
 /// connect, so several may be under way: one whose first packet was lost does not delay the next.

@@ -89,7 +89,7 @@ impl Proxy {
         }
         for key in self.clients.slab.keys() {
             let client = &self.clients.slab[key];
-            let stopped = self.full_queues.count_of(key) + self.standstill.count_of(key);
+            let stopped = self.full_queues.count_of(key) + self.write_holds.count_of(key);
             assert_eq!(client.blocked_by as usize, stopped, "what stops {key:?}");
             client.check_invariants(awaited.get(&key).copied().unwrap_or_default());
         }

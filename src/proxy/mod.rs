@@ -4,56 +4,37 @@
 //! clock, a thread. Time is an argument, randomness is a seed: one seed gives one run.
 //! Lives on: every worker, one each.
 //!
-//! A request's way: `requests` cuts it and asks the command table what it is, `fragment`
-//! splits it if it must, the pool's router says where its keys live, `server` queues it and
-//! remembers who waits. The reply comes back through `replies`, which pairs it, `gather`,
-//! which joins fragments, and `client`, which keeps the order.
+//! | room | owns |
+//! |---|---|
+//! | `client` | a client: what it has sent, the order of its replies, what it has said of itself |
+//! | `plan` | what one request asks of the servers, and how their replies join |
+//! | `dispatch` | from a request to the queue of the server connection that carries it |
+//! | `server_conn` | a server connection: its life, its FIFO, what becomes of requests when it ends |
+//! | `pool` | a pool's rules, its servers, their connections and replicas |
+//!
+//! A request's way: `client/requests` cuts it and asks the command table what it is, `plan`
+//! splits it if it must, the pool's router says where its keys live, `dispatch` chooses the
+//! connection, `server_conn` queues it and remembers who waits. The reply comes back through
+//! `server_conn/reader`, which pairs it, `plan/gather`, which joins fragments, and `client`, which
+//! keeps the order.
 //!
 //! Its owner calls, after every event or batch of events, [`Proxy::poll_output`] and
 //! [`Proxy::poll_transmit`] until they give nothing.
 
-mod apart;
-mod backpressure;
 mod change;
 mod client;
-mod client_state;
-mod connections;
-mod deadlines;
-mod detour;
-mod ending;
+mod dispatch;
+mod effects;
 mod failure;
 mod fate;
-mod fragment;
-mod gather;
-mod hand_over;
-mod identity;
 mod invariants;
-mod leaving;
-mod let_go;
-mod local;
-mod moved;
-mod opinion;
-mod output;
+mod load_shedding;
+mod plan;
 mod pool;
-mod queueing;
-mod reconnect;
-mod refusals;
-mod relief;
 mod reload;
-mod replicas;
-mod replies;
-mod reply_size;
-mod requests;
-mod room;
-mod salvage;
-mod sent;
-mod server;
-mod standing;
-mod standstill;
-mod streaming;
-mod succession;
-mod timer;
-mod unmet;
+mod rolling_drain;
+mod server_conn;
+mod timers;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -73,34 +54,34 @@ use crate::stats::WorkerStats;
 
 pub use change::Change;
 pub use client::ClientLoad;
-pub use client_state::ClientState;
-pub use client_state::StateError;
+pub use client::state::ClientState;
+pub use client::state::StateError;
+pub use client::unmet::Unmet;
+pub use effects::ConnId;
+pub use effects::Output;
+pub use effects::Report;
+pub use effects::SocketAddress;
 pub use failure::Failure;
 pub use failure::RequestError;
 pub use fate::Fates;
 pub use fate::Probe;
 pub use fate::Verdict;
-pub use output::ConnId;
-pub use output::Output;
-pub use output::Report;
-pub use output::SocketAddress;
-pub use relief::Holdings;
-pub use relief::Pressure;
+pub use load_shedding::Holdings;
+pub use load_shedding::Pressure;
 pub use reload::Reload;
-pub use unmet::Unmet;
 
-use backpressure::FullQueues;
 use client::Client;
 use client::Clients;
 use client::Phase;
-use fragment::Split;
-use identity::Identity;
-use let_go::Parting;
-use output::Wire;
+use client::backpressure::FullQueues;
+use client::info::ClientInfo;
+use effects::Wire;
+use plan::split::Split;
 use pool::Pool;
-use server::ServerConn;
-use standstill::Standstill;
-use timer::Timers;
+use pool::write_hold::WriteHolds;
+use rolling_drain::RollingDrain;
+use server_conn::ServerConn;
+use timers::Timers;
 
 /// How long a client that was told its last word is given to read it before the socket closes.
 const LINGER: Duration = Duration::from_secs(1);
@@ -131,7 +112,7 @@ pub struct Proxy {
     clients: Clients,
     servers: Slab<ServerConn>,
     full_queues: FullQueues,
-    // Connections that may have to swallow replies, see `detour`.
+    // Connections that may have to swallow replies, see `dispatch/bypass`.
     graves: Vec<Key>,
     wire: Wire,
     timers: Timers,
@@ -146,8 +127,8 @@ pub struct Proxy {
     draining: bool,
     // Which pools' clients are to go to another process.
     handing: Vec<bool>,
-    parting: Parting,
-    standstill: Standstill,
+    rolling_drain: RollingDrain,
+    write_holds: WriteHolds,
     // Scratch space of one request, kept to be used again.
     args: Vec<Arg>,
     split: Split,
@@ -174,8 +155,8 @@ impl Proxy {
             client_id_step: u64::from(setup.workers.max(1)),
             draining: false,
             handing: Vec::new(),
-            parting: Parting::default(),
-            standstill: Standstill::default(),
+            rolling_drain: RollingDrain::default(),
+            write_holds: WriteHolds::default(),
             args: Vec::new(),
             split: Split::default(),
         }
@@ -199,7 +180,7 @@ impl Proxy {
         admitted: bool,
         now: Time,
     ) -> ConnId {
-        let identity = Box::new(Identity {
+        let identity = Box::new(ClientInfo {
             id: self.next_client_id,
             peer,
             accepted: now,
@@ -418,8 +399,8 @@ impl Proxy {
     pub fn next_timeout(&self) -> Option<Time> {
         let next = [
             self.timers.next(),
-            self.parting.next(),
-            self.standstill.next(),
+            self.rolling_drain.next(),
+            self.write_holds.next(),
         ];
         next.into_iter().flatten().min()
     }
@@ -427,7 +408,7 @@ impl Proxy {
     /// Does what time has made due.
     pub fn handle_timeout(&mut self, now: Time) {
         self.part(now);
-        self.end_standstills(now);
+        self.end_write_holds(now);
         while let Some((due, conn)) = self.timers.pop_due(now) {
             match conn {
                 ConnId::Client(key) => self.client_due(key, due, now),

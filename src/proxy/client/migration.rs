@@ -1,0 +1,154 @@
+//! Gives clients to another process, and takes them from one, without their noticing.
+//!
+//! Owns: who is to go, and the moment at which a client can: between two requests, when all that it
+//! asked is answered and the answers are sent. From the moment on that it is to go nothing more of
+//! it is read as requests; what comes all the same, and the part of a request that had come before,
+//! travels with it. So each request is acted upon by one process alone, and the replies of one
+//! have left before the other sends any. Never: moves a socket.
+
+use std::net::SocketAddr;
+
+use crate::base::Key;
+use crate::base::PoolIdx;
+use crate::base::Time;
+use crate::protocol::command;
+use crate::proxy::Proxy;
+use crate::proxy::client::Client;
+use crate::proxy::client::Phase;
+use crate::proxy::client::info::ClientInfo;
+use crate::proxy::client::state::ClientState;
+use crate::proxy::effects::ConnId;
+use crate::proxy::effects::Output;
+
+impl Proxy {
+    /// Gets the clients of some pools ready to go, also those that are yet to come: `pools` says
+    /// which, as `PoolIdx` counts them. Each is named by [`Output::HandOver`] when it can go.
+    pub fn hand_over(&mut self, pools: Vec<bool>) {
+        self.handing = pools;
+        let keys: Vec<Key> = self.clients.slab.keys().collect();
+        for key in keys {
+            self.get_ready_to_go(key);
+        }
+    }
+
+    /// Those who have not gone stay, and are read again.
+    pub fn keep_clients(&mut self) {
+        self.handing = Vec::new();
+        let keys: Vec<Key> = self.clients.slab.keys().collect();
+        for key in keys {
+            let client = &mut self.clients.slab[key];
+            if std::mem::take(&mut client.going) && !client.listed_for_resume {
+                client.listed_for_resume = true;
+                self.clients.resumable.push(key);
+            }
+        }
+    }
+
+    /// How many clients are to go and have not gone.
+    #[must_use]
+    pub fn going_count(&self) -> usize {
+        let clients = self.clients.slab.keys().map(|key| &self.clients.slab[key]);
+        clients.filter(|client| client.going).count()
+    }
+
+    pub(in crate::proxy) fn get_ready_to_go(&mut self, key: Key) {
+        let client = &mut self.clients.slab[key];
+        let goes = self.handing.get(client.pool.index()).copied();
+        if client.phase != Phase::Open || !goes.unwrap_or(false) || client.going {
+            return;
+        }
+        client.going = true;
+        if !std::mem::replace(&mut client.paused, true) {
+            self.wire.put(Output::Pause(client.conn()));
+        }
+        self.go_if_settled(key);
+    }
+
+    /// To be called whenever less is due to a client.
+    pub(in crate::proxy) fn go_if_settled(&mut self, key: Key) {
+        let Some(client) = self.clients.slab.find(key) else {
+            return;
+        };
+        if client.going && client.phase == Phase::Open && client.is_settled() {
+            self.wire.put(Output::HandOver(client.conn()));
+        }
+    }
+
+    /// Takes a client away that was named by [`Output::HandOver`] and from whose socket nothing is
+    /// being received any more; then `closed` is to be called. `None` if it can no longer go.
+    pub fn take_client(&mut self, conn: ConnId, now: Time) -> Option<(PoolIdx, ClientState)> {
+        let ConnId::Client(key) = conn else {
+            return None;
+        };
+        let client = self.clients.slab.find_mut(key)?;
+        if !client.going || client.phase != Phase::Open || !client.is_settled() {
+            return None;
+        }
+        client.phase = Phase::Closed;
+        let password = &self.pools[client.pool.index()].config.greeting.redis_auth;
+        let mut input = Vec::new();
+        if let Some(assembly) = client.assembly.take() {
+            assembly.copy_raw(&mut input);
+        }
+        for piece in std::mem::take(&mut client.held) {
+            input.extend_from_slice(&piece);
+        }
+        let identity = &mut client.identity;
+        let state = ClientState {
+            id: identity.id,
+            authenticated: client.authenticated && password.is_some(),
+            age: identity.age(now),
+            name: std::mem::take(&mut identity.name),
+            library_name: std::mem::take(&mut identity.library_name),
+            library_version: std::mem::take(&mut identity.library_version),
+            command: identity.command.as_bytes().to_vec(),
+            unmet: client.unmet,
+            input,
+        };
+        Some((client.pool, state))
+    }
+
+    /// A client that another process has served so far is ours. Its input is to be given to
+    /// `received` afterwards, before anything that comes from its socket.
+    pub fn client_adopted(
+        &mut self,
+        pool: PoolIdx,
+        peer: Option<SocketAddr>,
+        state: &ClientState,
+        now: Time,
+    ) -> ConnId {
+        let command = command::lookup(&state.command.to_ascii_lowercase());
+        let identity = ClientInfo {
+            id: state.id,
+            peer,
+            accepted: now,
+            age_before: state.age,
+            name: state.name.clone(),
+            library_name: state.library_name.clone(),
+            library_version: state.library_version.clone(),
+            command: command.map_or("NULL", |command| command.name),
+            end_counted: false,
+        };
+        let mut client = Client::new(pool, Box::new(identity), now);
+        let password = &self.pools[pool.index()].config.greeting.redis_auth;
+        client.authenticated = state.authenticated || password.is_none();
+        client.unmet = state.unmet;
+        let key = self.insert_client(client);
+        self.greet_client(key, now);
+        self.get_ready_to_go(key);
+        ConnId::Client(key)
+    }
+
+    /// New clients have ids from there on: lower ones are those of adopted clients.
+    pub fn number_clients_from(&mut self, first: u64) {
+        let behind = first.saturating_sub(self.next_client_id);
+        // In steps, so that the ids of different workers stay different.
+        self.next_client_id += behind.next_multiple_of(self.client_id_step);
+    }
+
+    /// The id of the next client.
+    #[must_use]
+    pub fn next_client_id(&self) -> u64 {
+        self.next_client_id
+    }
+}

@@ -1,0 +1,508 @@
+//! Reads a client's requests and sends each where it belongs.
+//!
+//! Owns: the way from received bytes to a queued request, or to a reply in place. A well-formed
+//! frame always gets its reply in its place in the stream; only a broken one ends the client.
+
+use crate::base::Chunk;
+use crate::base::Key;
+use crate::base::PoolIdx;
+use crate::base::ServerIdx;
+use crate::base::Time;
+use crate::config::UnknownCommands;
+use crate::protocol::command;
+use crate::protocol::command::Args;
+use crate::protocol::command::Command;
+use crate::protocol::command::CommandError;
+use crate::protocol::command::ErrorsBy;
+use crate::protocol::command::Handling;
+use crate::protocol::command::KeyIndexes;
+use crate::protocol::command::Local;
+use crate::protocol::resp::ProtocolError;
+use crate::protocol::resp::Request;
+use crate::protocol::resp::RequestAssembly;
+use crate::protocol::resp::cut_request;
+use crate::proxy::Proxy;
+use crate::proxy::client::Phase;
+use crate::proxy::client::ending::End;
+use crate::proxy::effects::ConnId;
+use crate::proxy::effects::Output;
+use crate::proxy::failure::RequestError;
+use crate::proxy::server_conn::Retry;
+
+/// A request as it came in.
+pub(in crate::proxy) struct Incoming<'a, C: Chunk> {
+    pub(in crate::proxy) request: &'a Request<'a>,
+    /// The buffer that a whole frame lies in, and where.
+    pub(in crate::proxy) chunk: Option<(&'a C, usize)>,
+    /// Whether it changes nothing.
+    pub(in crate::proxy) retry: Retry,
+    /// Whether a replica may answer it.
+    pub(in crate::proxy) replica: bool,
+    /// Whose words an error would be.
+    pub(in crate::proxy) errors: ErrorsBy,
+}
+
+impl<C: Chunk> Clone for Incoming<'_, C> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<C: Chunk> Copy for Incoming<'_, C> {}
+
+/// As in twemproxy, a command that may go anywhere goes where this key lives.
+pub(in crate::proxy) const PLACEHOLDER: &[u8] = b"placeholder";
+
+impl Proxy {
+    pub(in crate::proxy) fn client_received<C: Chunk>(&mut self, key: Key, chunk: &C, now: Time) {
+        let Some(client) = self.clients.slab.find_mut(key) else {
+            return;
+        };
+        client.last_heard = now;
+        if client.phase != Phase::Open {
+            return;
+        }
+        if client.paused {
+            client.held.push_back(chunk.keep_from(0));
+            return;
+        }
+        self.read_requests(key, chunk, now);
+    }
+
+    pub(in crate::proxy) fn client_received_end(&mut self, key: Key, now: Time) {
+        let Some(client) = self.clients.slab.find_mut(key) else {
+            return;
+        };
+        client.half_closed = true;
+        client.ended = now;
+        if client.going {
+            // Whoever takes it will see it end.
+            return;
+        }
+        let (phase, holds) = (client.phase, !client.held.is_empty());
+        self.count_end(key, End::Eof);
+        match phase {
+            // What it sent before is read first.
+            Phase::Open if holds => {}
+            Phase::Open => self.end_client(key, false, now),
+            Phase::Ending { .. } => self.settle_client(key, now),
+            Phase::Lingering { .. } => self.close_client(key),
+            Phase::Closed => {}
+        }
+    }
+
+    pub(in crate::proxy) fn client_failed(&mut self, key: Key) {
+        if self.clients.slab.find(key).is_some() {
+            self.count_end(key, End::Err);
+            self.close_client(key);
+        }
+    }
+
+    /// Reads no more requests of this client; closes it when it has its replies.
+    pub(in crate::proxy) fn end_client(&mut self, key: Key, linger: bool, now: Time) {
+        if let Some(client) = self.clients.slab.find_mut(key) {
+            client.end(linger);
+            self.settle_client(key, now);
+        }
+    }
+
+    /// Brings a client that reads no more requests as far as it can go.
+    pub(in crate::proxy) fn settle_client(&mut self, key: Key, now: Time) {
+        let Some(client) = self.clients.slab.find_mut(key) else {
+            return;
+        };
+        let Phase::Ending { linger } = client.phase else {
+            return;
+        };
+        if !client.is_settled() {
+            return;
+        }
+        if !linger || client.half_closed {
+            self.close_client(key);
+            return;
+        }
+        // A close with unread bytes would reset the connection, and destroy the last replies on
+        // their way.
+        let until = now + crate::proxy::LINGER;
+        client.phase = Phase::Lingering { until };
+        let conn = client.conn();
+        self.wire.put(Output::ShutdownWrite(conn));
+        if std::mem::take(&mut client.paused) {
+            self.wire.put(Output::Resume(conn));
+        }
+        self.time_client(key, until);
+    }
+
+    /// Looks at a client at `due`, and not before.
+    pub(in crate::proxy) fn time_client(&mut self, key: Key, due: Time) {
+        if let Some(client) = self.clients.slab.find_mut(key) {
+            client.due = Some(due);
+            self.timers.set(due, ConnId::Client(key));
+        }
+    }
+
+    pub(in crate::proxy) fn client_due(&mut self, key: Key, due: Time, now: Time) {
+        let Some(client) = self.clients.slab.find(key) else {
+            return;
+        };
+        if client.due != Some(due) {
+            return;
+        }
+        let idle_timeout = self.pools[client.pool.index()].config.timeouts.client_idle;
+        match (client.phase, idle_timeout) {
+            (Phase::Lingering { until }, _) if until <= now => self.close_client(key),
+            (Phase::Open, Some(timeout)) => {
+                // One that is stopped may have said anything since.
+                let busy =
+                    client.paused || client.requests_in_flight() > 0 || client.owed_bytes() > 0;
+                let due = if busy {
+                    now + timeout
+                } else {
+                    client.last_heard + timeout
+                };
+                if due > now {
+                    self.time_client(key, due);
+                } else {
+                    self.end_client(key, true, now);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Goes on with clients that were stopped and have taken their replies since.
+    pub(in crate::proxy) fn resume_clients(&mut self, now: Time) {
+        for key in std::mem::take(&mut self.clients.resumable) {
+            let Some(client) = self.clients.slab.find_mut(key) else {
+                continue;
+            };
+            client.listed_for_resume = false;
+            let limits = self.pools[client.pool.index()].limits;
+            if client.going {
+                continue;
+            }
+            if client.phase != Phase::Open || !client.paused || !client.has_much_room(limits) {
+                continue;
+            }
+            client.paused = false;
+            self.read_held(key, now);
+        }
+    }
+
+    fn read_held(&mut self, key: Key, now: Time) {
+        loop {
+            let Some(client) = self.clients.slab.find_mut(key) else {
+                return;
+            };
+            if client.phase != Phase::Open || client.paused {
+                return;
+            }
+            let Some(chunk) = client.held.pop_front() else {
+                break;
+            };
+            self.read_requests(key, &chunk, now);
+        }
+        let client = &mut self.clients.slab[key];
+        client.held = std::collections::VecDeque::new();
+        if client.half_closed {
+            self.end_client(key, false, now);
+        } else {
+            self.wire.put(Output::Resume(ConnId::Client(key)));
+        }
+    }
+
+    /// Reads all requests in `chunk`, or as many as the client may have on their way.
+    fn read_requests<C: Chunk>(&mut self, key: Key, chunk: &C, now: Time) {
+        let mut args = std::mem::take(&mut self.args);
+        let mut at = 0;
+        while at < chunk.bytes().len() {
+            let Some(client) = self.clients.slab.find_mut(key) else {
+                break;
+            };
+            if client.phase != Phase::Open {
+                break;
+            }
+            if !client.has_room(self.pools[client.pool.index()].limits) {
+                self.keep_rest(key, chunk, at);
+                break;
+            }
+            let buf = &chunk.bytes()[at..];
+            if client.assembly.is_none() && buf[0] == b'*' {
+                match cut_request(buf, &mut args) {
+                    Ok(Some(bytes)) => {
+                        let request = Request::whole(&buf[..bytes], &args);
+                        if self.waits_for_a_master(key, &request) {
+                            self.keep_rest(key, chunk, at);
+                            break;
+                        }
+                        self.take_request(key, &request, Some((chunk, at)), now);
+                        at += bytes;
+                        continue;
+                    }
+                    Ok(None) => {}
+                    Err(error) => {
+                        self.protocol_error(key, error, now);
+                        break;
+                    }
+                }
+            }
+            match self.assemble(key, chunk, at, now) {
+                Ok(used) => at += used,
+                Err(error) => {
+                    self.protocol_error(key, error, now);
+                    break;
+                }
+            }
+        }
+        self.args = args;
+    }
+
+    fn assemble<C: Chunk>(
+        &mut self,
+        key: Key,
+        chunk: &C,
+        at: usize,
+        now: Time,
+    ) -> Result<usize, ProtocolError> {
+        let client = &mut self.clients.slab[key];
+        let mut assembly = client
+            .assembly
+            .take()
+            .unwrap_or_else(|| Box::new(RequestAssembly::default()));
+        let fed = assembly.feed(chunk, at, &mut self.wire.spare)?;
+        if !fed.complete {
+            client.assembly = Some(assembly);
+            return Ok(fed.used);
+        }
+        let request = assembly.request();
+        if self.waits_for_a_master(key, &request) {
+            self.keep_rest(key, chunk, at + fed.used);
+            self.keep_request(key, &request);
+            return Ok(chunk.bytes().len() - at);
+        }
+        self.take_request::<C>(key, &request, None, now);
+        Ok(fed.used)
+    }
+
+    fn protocol_error(&mut self, key: Key, error: ProtocolError, now: Time) {
+        self.count_end(key, End::Err);
+        let client = &mut self.clients.slab[key];
+        let (pool, id) = (
+            &self.pools[client.pool.index()].config.name,
+            client.identity.id,
+        );
+        match error {
+            // It comes again and again, and only people can put it right.
+            ProtocolError::Foreign(foreign) => tracing::warn!(
+                %pool,
+                client = id,
+                "client closed: it speaks {foreign}, and this port speaks RESP only"
+            ),
+            _ => tracing::info!(%pool, client = id, %error, "client sent a broken request"),
+        }
+        client.reply_in_place(
+            format!("-ERR Protocol error: {error}\r\n").as_bytes(),
+            &mut self.wire,
+        );
+        self.end_client(key, true, now);
+    }
+
+    /// Sends a request where it belongs. `chunk` is the buffer that a whole frame lies in, and
+    /// where.
+    #[inline]
+    fn take_request<C: Chunk>(
+        &mut self,
+        key: Key,
+        request: &Request<'_>,
+        chunk: Option<(&C, usize)>,
+        now: Time,
+    ) {
+        if request.is_empty() {
+            return;
+        }
+        let found = command::resolve(request);
+        if !self.clients.slab[key].authenticated && !answers_anyone(found) {
+            self.reply(key, &RequestError::NotAuthenticated.reply());
+            return;
+        }
+        if !self.clients.slab[key].unmet.is_nothing() && self.answers_unmet(key, found, request) {
+            return;
+        }
+        let command = match found {
+            Ok(command) => command,
+            Err(CommandError::Unknown) => return self.take_unknown(key, request, chunk, now),
+            Err(error) => return self.refuse(key, request, &error),
+        };
+        self.clients.slab[key].identity.command = command.name;
+        let incoming = Incoming {
+            request,
+            chunk,
+            retry: Retry::of(command.safe_to_retry()),
+            replica: command.may_ask_replica(),
+            errors: command.errors,
+        };
+        match command.handling(request) {
+            Handling::Forward => match command.keys(request) {
+                Ok(keys) => self.route(key, keys, incoming, now),
+                Err(error) => self.refuse(key, request, &CommandError::Keys(error)),
+            },
+            Handling::Split(gather) => match command.keys(request) {
+                Ok(keys) if keys.len() == 1 => self.route(key, keys, incoming, now),
+                Ok(keys) => self.split(key, (command, gather), keys, incoming, now),
+                Err(error) => self.refuse(key, request, &CommandError::Keys(error)),
+            },
+            Handling::ForwardAnywhere => {
+                self.route_key(key, PLACEHOLDER, incoming, now);
+            }
+            Handling::Local(local) => self.answer(key, local, request, now),
+            Handling::Refuse(refusal) => {
+                self.refuse(key, request, &CommandError::Refused(command, refusal));
+            }
+        }
+    }
+
+    fn take_unknown<C: Chunk>(
+        &mut self,
+        key: Key,
+        request: &Request<'_>,
+        chunk: Option<(&C, usize)>,
+        now: Time,
+    ) {
+        let pool = self.clients.slab[key].pool;
+        let forward = self.pools[pool.index()].config.unknown_commands == UnknownCommands::Forward;
+        if forward && request.len() >= 2 {
+            self.clients.slab[key].identity.command = "unknown";
+            let incoming = Incoming {
+                request,
+                chunk,
+                retry: Retry::Never,
+                replica: false,
+                errors: ErrorsBy::Anybody,
+            };
+            self.route_key(key, request.arg(1), incoming, now);
+        } else {
+            self.refuse(key, request, &CommandError::Unknown);
+        }
+    }
+
+    /// Forwards a request to the one server where all of its keys live.
+    #[inline]
+    fn route<C: Chunk>(
+        &mut self,
+        key: Key,
+        keys: KeyIndexes,
+        incoming: Incoming<'_, C>,
+        now: Time,
+    ) {
+        let request = incoming.request;
+        let pool = self.clients.slab[key].pool;
+        let pool_of_client = &self.pools[pool.index()];
+        // One draw for all keys: with `random`, any server will do, and the same one for each.
+        let random = self.random.next_u32();
+        let mut indexes = keys.iter();
+        let first = indexes
+            .next()
+            .map_or(PLACEHOLDER, |index| request.arg(index));
+        let server = pool_of_client.server_of(first, random);
+        if indexes.any(|index| pool_of_client.server_of(request.arg(index), random) != server) {
+            self.reply(key, &RequestError::CrossServer.reply());
+            return;
+        }
+        self.forward(key, pool, server, incoming, now);
+    }
+
+    fn route_key<C: Chunk>(&mut self, key: Key, name: &[u8], incoming: Incoming<'_, C>, now: Time) {
+        let pool = self.clients.slab[key].pool;
+        let server = self.pools[pool.index()].server_of(name, self.random.next_u32());
+        self.forward(key, pool, server, incoming, now);
+    }
+
+    #[inline]
+    pub(in crate::proxy) fn forward<C: Chunk>(
+        &mut self,
+        key: Key,
+        pool: PoolIdx,
+        server: Option<ServerIdx>,
+        incoming: Incoming<'_, C>,
+        now: Time,
+    ) {
+        let Some(server) = server else {
+            self.stats.pools[pool.index()].counters.forward_error.add(1);
+            self.reply(key, &RequestError::NoServer.reply());
+            return;
+        };
+        if incoming.retry == Retry::Never && self.pools[pool.index()].fenced {
+            self.reply(key, &RequestError::Fenced.reply());
+            return;
+        }
+        let Some(target) = self.choose_target(key, pool, server, incoming.replica, now) else {
+            self.stats.pools[pool.index()].counters.forward_error.add(1);
+            self.reply(key, &RequestError::NoReplica.reply());
+            return;
+        };
+        self.choose_way(key, pool, [(server, target)], now);
+        let conn = self.server_conn(pool, (server, target), key, now);
+        let server_conn = &mut self.servers[conn];
+        let client = &mut self.clients.slab[key];
+        let before = server_conn.queue.len();
+        let Incoming {
+            request,
+            chunk,
+            retry,
+            errors,
+            ..
+        } = incoming;
+        request.write_to(&mut server_conn.queue, chunk, &mut self.wire.spare);
+        let bytes = server_conn.queue.len() - before;
+        let awaiter = client.expect_reply();
+        client.request_sent(bytes);
+        server_conn.enqueue(awaiter, bytes, (retry, errors), now);
+        self.request_queued(conn, key, bytes, now);
+    }
+
+    fn refuse(&mut self, key: Key, request: &Request<'_>, error: &CommandError) {
+        if let CommandError::Refused(command, _) | CommandError::WrongArity(command) = error {
+            self.note_refused(key, command);
+        }
+        let mut reply = Vec::new();
+        error.write_reply(request, &mut reply);
+        self.reply(key, &reply);
+    }
+
+    /// Answers the next request of a client at once.
+    pub(in crate::proxy) fn reply(&mut self, key: Key, reply: &[u8]) {
+        self.clients.slab[key].reply_in_place(reply, &mut self.wire);
+    }
+
+    pub(in crate::proxy) fn close_client(&mut self, key: Key) {
+        self.end_socket(key, Output::Close(ConnId::Client(key)));
+    }
+
+    /// Closes a client that does not take its replies: the kernel need not keep them either.
+    pub(in crate::proxy) fn abort_client(&mut self, key: Key) {
+        self.end_socket(key, Output::Abort(ConnId::Client(key)));
+    }
+
+    fn end_socket(&mut self, key: Key, output: Output) {
+        let Some(client) = self.clients.slab.find_mut(key) else {
+            return;
+        };
+        if client.phase != Phase::Closed {
+            client.phase = Phase::Closed;
+            client.out = crate::base::ByteQueue::default();
+            client.assembly = None;
+            client.held = std::collections::VecDeque::new();
+            self.wire.put(output);
+        }
+    }
+}
+
+/// What a client may ask before it has given the password.
+fn answers_anyone(found: Result<&'static Command, CommandError>) -> bool {
+    let Ok(command) = found else { return false };
+    let nothing: [&[u8]; 0] = [];
+    matches!(
+        command.handling(&nothing),
+        Handling::Local(Local::Auth | Local::Hello | Local::Quit | Local::Reset)
+    )
+}

@@ -1,0 +1,180 @@
+//! The way of a request into a server connection's queue, and of the queue onto the wire.
+//!
+//! Owns: which requests wait for a server that is down. Never: knows what a request says.
+
+use crate::base::Batch;
+use crate::base::Key;
+use crate::base::Time;
+use crate::config::OnServerFailure;
+use crate::proxy::Proxy;
+use crate::proxy::effects::ConnId;
+use crate::proxy::failure::Failure;
+use crate::proxy::failure::RequestError;
+use crate::proxy::server_conn::ServerConn;
+use crate::proxy::server_conn::ServerPhase;
+use crate::proxy::server_conn::Taken;
+use crate::proxy::server_conn::reconnect;
+
+/// What a held request costs besides its bytes, so that a limit in bytes is one in number, too.
+const HELD_REQUEST_BYTES: usize = 128;
+
+pub(in crate::proxy) fn held_bytes(conn: &ServerConn) -> usize {
+    conn.queue.len() + conn.fifo.len() * HELD_REQUEST_BYTES
+}
+
+impl Proxy {
+    /// Counts a request of `client` that was put into the FIFO, and sees that it is sent and timed.
+    #[inline]
+    pub(in crate::proxy) fn request_queued(
+        &mut self,
+        key: Key,
+        client: Key,
+        bytes: usize,
+        now: Time,
+    ) {
+        let conn = &self.servers[key];
+        let stats = &self.stats.pools[conn.pool.index()].servers[conn.server.index()];
+        stats.requests.add(1);
+        stats.request_bytes.add(bytes);
+        self.request_passed_on(key, client, bytes, now);
+    }
+
+    /// The same with one that was counted on another connection.
+    #[inline]
+    pub(in crate::proxy) fn request_passed_on(
+        &mut self,
+        key: Key,
+        client: Key,
+        bytes: usize,
+        now: Time,
+    ) {
+        let conn = &mut self.servers[key];
+        let stats = &self.stats.pools[conn.pool.index()].servers[conn.server.index()];
+        stats.in_queue.add(1);
+        stats.in_queue_bytes.add(bytes);
+        if conn.is_open() {
+            conn.sending.list(ConnId::Server(key), &mut self.wire);
+        } else if !self.may_wait(key, now) {
+            return;
+        }
+        self.time_request(key, now);
+        self.stop_if_full(key, client);
+    }
+
+    /// Whether the request that was queued last may wait for a connection; else it has its error.
+    fn may_wait(&mut self, key: Key, now: Time) -> bool {
+        let mut finds_out = false;
+        if let ServerPhase::Down { since, retry_at } = &mut self.servers[key].phase {
+            // Somebody asks: the next attempt comes sooner. If the last one was a while ago nobody
+            // knows what the server would say now, and who asks first finds out.
+            let soon = *since + reconnect::ASKED;
+            if soon <= now {
+                finds_out = true;
+                self.attempt(key, now);
+            } else if soon < *retry_at {
+                *retry_at = soon;
+                self.look_again(key, soon);
+            }
+        }
+        let conn = &self.servers[key];
+        if !conn.is_down() && conn.rests_until.is_none() {
+            return true;
+        }
+        let config = &self.pools[conn.pool.index()].config;
+        let reply = match config.failure.policy {
+            OnServerFailure::Hold if held_bytes(conn) <= config.failure.hold_bytes => return true,
+            OnServerFailure::Hold => RequestError::TooManyHeld.reply(),
+            _ if finds_out => return true,
+            _ => self.cause_of(key).reply(),
+        };
+        self.fail_last(key, &reply);
+        false
+    }
+
+    /// Answers the youngest requests of those that came while it was not yet known that they would
+    /// have to be held, as far as they are too many.
+    pub(in crate::proxy) fn refuse_excess(&mut self, key: Key) {
+        let limit = self.pools[self.servers[key].pool.index()]
+            .config
+            .failure
+            .hold_bytes;
+        let reply = RequestError::TooManyHeld.reply();
+        while held_bytes(&self.servers[key]) > limit && !self.servers[key].fifo.is_empty() {
+            self.fail_last(key, &reply);
+        }
+    }
+
+    /// Why there is no connection.
+    pub(in crate::proxy) fn cause_of(&self, key: Key) -> &Failure {
+        let cause = self.servers[key].cause.as_ref();
+        cause.unwrap_or(&Failure::TimedOut)
+    }
+
+    /// Answers the request that was queued last, on a connection on which nothing was sent.
+    fn fail_last(&mut self, key: Key, reply: &[u8]) {
+        let conn = &mut self.servers[key];
+        let Some(last) = conn.fifo.pop_back() else {
+            return;
+        };
+        conn.unsent -= 1;
+        conn.queue.drop_back(last.bytes as usize);
+        let stats = &self.stats.pools[conn.pool.index()].servers[conn.server.index()];
+        stats.in_queue.sub(1);
+        stats.in_queue_bytes.sub(last.bytes as usize);
+        self.answer_failed(key, &last, reply);
+    }
+
+    pub(in crate::proxy) fn take_server_batch(&mut self, key: Key) -> Option<Batch> {
+        let conn = self.servers.find_mut(key)?;
+        conn.sending.unlist();
+        if !conn.sending.is_idle() || !conn.has_bytes() || self.write_holds.stops(conn) {
+            return None;
+        }
+        if let ServerPhase::Greeting { .. } = conn.phase {
+            let batch = conn.greeting.take();
+            conn.sending.begin(&batch);
+            return Some(batch);
+        }
+        let stats = &self.stats.pools[conn.pool.index()].servers[conn.server.index()];
+        if !conn.greeting.is_empty() {
+            let batch = conn.send_question();
+            stats.out_queue.add(1);
+            stats.out_queue_bytes.add(batch.len());
+            return Some(batch);
+        }
+        let Taken {
+            requests,
+            batch,
+            kept,
+        } = conn.take_requests();
+        let bytes = conn.sending.bytes;
+        conn.sent.begin(requests, kept);
+        stats.in_queue.sub(requests);
+        stats.in_queue_bytes.sub(bytes);
+        stats.out_queue.add(requests);
+        stats.out_queue_bytes.add(bytes);
+        Some(batch)
+    }
+
+    /// A batch was sent.
+    pub(in crate::proxy) fn server_sent(&mut self, key: Key, batch: Batch, now: Time) {
+        let Some(conn) = self.servers.find_mut(key) else {
+            self.wire.spare.give_batch(batch);
+            return;
+        };
+        conn.sending.end();
+        if conn.phase == ServerPhase::Closed {
+            if conn.replica.is_some() && !conn.fifo.is_empty() {
+                conn.sent.end(batch, &mut self.wire.spare);
+                self.ask_all_elsewhere(key, &Failure::ClosedByServer, now);
+            } else {
+                self.wire.spare.give_batch(batch);
+            }
+            return;
+        }
+        conn.sent.end(batch, &mut self.wire.spare);
+        if conn.has_bytes() {
+            conn.sending.list(ConnId::Server(key), &mut self.wire);
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! A pool as one worker sees it: its rules, its router, its servers and their connections.
+
+mod connection_limit;
+pub(in crate::proxy) mod replicas;
+mod server_health;
+pub(in crate::proxy) mod write_hold;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::Key;
+use crate::base::ServerIdx;
+use crate::base::Time;
+use crate::config::HostPort;
+use crate::config::PoolConfig;
+use crate::config::ServerAddress;
+use crate::config::ServerConfig;
+use crate::protocol::resp::write_request;
+use crate::proxy::client::ClientLimits;
+use crate::proxy::effects::SocketAddress;
+use crate::proxy::pool::replicas::Replica;
+use crate::proxy::pool::replicas::Target;
+use crate::route::Router;
+use crate::route::RouterServer;
+use crate::route::RouterSpec;
+
+/// The way around, and the connection of those who are kept apart.
+pub(in crate::proxy) const NOBODYS_PLACES: usize = 2;
+
+/// How many places for connections each server has.
+pub(in crate::proxy) fn places(config: &PoolConfig) -> usize {
+    config.connections.per_server.get() as usize + NOBODYS_PLACES
+}
+
+/// One server of a pool.
+#[derive(Debug)]
+pub(in crate::proxy) struct Server {
+    pub(in crate::proxy) name: Arc<str>,
+    /// By `server_connections`, and behind them those that nobody owns: the way around one of them,
+    /// and that of clients that are kept apart. `Key::NONE` where there is no connection.
+    pub(in crate::proxy) conns: Vec<Key>,
+    /// Those that may be read.
+    pub(in crate::proxy) replicas: Vec<Replica>,
+    /// Best first; empty while its name is not known.
+    pub(in crate::proxy) addresses: Vec<SocketAddress>,
+    /// Whether its addresses come from a name, which may change its meaning.
+    pub(in crate::proxy) has_name: bool,
+    /// Its address has been told by its Sentinels; that of the file counts no longer.
+    pub(in crate::proxy) moved: bool,
+    pub(in crate::proxy) ejected: bool,
+    /// It has no room for more connections, and is asked again then.
+    pub(in crate::proxy) room_again: Option<Time>,
+    /// It has failed somewhere since its last good reply.
+    pub(in crate::proxy) suspect: bool,
+    /// It is served no longer: no key lives there.
+    pub(in crate::proxy) removed: bool,
+}
+
+impl Server {
+    /// The connections to the server itself, or to one of its replicas.
+    #[inline]
+    pub(in crate::proxy) fn conns_to(&self, target: Target) -> &[Key] {
+        match target {
+            Target::Master => &self.conns,
+            Target::Replica(nth) => &self.replicas[nth].conns,
+        }
+    }
+
+    /// Which of its connections, or of a replica's, is a client's own.
+    #[inline]
+    pub(in crate::proxy) fn own_place(&self, client: Key) -> usize {
+        match self.way_around() {
+            1 => 0,
+            several => client.index as usize % several,
+        }
+    }
+
+    /// The one beside those that clients own.
+    #[inline]
+    pub(in crate::proxy) fn way_around(&self) -> usize {
+        self.conns.len() - NOBODYS_PLACES
+    }
+
+    /// The one of clients that break connections.
+    #[inline]
+    pub(in crate::proxy) fn place_apart(&self) -> usize {
+        self.conns.len() - 1
+    }
+}
+
+/// One pool.
+#[derive(Debug)]
+pub(in crate::proxy) struct Pool {
+    pub(in crate::proxy) config: PoolConfig,
+    router: Router,
+    // Which server the router means, if that is not what it says.
+    places: Option<Box<[ServerIdx]>>,
+    pub(in crate::proxy) servers: Vec<Server>,
+    pub(in crate::proxy) limits: ClientLimits,
+    /// The longest a request is held for a server that fails, where requests are held.
+    pub(in crate::proxy) hold_time: Duration,
+    /// The same as the pool's Sentinels say, if they have.
+    hold_needed: Option<Duration>,
+    /// Writes are to be refused.
+    pub(in crate::proxy) fenced: bool,
+    /// It is served no longer.
+    pub(in crate::proxy) retired: bool,
+    /// Its servers are masters that Sentinels name: each says so itself on each connection.
+    pub(in crate::proxy) follows_sentinels: bool,
+    greeting: Greeting,
+    proving_greeting: Greeting,
+    /// What is sent first to a replica.
+    pub(in crate::proxy) replica_greeting: Greeting,
+}
+
+/// What is sent first on a server connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::proxy) struct Greeting {
+    pub(in crate::proxy) bytes: Vec<u8>,
+    /// How many replies that brings.
+    pub(in crate::proxy) replies: u8,
+}
+
+impl Greeting {
+    fn ask(&mut self, args: &[&[u8]]) {
+        write_request(&mut self.bytes, args);
+        self.replies += 1;
+    }
+}
+
+impl Pool {
+    pub(in crate::proxy) fn new(config: PoolConfig) -> Pool {
+        let conns = places(&config);
+        let servers = config.servers.iter();
+        let servers: Vec<Server> = servers.map(|server| Server::new(server, conns)).collect();
+        let (greeting, proving_greeting, replica_greeting) = greetings(&config);
+        let live: Vec<bool> = vec![true; servers.len()];
+        Pool {
+            router: router(&config, &live),
+            follows_sentinels: !config.sentinels.addresses.is_empty(),
+            limits: limits(&config),
+            hold_time: config.failure.hold_time.with(None),
+            hold_needed: None,
+            config,
+            servers,
+            greeting,
+            proving_greeting,
+            places: None,
+            replica_greeting,
+            fenced: false,
+            retired: false,
+        }
+    }
+
+    /// What is sent first on a connection; `proves` makes the server prove that it serves.
+    pub(in crate::proxy) fn greeting(&self, proves: bool) -> &Greeting {
+        if proves {
+            &self.proving_greeting
+        } else {
+            &self.greeting
+        }
+    }
+
+    /// Where `key` lives; `None` when no server is live. `random` is the caller's draw.
+    #[inline]
+    pub(in crate::proxy) fn server_of(&self, key: &[u8], random: u32) -> Option<ServerIdx> {
+        let server = self.router.server(key, random)?;
+        match &self.places {
+            None => Some(server),
+            Some(places) => Some(places[server.index()]),
+        }
+    }
+
+    /// Takes a server out of the key space, or back in; whether that changed anything.
+    pub(in crate::proxy) fn set_ejected(&mut self, server: ServerIdx, ejected: bool) -> bool {
+        let server = &mut self.servers[server.index()];
+        let changed = server.ejected != ejected;
+        server.ejected = ejected;
+        if changed {
+            self.build_router();
+        }
+        changed
+    }
+
+    fn build_router(&mut self) {
+        let live: Vec<bool> = match &self.places {
+            None => self.servers.iter().map(|server| !server.ejected).collect(),
+            Some(places) => {
+                let live = |place: &ServerIdx| !self.servers[place.index()].ejected;
+                places.iter().map(live).collect()
+            }
+        };
+        self.router = router(&self.config, &live);
+    }
+
+    /// Takes the rules of another configuration, in which its servers have these places.
+    pub(in crate::proxy) fn set_rules(&mut self, config: PoolConfig, places: &[ServerIdx]) {
+        let maps_as_before = self.maps_as(&config);
+        let mut in_order = places.iter().enumerate();
+        let identity = in_order.all(|(at, place)| place.index() == at);
+        let identity = identity && places.len() == self.servers.len();
+        self.places = (!identity).then(|| Box::from(places));
+        (self.greeting, self.proving_greeting, self.replica_greeting) = greetings(&config);
+        self.follows_sentinels = !config.sentinels.addresses.is_empty();
+        self.limits = limits(&config);
+        self.hold_needed = self.hold_needed.filter(|_| self.follows_sentinels);
+        self.hold_time = config.failure.hold_time.with(self.hold_needed);
+        self.config = config;
+        // A ring of many servers takes a millisecond, in which no client is served.
+        if !maps_as_before {
+            self.build_router();
+        }
+    }
+
+    /// Takes its Sentinels' word for how long a request is to be held.
+    pub(in crate::proxy) fn set_hold_needed(&mut self, needed: Duration) {
+        self.hold_needed = Some(needed);
+        self.hold_time = self.config.failure.hold_time.with(self.hold_needed);
+    }
+
+    /// Whether every key lives where it lives by another configuration.
+    pub(in crate::proxy) fn maps_as(&self, config: &PoolConfig) -> bool {
+        let (ours, theirs) = (&self.config.servers, &config.servers);
+        let alike =
+            |(a, b): (&ServerConfig, &ServerConfig)| a.name == b.name && a.weight == b.weight;
+        self.config.mapping == config.mapping
+            && ours.len() == theirs.len()
+            && ours.iter().zip(theirs).all(alike)
+    }
+
+    /// Whether connections of the one configuration are greeted as those of the other.
+    pub(in crate::proxy) fn greets_as(&self, config: &PoolConfig) -> bool {
+        let (plain, proving, replica) = greetings(config);
+        plain == self.greeting
+            && proving == self.proving_greeting
+            && replica == self.replica_greeting
+    }
+}
+
+fn limits(config: &PoolConfig) -> ClientLimits {
+    ClientLimits {
+        bytes: config.limits.client_output_bytes,
+        requests: config.limits.client_requests_in_flight.get() as usize,
+    }
+}
+
+impl Server {
+    /// A server with so many places for connections.
+    pub(in crate::proxy) fn new(config: &ServerConfig, conns: usize) -> Server {
+        let mut server = Server {
+            name: Arc::clone(&config.name),
+            conns: vec![Key::NONE; conns],
+            replicas: Vec::new(),
+            addresses: Vec::new(),
+            has_name: false,
+            moved: false,
+            ejected: false,
+            room_again: None,
+            suspect: false,
+            removed: false,
+        };
+        server.set_address(&config.address);
+        server
+    }
+
+    /// It is where the file says.
+    pub(in crate::proxy) fn set_address(&mut self, address: &ServerAddress) {
+        self.addresses = known_addresses(address);
+        self.has_name = matches!(address, ServerAddress::Tcp(HostPort::Name { .. }));
+        self.moved = false;
+    }
+}
+
+fn known_addresses(address: &ServerAddress) -> Vec<SocketAddress> {
+    match address {
+        ServerAddress::Tcp(HostPort::Ip(address)) => vec![SocketAddress::Tcp(*address)],
+        ServerAddress::Tcp(HostPort::Name { .. }) => Vec::new(),
+        ServerAddress::Unix(path) => vec![SocketAddress::Unix(Arc::<Path>::from(path.as_path()))],
+    }
+}
+
+fn router(config: &PoolConfig, live: &[bool]) -> Router {
+    let servers = config.servers.iter().zip(live);
+    let servers: Vec<RouterServer<'_>> = servers
+        .map(|(server, &live)| RouterServer {
+            name: &server.name,
+            weight: server.weight,
+            live,
+        })
+        .collect();
+    Router::new(&RouterSpec {
+        hash: config.mapping.hash,
+        tag: config.mapping.hash_tag,
+        distribution: config.mapping.distribution,
+        servers: &servers,
+    })
+}
+
+/// What is sent first; what is where the server has to prove that it serves; what a replica gets.
+fn greetings(config: &PoolConfig) -> (Greeting, Greeting, Greeting) {
+    let mut plain = greeting(config);
+    let (mut proving, mut replica) = (plain.clone(), plain.clone());
+    replica.ask(&[b"ROLE"]);
+    if config.sentinels.addresses.is_empty() {
+        proving.ask(&[b"PING"]);
+    } else {
+        plain.ask(&[b"ROLE"]);
+        proving.ask(&[b"ROLE"]);
+    }
+    (plain, proving, replica)
+}
+
+/// `AUTH` before `SELECT`: the other way round, which is twemproxy's, the database is refused and
+/// all keys go to database 0.
+fn greeting(config: &PoolConfig) -> Greeting {
+    let mut greeting = Greeting::default();
+    if let Some(password) = &config.greeting.redis_auth {
+        greeting.ask(&[b"AUTH", password.expose()]);
+    }
+    if config.greeting.redis_db != 0 {
+        greeting.ask(&[b"SELECT", config.greeting.redis_db.to_string().as_bytes()]);
+    }
+    greeting
+}

@@ -1,0 +1,387 @@
+//! Reads that replicas answer.
+//!
+//! ```text
+//!   reads ──► the client's replica ── fails, is left, or is silent ──► the master (prefer-replica),
+//!                                                                      another replica (replica)
+//! ```
+//!
+//! Owns: which replica a client reads from, and what becomes of its reads when that ends: they
+//! change nothing, so they are asked elsewhere, sent or not. Never: decides which replicas keep up
+//! with their master; the control plane measures that and tells. A failed replica is nobody's
+//! failure: not reported, not counted against its server.
+//!
+//! A client keeps to one replica of a server as long as it may be read: its reads do not go back in
+//! time more than a change of replicas needs. What it reads may be older than what it has written.
+
+use std::hash::Hash;
+use std::hash::Hasher;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use fnv::FnvHasher;
+
+use crate::base::ByteQueue;
+use crate::base::Key;
+use crate::base::PoolIdx;
+use crate::base::Random;
+use crate::base::ServerIdx;
+use crate::base::Time;
+use crate::config::ReadFrom;
+use crate::proxy::Proxy;
+use crate::proxy::dispatch::quarantine;
+use crate::proxy::effects::ConnId;
+use crate::proxy::effects::Output;
+use crate::proxy::failure::Failure;
+use crate::proxy::failure::RequestError;
+use crate::proxy::pool;
+use crate::proxy::server_conn::Pending;
+use crate::proxy::server_conn::ServerConn;
+use crate::proxy::server_conn::ServerPhase;
+use crate::proxy::server_conn::retry::sizes;
+
+/// A replica that cannot be connected to in this time is not waited for: another server can answer.
+const CONNECT_WITHIN: Duration = Duration::from_millis(200);
+
+/// After a failure. By then the control plane knows whether it is one that lasts.
+const AVOID_FOR: Duration = Duration::from_secs(1);
+
+/// One end of a way to a server's data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::proxy) enum Target {
+    /// The server itself.
+    Master,
+    /// One of its replicas, by its place among them.
+    Replica(usize),
+}
+
+/// A replica that may be read.
+#[derive(Debug)]
+pub(in crate::proxy) struct Replica {
+    at: SocketAddr,
+    /// As a server's own.
+    pub(in crate::proxy) conns: Vec<Key>,
+    /// It has failed for this worker and is not asked before then.
+    avoided_until: Time,
+    salt: u64,
+}
+
+impl Replica {
+    fn new(at: SocketAddr, places: usize) -> Replica {
+        let mut hasher = FnvHasher::default();
+        at.hash(&mut hasher);
+        Replica {
+            at,
+            conns: vec![Key::NONE; places],
+            avoided_until: Time::ZERO,
+            salt: hasher.finish(),
+        }
+    }
+
+    // The replica with the highest number is the client's: when one comes or goes, only its own
+    // clients change (rendezvous hashing).
+    fn number_for(&self, client: u64) -> u64 {
+        Random::new(self.salt ^ client.wrapping_mul(0x9e37_79b9_7f4a_7c15)).next_u64()
+    }
+}
+
+impl Proxy {
+    /// Where a client's next request for a server goes, which a `replica` may answer, or only the
+    /// master; `None` if only a replica is to be asked, and none can be.
+    #[inline]
+    pub(in crate::proxy) fn choose_target(
+        &self,
+        client: Key,
+        pool: PoolIdx,
+        server: ServerIdx,
+        replica: bool,
+        now: Time,
+    ) -> Option<Target> {
+        let pool = &self.pools[pool.index()];
+        if pool.config.replicas.read_from == ReadFrom::Master || !replica {
+            return Some(Target::Master);
+        }
+        let id = self.clients.slab[client].identity.id;
+        let replicas = pool.servers[server.index()].replicas.iter().enumerate();
+        let usable = replicas.filter(|(_, replica)| replica.avoided_until <= now);
+        let chosen = usable.max_by_key(|(_, replica)| replica.number_for(id));
+        match chosen {
+            Some((nth, _)) => Some(Target::Replica(nth)),
+            None if pool.config.replicas.read_from == ReadFrom::PreferReplica => {
+                Some(Target::Master)
+            }
+            None => None,
+        }
+    }
+
+    /// These replicas may be read from now on, and no other.
+    pub(in crate::proxy) fn set_replicas(
+        &mut self,
+        pool: PoolIdx,
+        server: ServerIdx,
+        addresses: &[SocketAddr],
+        now: Time,
+    ) {
+        let of_pool = &mut self.pools[pool.index()];
+        let places = pool::places(&of_pool.config);
+        let known = &mut of_pool.servers[server.index()];
+        let mut left = Vec::new();
+        for replica in std::mem::take(&mut known.replicas) {
+            match addresses.contains(&replica.at) {
+                true => known.replicas.push(replica),
+                false => left.push(replica),
+            }
+        }
+        for at in addresses {
+            if !known.replicas.iter().any(|replica| replica.at == *at) {
+                known.replicas.push(Replica::new(*at, places));
+            }
+        }
+        let conns = left.iter().flat_map(|replica| &replica.conns);
+        for key in conns.filter(|key| **key != Key::NONE) {
+            self.leave_replica_conn(*key, now);
+        }
+    }
+
+    /// Reads the same replicas on new connections: there are other places for them, or they are
+    /// greeted otherwise.
+    pub(in crate::proxy) fn renew_replicas(&mut self, pool: PoolIdx, server: ServerIdx, now: Time) {
+        let of_pool = &mut self.pools[pool.index()];
+        let places = pool::places(&of_pool.config);
+        let known = &mut of_pool.servers[server.index()];
+        let before = std::mem::take(&mut known.replicas);
+        let renewed = before
+            .iter()
+            .map(|replica| Replica::new(replica.at, places));
+        known.replicas = renewed.collect();
+        let conns = before.iter().flat_map(|replica| &replica.conns);
+        for key in conns.filter(|key| **key != Key::NONE) {
+            self.leave_replica_conn(*key, now);
+        }
+    }
+
+    // A client that has a part of a reply can have the rest from nobody else: that is waited for.
+    fn leave_replica_conn(&mut self, key: Key, now: Time) {
+        let conn = &mut self.servers[key];
+        if !conn.streaming {
+            return self.fail_replica_conn(key, &Failure::Left, now);
+        }
+        conn.leaving = true;
+        self.ask_unsent_elsewhere(key, now);
+    }
+
+    pub(in crate::proxy) fn put_replica_conn(
+        &mut self,
+        pool: PoolIdx,
+        server: ServerIdx,
+        nth: usize,
+        place: usize,
+        now: Time,
+    ) -> Key {
+        let key = self.servers.insert(ServerConn::new(pool, server, now));
+        let replica = &mut self.pools[pool.index()].servers[server.index()].replicas[nth];
+        let conn = &mut self.servers[key];
+        (conn.key, conn.replica) = (key, Some(replica.at));
+        replica.conns[place] = key;
+        key
+    }
+
+    /// How long connecting may take, greetings included.
+    pub(in crate::proxy) fn connect_within(&self, key: Key) -> Duration {
+        let conn = &self.servers[key];
+        let within = self.pools[conn.pool.index()].config.timeouts.connect;
+        match conn.replica {
+            Some(_) => within.min(CONNECT_WITHIN),
+            None => within,
+        }
+    }
+
+    /// Looks at the deadlines of a connection to a replica.
+    pub(in crate::proxy) fn replica_due(&mut self, key: Key, now: Time) {
+        let conn = &self.servers[key];
+        let due = match conn.phase {
+            ServerPhase::Closed => return,
+            ServerPhase::Ready => {
+                let timeout = self.pools[conn.pool.index()].config.timeouts.request;
+                let since = match conn.streaming {
+                    // Only a standstill ends what its client has a part of.
+                    true => Some(conn.last_heard),
+                    false => conn.fifo.front().map(|oldest| oldest.since),
+                };
+                since.zip(timeout).map(|(since, timeout)| since + timeout)
+            }
+            _ => Some(conn.last_heard + self.connect_within(key)),
+        };
+        match due {
+            Some(due) if due <= now => self.fail_replica_conn(key, &Failure::TimedOut, now),
+            Some(due) => self.look_again(key, due),
+            None => {}
+        }
+    }
+
+    /// Counts a connection on which requests flow, or do no longer.
+    pub(in crate::proxy) fn count_ready(&self, key: Key, more: bool) {
+        let conn = &self.servers[key];
+        let standing = self.standing(conn.pool, conn.server);
+        let gauge = match conn.replica {
+            Some(_) => &standing.replica_connections,
+            None => &standing.ready_connections,
+        };
+        match more {
+            true => gauge.add(1),
+            false => gauge.sub(1),
+        }
+    }
+
+    /// Ends a connection to a replica, and asks elsewhere what was asked there.
+    pub(in crate::proxy) fn fail_replica_conn(&mut self, key: Key, failure: &Failure, now: Time) {
+        let Some(conn) = self.servers.find_mut(key) else {
+            return;
+        };
+        let phase = std::mem::replace(&mut conn.phase, ServerPhase::Closed);
+        if phase == ServerPhase::Closed {
+            return;
+        }
+        let (pool, server, replica) = (conn.pool, conn.server, conn.replica);
+        let unreadable = conn.unreadable.is_some();
+        let next = conn.next_awaiter().map(|next| next.client);
+        let next = next.filter(|_| quarantine::may_be_provoked(failure));
+        if let Some(client) = conn.unreadable.or(next) {
+            self.charge(client, now);
+        }
+        self.wire.put(Output::Close(ConnId::Server(key)));
+        if phase == ServerPhase::Ready {
+            self.count_ready(key, false);
+        }
+        let of_pool = &mut self.pools[pool.index()];
+        let known = &mut of_pool.servers[server.index()];
+        let of_server = known.replicas.iter_mut();
+        if let Some(known) = of_server
+            .into_iter()
+            .find(|known| Some(known.at) == replica)
+        {
+            for place in known.conns.iter_mut().filter(|place| **place == key) {
+                *place = Key::NONE;
+            }
+            // One that could not read one client's request is as good as before for the others.
+            if *failure != Failure::Left && !unreadable {
+                known.avoided_until = now + AVOID_FOR;
+            }
+        }
+        if let (Some(replica), true) = (replica, *failure != Failure::Left) {
+            let (pool, server) = (&of_pool.config.name, &known.name);
+            tracing::warn!(%pool, %server, %replica, %failure, "replica connection failed");
+            let stats = self.server_stats(self.servers[key].pool, self.servers[key].server);
+            match failure {
+                Failure::ClosedByServer => stats.server_eof.add(1),
+                Failure::TimedOut => stats.server_timedout.add(1),
+                _ => stats.server_err.add(1),
+            }
+        }
+        self.ask_all_elsewhere(key, failure, now);
+    }
+
+    /// Asks elsewhere what was asked on a connection to a replica that has ended, but for what is
+    /// still being sent: its bytes come back when that has ended.
+    pub(in crate::proxy) fn ask_all_elsewhere(&mut self, key: Key, failure: &Failure, now: Time) {
+        self.end_half_given(key, failure, now);
+        let conn = &mut self.servers[key];
+        let (pool, server) = (conn.pool, conn.server);
+        (conn.tombstones, conn.assembly) = (0, None);
+        conn.greeting = ByteQueue::default();
+        let sent = conn.fifo.len() - conn.unsent - conn.sent.in_sending();
+        let mut sent_bytes = conn.sent.take();
+        let pendings: Vec<Pending> = conn.fifo.drain(..sent).collect();
+        let stats = &self.stats.pools[pool.index()].servers[server.index()];
+        stats.out_queue.sub(sent);
+        stats.out_queue_bytes.sub(sizes(&pendings));
+        for (place, pending) in pendings.iter().enumerate() {
+            let size = pending.bytes as usize;
+            if place == 0 && matches!(failure, Failure::BadReply(_)) {
+                // It would be no reply elsewhere, either, and end the master's connection as well.
+                sent_bytes.skip_next(size);
+                self.answer_failed(key, pending, &failure.reply());
+                continue;
+            }
+            let mut bytes = ByteQueue::default();
+            let is_there = sent_bytes.has_next();
+            sent_bytes.move_next(size, &mut bytes, &mut self.wire.spare);
+            self.ask_elsewhere(key, pending, is_there.then_some(bytes), now);
+        }
+        self.ask_unsent_elsewhere(key, now);
+    }
+
+    // Nobody else can give the rest of a reply of which a part is on its way.
+    fn end_half_given(&mut self, key: Key, failure: &Failure, now: Time) {
+        let conn = &mut self.servers[key];
+        if !std::mem::take(&mut conn.streaming) {
+            return;
+        }
+        let Some(awaiter) = conn.fifo.front().map(|first| first.awaiter) else {
+            return;
+        };
+        if self.cut_short(key, awaiter, failure, now) {
+            if let Some(first) = self.servers[key].fifo.front_mut() {
+                first.awaiter = first.awaiter.buried();
+            }
+        }
+    }
+
+    /// Asks elsewhere what was not sent to a replica yet.
+    fn ask_unsent_elsewhere(&mut self, key: Key, now: Time) {
+        let conn = &mut self.servers[key];
+        let (pool, server) = (conn.pool, conn.server);
+        let unsent = conn.fifo.split_off(conn.fifo.len() - conn.unsent);
+        conn.unsent = 0;
+        let mut queue = std::mem::take(&mut conn.queue);
+        let stats = &self.stats.pools[pool.index()].servers[server.index()];
+        stats.in_queue.sub(unsent.len());
+        stats.in_queue_bytes.sub(queue.len());
+        for pending in &unsent {
+            let mut bytes = ByteQueue::default();
+            bytes.untake(queue.take_front(pending.bytes as usize));
+            self.ask_elsewhere(key, pending, Some(bytes), now);
+        }
+    }
+
+    fn ask_elsewhere(&mut self, from: Key, pending: &Pending, bytes: Option<ByteQueue>, now: Time) {
+        if !self.clients.awaits(pending.awaiter) {
+            return;
+        }
+        let Some(bytes) = bytes else {
+            return self.answer_failed(from, pending, &Failure::ClosedByServer.reply());
+        };
+        let (pool, server) = (self.servers[from].pool, self.servers[from].server);
+        let client = pending.awaiter.client;
+        let target = match self.pools[pool.index()].config.replicas.read_from {
+            ReadFrom::Replica => self.choose_target(client, pool, server, true, now),
+            ReadFrom::Master | ReadFrom::PreferReplica => Some(Target::Master),
+        };
+        let Some(target) = target else {
+            return self.answer_failed(from, pending, &RequestError::NoReplica.reply());
+        };
+        let to = self.server_conn(pool, (server, target), client, now);
+        let conn = &mut self.servers[to];
+        conn.queue.append(bytes, &mut self.wire.spare);
+        let bytes = pending.bytes as usize;
+        conn.enqueue(pending.awaiter, bytes, (pending.retry, pending.errors), now);
+        self.request_passed_on(to, client, bytes, now);
+    }
+
+    /// A connection is closed whose last batch never came back: what was in it is answered.
+    pub(in crate::proxy) fn fail_rest(&mut self, key: Key) {
+        let Some(conn) = self.servers.find_mut(key) else {
+            return;
+        };
+        if conn.replica.is_none() {
+            return;
+        }
+        let rest = std::mem::take(&mut conn.fifo);
+        let (pool, server) = (conn.pool, conn.server);
+        for pending in &rest {
+            let stats = &self.stats.pools[pool.index()].servers[server.index()];
+            stats.out_queue.sub(1);
+            stats.out_queue_bytes.sub(pending.bytes as usize);
+            self.answer_failed(key, pending, &Failure::ClosedByServer.reply());
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! What this worker knows of how each server does, for the control plane to read.
+//!
+//! Owns: the few numbers of a server that are written when its standing changes. Never: a decision;
+//! what follows from a failure is `fate`'s.
+
+use crate::base::PoolIdx;
+use crate::base::ServerIdx;
+use crate::base::Time;
+use crate::proxy::Proxy;
+use crate::stats::ServerStanding;
+
+impl Proxy {
+    /// A server has failed: a request of this worker, or its connection.
+    pub(in crate::proxy) fn publish_failure(&self, pool: PoolIdx, server: ServerIdx, now: Time) {
+        let standing = self.standing(pool, server);
+        let now = self.epoch_micros(now);
+        standing.failed_at.set(now);
+        if standing.failing_since.value() == 0 {
+            standing.failing_since.set(now);
+        }
+    }
+
+    /// The first good reply after a failure.
+    pub(in crate::proxy) fn publish_answer(&self, pool: PoolIdx, server: ServerIdx) {
+        self.standing(pool, server).failing_since.set(0);
+    }
+
+    pub(in crate::proxy) fn standing(&self, pool: PoolIdx, server: ServerIdx) -> &ServerStanding {
+        &self.stats.pools[pool.index()].standings[server.index()]
+    }
+
+    /// Microseconds since 1970.
+    pub(in crate::proxy) fn epoch_micros(&self, now: Time) -> u64 {
+        let since_1970 = self.epoch + now.since(Time::ZERO);
+        u64::try_from(since_1970.as_micros()).unwrap_or(u64::MAX)
+    }
+}

@@ -1,0 +1,205 @@
+//! Writes that wait because their server's master is about to be replaced.
+//!
+//! Until the moment at which another server becomes the master the old one takes writes, and those
+//! that it acknowledges last are lost with it. So whoever sends one meanwhile is read no further:
+//! the write, and what its client has sent behind it, stays where it was received. Reads go on.
+//!
+//! ```text
+//!   HoldWrites ──► a write comes ──► its client is read no further ──┐
+//!   Moved, LetWrites, or the time is over ◄── its requests are read, and go where the master is
+//! ```
+//!
+//! Owns: which servers' writes wait, until when, and which clients that has stopped. Never: decides
+//! that a master is about to move. Lives on: every worker; a few milliseconds to seconds.
+
+use bytes::Bytes;
+
+use crate::base::ByteQueue;
+use crate::base::Chunk;
+use crate::base::Key;
+use crate::base::PoolIdx;
+use crate::base::ServerIdx;
+use crate::base::Time;
+use crate::config::UnknownCommands;
+use crate::protocol::command;
+use crate::protocol::command::Args;
+use crate::protocol::command::CommandError;
+use crate::protocol::command::Handling;
+use crate::protocol::resp::Request;
+use crate::proxy::Proxy;
+use crate::proxy::client::requests::PLACEHOLDER;
+use crate::proxy::effects::ConnId;
+use crate::proxy::effects::Output;
+use crate::proxy::server_conn::Retry;
+use crate::proxy::server_conn::ServerConn;
+use crate::route::Distribution;
+
+/// All servers whose writes wait; there are hardly ever any.
+#[derive(Debug, Default)]
+pub(in crate::proxy) struct WriteHolds {
+    servers: Vec<WriteHold>,
+}
+
+#[derive(Debug)]
+struct WriteHold {
+    pool: PoolIdx,
+    server: ServerIdx,
+    until: Time,
+    clients: Vec<Key>,
+}
+
+impl WriteHolds {
+    /// When the first of them is over.
+    pub(in crate::proxy) fn next(&self) -> Option<Time> {
+        self.servers.iter().map(|hold| hold.until).min()
+    }
+
+    fn is_of(&self, pool: PoolIdx, server: ServerIdx) -> bool {
+        let mut servers = self.servers.iter();
+        servers.any(|hold| (hold.pool, hold.server) == (pool, server))
+    }
+
+    /// How many of them have stopped a client.
+    #[cfg(debug_assertions)]
+    pub(in crate::proxy) fn count_of(&self, client: Key) -> usize {
+        let all = self.servers.iter().flat_map(|hold| &hold.clients);
+        all.filter(|stopped| **stopped == client).count()
+    }
+
+    /// Whether what waits on a connection is not to be sent now.
+    #[inline]
+    pub(in crate::proxy) fn stops(&self, conn: &ServerConn) -> bool {
+        !self.servers.is_empty()
+            && conn.replica.is_none()
+            && self.is_of(conn.pool, conn.server)
+            && conn.has_unsent_writes()
+    }
+}
+
+impl ServerConn {
+    fn has_unsent_writes(&self) -> bool {
+        let mut unsent = self.fifo.range(self.fifo.len() - self.unsent..);
+        unsent.any(|pending| pending.retry == Retry::Never)
+    }
+}
+
+impl Proxy {
+    /// Writes to a server wait from now on, `until` then at the latest.
+    pub(in crate::proxy) fn hold_writes(&mut self, pool: PoolIdx, server: ServerIdx, until: Time) {
+        if self.pools[pool.index()].servers[server.index()].removed {
+            return;
+        }
+        let mut servers = self.write_holds.servers.iter_mut();
+        match servers.find(|hold| (hold.pool, hold.server) == (pool, server)) {
+            Some(hold) => hold.until = until,
+            None => self.write_holds.servers.push(WriteHold {
+                pool,
+                server,
+                until,
+                clients: Vec::new(),
+            }),
+        }
+    }
+
+    /// They wait no longer.
+    pub(in crate::proxy) fn let_writes(&mut self, pool: PoolIdx, server: ServerIdx) {
+        let mut servers = self.write_holds.servers.iter();
+        let is_it = |hold: &WriteHold| (hold.pool, hold.server) == (pool, server);
+        if let Some(place) = servers.position(is_it) {
+            self.end_write_hold(place);
+        }
+    }
+
+    /// Lets those go on whose time is over.
+    pub(in crate::proxy) fn end_write_holds(&mut self, now: Time) {
+        let is_over = |hold: &WriteHold| hold.until <= now;
+        while let Some(place) = self.write_holds.servers.iter().position(is_over) {
+            self.end_write_hold(place);
+        }
+    }
+
+    fn end_write_hold(&mut self, place: usize) {
+        let hold = self.write_holds.servers.swap_remove(place);
+        for key in self.conns_of(hold.pool, hold.server) {
+            let conn = &mut self.servers[key];
+            if conn.has_bytes() {
+                conn.sending.list(ConnId::Server(key), &mut self.wire);
+            }
+        }
+        self.unblock(hold.clients);
+    }
+
+    /// Whether a client's next request waits; then the client is read no further.
+    #[inline]
+    pub(in crate::proxy) fn waits_for_a_master(&mut self, key: Key, request: &Request<'_>) -> bool {
+        !self.write_holds.servers.is_empty() && self.stop_before(key, request)
+    }
+
+    fn stop_before(&mut self, key: Key, request: &Request<'_>) -> bool {
+        let pool = self.clients.slab[key].pool;
+        let mut places = 0..self.write_holds.servers.len();
+        let place = places.find(|place| {
+            let hold = &self.write_holds.servers[*place];
+            hold.pool == pool && self.writes_to(key, hold.server, request)
+        });
+        let Some(place) = place else {
+            return false;
+        };
+        self.clients.slab[key].blocked_by += 1;
+        self.write_holds.servers[place].clients.push(key);
+        true
+    }
+
+    /// Whether a request would change something at `server`.
+    fn writes_to(&self, key: Key, server: ServerIdx, request: &Request<'_>) -> bool {
+        let client = &self.clients.slab[key];
+        let pool = &self.pools[client.pool.index()];
+        if request.is_empty() || !client.authenticated || pool.fenced {
+            return false;
+        }
+        // It may go to any of them.
+        let anywhere = pool.config.mapping.distribution == Distribution::Random;
+        let lives_there = |name: &[u8]| anywhere || pool.server_of(name, 0) == Some(server);
+        let command = match command::resolve(request) {
+            Ok(command) => command,
+            Err(CommandError::Unknown) => {
+                let forward = pool.config.unknown_commands == UnknownCommands::Forward;
+                return forward && request.len() >= 2 && lives_there(request.arg(1));
+            }
+            Err(_) => return false,
+        };
+        if command.safe_to_retry() {
+            return false;
+        }
+        match command.handling(request) {
+            Handling::Forward | Handling::Split(_) => command.keys(request).is_ok_and(|keys| {
+                let mut names = keys.iter().map(|index| request.arg(index));
+                match keys.len() {
+                    0 => lives_there(PLACEHOLDER),
+                    _ => names.any(lives_there),
+                }
+            }),
+            Handling::ForwardAnywhere => lives_there(PLACEHOLDER),
+            Handling::Local(_) | Handling::Refuse(_) => false,
+        }
+    }
+
+    /// Keeps what was received of a client that is read no further, from `at` on.
+    pub(in crate::proxy) fn keep_rest<C: Chunk>(&mut self, key: Key, chunk: &C, at: usize) {
+        let client = &mut self.clients.slab[key];
+        if at < chunk.bytes().len() {
+            client.held.push_front(chunk.keep_from(at));
+        }
+        client.paused = true;
+        self.wire.put(Output::Pause(ConnId::Client(key)));
+    }
+
+    /// The same with a request that was assembled, before all that came behind it.
+    pub(in crate::proxy) fn keep_request(&mut self, key: Key, request: &Request<'_>) {
+        let mut frame = ByteQueue::default();
+        request.write_to(&mut frame, None::<(&Bytes, usize)>, &mut self.wire.spare);
+        let slices: Vec<&[u8]> = frame.slices().collect();
+        let frame = Bytes::from(slices.concat());
+        self.clients.slab[key].held.push_front(frame);
+    }
+}

@@ -1,0 +1,173 @@
+//! A server connection is succeeded by another although it worked: its server is elsewhere, is
+//! greeted otherwise, or has fewer connections than before.
+//!
+//! ```text
+//!   sent, awaiting replies ──► stays, and is answered where it was sent
+//!   not sent, by a client that has sent nothing there ──► goes on at once ──┐
+//!   not sent, by one that has ──► goes on when the rest is answered ────────┴─► the successor
+//! ```
+//!
+//! Owns: that no request is lost by it, and that none of a client's overtakes another. Unlike
+//! `stale`, nobody waits for others' replies: where the server was it may have gone silent. Never:
+//! decides why.
+
+use std::collections::HashSet;
+
+use crate::base::ByteQueue;
+use crate::base::Cursor;
+use crate::base::Key;
+use crate::base::PoolIdx;
+use crate::base::ServerIdx;
+use crate::base::Time;
+use crate::config::OnServerFailure;
+use crate::proxy::Proxy;
+use crate::proxy::effects::ConnId;
+use crate::proxy::effects::Output;
+use crate::proxy::pool::NOBODYS_PLACES;
+use crate::proxy::pool::replicas::Target;
+use crate::proxy::server_conn::Pending;
+use crate::proxy::server_conn::ServerPhase;
+
+impl Proxy {
+    /// Replaces every connection to a server; those that have something to do at once.
+    pub(in crate::proxy) fn renew_conns(&mut self, pool: PoolIdx, server: ServerIdx, now: Time) {
+        let places = self.pools[pool.index()].servers[server.index()].conns.len();
+        for place in 0..places {
+            let conns = &self.pools[pool.index()].servers[server.index()].conns;
+            if conns[place] != Key::NONE {
+                self.succeed(conns[place], place, now);
+            }
+        }
+    }
+
+    /// Gives a server so many places for connections, those that nobody owns included.
+    pub(in crate::proxy) fn set_places(
+        &mut self,
+        pool: PoolIdx,
+        server: ServerIdx,
+        places: usize,
+        now: Time,
+    ) {
+        let before = self.pools[pool.index()].servers[server.index()].conns.len();
+        // Behind the own ones are those that nobody owns.
+        let own = places.saturating_sub(NOBODYS_PLACES);
+        for place in own..before.saturating_sub(NOBODYS_PLACES) {
+            let key = self.pools[pool.index()].servers[server.index()].conns[place];
+            if key != Key::NONE {
+                self.succeed(key, 0, now);
+            }
+        }
+        let conns = &mut self.pools[pool.index()].servers[server.index()].conns;
+        let nobodys = conns.split_off(before.saturating_sub(NOBODYS_PLACES));
+        conns.resize(own, Key::NONE);
+        conns.extend(nobodys);
+    }
+
+    /// Takes a connection out of its server's places; what it is not to do any more is done by the
+    /// one that has `place`.
+    fn succeed(&mut self, key: Key, place: usize, now: Time) {
+        self.forget(key);
+        let conn = &mut self.servers[key];
+        let (pool, server, phase) = (conn.pool, conn.server, conn.phase);
+        let busy = conn.awaits_replies() || !conn.sending.is_idle();
+        if phase == ServerPhase::Ready && busy {
+            (conn.succeeded, conn.leaving) = (Some(place), true);
+            let (pendings, queue) = self.take_unbound(key);
+            self.give_requests((pool, server, place), pendings, queue, now);
+            return;
+        }
+        conn.phase = ServerPhase::Closed;
+        self.wire.put(Output::Close(ConnId::Server(key)));
+        if phase == ServerPhase::Ready {
+            self.standing(pool, server).ready_connections.sub(1);
+        }
+        self.give_rest(key, place, now);
+    }
+
+    /// Gives what is left on a connection that has ended to the one that has `place`.
+    pub(in crate::proxy) fn give_rest(&mut self, key: Key, place: usize, now: Time) {
+        let conn = &mut self.servers[key];
+        debug_assert!(!conn.awaits_replies(), "what was sent is settled before");
+        let pendings: Vec<Pending> = conn.fifo.drain(..).collect();
+        let queue = std::mem::take(&mut conn.queue);
+        conn.unsent = 0;
+        let (pool, server) = (conn.pool, conn.server);
+        self.give_requests((pool, server, place), pendings, queue, now);
+    }
+
+    /// Takes the unsent requests of those clients that have sent nothing on this connection.
+    fn take_unbound(&mut self, key: Key) -> (Vec<Pending>, ByteQueue) {
+        let conn = &mut self.servers[key];
+        let sent = conn.fifo.len() - conn.unsent;
+        let senders = conn.fifo.range(..sent).map(|sent| sent.awaiter.client);
+        let bound: HashSet<Key> = senders.collect();
+        let unsent: Vec<Pending> = conn.fifo.drain(sent..).collect();
+        let (mut going, mut going_bytes) = (Vec::new(), ByteQueue::default());
+        let queue = std::mem::take(&mut conn.queue);
+        let mut cursor = Cursor::default();
+        for pending in unsent {
+            let size = pending.bytes as usize;
+            if bound.contains(&pending.awaiter.client) {
+                cursor.move_to(&queue, size, &mut conn.queue, &mut self.wire.spare);
+                conn.fifo.push_back(pending);
+            } else {
+                cursor.move_to(&queue, size, &mut going_bytes, &mut self.wire.spare);
+                going.push(pending);
+            }
+        }
+        conn.unsent = conn.fifo.len() - sent;
+        (going, going_bytes)
+    }
+
+    /// Puts requests behind those of the connection in a server's place, opened if need be. Each
+    /// client has all its requests for the server among those that were there, or among these.
+    pub(in crate::proxy) fn give_requests(
+        &mut self,
+        (pool, server, place): (PoolIdx, ServerIdx, usize),
+        pendings: Vec<Pending>,
+        queue: ByteQueue,
+        now: Time,
+    ) {
+        if pendings.is_empty() {
+            return;
+        }
+        let known = &self.pools[pool.index()].servers[server.index()];
+        let place = place.min(known.place_apart());
+        let key = match known.conns[place] {
+            Key::NONE => self.open(pool, (server, Target::Master), place, now),
+            key => key,
+        };
+        let conn = &mut self.servers[key];
+        conn.unsent += pendings.len();
+        conn.fifo.extend(pendings);
+        conn.queue.append(queue, &mut self.wire.spare);
+        conn.asked = true;
+        if conn.phase == ServerPhase::Ready {
+            if conn.has_bytes() {
+                conn.sending.list(ConnId::Server(key), &mut self.wire);
+            }
+        } else if conn.is_down() {
+            let config = &self.pools[pool.index()].config;
+            if config.failure.policy == OnServerFailure::Hold {
+                self.refuse_excess(key);
+            } else {
+                let count = self.servers[key].fifo.len();
+                let reply = self.cause_of(key).reply();
+                self.fail_unsent(key, count, &reply);
+            }
+        }
+        // They may be older than what is before them: those are looked at when it is their turn.
+        self.time_first(key);
+    }
+
+    /// Closes a connection to a server that is served no longer.
+    pub(in crate::proxy) fn close_last(&mut self, key: Key) {
+        let conn = &self.servers[key];
+        if conn.phase == ServerPhase::Ready {
+            self.standing(conn.pool, conn.server)
+                .ready_connections
+                .sub(1);
+        }
+        self.close_server_conn(key);
+    }
+}

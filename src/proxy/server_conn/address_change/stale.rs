@@ -1,0 +1,71 @@
+//! A server's name has other addresses than before.
+//!
+//! Owns: how a connection to an old one is left. No request is lost by it, and none overtakes
+//! another: what was sent is answered there, what was not goes to the new address afterwards.
+
+use crate::base::Key;
+use crate::base::PoolIdx;
+use crate::base::ServerIdx;
+use crate::base::Time;
+use crate::proxy::Proxy;
+use crate::proxy::effects::ConnId;
+use crate::proxy::effects::Output;
+use crate::proxy::server_conn::ServerPhase;
+
+impl Proxy {
+    /// Leaves the connections to addresses that a server has no longer. In which order it has the
+    /// others does not matter.
+    pub(in crate::proxy) fn leave_old_addresses(
+        &mut self,
+        pool: PoolIdx,
+        server: ServerIdx,
+        now: Time,
+    ) {
+        for key in self.conns_of(pool, server) {
+            let addresses = &self.pools[pool.index()].servers[server.index()].addresses;
+            let conn = &mut self.servers[key];
+            let address = conn.address.as_ref();
+            let is_old = address.is_some_and(|address| !addresses.contains(address));
+            match conn.phase {
+                ServerPhase::Connecting | ServerPhase::Greeting { .. } if is_old => {
+                    self.attempt_anew(key, now);
+                }
+                ServerPhase::Ready => {
+                    conn.leaving = is_old;
+                    // An address may come back before its connection was left.
+                    if conn.has_bytes() {
+                        conn.sending.list(ConnId::Server(key), &mut self.wire);
+                    }
+                    self.leave_if_settled(key, now);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Closes a connection that is to be left, once nothing that was sent there awaits its reply.
+    pub(in crate::proxy) fn leave_if_settled(&mut self, key: Key, now: Time) {
+        let Some(conn) = self.servers.find_mut(key) else {
+            return;
+        };
+        if conn.last && conn.fifo.is_empty() && conn.phase != ServerPhase::Closed {
+            self.close_last(key);
+            return;
+        }
+        let is_settled = !conn.awaits_replies() && conn.sending.is_idle();
+        if !conn.leaving || conn.phase != ServerPhase::Ready || !is_settled {
+            return;
+        }
+        conn.phase = ServerPhase::Closed;
+        let (pool, server) = (conn.pool, conn.server);
+        self.wire.put(Output::Close(ConnId::Server(key)));
+        self.count_ready(key, false);
+        if self.servers[key].replica.is_some() {
+            return;
+        }
+        let pool = &self.pools[pool.index()];
+        let (pool, server) = (&pool.config.name, &pool.servers[server.index()].name);
+        tracing::info!(%pool, %server, "server connection left: the server is elsewhere");
+        self.open_next(key, now);
+    }
+}

@@ -1,0 +1,167 @@
+//! Requests that a server has refused because it cannot serve them yet, and that are asked again.
+//!
+//! A new master refuses writes until replicas have connected to it (`-NOREPLICAS`, with
+//! `min-replicas-to-write`), a server that has started until it has read its data (`-LOADING`), one
+//! that is no master any more for good (`-READONLY`, `-MASTERDOWN`). What a server has refused was
+//! not done: where requests wait for their server (`on_server_failure: hold`), these wait, too.
+//!
+//! ```text
+//!   FIFO:  │ unsent … │ sent: C, B, A │ ──► A is refused ──► │ A, unsent … │ sent: C, B │
+//! ```
+//!
+//! Owns: which refusals are not told, and the rest that a connection takes before it sends on. A
+//! client's later request must not be done before an earlier one: if one of them is sent already,
+//! the refusal is told. Never: takes back what a script answers, who may have done its work before
+//! it said so; keeps a request for longer than `hold_ms` after it was first sent, or goes on for
+//! longer on one connection: a server that refuses later means it.
+
+use crate::base::ByteQueue;
+use crate::base::Key;
+use crate::base::Time;
+use crate::config::OnServerFailure;
+use crate::proxy::Proxy;
+use crate::proxy::dispatch::enqueue::held_bytes;
+use crate::proxy::effects::ConnId;
+use crate::proxy::server_conn::ServerConn;
+use crate::proxy::server_conn::reconnect;
+
+/// Errors of a server that will do what it is asked in a moment.
+const NOT_YET: [&[u8]; 2] = [b"-NOREPLICAS ", b"-LOADING "];
+
+/// Errors of a server that is not, or has not, the master.
+const NO_MASTER: [&[u8]; 2] = [b"-READONLY ", b"-MASTERDOWN "];
+
+/// What a server says that was a master before, or has lost its own.
+pub(in crate::proxy) fn is_demoted(error: &[u8]) -> bool {
+    NO_MASTER.iter().any(|mark| error.starts_with(mark))
+}
+
+impl ServerConn {
+    /// Whether the next reply belongs to a request that can be asked again without being overtaken
+    /// by a later one of its client.
+    fn may_ask_again(&self) -> bool {
+        let sent = self.fifo.len() - self.unsent;
+        let mut sent = self
+            .fifo
+            .range(..sent)
+            .map(|pending| pending.awaiter.client);
+        sent.next()
+            .is_some_and(|first| !sent.any(|later| later == first))
+    }
+
+    /// Puts the request that the next reply belongs to before those that are not sent: whether its
+    /// bytes are still there.
+    fn take_back_first(&mut self, again: &mut ByteQueue, spare: &mut crate::base::Spare) -> bool {
+        let Some(first) = self.fifo.front() else {
+            return false;
+        };
+        if !self.sent.copy_first(first.bytes as usize, again, spare) {
+            return false;
+        }
+        let Some(pending) = self.pair(spare) else {
+            return false;
+        };
+        let queue = std::mem::take(&mut self.queue);
+        self.queue = std::mem::take(again);
+        self.queue.append(queue, spare);
+        self.fifo.insert(self.fifo.len() - self.unsent, pending);
+        self.unsent += 1;
+        true
+    }
+}
+
+impl Proxy {
+    /// Whether a request waits whose reply would be this error.
+    pub(in crate::proxy) fn waits_though_refused(
+        &mut self,
+        key: Key,
+        error: &[u8],
+        now: Time,
+    ) -> bool {
+        let conn = &self.servers[key];
+        let pool = &self.pools[conn.pool.index()];
+        // Whoever awaits a replica's reply can be answered elsewhere.
+        if conn.replica.is_some() || pool.config.failure.policy != OnServerFailure::Hold {
+            return false;
+        }
+        let Some(first) = conn.next_sent().copied() else {
+            return false;
+        };
+        let hold_time = pool.hold_time;
+        let not_yet = NOT_YET.iter().any(|mark| error.starts_with(mark));
+        // Asked by `ROLE` it says so itself, and the next connection is to a master; or it does
+        // not, and refuses as one that is not ready.
+        let elsewhere = pool.follows_sentinels && is_demoted(error);
+        let may_rest = match (not_yet, elsewhere) {
+            (true, _) => now < conn.opened + hold_time,
+            (_, true) => conn.rested.is_none_or(|rested| now < rested + hold_time),
+            _ => return false,
+        };
+        let refused = first.refused.unwrap_or(first.since);
+        if !may_rest
+            || now >= refused + hold_time
+            || !self.clients.awaits(first.awaiter)
+            || !conn.may_ask_again()
+            || held_bytes(conn) > pool.config.failure.hold_bytes
+        {
+            return false;
+        }
+        let conn = &mut self.servers[key];
+        if let Some(first) = conn.fifo.front_mut() {
+            first.refused = Some(refused);
+        }
+        let before = conn.queue.len();
+        let mut again = ByteQueue::default();
+        if !conn.take_back_first(&mut again, &mut self.wire.spare) {
+            return false;
+        }
+        let bytes = conn.queue.len() - before;
+        let stats = &self.stats.pools[conn.pool.index()].servers[conn.server.index()];
+        stats.out_queue.sub(1);
+        stats.out_queue_bytes.sub(bytes);
+        stats.in_queue.add(1);
+        stats.in_queue_bytes.add(bytes);
+        self.rest(key, now);
+        if elsewhere {
+            self.ask_server(key, error, now);
+        }
+        true
+    }
+
+    /// Sends nothing more on a connection for a moment.
+    fn rest(&mut self, key: Key, now: Time) {
+        let conn = &mut self.servers[key];
+        if conn.rests_until.is_some() {
+            return;
+        }
+        conn.rests = conn.rests.saturating_add(1);
+        conn.rested.get_or_insert(now);
+        let rest = reconnect::delay(conn.rests, &mut self.random).min(reconnect::ASKED);
+        conn.rests_until = Some(now + rest);
+        let (pool, first) = (&self.pools[conn.pool.index()], conn.rests == 1);
+        if first {
+            let (pool, server) = (&pool.config.name, &pool.servers[conn.server.index()].name);
+            tracing::info!(%pool, %server, "server does not serve yet: requests wait");
+        }
+        self.look_again(key, now + rest);
+    }
+
+    /// Sends on, if the rest is over.
+    pub(in crate::proxy) fn end_rest(&mut self, key: Key, now: Time) {
+        match self.servers[key].rests_until {
+            None => {}
+            Some(until) if until > now => self.look_again(key, until),
+            // What is sent now would be lost with the connection if the server is no master.
+            Some(_) if self.servers[key].opinion.is_due => {
+                self.look_again(key, now + reconnect::ASKED);
+            }
+            Some(_) => {
+                self.drop_abandoned(key, now);
+                let conn = &mut self.servers[key];
+                conn.rests_until = None;
+                conn.sending.list(ConnId::Server(key), &mut self.wire);
+                self.time_held(key, now);
+            }
+        }
+    }
+}

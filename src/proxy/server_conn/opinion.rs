@@ -1,0 +1,136 @@
+//! A second opinion on a server, from itself.
+//!
+//! ```text
+//!   EVAL … ◄── -LOADING anything ──┐          the client is told, and nobody else
+//!   PING   ◄── +PONG ──────────────┘          and the server is well
+//! ```
+//!
+//! The text of an error may be a script's, and one request decides nothing for others. So what such
+//! a text seems to say of a server is asked on the same connection, behind what was sent.
+//!
+//! Owns: the question, when it is put, and what its answer means. Never: delays a request.
+
+use std::time::Duration;
+
+use crate::base::Batch;
+use crate::base::Key;
+use crate::base::Time;
+use crate::protocol::command::ErrorsBy;
+use crate::protocol::resp::write_request;
+use crate::proxy::Proxy;
+use crate::proxy::client::Awaiter;
+use crate::proxy::effects::ConnId;
+use crate::proxy::failure::Failure;
+use crate::proxy::server_conn::Pending;
+use crate::proxy::server_conn::Retry;
+use crate::proxy::server_conn::ServerConn;
+use crate::proxy::server_conn::ServerPhase;
+use crate::proxy::server_conn::backoff;
+use crate::proxy::server_conn::reader;
+
+/// A server is not asked more often than this on a connection, however often it is spoken of.
+const ASKED_EVERY: Duration = Duration::from_millis(50);
+
+/// How the answer of a master to `ROLE` begins.
+pub(in crate::proxy) const ROLE_MASTER: &[u8] = b"*3\r\n$6\r\nmaster\r\n";
+
+/// How that of a replica begins, and what it has further on if it hears its master.
+const ROLE_REPLICA: &[u8] = b"*5\r\n$5\r\nslave\r\n";
+const LINK_IS_UP: &[u8] = b"\r\n$9\r\nconnected\r\n";
+
+/// What a server is asked of itself on one connection.
+#[derive(Debug, Default)]
+pub(in crate::proxy) struct Opinion {
+    /// When it was last asked.
+    asked: Option<Time>,
+    /// The answer is still to come.
+    pub(in crate::proxy) is_due: bool,
+}
+
+/// Whether an answer to `ROLE` is that of a replica that hears its master.
+pub(in crate::proxy) fn is_in_step(role: &[u8]) -> bool {
+    role.starts_with(ROLE_REPLICA) && memchr::memmem::find(role, LINK_IS_UP).is_some()
+}
+
+impl ServerConn {
+    /// Puts the question behind what was sent: it leaves before what was not.
+    pub(in crate::proxy) fn send_question(&mut self) -> Batch {
+        let batch = self.greeting.take();
+        let place = self.fifo.len() - self.unsent;
+        // The FIFO is sorted by time.
+        let next = self.fifo.get(place).map(|next| next.since);
+        let since = next.or(self.opinion.asked).unwrap_or(self.last_heard);
+        #[expect(clippy::cast_possible_truncation, reason = "a dozen")]
+        let bytes = batch.len() as u32;
+        let pending = Pending {
+            awaiter: Awaiter::OURS,
+            bytes,
+            retry: Retry::Never,
+            errors: ErrorsBy::Server,
+            since,
+            refused: None,
+        };
+        self.fifo.insert(place, pending);
+        self.sending.begin(&batch);
+        self.sent.begin(1, false);
+        batch
+    }
+}
+
+impl Proxy {
+    /// An `error` seems to say something of its server: asks the server.
+    pub(in crate::proxy) fn ask_server(&mut self, key: Key, error: &[u8], now: Time) {
+        let conn = &mut self.servers[key];
+        let asked = conn.opinion.asked;
+        let just_asked = asked.is_some_and(|asked| now < asked + ASKED_EVERY);
+        if conn.phase != ServerPhase::Ready || conn.leaving || conn.opinion.is_due || just_asked {
+            return;
+        }
+        let follows_sentinels = self.pools[conn.pool.index()].follows_sentinels;
+        let question: &[u8] = match conn.replica {
+            _ if reader::is_transient(error) => b"PING",
+            Some(_) if backoff::is_demoted(error) => b"ROLE",
+            None if backoff::is_demoted(error) && follows_sentinels => b"ROLE",
+            _ => return,
+        };
+        let mut bytes = Vec::new();
+        write_request(&mut bytes, &[question]);
+        conn.greeting.push_copy(&bytes, &mut self.wire.spare);
+        conn.opinion = Opinion {
+            asked: Some(now),
+            is_due: true,
+        };
+        conn.sending.list(ConnId::Server(key), &mut self.wire);
+    }
+
+    /// The server has answered what it was asked of itself.
+    pub(in crate::proxy) fn server_answered(
+        &mut self,
+        key: Key,
+        answer: &[u8],
+        now: Time,
+    ) -> Result<(), Failure> {
+        let conn = &mut self.servers[key];
+        let Some(pending) = conn.pair(&mut self.wire.spare) else {
+            return Err(Failure::Unasked);
+        };
+        conn.opinion.is_due = false;
+        let (pool, server) = (conn.pool, conn.server);
+        let stats = &self.stats.pools[pool.index()].servers[server.index()];
+        stats.out_queue.sub(1);
+        stats.out_queue_bytes.sub(pending.bytes as usize);
+        let is_role = answer.starts_with(b"*");
+        if self.servers[key].replica.is_some() {
+            if reader::is_unfit(answer) {
+                return Err(Failure::Unfit(reader::in_words(answer)));
+            }
+            if is_role && !is_in_step(answer) {
+                return Err(Failure::NotInStep);
+            }
+        } else if is_role && !answer.starts_with(ROLE_MASTER) {
+            return Err(Failure::NotMaster);
+        }
+        self.server_spoke(key, answer, pending.since, now);
+        Ok(())
+    }
+}

@@ -1,0 +1,256 @@
+//! Takes a server's bytes, cuts them into replies, and gives each to whom it belongs.
+//!
+//! Owns: the strictness towards servers. Bytes that are no reply end the connection and fail its
+//! FIFO; nothing of them is passed on, but for what seemed the beginning of a large reply.
+
+use crate::base::ByteQueue;
+use crate::base::Chunk;
+use crate::base::Key;
+use crate::base::Time;
+use crate::protocol::command::ErrorsBy;
+use crate::protocol::resp::ReplyAssembly;
+use crate::protocol::resp::cut_reply;
+use crate::proxy::Proxy;
+use crate::proxy::client::Awaiter;
+use crate::proxy::client::Reply;
+use crate::proxy::dispatch::quarantine;
+use crate::proxy::effects::Output;
+use crate::proxy::effects::Report;
+use crate::proxy::failure::Failure;
+use crate::proxy::server_conn::ServerPhase;
+use crate::proxy::server_conn::backoff;
+use crate::proxy::server_conn::opinion;
+
+/// As much of a server's refusal as is told to clients.
+const GREETING_BYTES_MAX: usize = 512;
+
+/// As much of an error as is looked at, and logged of a replica that cannot serve.
+const ERROR_BYTES_MAX: usize = 80;
+
+impl Proxy {
+    pub(in crate::proxy) fn server_received<C: Chunk>(&mut self, key: Key, chunk: &C, now: Time) {
+        let Some(conn) = self.servers.find_mut(key) else {
+            return;
+        };
+        conn.last_heard = now;
+        let mut at = 0;
+        while at < chunk.bytes().len() {
+            match self.take_reply(key, chunk, at, now) {
+                Ok(used) => at += used,
+                Err(failure) => {
+                    self.fail_server_conn(key, &failure, now);
+                    return;
+                }
+            }
+        }
+        self.leave_if_settled(key, now);
+    }
+
+    /// Takes the reply at `chunk[at..]`, or the part of it that is there: how many bytes.
+    #[inline]
+    fn take_reply<C: Chunk>(
+        &mut self,
+        key: Key,
+        chunk: &C,
+        at: usize,
+        now: Time,
+    ) -> Result<usize, Failure> {
+        let buf = &chunk.bytes()[at..];
+        let conn = &mut self.servers[key];
+        if conn.phase == ServerPhase::Closed {
+            return Ok(buf.len());
+        }
+        if conn.assembly.is_none() {
+            if let Some(bytes) = cut_reply(buf).map_err(Failure::BadReply)? {
+                let reply = Reply::InChunk(chunk, at..at + bytes);
+                self.deliver(key, reply, buf[0], bytes, now)?;
+                return Ok(bytes);
+            }
+        }
+        let mut assembly = conn
+            .assembly
+            .take()
+            .unwrap_or_else(|| Box::new(ReplyAssembly::default()));
+        // A large reply to a client that has gone, or that was answered with a time-out, costs
+        // nothing. In the greeting and without a request the FIFO says nothing of who awaits it.
+        let awaiter = conn
+            .next_awaiter()
+            .filter(|_| conn.phase == ServerPhase::Ready);
+        let is_ours = |awaiter| awaiter == Awaiter::OURS;
+        if awaiter.is_some_and(|awaiter| !is_ours(awaiter) && !self.clients.awaits(awaiter)) {
+            assembly.forget();
+        }
+        let fed = assembly
+            .feed(chunk, at, &mut self.wire.spare)
+            .map_err(Failure::BadReply)?;
+        if fed.complete {
+            let bytes = assembly.come_bytes();
+            let reply = assembly.into_bytes();
+            // No error is so long that it would be passed on in parts.
+            let mark = match self.servers[key].streaming {
+                true => 0,
+                false => first_byte(&reply),
+            };
+            self.deliver(key, Reply::<C>::Assembled(reply), mark, bytes, now)?;
+        } else {
+            self.pass_on(key, &mut assembly);
+            self.servers[key].assembly = Some(assembly);
+        }
+        Ok(fed.used)
+    }
+
+    #[inline]
+    fn deliver<C: Chunk>(
+        &mut self,
+        key: Key,
+        reply: Reply<'_, C>,
+        mark: u8,
+        bytes: usize,
+        now: Time,
+    ) -> Result<(), Failure> {
+        let conn = &mut self.servers[key];
+        if let ServerPhase::Greeting { left } = conn.phase {
+            return self.greeting_reply(key, left, &reply.head(GREETING_BYTES_MAX), now);
+        }
+        if conn.opinion.is_due && conn.next_awaiter() == Some(Awaiter::OURS) {
+            return self.server_answered(key, &reply.head(GREETING_BYTES_MAX), now);
+        }
+        let (pool, server) = (conn.pool, conn.server);
+        let mut error = Vec::new();
+        // Who goes on has read on.
+        conn.unreadable = None;
+        if mark == b'-' {
+            error = reply.head(ERROR_BYTES_MAX);
+            let first = conn.next_sent().copied();
+            let is_own = first.is_some_and(|first| first.errors == ErrorsBy::Server);
+            if is_own && conn.replica.is_some() && is_unfit(&error) {
+                // Whoever awaits it can be answered elsewhere.
+                return Err(Failure::Unfit(in_words(&error)));
+            }
+            let since = first.map_or(now, |first| first.since);
+            if is_own && self.waits_though_refused(key, &error, now) {
+                self.server_spoke(key, &error, since, now);
+                return Ok(());
+            }
+            if !is_own || backoff::is_demoted(&error) {
+                self.ask_server(key, &error, now);
+            }
+            if is_own && quarantine::is_unreadable(&error) {
+                self.servers[key].unreadable = first.map(|first| first.awaiter.client);
+            }
+            if !is_own {
+                error.clear();
+            }
+        }
+        let conn = &mut self.servers[key];
+        let Some(pending) = conn.pair(&mut self.wire.spare) else {
+            return Err(Failure::Unasked);
+        };
+        let stats = &self.stats.pools[pool.index()].servers[server.index()];
+        stats.responses.add(1);
+        stats.response_bytes.add(bytes);
+        stats.out_queue.sub(1);
+        stats.out_queue_bytes.sub(pending.bytes as usize);
+        self.clients.deliver(
+            pending.awaiter,
+            reply,
+            pending.bytes as usize,
+            &mut self.wire,
+        );
+        self.server_spoke(key, &error, pending.since, now);
+        Ok(())
+    }
+
+    /// What a reply, an `error` of the server's own or none, to a request of `since` says of its
+    /// server.
+    #[inline]
+    pub(in crate::proxy) fn server_spoke(
+        &mut self,
+        key: Key,
+        error: &[u8],
+        since: Time,
+        now: Time,
+    ) {
+        let conn = &self.servers[key];
+        let (pool, server) = (conn.pool, conn.server);
+        if conn.replica.is_some() {
+            self.standing(pool, server).replica_replies.add(1);
+            return;
+        }
+        // What is said where the server was says nothing of where it is.
+        if conn.succeeded.is_some() {
+            return;
+        }
+        let suspect = &mut self.pools[pool.index()].servers[server.index()].suspect;
+        if is_transient(error) {
+            *suspect = true;
+            self.publish_failure(pool, server, now);
+            self.wire.put(Output::Report(Report::ServerFailed {
+                pool,
+                server,
+                since,
+                at: now,
+                answers: true,
+            }));
+        } else if std::mem::take(suspect) {
+            self.publish_answer(pool, server);
+            self.wire
+                .put(Output::Report(Report::ServerAnswered { pool, server }));
+        }
+    }
+
+    fn greeting_reply(
+        &mut self,
+        key: Key,
+        left: u8,
+        reply: &[u8],
+        now: Time,
+    ) -> Result<(), Failure> {
+        let conn = &self.servers[key];
+        let pool = &self.pools[conn.pool.index()];
+        if left == 1 && conn.replica.is_some() && reply.starts_with(b"*") {
+            if !opinion::is_in_step(reply) {
+                return Err(Failure::NotInStep);
+            }
+        } else if left == 1 && pool.follows_sentinels && reply.starts_with(b"*") {
+            if !reply.starts_with(opinion::ROLE_MASTER) {
+                return Err(Failure::NotMaster);
+            }
+        } else if let Some(refusal) = reply.strip_prefix(b"-") {
+            let text = String::from_utf8_lossy(refusal);
+            return Err(Failure::Refused(text.trim_end().to_owned()));
+        } else if !reply.starts_with(b"+") {
+            return Err(Failure::BadGreeting);
+        }
+        match left - 1 {
+            0 => self.server_ready(key, now),
+            left => self.servers[key].phase = ServerPhase::Greeting { left },
+        }
+        Ok(())
+    }
+}
+
+/// What a replica says that has lost its master, or has not all data yet.
+pub(in crate::proxy) fn is_unfit(reply: &[u8]) -> bool {
+    [&b"-MASTERDOWN "[..], b"-LOADING "]
+        .iter()
+        .any(|mark| reply.starts_with(mark))
+}
+
+/// A server's error, without what makes it one.
+pub(in crate::proxy) fn in_words(reply: &[u8]) -> String {
+    let text = String::from_utf8_lossy(reply);
+    text.trim_start_matches('-').trim_end().to_owned()
+}
+
+fn first_byte(reply: &ByteQueue) -> u8 {
+    reply.cursor().next_byte(reply).unwrap_or(0)
+}
+
+/// An error that says that the server cannot serve now (twemproxy: `redis_failure`). The client is
+/// told as it is; the server's failure is counted.
+pub(in crate::proxy) fn is_transient(reply: &[u8]) -> bool {
+    [&b"-OOM "[..], b"-LOADING ", b"-BUSY "]
+        .iter()
+        .any(|mark| reply.starts_with(mark))
+}
