@@ -1,6 +1,7 @@
 //! The same clients make the same numbers in nutcracker's statistics and in ours.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+#[allow(dead_code, unused_imports, reason = "a part of it is used here")]
 mod support;
 
 use std::collections::BTreeMap;

@@ -21,6 +21,8 @@ mod floors;
 mod guides;
 #[path = "tidy/kept.rs"]
 mod kept;
+#[path = "tidy/programs.rs"]
+mod programs;
 #[path = "tidy/source.rs"]
 mod source;
 

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! A [`Router`] is that line for one pool, built again whenever a server is ejected or readmitted.
-//! The judge of every result is the `nutcracker` 0.5.0 program; `tests/parity.rs` asks it.
+//! The judge of every result is the `nutcracker` 0.5.0 program; `tests/parity/` asks it.
 
 mod continuum;
 mod distribution;

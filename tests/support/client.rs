@@ -1,7 +1,6 @@
 //! A blocking Redis client, small enough to trust.
 
 use std::io;
-use std::io::BufRead;
 use std::io::BufReader;
 use std::io::Read;
 use std::io::Write;
@@ -144,17 +143,6 @@ impl Client {
     pub fn read_to_end(&mut self) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         self.stream.read_to_end(&mut bytes)?;
-        Ok(bytes)
-    }
-
-    /// Reads as much as one read gives; nothing at the peer's end.
-    ///
-    /// # Errors
-    ///
-    /// Those of the socket; `WouldBlock` when the read timed out.
-    pub fn read_some(&mut self) -> io::Result<Vec<u8>> {
-        let bytes = self.stream.fill_buf()?.to_vec();
-        self.stream.consume(bytes.len());
         Ok(bytes)
     }
 

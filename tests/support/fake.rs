@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::io::BufReader;
-use std::io::Read;
 use std::io::Write;
 use std::net::Ipv4Addr;
 use std::net::Shutdown;
@@ -217,11 +216,5 @@ impl FakeConn {
         let socket = socket2::SockRef::from(self.stream.get_ref());
         socket.set_linger(Some(std::time::Duration::ZERO)).unwrap();
         self.state.streams.lock().unwrap().remove(&self.number);
-    }
-
-    /// Reads one byte; `None` at the end.
-    pub fn byte(&mut self) -> Option<u8> {
-        let mut byte = [0];
-        matches!(self.stream.read(&mut byte), Ok(1)).then_some(byte[0])
     }
 }

@@ -19,12 +19,7 @@
 //! come from the kernel and stay reserved, so tests may run beside each other. Nothing sleeps for
 //! a guess: [`eventually`] polls a condition until [`PATIENCE`] is over. A program that is not
 //! installed, or does not start, fails the test with what it logged.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    unused_imports,
-    reason = "each test file is a crate of its own and uses a part of this"
-)]
+#![allow(unreachable_pub, reason = "each program of tests has this for itself")]
 #![allow(
     clippy::unwrap_used,
     reason = "all of this is tests: what fails, fails the test"
@@ -43,15 +38,14 @@ mod redis;
 mod reply;
 mod sentinel;
 mod stats;
-mod thread;
 mod value;
 
 use std::time::Duration;
 use std::time::Instant;
 
 pub use admin::Admin;
-pub use admin::HttpReply;
 pub use admin::http;
+#[allow(unused_imports, reason = "for who holds a connection of its own")]
 pub use admin::read_reply;
 pub use client::Client;
 pub use client::encode;
@@ -70,8 +64,6 @@ pub use reply::Reply;
 pub use sentinel::Group;
 pub use sentinel::Sentinel;
 pub use stats::Stats;
-pub use thread::StoppedThread;
-pub use thread::thread_of;
 pub use value::value;
 
 /// How long anything may take before the test fails: far longer than it takes on a busy machine.

@@ -1,7 +1,6 @@
 //! A real redis-server.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -60,11 +59,6 @@ impl Redis {
     /// Its unix socket.
     pub fn socket_path(&self) -> PathBuf {
         self.directory.path().join("redis.sock")
-    }
-
-    /// A directory of its own, with its log.
-    pub fn directory(&self) -> &Path {
-        self.directory.path()
     }
 
     /// A connection of the test's own, past any proxy.

@@ -103,11 +103,6 @@ impl Sentinel {
         self.process.as_ref().expect("it was killed")
     }
 
-    /// What it has logged.
-    pub fn log(&self) -> String {
-        fs::read_to_string(self.directory.path().join("sentinel.log")).unwrap()
-    }
-
     /// A number of `SENTINEL MASTER`, such as `num-slaves`.
     pub fn number(&self, master: &str, field: &str) -> Option<u64> {
         let mut client = self.client();

@@ -1,7 +1,7 @@
 //! The error replies to a request that the table has no place for, in Redis's words.
 //!
 //! Texts are those of Redis 7.0 (`src/server.c`, `commandCheckExistence`, `commandCheckArity`),
-//! which clients compare; `tests/command_table.rs` compares them with a real server's.
+//! which clients compare; `tests/command_table/` compares them with a real server's.
 
 use super::Command;
 use super::args::Args;

@@ -14,7 +14,7 @@
 //!       CommandError           Refuse(why): CommandError::Refused
 //! ```
 //!
-//! The table has every command of Redis 7.0 (`tests/command_table.rs` compares it with the real
+//! The table has every command of Redis 7.0 (`tests/command_table/` compares it with the real
 //! server's `COMMAND`) and the later ones of Redis and Valkey whose keys are in a plain place.
 
 mod args;

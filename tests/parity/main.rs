@@ -1,0 +1,14 @@
+//! What Debian's nutcracker does, Coremux does: the program itself is asked, test by test.
+#![allow(
+    clippy::unwrap_used,
+    reason = "all of this is tests: what fails, fails the test"
+)]
+
+mod cli;
+mod config;
+mod identity;
+mod routing;
+mod stats;
+#[path = "../support/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "a part of it is used here")]
+mod support;
