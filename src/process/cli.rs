@@ -226,7 +226,8 @@ struct Cli {
     #[arg(allow_hyphen_values = true)]
     mbuf_size: Option<NonZeroUsize>,
 
-    /// Cores to work on: auto (all), a count (4), or a list (0-3,6; core 5 alone is 5,)
+    /// Cores to work on: auto (leaves room for what runs beside), a count (4), or a list (0-3,6;
+    /// core 5 alone is 5,)
     #[arg(
         long,
         value_name = "CORES",

@@ -1,7 +1,10 @@
-//! Which cores the workers are pinned to.
+//! Which cores the workers run on.
 //!
 //! Owns: the text of `--cores`, its resolution against what this process may use. Never: pins a
 //! thread.
+
+mod auto;
+mod machine;
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
@@ -9,6 +12,11 @@ use std::str::FromStr;
 
 use core_affinity::CoreId;
 use thiserror::Error;
+use tracing::info;
+
+use auto::Choice;
+use auto::Machine;
+use auto::Why;
 
 /// Cores are numbered below this (`CPU_SETSIZE`, sched_setaffinity(2)).
 const CORES_MAX: usize = 1024;
@@ -16,10 +24,10 @@ const CORES_MAX: usize = 1024;
 /// What `--cores` says: one worker for each of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Cores {
-    /// Every core that this process may run on.
+    /// What suits the machine; `cores/auto` has the rule.
     #[default]
     Auto,
-    /// The first so many of them: a number alone, as in `4`.
+    /// The first so many, physical cores before their siblings: a number alone, as in `4`.
     Count(NonZeroUsize),
     /// These: numbers and ranges with a comma or a dash, as in `0-3,6`; `5,` is core 5 alone.
     List(Vec<usize>),
@@ -93,29 +101,36 @@ fn hint(text: &str) -> &'static str {
     }
 }
 
-/// The cores, in the order of the list; the numerically first of a count.
+/// One entry for each worker, in the order of the list: its core, or `None` for one that is not
+/// pinned. What was chosen and why is logged.
 ///
 /// Must be called before the calling thread is pinned: its own affinity is what is allowed.
 ///
 /// # Errors
 ///
 /// When a core cannot be had.
-pub fn resolve(cores: &Cores) -> Result<Vec<CoreId>, CoresError> {
+pub fn resolve(cores: &Cores) -> Result<Vec<Option<CoreId>>, CoresError> {
     let allowed = core_affinity::get_core_ids().ok_or(CoresError::Unknown)?;
-    let allowed: Vec<usize> = allowed.iter().map(|core| core.id).collect();
-    let chosen = choose(cores, &allowed, &online())?;
-    Ok(chosen.into_iter().map(|id| CoreId { id }).collect())
+    let mut allowed: Vec<usize> = allowed.iter().map(|core| core.id).collect();
+    allowed.sort_unstable();
+    let Choice { cores, why } = choose(cores, &machine::read(allowed))?;
+    info!(workers = cores.len(), cores = show(&cores), %why, "cores chosen");
+    let pinned = |id| why.pins().then_some(CoreId { id });
+    Ok(cores.into_iter().map(pinned).collect())
 }
 
-/// `online` is empty where the system does not tell.
-fn choose(cores: &Cores, allowed: &[usize], online: &[usize]) -> Result<Vec<usize>, CoresError> {
+fn choose(cores: &Cores, machine: &Machine) -> Result<Choice, CoresError> {
+    let asked = |cores| Choice {
+        cores,
+        why: Why::Asked,
+    };
     match cores {
-        Cores::Auto => Ok(allowed.to_vec()),
+        Cores::Auto => Ok(auto::choose(machine)),
         Cores::Count(count) => {
-            let first = allowed.get(..count.get());
-            first.map(<[usize]>::to_vec).ok_or(CoresError::TooMany {
+            let first = auto::first(count.get(), machine);
+            first.map(asked).ok_or_else(|| CoresError::TooMany {
                 asked: count.get(),
-                allowed: allowed.to_vec(),
+                allowed: machine.allowed.clone(),
             })
         }
         Cores::List(list) => {
@@ -124,9 +139,9 @@ fn choose(cores: &Cores, allowed: &[usize], online: &[usize]) -> Result<Vec<usiz
                 if !seen.insert(core) {
                     return Err(CoresError::Twice { core });
                 }
-                may_use(core, allowed, online)?;
+                may_use(core, &machine.allowed, &machine.online)?;
             }
-            Ok(list.clone())
+            Ok(asked(list.clone()))
         }
     }
 }
@@ -145,12 +160,6 @@ fn may_use(core: usize, allowed: &[usize], online: &[usize]) -> Result<(), Cores
         core,
         online: online.to_vec(),
     })
-}
-
-/// The machine's cores (the kernel's `Documentation/admin-guide/cputopology.rst`).
-fn online() -> Vec<usize> {
-    let text = std::fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
-    parse_list(text.trim_end()).unwrap_or_default()
 }
 
 /// `0-3,6`
@@ -188,6 +197,7 @@ fn show(cores: &[usize]) -> String {
 #[cfg(test)]
 mod tests {
     use super::Cores;
+    use super::auto::Machine;
     use super::choose;
     use super::resolve;
 
@@ -198,8 +208,15 @@ mod tests {
 
     /// What `text` chooses on a machine with cores 0 to 7 of which 0, 2, 3 and 4 are allowed.
     fn chosen(text: &str) -> Result<Vec<usize>, String> {
-        let online: Vec<usize> = (0..8).collect();
-        choose(&parse(text)?, &[0, 2, 3, 4], &online).map_err(|error| error.to_string())
+        let machine = Machine {
+            allowed: vec![0, 2, 3, 4],
+            online: (0..8).collect(),
+            ..Machine::default()
+        };
+        let chosen = choose(&parse(text)?, &machine);
+        chosen
+            .map(|chosen| chosen.cores)
+            .map_err(|error| error.to_string())
     }
 
     #[test]
@@ -264,12 +281,14 @@ mod tests {
 
     #[test]
     fn this_machines_own_cores_can_be_had_one_by_one_and_all_together() {
-        let all = resolve(&Cores::Auto).unwrap();
-        assert!(!all.is_empty());
+        let some = resolve(&Cores::Auto).unwrap();
+        assert!(!some.is_empty());
+        let all = core_affinity::get_core_ids().unwrap();
         let list = all.iter().map(|core| core.id).collect();
-        assert_eq!(resolve(&Cores::List(list)).unwrap(), all);
+        let pinned: Vec<_> = all.iter().copied().map(Some).collect();
+        assert_eq!(resolve(&Cores::List(list)).unwrap(), pinned);
         let count = parse(&all.len().to_string()).unwrap();
-        assert_eq!(resolve(&count).unwrap(), all);
+        assert_eq!(resolve(&count).unwrap().len(), all.len());
         let more = parse(&(all.len() + 1).to_string()).unwrap();
         assert!(resolve(&more).is_err());
     }

@@ -28,6 +28,15 @@ pub enum Program {
     Nutcracker,
 }
 
+/// Has Coremux work on all cores where a test does not choose: several workers find more.
+fn every_core(program: Program, arguments: &[&str]) -> Vec<String> {
+    if program == Program::Nutcracker || arguments.contains(&"--cores") {
+        return Vec::new();
+    }
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    vec!["--cores".to_owned(), cores.to_string()]
+}
+
 /// Gives out listening addresses while a configuration file is written.
 #[derive(Debug)]
 pub struct Listen {
@@ -107,6 +116,7 @@ impl Proxy {
             .args(["-a", "127.0.0.1", "-s", &stats.number().to_string()])
             // Statistics that are at most this many milliseconds old.
             .args(["-i", "100"])
+            .args(every_core(program, arguments))
             .args(arguments),
             &directory.path().join("proxy.log"),
         );

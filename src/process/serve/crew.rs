@@ -36,7 +36,7 @@ pub(super) struct Crew {
 impl Crew {
     pub(super) fn start(
         config: &Arc<Config>,
-        cores: &[CoreId],
+        cores: &[Option<CoreId>],
         shape: &Shape,
         sockets: Vec<Vec<(PoolIdx, OwnedFd)>>,
         known: &[Change],
@@ -62,7 +62,7 @@ impl Crew {
             let spawned = reactor::spawn(WorkerSetup {
                 idx: WorkerIdx(idx),
                 workers: count,
-                core: Some(*core),
+                core: *core,
                 listeners,
                 config: Arc::clone(config),
                 stats: Arc::clone(&stats),
