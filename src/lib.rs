@@ -9,12 +9,14 @@
 //! --  below: no socket, no clock, no thread, no unsafe
 //! F3  proxy     one worker's data plane  |  sentinel  what the Sentinels say -> where masters are
 //! F2  protocol  bytes <-> messages, command table  |  route  key -> server  |  config  file -> pools  |  stats
+//! F2  messages  what the two planes tell each other
 //! F1  base      ids and slabs, byte queues, time, seeded random numbers
 //! ```
 
 pub mod base;
 pub mod config;
 pub mod control;
+pub mod messages;
 pub mod process;
 pub mod protocol;
 pub mod proxy;

@@ -49,7 +49,7 @@ use crate::control::supervisor::Step;
 use crate::control::supervisor::Supervisor;
 use crate::control::upgrade::Upgrade;
 use crate::control::watchdog::Watchdog;
-use crate::proxy::Change;
+use crate::messages::Change;
 use crate::proxy::Fates;
 use crate::reactor::FromWorker;
 use crate::reactor::Receiver;

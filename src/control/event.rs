@@ -14,7 +14,7 @@ use glommio::channels::local_channel::LocalSender;
 
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
-use crate::proxy::Change;
+use crate::messages::Change;
 use crate::proxy::Probe;
 
 use super::adopt;

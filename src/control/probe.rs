@@ -22,8 +22,8 @@ use crate::config::HostPort;
 use crate::config::PoolConfig;
 use crate::config::ServerAddress;
 use crate::config::Table;
+use crate::messages::SocketAddress;
 use crate::protocol::resp::write_request;
-use crate::proxy::SocketAddress;
 
 /// More than `+PONG` and any error that a server gives instead.
 const ANSWER_BYTES_MAX: usize = 4096;

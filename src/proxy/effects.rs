@@ -1,15 +1,14 @@
 //! What the data plane asks of whoever holds its sockets.
 
 use std::collections::VecDeque;
-use std::path::Path;
-use std::sync::Arc;
 
 use crate::base::Batch;
 use crate::base::Key;
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
 use crate::base::Spare;
-use crate::base::Time;
+use crate::messages::Report;
+use crate::messages::SocketAddress;
 
 /// Names one connection of one worker, from its beginning until `closed` was called for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -18,15 +17,6 @@ pub enum ConnId {
     Client(Key),
     /// A server is at the other end.
     Server(Key),
-}
-
-/// Where a socket connects to.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum SocketAddress {
-    /// An address and a port.
-    Tcp(std::net::SocketAddr),
-    /// A path.
-    Unix(Arc<Path>),
 }
 
 /// An act that only the holder of the sockets can do.
@@ -63,33 +53,6 @@ pub enum Output {
     },
     /// Tell the process.
     Report(Report),
-}
-
-/// A fact for the whole process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Report {
-    /// One event of failure: a connection refused or lost, a request timed out, a reply that says
-    /// that the server cannot serve.
-    ServerFailed {
-        /// The server's pool.
-        pool: PoolIdx,
-        /// The server.
-        server: ServerIdx,
-        /// When what has failed began: the connection, or the request. What began before another
-        /// failure was counted has failed with it.
-        since: Time,
-        /// When it failed.
-        at: Time,
-        /// Whether it is the server itself that says so, and answers.
-        answers: bool,
-    },
-    /// The first good reply of a server that was suspected.
-    ServerAnswered {
-        /// The server's pool.
-        pool: PoolIdx,
-        /// The server.
-        server: ServerIdx,
-    },
 }
 
 /// What waits to be done outside: acts in order, and connections that have bytes to send.

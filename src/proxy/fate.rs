@@ -15,8 +15,8 @@ use crate::base::Time;
 use crate::config::Config;
 use crate::config::PoolConfig;
 use crate::config::Table;
-use crate::proxy::change::Change;
-use crate::proxy::effects::Report;
+use crate::messages::Change;
+use crate::messages::Report;
 
 /// A server that fails is asked so often whether it serves again. Each probe has its own time to
 /// connect, so several may be under way: one whose first packet was lost does not delay the next.

@@ -21,7 +21,6 @@
 //! Its owner calls, after every event or batch of events, [`Proxy::poll_output`] and
 //! [`Proxy::poll_transmit`] until they give nothing.
 
-mod change;
 mod client;
 mod dispatch;
 mod effects;
@@ -49,18 +48,16 @@ use crate::base::Slab;
 use crate::base::Time;
 use crate::base::WorkerIdx;
 use crate::config::Config;
+use crate::messages::Change;
 use crate::protocol::resp::Arg;
 use crate::stats::WorkerStats;
 
-pub use change::Change;
 pub use client::ClientLoad;
 pub use client::state::ClientState;
 pub use client::state::StateError;
 pub use client::unmet::Unmet;
 pub use effects::ConnId;
 pub use effects::Output;
-pub use effects::Report;
-pub use effects::SocketAddress;
 pub use failure::Failure;
 pub use failure::RequestError;
 pub use fate::Fates;

@@ -10,9 +10,9 @@ use std::time::Duration;
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
 use crate::base::WorkerIdx;
-use crate::proxy::Change;
+use crate::messages::Change;
+use crate::messages::Report;
 use crate::proxy::Reload;
-use crate::proxy::Report;
 use crate::reactor::Admission;
 use crate::stats::WorkerStats;
 

@@ -10,13 +10,13 @@ use coremux::base::ServerIdx;
 use coremux::base::Time;
 use coremux::base::WorkerIdx;
 use coremux::config::Config;
-use coremux::proxy::Change;
+use coremux::messages::Change;
+use coremux::messages::SocketAddress;
 use coremux::proxy::ConnId;
 use coremux::proxy::Output;
 use coremux::proxy::Pressure;
 use coremux::proxy::Proxy;
 use coremux::proxy::ProxySetup;
-use coremux::proxy::SocketAddress;
 use coremux::stats::PoolShape;
 use coremux::stats::Shape;
 use coremux::stats::WorkerStats;
@@ -190,7 +190,7 @@ fn a_silent_connection_is_given_up_when_its_server_answers_others() {
     let server = bench.connected();
     assert_eq!(bench.sends(server), GET);
     bench.sent(server);
-    let reachable = coremux::proxy::Change::Reachable {
+    let reachable = coremux::messages::Change::Reachable {
         pool: coremux::base::PoolIdx(0),
         server: coremux::base::ServerIdx(0),
     };

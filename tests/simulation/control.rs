@@ -11,12 +11,12 @@ use coremux::config::Config;
 use coremux::config::HostPort;
 use coremux::config::ServerAddress;
 use coremux::config::Table;
-use coremux::proxy::Change;
+use coremux::messages::Change;
+use coremux::messages::Report;
+use coremux::messages::SocketAddress;
 use coremux::proxy::Fates;
 use coremux::proxy::Probe;
 use coremux::proxy::Reload;
-use coremux::proxy::Report;
-use coremux::proxy::SocketAddress;
 
 use crate::tally::Happening;
 use crate::trace::trace;

@@ -2,10 +2,10 @@
 
 use coremux::base::PoolIdx;
 use coremux::base::ServerIdx;
-use coremux::proxy::Change;
+use coremux::messages::Change;
+use coremux::messages::Report;
 use coremux::proxy::ConnId;
 use coremux::proxy::Output;
-use coremux::proxy::Report;
 
 use super::by_hand::Bench;
 

@@ -2,11 +2,11 @@
 
 use coremux::base::PoolIdx;
 use coremux::base::ServerIdx;
-use coremux::proxy::Change;
+use coremux::messages::Change;
+use coremux::messages::Report;
+use coremux::messages::SocketAddress;
 use coremux::proxy::ConnId;
 use coremux::proxy::Output;
-use coremux::proxy::Report;
-use coremux::proxy::SocketAddress;
 
 use super::by_hand::Bench;
 

@@ -148,7 +148,7 @@ mod by_hand {
 
     use super::*;
     use crate::by_hand::Bench;
-    use coremux::proxy::Change;
+    use coremux::messages::Change;
     use coremux::proxy::ConnId;
     use coremux::proxy::Output;
 

@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 
 use coremux::base::PoolIdx;
 use coremux::base::ServerIdx;
-use coremux::proxy::Change;
+use coremux::messages::Change;
+use coremux::messages::SocketAddress;
 use coremux::proxy::ConnId;
 use coremux::proxy::Output;
-use coremux::proxy::SocketAddress;
 
 use super::by_hand::Bench;
 

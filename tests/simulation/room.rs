@@ -1,8 +1,8 @@
 //! A server that takes fewer connections than it might be given, told by hand.
 
+use coremux::messages::Report;
 use coremux::proxy::ConnId;
 use coremux::proxy::Output;
-use coremux::proxy::Report;
 
 use super::by_hand::Bench;
 

@@ -18,6 +18,7 @@ const ROOMS: &[(&str, u8)] = &[
     ("route", 2),
     ("config", 2),
     ("stats", 2),
+    ("messages", 2),
     ("base", 1),
 ];
 

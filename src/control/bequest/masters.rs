@@ -8,7 +8,7 @@ use serde_json::Value;
 use tracing::info;
 
 use crate::control::conduct::Control;
-use crate::proxy::Change;
+use crate::messages::Change;
 use crate::sentinel::Memory;
 
 pub(super) fn leave(control: &Control) -> serde_json::Result<Value> {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tracing::info;
 
 use crate::control::conduct::Control;
-use crate::proxy::SocketAddress;
+use crate::messages::SocketAddress;
 
 /// `ctl switch-master`.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]

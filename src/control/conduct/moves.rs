@@ -10,8 +10,8 @@ use tracing::info;
 
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
-use crate::proxy::Change;
-use crate::proxy::SocketAddress;
+use crate::messages::Change;
+use crate::messages::SocketAddress;
 use crate::reactor::ToWorker;
 
 use super::Control;

@@ -27,7 +27,7 @@ use crate::control::ctl::Reply;
 use crate::control::event::Event;
 use crate::control::probe;
 use crate::control::supervisor::Phase;
-use crate::proxy::Change;
+use crate::messages::Change;
 use crate::proxy::Reload;
 use crate::reactor::ToWorker;
 use crate::stats::PoolShape;

@@ -11,9 +11,9 @@ use tracing::warn;
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
 use crate::control::event::Event;
-use crate::proxy::Change;
+use crate::messages::Change;
+use crate::messages::Report;
 use crate::proxy::Probe;
-use crate::proxy::Report;
 use crate::reactor::ToWorker;
 
 use super::Control;

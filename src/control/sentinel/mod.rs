@@ -22,8 +22,8 @@ use crate::base::Time;
 use crate::config::Config;
 use crate::config::PoolConfig;
 use crate::config::Table;
-use crate::proxy::Change;
-use crate::proxy::SocketAddress;
+use crate::messages::Change;
+use crate::messages::SocketAddress;
 use crate::sentinel::Memory;
 use crate::sentinel::View;
 

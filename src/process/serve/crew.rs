@@ -13,7 +13,7 @@ use super::error::system;
 use crate::base::PoolIdx;
 use crate::base::WorkerIdx;
 use crate::config::Config;
-use crate::proxy::Change;
+use crate::messages::Change;
 use crate::reactor;
 use crate::reactor::Admission;
 use crate::reactor::Clock;

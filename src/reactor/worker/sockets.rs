@@ -11,8 +11,8 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use crate::base::Time;
+use crate::messages::SocketAddress;
 use crate::proxy::ConnId;
-use crate::proxy::SocketAddress;
 use crate::reactor::ring::Completion;
 use crate::reactor::socket::Socket;
 use crate::reactor::token::Place;

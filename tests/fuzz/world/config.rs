@@ -9,9 +9,9 @@ use coremux::base::PoolIdx;
 use coremux::base::ServerIdx;
 use coremux::config::Config;
 use coremux::config::Table;
-use coremux::proxy::Change;
+use coremux::messages::Change;
+use coremux::messages::SocketAddress;
 use coremux::proxy::Reload;
-use coremux::proxy::SocketAddress;
 
 use crate::dice::Dice;
 

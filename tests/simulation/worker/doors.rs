@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use coremux::base::PoolIdx;
 use coremux::base::Time;
+use coremux::messages::SocketAddress;
 use coremux::proxy::ConnId;
-use coremux::proxy::SocketAddress;
 use coremux::reactor::Entry;
 
 use crate::link::Link;

@@ -1,7 +1,7 @@
 //! What goes on between two ends of a link.
 
 use coremux::base::Time;
-use coremux::proxy::SocketAddress;
+use coremux::messages::SocketAddress;
 
 use crate::link::Peer;
 use crate::tally::Happening;

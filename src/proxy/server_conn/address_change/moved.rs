@@ -5,8 +5,8 @@
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
 use crate::base::Time;
+use crate::messages::SocketAddress;
 use crate::proxy::Proxy;
-use crate::proxy::effects::SocketAddress;
 use crate::proxy::failure::Failure;
 use crate::proxy::server_conn::ServerPhase;
 

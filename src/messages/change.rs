@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
-use crate::proxy::SocketAddress;
+use crate::messages::SocketAddress;
 
 /// A change of the world that takes effect between two passes of a worker's loop.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,12 @@
+//! What the two planes tell each other: reports go up, changes come down.
+//!
+//! Owns: the words, as plain data. Never: a mailbox, which is `reactor`'s; what follows from a
+//! message, which is its reader's. The simulator carries the same messages.
+
+mod address;
+mod change;
+mod report;
+
+pub use address::SocketAddress;
+pub use change::Change;
+pub use report::Report;
