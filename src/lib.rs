@@ -8,6 +8,7 @@
 //! F4  control   glommio: statistics port, admin side  |  reactor   io_uring: ring, buffers, worker loop
 //! --  below: no socket, no clock, no thread, no unsafe
 //! F3  proxy     one worker's data plane  |  sentinel  what the Sentinels say -> where masters are
+//! F3  ejection  what workers' failures mean for a server
 //! F2  protocol  bytes <-> messages, command table  |  route  key -> server  |  config  file -> pools  |  stats
 //! F2  messages  what the two planes tell each other
 //! F1  base      ids and slabs, byte queues, time, seeded random numbers
@@ -16,6 +17,7 @@
 pub mod base;
 pub mod config;
 pub mod control;
+pub mod ejection;
 pub mod messages;
 pub mod process;
 pub mod protocol;

@@ -1,7 +1,7 @@
 //! Conducts the process: hears what happens, and does what follows from it.
 //!
 //! Owns: the one loop of the control plane, and the state that it changes. Never: decides what the
-//! life of the process (`supervisor`), a failure (`Fates`) or a name (`resolve`) means.
+//! life of the process (`supervisor`), a failure (`Ejector`) or a name (`resolve`) means.
 
 mod moves;
 mod reload;
@@ -49,8 +49,8 @@ use crate::control::supervisor::Step;
 use crate::control::supervisor::Supervisor;
 use crate::control::upgrade::Upgrade;
 use crate::control::watchdog::Watchdog;
+use crate::ejection::Ejector;
 use crate::messages::Change;
-use crate::proxy::Fates;
 use crate::reactor::FromWorker;
 use crate::reactor::Receiver;
 use crate::reactor::Sender;
@@ -120,7 +120,7 @@ pub(super) async fn conduct(
         inbox: setup.inbox,
         names: setup.names,
         sentinels,
-        fates: setup.fates,
+        ejector: setup.ejector,
         probes: setup.probes,
         log: setup.log,
         stats,
@@ -152,7 +152,7 @@ pub(super) struct Control {
     inbox: Receiver<FromWorker>,
     names: Names,
     pub(in crate::control) sentinels: Watching,
-    fates: Fates,
+    ejector: Ejector,
     pub(in crate::control) probes: Probes,
     pub(in crate::control) log: Box<dyn Log>,
     pub(in crate::control) stats: Rc<StatsSource>,

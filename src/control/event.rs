@@ -14,8 +14,8 @@ use glommio::channels::local_channel::LocalSender;
 
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
+use crate::ejection::Probe;
 use crate::messages::Change;
-use crate::proxy::Probe;
 
 use super::adopt;
 use super::conduct::Outcome;

@@ -37,7 +37,7 @@ use glommio::PoolPlacement;
 use thiserror::Error;
 
 use crate::config::Table;
-use crate::proxy::Fates;
+use crate::ejection::Ejector;
 use crate::reactor::FromWorker;
 use crate::reactor::Receiver;
 use crate::reactor::Sender;
@@ -133,7 +133,7 @@ pub struct Setup {
     /// Who says where servers are.
     pub sentinels: Sentinels,
     /// Which servers are good.
-    pub fates: Fates,
+    pub ejector: Ejector,
     /// How servers that have failed are asked whether they serve again.
     pub probes: Probes,
     /// Registered before the workers started.

@@ -1,6 +1,6 @@
 //! Asks a server that has failed whether it serves again, on a connection of its own.
 //!
-//! Owns: the question and what counts as an answer. Never: decides what follows (`Fates`), touches
+//! Owns: the question and what counts as an answer. Never: decides what follows (`Ejector`), touches
 //! a worker's connections.
 
 use std::collections::BTreeSet;

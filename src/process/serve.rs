@@ -51,6 +51,7 @@ use crate::control::Signals;
 use crate::control::Stamp;
 use crate::control::StatsSource;
 use crate::control::UpgradeSetup;
+use crate::ejection::Ejector;
 use crate::process::cli::NAME;
 use crate::process::cli::Options;
 use crate::process::cores;
@@ -62,7 +63,6 @@ use crate::process::memory_limit;
 use crate::process::pid_file::PidFile;
 use crate::process::say;
 use crate::process::upgrade::Program;
-use crate::proxy::Fates;
 use crate::reactor;
 use crate::reactor::Admission;
 use crate::reactor::Memory;
@@ -275,7 +275,7 @@ fn run(
         inbox,
         names,
         sentinels,
-        fates: Fates::new(&config),
+        ejector: Ejector::new(&config),
         probes: Probes::new(&config),
         signals,
         log: Box::new(log.clone()),

@@ -41,9 +41,9 @@ use coremux::control::Source;
 use coremux::control::Stamp;
 use coremux::control::StatsSource;
 use coremux::control::UpgradeSetup;
+use coremux::ejection::Ejector;
 use coremux::messages::Change;
 use coremux::messages::Report;
-use coremux::proxy::Fates;
 use coremux::reactor::FromWorker;
 use coremux::reactor::Receiver;
 use coremux::reactor::Sender;
@@ -247,7 +247,7 @@ fn run(drains: Drains, lookup: Lookup, act: impl FnOnce(Handles) + Send + 'stati
         inbox,
         sentinels: Sentinels::new(&config, &lookup, 1),
         names,
-        fates: Fates::new(&config),
+        ejector: Ejector::new(&config),
         probes: Probes::new(&config),
         signals,
         log: Box::new(Log(Arc::clone(&log))),

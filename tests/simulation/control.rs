@@ -1,4 +1,4 @@
-//! The control plane: hears reports, decides fates, looks names up, and tells every worker.
+//! The control plane: hears reports, ejects servers, looks names up, and tells every worker.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,11 +11,11 @@ use coremux::config::Config;
 use coremux::config::HostPort;
 use coremux::config::ServerAddress;
 use coremux::config::Table;
+use coremux::ejection::Ejector;
+use coremux::ejection::Probe;
 use coremux::messages::Change;
 use coremux::messages::Report;
 use coremux::messages::SocketAddress;
-use coremux::proxy::Fates;
-use coremux::proxy::Probe;
 use coremux::proxy::Reload;
 
 use crate::tally::Happening;
@@ -48,7 +48,7 @@ struct Name {
 /// What the process knows and its workers do not.
 #[derive(Debug)]
 pub struct Control {
-    fates: Fates,
+    ejector: Ejector,
     /// What is served.
     pub table: Arc<Table>,
     /// What the workers are told of, in order.
@@ -75,7 +75,7 @@ impl Control {
         };
         let pools = config.pools.iter();
         Control {
-            fates: Fates::new(config),
+            ejector: Ejector::new(config),
             reloads: Vec::new(),
             table: Arc::new(Table::new(Arc::new(config.clone()))),
             names: pools
@@ -185,7 +185,7 @@ impl World {
             *self.control.failures.entry(place).or_default() += 1;
             *self.control.spoken.entry(place).or_default() += u64::from(answers);
         }
-        let verdict = self.control.fates.hear(report, self.now);
+        let verdict = self.control.ejector.hear(report, self.now);
         if let Some(probe) = verdict.probe {
             self.schedule(self.now + probe.after, Event::ProbeDue(probe));
         }
@@ -199,7 +199,7 @@ impl World {
 
     /// The server is asked on a connection of its own, and answers if it can serve.
     pub fn probe(&mut self, probe: Probe) {
-        let Some(next) = self.control.fates.probe_due(probe) else {
+        let Some(next) = self.control.ejector.probe_due(probe) else {
             return;
         };
         self.schedule(self.now + next.after, Event::ProbeDue(next));
@@ -211,7 +211,7 @@ impl World {
     }
 
     pub fn probe_answered(&mut self, probe: Probe) {
-        if let Some(change) = self.control.fates.probe_answered(probe) {
+        if let Some(change) = self.control.ejector.probe_answered(probe) {
             let server = (probe.pool.index(), probe.server.index());
             self.control.answered.insert(server, self.now);
             self.tally.count(match change {

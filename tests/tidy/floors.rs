@@ -14,6 +14,7 @@ const ROOMS: &[(&str, u8)] = &[
     ("reactor", 4),
     ("proxy", 3),
     ("sentinel", 3),
+    ("ejection", 3),
     ("protocol", 2),
     ("route", 2),
     ("config", 2),

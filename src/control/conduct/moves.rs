@@ -40,7 +40,7 @@ impl Control {
         self.names.forget(pool, server);
         self.health.borrow_mut().set_unknown(pool, server, false);
         // An ejected one need not wait for its time: what has failed was another server.
-        if let Some(probe) = self.fates.moved(pool, server) {
+        if let Some(probe) = self.ejector.moved(pool, server) {
             self.events.after(probe.after, Event::ProbeDue(probe));
         }
         let change = Change::Moved {

@@ -257,7 +257,7 @@ impl Control {
             let mut health = self.health.borrow_mut();
             health.set_unknown(pool, server, false);
             drop(health);
-            if let Some(probe) = self.fates.moved(pool, server) {
+            if let Some(probe) = self.ejector.moved(pool, server) {
                 self.events.after(probe.after, Event::ProbeDue(probe));
             }
         }
@@ -268,7 +268,7 @@ impl Control {
 
     /// What the new table means for what is known of servers and masters.
     fn tell_what_follows(&mut self) {
-        for verdict in self.fates.reload(&self.table, self.clock.time()) {
+        for verdict in self.ejector.reload(&self.table, self.clock.time()) {
             if let Some(probe) = verdict.probe {
                 self.events.after(probe.after, Event::ProbeDue(probe));
             }

@@ -1,6 +1,6 @@
 //! How servers do and where they are: what follows from reports, probes, names and Sentinels.
 //!
-//! Owns: who is told of it: workers, health, log. Never: decides what a failure (`Fates`) or a name
+//! Owns: who is told of it: workers, health, log. Never: decides what a failure (`Ejector`) or a name
 //! (`resolve`) means.
 
 use std::sync::Arc;
@@ -11,9 +11,9 @@ use tracing::warn;
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
 use crate::control::event::Event;
+use crate::ejection::Probe;
 use crate::messages::Change;
 use crate::messages::Report;
-use crate::proxy::Probe;
 use crate::reactor::ToWorker;
 
 use super::Control;
@@ -59,7 +59,7 @@ impl Control {
 
     /// A worker tells how a server does.
     pub(super) fn reported(&mut self, report: Report) {
-        let verdict = self.fates.hear(report, self.clock.time());
+        let verdict = self.ejector.hear(report, self.clock.time());
         if let Report::ServerFailed { pool, server, .. } = report {
             self.sentinels.hint(pool, server);
         }
@@ -79,7 +79,7 @@ impl Control {
 
     /// The time to ask a server whether it serves again has come.
     pub(super) fn probe_due(&mut self, probe: Probe) {
-        if let Some(next) = self.fates.probe_due(probe) {
+        if let Some(next) = self.ejector.probe_due(probe) {
             self.events.after(next.after, Event::ProbeDue(next));
             self.probe(probe);
         }
@@ -100,7 +100,7 @@ impl Control {
 
     /// A server that had failed answers.
     pub(super) fn probe_answered(&mut self, probe: Probe) {
-        if let Some(change) = self.fates.probe_answered(probe) {
+        if let Some(change) = self.ejector.probe_answered(probe) {
             let now = self.clock.now();
             let mut health = self.health.borrow_mut();
             health.answered(probe.pool, probe.server, now);

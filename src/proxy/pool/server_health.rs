@@ -1,7 +1,7 @@
 //! What this worker knows of how each server does, for the control plane to read.
 //!
 //! Owns: the few numbers of a server that are written when its standing changes. Never: a decision;
-//! what follows from a failure is `fate`'s.
+//! what follows from a failure is `ejection`'s.
 
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
