@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 
-from bench.failover_lib.judge import Figures
-from bench.failover_lib.judge import ServerFigures
-from bench.failover_lib.scenario import SCENARIOS
 from bench.lib.report import markdown
 from bench.lib.summary import spread
+from lab.failover_lib.judge import Figures
+from lab.failover_lib.judge import ServerFigures
+from lab.failover_lib.scenario import SCENARIOS
 
 # By variant and scenario: the runs that gave figures, each by its clients.
 Runs = Mapping[tuple[str, str], Sequence[Mapping[str, Figures]]]

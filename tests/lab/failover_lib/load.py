@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.failover_lib.client import Operation
-from bench.failover_lib.client import old_value
-from bench.failover_lib.client import read_record
-from bench.failover_lib.host import Host
-from bench.failover_lib.host import Running
 from bench.lib.coremux_binary import REPOSITORY
 from bench.lib.errors import Failed
 from bench.lib.resp import Client
+from lab.failover_lib.client import Operation
+from lab.failover_lib.client import old_value
+from lab.failover_lib.client import read_record
+from lab.failover_lib.host import Host
+from lab.failover_lib.host import Running
 
 KEYS = 24_000
 CONNECTIONS = 12
@@ -92,7 +92,7 @@ class Load:
         common = {"address": address, "interval_s": INTERVAL_S, "timeout_s": CLIENT_TIMEOUT_S}
         content = {**common, "first_number": number * CONNECTIONS, "connections": connections}
         spec.write_text(json.dumps(content), encoding="utf-8")
-        argv = ["env", f"PYTHONPATH={REPOSITORY}", sys.executable, "-m", "bench.failover_lib.client"]
+        argv = ["env", f"PYTHONPATH={REPOSITORY}/tests", sys.executable, "-m", "lab.failover_lib.client"]
         self._running: Running = host.start("client", [*argv, str(spec), str(self._record)])
 
     def stop(self) -> list[Operation]:

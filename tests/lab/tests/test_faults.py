@@ -8,14 +8,14 @@ import unittest
 from dataclasses import replace
 from pathlib import Path
 
-from bench.lib.fault_gate import FaultOutcome
-from bench.lib.fault_gate import FaultResult
-from bench.lib.fault_gate import judge
-from bench.lib.fault_stage import FAULTS
 from bench.lib.summary import Spoiled
 from bench.tests.support import REPOSITORY
 from bench.tests.support import built_load
 from bench.tests.support import write_stand_in
+from lab.faults_lib.gate import FaultOutcome
+from lab.faults_lib.gate import FaultResult
+from lab.faults_lib.gate import judge
+from lab.faults_lib.stage import FAULTS
 
 GOOD = FaultOutcome(
     good=1000,
@@ -77,7 +77,7 @@ class Program(unittest.TestCase):
     def test_every_fault_happens_and_ends(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "out"
-            argv = [REPOSITORY / "bench/faults", "--coremux", write_stand_in(Path(folder)), "--load", built_load()]
+            argv = [REPOSITORY / "tests/lab/faults", "--coremux", write_stand_in(Path(folder)), "--load", built_load()]
             argv += ["--out", out, "--short"]
             done = subprocess.run(argv, capture_output=True, text=True, timeout=300, check=False)
             self.assertEqual(done.returncode, 0, done.stderr)
@@ -95,7 +95,7 @@ class Program(unittest.TestCase):
                     self.assertEqual(outcome["failed"], {})
 
     def test_faults_can_be_chosen_and_a_wrong_name_is_said(self) -> None:
-        program = str(REPOSITORY / "bench/faults")
+        program = str(REPOSITORY / "tests/lab/faults")
         listed = subprocess.run([program, "--list", "--only", "d*"], capture_output=True, text=True, check=False)
         self.assertEqual([line.split()[0] for line in listed.stdout.splitlines()], ["drop", "delay", "disk"])
         wrong = subprocess.run([program, "--only", "x*"], capture_output=True, text=True, check=False)

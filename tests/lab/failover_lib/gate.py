@@ -1,14 +1,14 @@
-"""The project's targets for `bench/failover --gate`, as a table, and their verdicts. Pure."""
+"""The project's targets for `tests/lab/failover --gate`, as a table, and their verdicts. Pure."""
 
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.failover_lib.judge import Figures
-from bench.failover_lib.load import CONNECTIONS
 from bench.lib.summary import spread
 from bench.lib.verdict import Verdict
+from lab.failover_lib.judge import Figures
+from lab.failover_lib.load import CONNECTIONS
 
 # A connection has at most one request under way.
 _IN_FLIGHT = CONNECTIONS // 2

@@ -10,16 +10,16 @@ import time
 import unittest
 from pathlib import Path
 
-from bench.failover_lib.host import CannotStart
-from bench.failover_lib.host import Host
-from bench.failover_lib.network import PREFIX
-from bench.failover_lib.network import Network
-from bench.failover_lib.network import check_allowed
-from bench.failover_lib.network import clean
 from bench.tests.support import REPOSITORY
 from bench.tests.support import is_running
 from bench.tests.support import started
 from bench.tests.support import wait_until
+from lab.failover_lib.host import CannotStart
+from lab.failover_lib.host import Host
+from lab.failover_lib.network import Network
+from lab.failover_lib.network import PREFIX
+from lab.failover_lib.network import check_allowed
+from lab.failover_lib.network import clean
 
 VIP = "10.0.0.9"
 REDIS = ["redis-server", "--port", "6379", "--save", "", "--bind", "0.0.0.0", "--protected-mode", "no"]
@@ -28,8 +28,8 @@ REDIS = ["redis-server", "--port", "6379", "--save", "", "--bind", "0.0.0.0", "-
 _LAB = """
 import sys, time
 from pathlib import Path
-from bench.failover_lib.host import Host
-from bench.failover_lib.network import Network
+from lab.failover_lib.host import Host
+from lab.failover_lib.network import Network
 with Network(1) as network:
     host = Host("a", "10.0.0.1", network.add("a", "10.0.0.1"), Path(sys.argv[1]))
     running = host.start("sleep", ["sleep", "1000"])
@@ -169,7 +169,7 @@ class Ending(unittest.TestCase):
     def test_a_lab_that_is_killed_takes_its_processes_along_and_clean_removes_the_rest(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             lab = self.enterContext(
-                started([sys.executable, "-c", _LAB, folder], cwd=REPOSITORY, stdout=subprocess.PIPE)
+                started([sys.executable, "-c", _LAB, folder], cwd=REPOSITORY / "tests", stdout=subprocess.PIPE)
             )
             assert lab.stdout is not None
             inner = int(lab.stdout.readline())
@@ -185,7 +185,7 @@ class Ending(unittest.TestCase):
     def test_an_interrupted_lab_leaves_nothing(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "out"
-            argv = [str(REPOSITORY / "bench/failover"), "--variant", "tuned", "--scenario", "keepalived"]
+            argv = [str(REPOSITORY / "tests/lab/failover"), "--variant", "tuned", "--scenario", "keepalived"]
             argv += ["--runs", "1", "--out", str(out)]
             lab = self.enterContext(started(argv, stderr=subprocess.PIPE))
             wait_until(lambda: len(namespaces(lab.pid)) > 5, "the lab is being built")

@@ -2,8 +2,8 @@
 
 import unittest
 
-from bench.lib import trace
-from bench.lib.trace import Entry
+from lab.faults_lib import trace
+from lab.faults_lib.trace import Entry
 
 # The server was away from 1,000 to 2,000 µs.
 BACK_US = 2_000

@@ -7,20 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.failover_lib.host import Host
-from bench.failover_lib.variant import COREMUX
-from bench.failover_lib.variant import GROUPS
-from bench.failover_lib.variant import HOSTS
-from bench.failover_lib.variant import NUTCRACKER
-from bench.failover_lib.variant import PROXY_HOSTS
-from bench.failover_lib.variant import PROXY_PORT
-from bench.failover_lib.variant import REDIS_PORT
-from bench.failover_lib.variant import SENTINEL_PORT
-from bench.failover_lib.variant import VARIANTS
-from bench.failover_lib.variant import Variant
-from bench.failover_lib.wait import wait_for
 from bench.lib.coremux_binary import REPOSITORY
 from bench.lib.errors import CannotRun
+from lab.failover_lib.host import Host
+from lab.failover_lib.variant import COREMUX
+from lab.failover_lib.variant import GROUPS
+from lab.failover_lib.variant import HOSTS
+from lab.failover_lib.variant import NUTCRACKER
+from lab.failover_lib.variant import PROXY_HOSTS
+from lab.failover_lib.variant import PROXY_PORT
+from lab.failover_lib.variant import REDIS_PORT
+from lab.failover_lib.variant import SENTINEL_PORT
+from lab.failover_lib.variant import VARIANTS
+from lab.failover_lib.variant import Variant
+from lab.failover_lib.wait import wait_for
 
 _TIMEOUT_S = 10
 NUTCRACKER_FILE = "/etc/nutcracker/nutcracker.yml"

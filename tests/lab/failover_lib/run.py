@@ -6,14 +6,14 @@ from dataclasses import asdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.failover_lib.judge import Figures
-from bench.failover_lib.judge import judge
-from bench.failover_lib.lab import Lab
-from bench.failover_lib.proxy import Coremux
-from bench.failover_lib.scenario import WARM_UP_S
-from bench.failover_lib.scenario import Scenario
-from bench.failover_lib.variant import CLIENTS
-from bench.failover_lib.variant import Variant
+from lab.failover_lib.judge import Figures
+from lab.failover_lib.judge import judge
+from lab.failover_lib.lab import Lab
+from lab.failover_lib.proxy import Coremux
+from lab.failover_lib.scenario import Scenario
+from lab.failover_lib.scenario import WARM_UP_S
+from lab.failover_lib.variant import CLIENTS
+from lab.failover_lib.variant import Variant
 
 
 @dataclass(frozen=True)

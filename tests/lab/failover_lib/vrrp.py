@@ -2,21 +2,21 @@
 
 from collections.abc import Mapping
 
-from bench.failover_lib.host import Host
-from bench.failover_lib.host import Running
-from bench.failover_lib.network import INTERFACE
-from bench.failover_lib.proxy import SCRIPTS
-from bench.failover_lib.variant import COREMUX
-from bench.failover_lib.variant import FIRST
-from bench.failover_lib.variant import HOSTS
-from bench.failover_lib.variant import PROXY_HOSTS
-from bench.failover_lib.variant import PROXY_PORT
-from bench.failover_lib.variant import SECOND
-from bench.failover_lib.variant import VIP
-from bench.failover_lib.variant import VIP_PORT
-from bench.failover_lib.variant import Variant
-from bench.failover_lib.wait import wait_for
 from bench.lib.coremux_binary import REPOSITORY
+from lab.failover_lib.host import Host
+from lab.failover_lib.host import Running
+from lab.failover_lib.network import INTERFACE
+from lab.failover_lib.proxy import SCRIPTS
+from lab.failover_lib.variant import COREMUX
+from lab.failover_lib.variant import FIRST
+from lab.failover_lib.variant import HOSTS
+from lab.failover_lib.variant import PROXY_HOSTS
+from lab.failover_lib.variant import PROXY_PORT
+from lab.failover_lib.variant import SECOND
+from lab.failover_lib.variant import VIP
+from lab.failover_lib.variant import VIP_PORT
+from lab.failover_lib.variant import Variant
+from lab.failover_lib.wait import wait_for
 
 _TIMEOUT_S = 20
 _FILE = "/etc/keepalived/keepalived.conf"

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 
-from bench.failover_lib.client import ERROR
-from bench.failover_lib.client import GOOD
-from bench.failover_lib.client import KEPT
-from bench.failover_lib.client import SET
-from bench.failover_lib.client import WRONG
-from bench.failover_lib.client import Operation
-from bench.failover_lib.client import old_value
+from lab.failover_lib.client import ERROR
+from lab.failover_lib.client import GOOD
+from lab.failover_lib.client import KEPT
+from lab.failover_lib.client import Operation
+from lab.failover_lib.client import SET
+from lab.failover_lib.client import WRONG
+from lab.failover_lib.client import old_value
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""`bench/failover`: runs the scenarios on the variants, several times each, and judges them."""
+"""`tests/lab/failover`: runs the scenarios on the variants, several times each, and judges them."""
 
 import argparse
 import json
@@ -10,21 +10,6 @@ from dataclasses import asdict
 from dataclasses import replace
 from pathlib import Path
 
-from bench.failover_lib import report
-from bench.failover_lib.gate import Slack
-from bench.failover_lib.gate import judge_targets
-from bench.failover_lib.host import CannotStart
-from bench.failover_lib.network import check_allowed
-from bench.failover_lib.network import clean
-from bench.failover_lib.proxy import Coremux
-from bench.failover_lib.proxy import find_out
-from bench.failover_lib.run import Result
-from bench.failover_lib.run import run_once
-from bench.failover_lib.scenario import SCENARIOS
-from bench.failover_lib.variant import COREMUX
-from bench.failover_lib.variant import NUTCRACKER
-from bench.failover_lib.variant import VARIANTS
-from bench.failover_lib.variant import Variant
 from bench.lib import cli
 from bench.lib import machine
 from bench.lib.cli import say
@@ -34,6 +19,21 @@ from bench.lib.coremux_binary import is_older_than_sources
 from bench.lib.errors import CannotRun
 from bench.lib.errors import Failed
 from bench.lib.verdict import verdict_rows
+from lab.failover_lib import report
+from lab.failover_lib.gate import Slack
+from lab.failover_lib.gate import judge_targets
+from lab.failover_lib.host import CannotStart
+from lab.failover_lib.network import check_allowed
+from lab.failover_lib.network import clean
+from lab.failover_lib.proxy import Coremux
+from lab.failover_lib.proxy import find_out
+from lab.failover_lib.run import Result
+from lab.failover_lib.run import run_once
+from lab.failover_lib.scenario import SCENARIOS
+from lab.failover_lib.variant import COREMUX
+from lab.failover_lib.variant import NUTCRACKER
+from lab.failover_lib.variant import VARIANTS
+from lab.failover_lib.variant import Variant
 
 SCHEMA = "coremux-bench-failover/1"
 RUNS = 3
@@ -95,7 +95,7 @@ def _parse() -> argparse.Namespace:
         description="What clients feel when masters, proxies, hosts and cables fail: six hosts as network namespaces, "
         "with real Redis, Sentinel, keepalived, and nutcracker or Coremux. Needs root.",
         epilog="Exit codes: 0 done (with --gate: all targets reached), 1 a target was not reached or a run failed, "
-        "2 cannot run, 130 interrupted. See bench/README.md.",
+        "2 cannot run, 130 interrupted. See tests/lab/README.md.",
     )
     add = parser.add_argument
     add("--variant", action="append", choices=list(VARIANTS), help="only this one (default: all)")

@@ -12,10 +12,10 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.failover_lib.network import inside
-from bench.failover_lib.wait import wait_for
 from bench.lib.errors import Failed
 from bench.lib.resp import Client
+from lab.failover_lib.network import inside
+from lab.failover_lib.wait import wait_for
 
 READY_TIMEOUT_S = 10
 # A namespace of processes is empty within milliseconds of the end of its process 1.

@@ -5,31 +5,31 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench.failover_lib import load
-from bench.failover_lib import proxy
-from bench.failover_lib import redis
-from bench.failover_lib import vrrp
-from bench.failover_lib.host import Host
-from bench.failover_lib.host import Running
-from bench.failover_lib.judge import AtTheEnd
-from bench.failover_lib.load import Keys
-from bench.failover_lib.load import Load
-from bench.failover_lib.network import Network
-from bench.failover_lib.proxy import Coremux
-from bench.failover_lib.variant import CLIENTS
-from bench.failover_lib.variant import FIRST
-from bench.failover_lib.variant import GROUPS
-from bench.failover_lib.variant import HOSTS
-from bench.failover_lib.variant import PROXY_HOSTS
-from bench.failover_lib.variant import REDIS_PORT
-from bench.failover_lib.variant import SECOND
-from bench.failover_lib.variant import SECOND_ALIAS
-from bench.failover_lib.variant import VIP
-from bench.failover_lib.variant import VIP_PORT
-from bench.failover_lib.variant import Variant
-from bench.failover_lib.wait import wait_for
 from bench.lib.errors import Failed
 from bench.lib.resp import Client
+from lab.failover_lib import load
+from lab.failover_lib import proxy
+from lab.failover_lib import redis
+from lab.failover_lib import vrrp
+from lab.failover_lib.host import Host
+from lab.failover_lib.host import Running
+from lab.failover_lib.judge import AtTheEnd
+from lab.failover_lib.load import Keys
+from lab.failover_lib.load import Load
+from lab.failover_lib.network import Network
+from lab.failover_lib.proxy import Coremux
+from lab.failover_lib.variant import CLIENTS
+from lab.failover_lib.variant import FIRST
+from lab.failover_lib.variant import GROUPS
+from lab.failover_lib.variant import HOSTS
+from lab.failover_lib.variant import PROXY_HOSTS
+from lab.failover_lib.variant import REDIS_PORT
+from lab.failover_lib.variant import SECOND
+from lab.failover_lib.variant import SECOND_ALIAS
+from lab.failover_lib.variant import VIP
+from lab.failover_lib.variant import VIP_PORT
+from lab.failover_lib.variant import Variant
+from lab.failover_lib.wait import wait_for
 
 
 _END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -16,15 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from bench.lib import namespace
 from bench.lib.errors import Failed
 from bench.lib.process import Children
 from bench.lib.process import send_signal
-from bench.lib.relay import Mode
-from bench.lib.relay import Relay
 from bench.lib.resp import Client
 from bench.lib.servers import Server
 from bench.lib.servers import start_server
+from lab.faults_lib import namespace
+from lab.faults_lib.relay import Mode
+from lab.faults_lib.relay import Relay
 
 SERVERS = 3
 # A request may take 400 ms (`timeout`), so replies that are late by this much are late and not lost.

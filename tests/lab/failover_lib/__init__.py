@@ -1,6 +1,6 @@
-"""What `bench/failover` is made of: six hosts as network namespaces, real programs on them, clients, and a judge.
+"""What `tests/lab/failover` is made of: six hosts as network namespaces, real programs on them, clients, and a judge.
 
-Names point down only; what both benchmarks need comes from `bench.lib`:
+Names point down only; what it shares with the benchmarks comes from `bench.lib`:
 
     main                                    the program
     gate, report                            targets; tables and JSON

@@ -5,11 +5,11 @@ import time
 import unittest
 
 from bench.lib.errors import Failed
-from bench.lib.relay import Mode
-from bench.lib.relay import Relay
 from bench.lib.resp import Client
 from bench.lib.resp import encode
 from bench.tests.support import WithServers
+from lab.faults_lib.relay import Mode
+from lab.faults_lib.relay import Relay
 
 DELAY_S = 0.2
 

@@ -3,23 +3,23 @@
 import unittest
 from dataclasses import replace
 
-from bench.failover_lib.client import BY_PEER
-from bench.failover_lib.client import BY_TIMEOUT
-from bench.failover_lib.client import ERROR
-from bench.failover_lib.client import GET
-from bench.failover_lib.client import GOOD
-from bench.failover_lib.client import SET
-from bench.failover_lib.client import WRONG
-from bench.failover_lib.client import Operation
-from bench.failover_lib.client import old_value
-from bench.failover_lib.gate import TARGETS
-from bench.failover_lib.gate import Slack
-from bench.failover_lib.gate import judge_targets
-from bench.failover_lib.judge import AtTheEnd
-from bench.failover_lib.judge import Figures
-from bench.failover_lib.judge import judge
-from bench.failover_lib.report import summary_rows
-from bench.failover_lib.scenario import SCENARIOS
+from lab.failover_lib.client import BY_PEER
+from lab.failover_lib.client import BY_TIMEOUT
+from lab.failover_lib.client import ERROR
+from lab.failover_lib.client import GET
+from lab.failover_lib.client import GOOD
+from lab.failover_lib.client import Operation
+from lab.failover_lib.client import SET
+from lab.failover_lib.client import WRONG
+from lab.failover_lib.client import old_value
+from lab.failover_lib.gate import Slack
+from lab.failover_lib.gate import TARGETS
+from lab.failover_lib.gate import judge_targets
+from lab.failover_lib.judge import AtTheEnd
+from lab.failover_lib.judge import Figures
+from lab.failover_lib.judge import judge
+from lab.failover_lib.report import summary_rows
+from lab.failover_lib.scenario import SCENARIOS
 
 COLD = {1: ["c1"], 2: ["c2"]}
 END = AtTheEnd({"c1": "c1=old", "c2": "c2=old"}, {1: {}, 2: {}})

@@ -1,10 +1,10 @@
-"""`bench/faults`: what a failing server costs the clients of Coremux and of nutcracker.
+"""`tests/lab/faults`: what a failing server costs the clients of Coremux and of nutcracker.
 
     load ────────────────────────────────────────────────────────────────►  then: every key is read from its server
            calm        begin ── the fault ── end            after
                                              └ back: the server itself serves again
 
-Owns: the order of things, the report, the exit code. Never: makes a fault (`fault_stage`), counts (`trace`).
+Owns: the order of things, the report, the exit code. Never: makes a fault (`stage`), counts (`trace`).
 """
 
 import argparse
@@ -21,10 +21,8 @@ from pathlib import Path
 
 from bench.lib import cli
 from bench.lib import contender
-from bench.lib import namespace
 from bench.lib import open_load
 from bench.lib import report
-from bench.lib import trace
 from bench.lib.cli import say
 from bench.lib.contender import Contender
 from bench.lib.contender import Proxy
@@ -33,14 +31,6 @@ from bench.lib.contender import with_keys
 from bench.lib.coremux_binary import load_binary
 from bench.lib.errors import CannotRun
 from bench.lib.errors import Failed
-from bench.lib.fault_gate import RECOVERY_MS_MAX
-from bench.lib.fault_gate import FaultOutcome
-from bench.lib.fault_gate import FaultResult
-from bench.lib.fault_gate import judge
-from bench.lib.fault_stage import FAULTS
-from bench.lib.fault_stage import SERVERS
-from bench.lib.fault_stage import Fault
-from bench.lib.fault_stage import Stage
 from bench.lib.homes import keys_by_server
 from bench.lib.homes import route_table
 from bench.lib.homes import server_name
@@ -51,6 +41,16 @@ from bench.lib.servers import Server
 from bench.lib.summary import Spoiled
 from bench.lib.verdict import Verdict
 from bench.lib.verdict import verdict_rows
+from lab.faults_lib import namespace
+from lab.faults_lib import trace
+from lab.faults_lib.gate import FaultOutcome
+from lab.faults_lib.gate import FaultResult
+from lab.faults_lib.gate import RECOVERY_MS_MAX
+from lab.faults_lib.gate import judge
+from lab.faults_lib.stage import FAULTS
+from lab.faults_lib.stage import Fault
+from lab.faults_lib.stage import SERVERS
+from lab.faults_lib.stage import Stage
 
 SCHEMA = "coremux-bench-faults/1"
 ROUNDS = 3

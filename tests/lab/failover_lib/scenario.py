@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from bench.failover_lib.lab import Lab
-from bench.failover_lib.variant import FIRST
 from bench.lib.errors import Failed
+from lab.failover_lib.lab import Lab
+from lab.failover_lib.variant import FIRST
 
 # Before anything is done, so that every connection has worked.
 WARM_UP_S = 2.0

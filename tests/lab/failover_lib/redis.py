@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping
 
-from bench.failover_lib.host import Host
-from bench.failover_lib.host import Running
-from bench.failover_lib.variant import COREMUX
-from bench.failover_lib.variant import GROUPS
-from bench.failover_lib.variant import HOSTS
-from bench.failover_lib.variant import REDIS_PORT
-from bench.failover_lib.variant import SENTINEL_PORT
-from bench.failover_lib.variant import Variant
-from bench.failover_lib.wait import wait_for
 from bench.lib.coremux_binary import REPOSITORY
 from bench.lib.errors import Failed
+from lab.failover_lib.host import Host
+from lab.failover_lib.host import Running
+from lab.failover_lib.variant import COREMUX
+from lab.failover_lib.variant import GROUPS
+from lab.failover_lib.variant import HOSTS
+from lab.failover_lib.variant import REDIS_PORT
+from lab.failover_lib.variant import SENTINEL_PORT
+from lab.failover_lib.variant import Variant
+from lab.failover_lib.wait import wait_for
 
 # Sentinels learn of each other by a greeting every 2 s.
 _TIMEOUT_S = 30

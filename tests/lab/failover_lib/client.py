@@ -1,6 +1,6 @@
 """The clients: some connections, each asking one thing after the other, and a record of every operation.
 
-A program of its own, run inside a client's namespace: `python3 -m bench.failover_lib.client SPEC RECORD`. It works
+A program of its own, run inside a client's namespace: `python3 -m lab.failover_lib.client SPEC RECORD`. It works
 until SIGTERM, lets what is under way end, and writes RECORD. Every write goes to a key of its own with a value of its
 own; every read asks for a key that the same connection has written, or for one that is never written, and knows
 what the answer has to be.
