@@ -20,10 +20,15 @@ use crate::base::ServerIdx;
 use crate::config::Config;
 use crate::config::HostPort;
 use crate::config::PoolConfig;
+use crate::config::Secret;
 use crate::config::ServerAddress;
 use crate::config::Table;
 use crate::messages::SocketAddress;
-use crate::protocol::resp::write_request;
+use crate::protocol;
+use crate::protocol::Greeting;
+use crate::protocol::Login;
+use crate::protocol::Protocol;
+use crate::proxy::spoken;
 
 /// More than `+PONG` and any error that a server gives instead.
 const ANSWER_BYTES_MAX: usize = 4096;
@@ -71,9 +76,8 @@ impl PoolProbes {
 
 #[derive(Clone, Debug)]
 struct Question {
-    bytes: Vec<u8>,
-    // How many lines answer it.
-    lines: usize,
+    protocol: Protocol,
+    asked: Greeting,
 }
 
 impl Probes {
@@ -169,14 +173,15 @@ pub(super) fn known(address: &ServerAddress) -> Vec<SocketAddress> {
 }
 
 fn question(pool: &PoolConfig) -> Question {
-    let mut bytes = Vec::new();
-    let mut lines = 1;
-    if let Some(password) = &pool.greeting.redis_auth {
-        write_request(&mut bytes, &[b"AUTH", password.expose()]);
-        lines += 1;
-    }
-    write_request(&mut bytes, &[b"PING"]);
-    Question { bytes, lines }
+    let protocol = spoken(pool);
+    let password = pool.greeting.redis_auth.as_ref();
+    let login = Login {
+        password: password.map(Secret::expose),
+        // Whether it serves is the same in all of them.
+        database: 0,
+    };
+    let asked = protocol.greeting(&login, Some(protocol::Question::Serves));
+    Question { protocol, asked }
 }
 
 async fn ask(address: &SocketAddress, question: &Question) -> io::Result<bool> {
@@ -200,17 +205,13 @@ async fn converse(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
     question: &Question,
 ) -> io::Result<bool> {
-    stream.write_all(&question.bytes).await?;
+    let Question { protocol, asked } = question;
+    stream.write_all(&asked.bytes).await?;
     let mut answer = Vec::new();
     let mut buffer = [0; 512];
     while answer.len() < ANSWER_BYTES_MAX {
-        let lines = answer.split_inclusive(|byte| *byte == b'\n');
-        let whole = lines.filter(|line| line.ends_with(b"\r\n"));
-        let (good, all) = whole.fold((0, 0), |(good, all), line| {
-            (good + usize::from(line.starts_with(b"+")), all + 1)
-        });
-        if all >= question.lines || good < all {
-            return Ok(good == question.lines);
+        if let Some(well) = protocol.all_well(&answer, asked.replies) {
+            return Ok(well);
         }
         match stream.read(&mut buffer).await? {
             0 => return Ok(false),

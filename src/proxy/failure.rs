@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use crate::protocol::Protocol;
 use crate::protocol::resp::ReplyError;
 
 /// Why a server connection ended, or never began.
@@ -52,34 +53,7 @@ pub enum Failure {
     Removed,
 }
 
-/// Behind the cause, where a request was sent and may have been executed or not.
-const UNKNOWN_OUTCOME: &str = "; the outcome is unknown";
-
 impl Failure {
-    /// The error reply to a request that was not executed, or that changes nothing.
-    #[must_use]
-    pub fn reply(&self) -> Vec<u8> {
-        match self {
-            Failure::Refused(text) => format!("-{text}\r\n").into_bytes(),
-            failure => format!("-ERR {failure}\r\n").into_bytes(),
-        }
-    }
-
-    /// The error reply to a request that was sent: it may have been executed.
-    #[must_use]
-    pub fn reply_to_sent(&self) -> Vec<u8> {
-        format!("-ERR {self}{UNKNOWN_OUTCOME}\r\n").into_bytes()
-    }
-
-    /// The error reply to a request that has waited for the server as long as it may.
-    #[must_use]
-    pub fn reply_to_held(&self) -> Vec<u8> {
-        match self {
-            Failure::Refused(_) => self.reply(),
-            failure => format!("-ERR Server unavailable: {failure}\r\n").into_bytes(),
-        }
-    }
-
     /// Whether a request that changes nothing may be sent again after this, of which the reply was
     /// the `next` to come or a later one. A server that has sent what is no reply is not asked the
     /// same again; what others have asked behind it is.
@@ -103,54 +77,104 @@ impl Failure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum RequestError {
     /// Its keys live on several servers, and it cannot be split.
-    #[error("CROSSSLOT Keys in request don't hash to the same server")]
+    #[error("Keys in request don't hash to the same server")]
     CrossServer,
     /// Every server is ejected. The text is twemproxy's.
-    #[error("ERR Connection refused")]
+    #[error("Connection refused")]
     NoServer,
     /// As many requests wait for its server as `hold_bytes` allows.
-    #[error("ERR Server unavailable: too many requests wait for it")]
+    #[error("Server unavailable: too many requests wait for it")]
     TooManyHeld,
     /// No reply within the pool's `timeout`. The text is twemproxy's.
-    #[error("ERR Connection timed out")]
+    #[error("Connection timed out")]
     TimedOut,
     /// Too few Sentinels are heard to know who is master.
-    #[error("ERR Writes are refused: no majority of the Sentinels is heard")]
+    #[error("Writes are refused: no majority of the Sentinels is heard")]
     Fenced,
     /// Only replicas are read, and none is fit.
-    #[error("ERR No replica can be read: none is known, or none keeps up with its master")]
+    #[error("No replica can be read: none is known, or none keeps up with its master")]
     NoReplica,
     /// The pool has a password and the client has not given it. The text, without a full stop, is
     /// twemproxy's.
-    #[error("NOAUTH Authentication required")]
+    #[error("Authentication required")]
     NotAuthenticated,
     /// The pool has all the clients that `client_connections` allows. The text is Redis's.
-    #[error("ERR max number of clients reached")]
+    #[error("max number of clients reached")]
     TooManyClients,
     /// `EXEC` of a transaction that was refused when it began. The text is Redis's.
-    #[error("EXECABORT Transaction discarded because of previous errors.")]
+    #[error("Transaction discarded because of previous errors.")]
     Aborted,
     /// It is part of a transaction that was refused when it began.
-    #[error("ERR not done: MULTI is refused here, and EXEC, DISCARD or RESET has not come yet")]
+    #[error("not done: MULTI is refused here, and EXEC, DISCARD or RESET has not come yet")]
     NoTransaction,
     /// It is meant for another database.
-    #[error(
-        "ERR not done: SELECT was refused, and a SELECT that is not, or RESET, has not come yet"
-    )]
+    #[error("not done: SELECT was refused, and a SELECT that is not, or RESET, has not come yet")]
     WrongDatabase,
     /// Its client had closed its sending half long before it could be sent.
-    #[error("ERR Not sent: the server was away and the client has closed its sending half")]
+    #[error("Not sent: the server was away and the client has closed its sending half")]
     Abandoned,
     /// The process is at its limit of memory, and this client has sent more than most.
-    #[error("ERR The proxy is short of memory")]
+    #[error("The proxy is short of memory")]
     NoMemory,
 }
 
 impl RequestError {
-    /// The error reply.
-    #[must_use]
-    pub fn reply(self) -> Vec<u8> {
-        format!("-{self}\r\n").into_bytes()
+    /// By which clients of some protocols tell it from others.
+    fn code(self) -> &'static str {
+        match self {
+            RequestError::CrossServer => "CROSSSLOT",
+            RequestError::NotAuthenticated => "NOAUTH",
+            RequestError::Aborted => "EXECABORT",
+            _ => GENERIC,
+        }
+    }
+}
+
+/// The code of an error that needs none of its own.
+const GENERIC: &str = "ERR";
+
+/// What is known of a request whose server has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::proxy) enum Outcome {
+    /// It was not executed, or changes nothing.
+    NotDone,
+    /// It was sent: it may have been executed.
+    Unknown,
+    /// It was not sent, and has waited for the server as long as it may.
+    Held,
+}
+
+/// An answer of the proxy's own, in place of a server's.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::proxy) enum Answer<'a> {
+    /// The request got no further than the proxy.
+    Request(RequestError),
+    /// Its server has failed.
+    Server(&'a Failure, Outcome),
+}
+
+impl Answer<'_> {
+    /// As a client of this protocol reads it.
+    pub(in crate::proxy) fn encode(self, protocol: Protocol) -> Vec<u8> {
+        let mut out = Vec::new();
+        match self {
+            Answer::Request(error) => protocol.write_error(error.code(), error, &mut out),
+            Answer::Server(failure, Outcome::Unknown) => {
+                let text = format_args!("{failure}; the outcome is unknown");
+                protocol.write_error(GENERIC, text, &mut out);
+            }
+            Answer::Server(Failure::Refused(text), _) => {
+                protocol.write_server_error(text, &mut out);
+            }
+            Answer::Server(failure, Outcome::NotDone) => {
+                protocol.write_error(GENERIC, failure, &mut out);
+            }
+            Answer::Server(failure, Outcome::Held) => {
+                let text = format_args!("Server unavailable: {failure}");
+                protocol.write_error(GENERIC, text, &mut out);
+            }
+        }
+        out
     }
 }
 
@@ -168,12 +192,31 @@ mod tests {
 
     #[test]
     fn a_client_reads_what_a_client_of_twemproxy_reads() {
-        let refused = Failure::System(111).reply();
+        let not_done =
+            |failure: &Failure| Answer::Server(failure, Outcome::NotDone).encode(Protocol::Resp);
+        let refused = not_done(&Failure::System(111));
         assert_eq!(refused, b"-ERR Connection refused\r\n");
-        assert_eq!(Failure::Unresolved.reply(), b"-ERR Host is down\r\n");
+        let unresolved = not_done(&Failure::Unresolved);
+        assert_eq!(unresolved, b"-ERR Host is down\r\n");
         assert_eq!(
-            RequestError::TimedOut.reply(),
+            Answer::Request(RequestError::TimedOut).encode(Protocol::Resp),
             b"-ERR Connection timed out\r\n"
         );
+    }
+
+    #[test]
+    fn a_server_that_refuses_is_quoted_unless_the_outcome_is_unknown() {
+        let refused = Failure::Refused("NOPERM no".to_owned());
+        for (outcome, line) in [
+            (Outcome::NotDone, "-NOPERM no\r\n"),
+            (Outcome::Held, "-NOPERM no\r\n"),
+            (
+                Outcome::Unknown,
+                "-ERR NOPERM no; the outcome is unknown\r\n",
+            ),
+        ] {
+            let answer = Answer::Server(&refused, outcome).encode(Protocol::Resp);
+            assert_eq!(answer, line.as_bytes());
+        }
     }
 }

@@ -185,7 +185,7 @@ impl Proxy {
         );
         // Who takes its replies, and has sent too much, can be told.
         if client.phase == Phase::Open && client.is_settled() {
-            client.reply_in_place(&RequestError::NoMemory.reply(), &mut self.wire);
+            self.reply_error(key, RequestError::NoMemory);
             self.end_client(key, true, now);
         } else {
             client.give_up_replies();

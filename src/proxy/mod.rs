@@ -61,6 +61,7 @@ pub use failure::Failure;
 pub use failure::RequestError;
 pub use load_shedding::Holdings;
 pub use load_shedding::Pressure;
+pub use pool::spoken;
 pub use reload::Reload;
 
 use client::Client;
@@ -196,8 +197,7 @@ impl Proxy {
             self.greet_client(key, now);
             self.get_ready_to_go(key);
         } else {
-            let reply = RequestError::TooManyClients.reply();
-            self.clients.slab[key].reply_in_place(&reply, &mut self.wire);
+            self.reply_error(key, RequestError::TooManyClients);
             self.end_client(key, true, now);
         }
         ConnId::Client(key)

@@ -6,7 +6,9 @@
 //! together): a frame that lies whole in the receive buffer is cut in one pass over it; one that
 //! arrives in pieces is assembled, each byte looked at once whatever the pieces.
 
+mod error;
 mod foreign;
+mod greeting;
 mod header;
 mod inline;
 mod reply;
@@ -15,7 +17,14 @@ mod request;
 mod request_assembly;
 mod write;
 
+pub use error::classify;
+pub use error::error_text;
+pub use error::write_error;
+pub use error::write_error_line;
 pub use foreign::Foreign;
+pub use greeting::all_well;
+pub use greeting::greeting;
+pub use greeting::told;
 pub use reply::ReplyError;
 pub use reply::cut_reply;
 pub use reply_assembly::ReplyAssembly;

@@ -26,6 +26,7 @@ use crate::proxy::client::Phase;
 use crate::proxy::client::ending::End;
 use crate::proxy::effects::ConnId;
 use crate::proxy::effects::Output;
+use crate::proxy::failure::Answer;
 use crate::proxy::failure::RequestError;
 use crate::proxy::server_conn::Retry;
 
@@ -287,23 +288,20 @@ impl Proxy {
     fn protocol_error(&mut self, key: Key, error: ProtocolError, now: Time) {
         self.count_end(key, End::Err);
         let client = &mut self.clients.slab[key];
-        let (pool, id) = (
-            &self.pools[client.pool.index()].config.name,
-            client.identity.id,
-        );
+        let (of_pool, id) = (&self.pools[client.pool.index()], client.identity.id);
+        let (pool, protocol) = (&of_pool.config.name, of_pool.protocol);
         match error {
             // It comes again and again, and only people can put it right.
             ProtocolError::Foreign(foreign) => tracing::warn!(
                 %pool,
                 client = id,
-                "client closed: it speaks {foreign}, and this port speaks RESP only"
+                "client closed: it speaks {foreign}, and this port speaks {protocol} only"
             ),
             _ => tracing::info!(%pool, client = id, %error, "client sent a broken request"),
         }
-        client.reply_in_place(
-            format!("-ERR Protocol error: {error}\r\n").as_bytes(),
-            &mut self.wire,
-        );
+        let mut reply = Vec::new();
+        protocol.write_protocol_error(&error, &mut reply);
+        client.reply_in_place(&reply, &mut self.wire);
         self.end_client(key, true, now);
     }
 
@@ -322,7 +320,7 @@ impl Proxy {
         }
         let found = command::resolve(request);
         if !self.clients.slab[key].authenticated && !answers_anyone(found) {
-            self.reply(key, &RequestError::NotAuthenticated.reply());
+            self.reply_error(key, RequestError::NotAuthenticated);
             return;
         }
         if !self.clients.slab[key].unmet.is_nothing() && self.answers_unmet(key, found, request) {
@@ -405,7 +403,7 @@ impl Proxy {
             .map_or(PLACEHOLDER, |index| request.arg(index));
         let server = pool_of_client.server_of(first, random);
         if indexes.any(|index| pool_of_client.server_of(request.arg(index), random) != server) {
-            self.reply(key, &RequestError::CrossServer.reply());
+            self.reply_error(key, RequestError::CrossServer);
             return;
         }
         self.forward(key, pool, server, incoming, now);
@@ -428,16 +426,16 @@ impl Proxy {
     ) {
         let Some(server) = server else {
             self.stats.pools[pool.index()].counters.forward_error.add(1);
-            self.reply(key, &RequestError::NoServer.reply());
+            self.reply_error(key, RequestError::NoServer);
             return;
         };
         if incoming.retry == Retry::Never && self.pools[pool.index()].fenced {
-            self.reply(key, &RequestError::Fenced.reply());
+            self.reply_error(key, RequestError::Fenced);
             return;
         }
         let Some(target) = self.choose_target(key, pool, server, incoming.replica, now) else {
             self.stats.pools[pool.index()].counters.forward_error.add(1);
-            self.reply(key, &RequestError::NoReplica.reply());
+            self.reply_error(key, RequestError::NoReplica);
             return;
         };
         self.choose_way(key, pool, [(server, target)], now);
@@ -467,6 +465,12 @@ impl Proxy {
         let mut reply = Vec::new();
         error.write_reply(request, &mut reply);
         self.reply(key, &reply);
+    }
+
+    /// Answers the next request of a client with an error.
+    pub(in crate::proxy) fn reply_error(&mut self, key: Key, error: RequestError) {
+        let protocol = self.pools[self.clients.slab[key].pool.index()].protocol;
+        self.reply(key, &Answer::Request(error).encode(protocol));
     }
 
     /// Answers the next request of a client at once.

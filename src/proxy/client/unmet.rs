@@ -100,7 +100,7 @@ impl Proxy {
             // Its own error says more.
             Err(_) => return false,
         };
-        self.reply(key, &error.reply());
+        self.reply_error(key, error);
         true
     }
 

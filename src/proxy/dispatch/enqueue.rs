@@ -8,7 +8,9 @@ use crate::base::Time;
 use crate::config::OnServerFailure;
 use crate::proxy::Proxy;
 use crate::proxy::effects::ConnId;
+use crate::proxy::failure::Answer;
 use crate::proxy::failure::Failure;
+use crate::proxy::failure::Outcome;
 use crate::proxy::failure::RequestError;
 use crate::proxy::server_conn::ServerConn;
 use crate::proxy::server_conn::ServerPhase;
@@ -81,13 +83,18 @@ impl Proxy {
             return true;
         }
         let config = &self.pools[conn.pool.index()].config;
-        let reply = match config.failure.policy {
+        let excess = match config.failure.policy {
             OnServerFailure::Hold if held_bytes(conn) <= config.failure.hold_bytes => return true,
-            OnServerFailure::Hold => RequestError::TooManyHeld.reply(),
+            OnServerFailure::Hold => true,
             _ if finds_out => return true,
-            _ => self.cause_of(key).reply(),
+            _ => false,
         };
-        self.fail_last(key, &reply);
+        if excess {
+            self.fail_last(key, Answer::Request(RequestError::TooManyHeld));
+        } else {
+            let cause = self.cause_of(key).clone();
+            self.fail_last(key, Answer::Server(&cause, Outcome::NotDone));
+        }
         false
     }
 
@@ -98,9 +105,9 @@ impl Proxy {
             .config
             .failure
             .hold_bytes;
-        let reply = RequestError::TooManyHeld.reply();
+        let answer = Answer::Request(RequestError::TooManyHeld);
         while held_bytes(&self.servers[key]) > limit && !self.servers[key].fifo.is_empty() {
-            self.fail_last(key, &reply);
+            self.fail_last(key, answer);
         }
     }
 
@@ -111,7 +118,7 @@ impl Proxy {
     }
 
     /// Answers the request that was queued last, on a connection on which nothing was sent.
-    fn fail_last(&mut self, key: Key, reply: &[u8]) {
+    fn fail_last(&mut self, key: Key, answer: Answer<'_>) {
         let conn = &mut self.servers[key];
         let Some(last) = conn.fifo.pop_back() else {
             return;
@@ -121,7 +128,7 @@ impl Proxy {
         let stats = &self.stats.pools[conn.pool.index()].servers[conn.server.index()];
         stats.in_queue.sub(1);
         stats.in_queue_bytes.sub(last.bytes as usize);
-        self.answer_failed(key, &last, reply);
+        self.answer_failed(key, &last, answer);
     }
 
     pub(in crate::proxy) fn take_server_batch(&mut self, key: Key) -> Option<Batch> {

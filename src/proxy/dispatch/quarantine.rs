@@ -21,10 +21,6 @@ const BREAKS_MIN: u8 = 3;
 /// What is longer ago is forgotten.
 const REMEMBERED: Duration = Duration::from_secs(60);
 
-/// How a server says that it cannot read a request, and then closes: what was sent behind it was not
-/// read, either (Redis: `setProtocolError`).
-const UNREADABLE: &[u8] = b"-ERR Protocol error";
-
 /// The connections that a client has broken.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::proxy) struct Breaks {
@@ -45,11 +41,6 @@ impl Breaks {
         self.count = self.count.saturating_add(1);
         self.last = Some(now);
     }
-}
-
-/// Whether a server, in its own words, has read nothing behind the request that this answers.
-pub(in crate::proxy) fn is_unreadable(error: &[u8]) -> bool {
-    error.starts_with(UNREADABLE)
 }
 
 /// Whether the request whose reply was the next to come may be the reason.

@@ -99,10 +99,10 @@ impl Proxy {
         match split.fragments.as_slice() {
             [] => {
                 self.stats.pools[pool.index()].counters.forward_error.add(1);
-                self.reply(key, &RequestError::NoServer.reply());
+                self.reply_error(key, RequestError::NoServer);
             }
             _ if incoming.retry == Retry::Never && pool_of_client.fenced => {
-                self.reply(key, &RequestError::Fenced.reply());
+                self.reply_error(key, RequestError::Fenced);
             }
             [only] => self.forward(key, pool, Some(only.server), incoming, now),
             _ => self.send_fragments(key, command, gather, keys, request, &mut split, now),
@@ -130,7 +130,7 @@ impl Proxy {
             let replica = command.may_ask_replica();
             let Some(target) = self.choose_target(key, pool, fragment.server, replica, now) else {
                 self.stats.pools[pool.index()].counters.forward_error.add(1);
-                self.reply(key, &RequestError::NoReplica.reply());
+                self.reply_error(key, RequestError::NoReplica);
                 return;
             };
             fragment.target = target;

@@ -3,6 +3,7 @@
 mod connection_limit;
 pub(in crate::proxy) mod replicas;
 mod server_health;
+mod spoken;
 pub(in crate::proxy) mod write_hold;
 
 use std::path::Path;
@@ -14,16 +15,22 @@ use crate::base::ServerIdx;
 use crate::base::Time;
 use crate::config::HostPort;
 use crate::config::PoolConfig;
+use crate::config::Secret;
 use crate::config::ServerAddress;
 use crate::config::ServerConfig;
 use crate::messages::SocketAddress;
-use crate::protocol::resp::write_request;
+use crate::protocol::Greeting;
+use crate::protocol::Login;
+use crate::protocol::Protocol;
+use crate::protocol::Question;
 use crate::proxy::client::ClientLimits;
 use crate::proxy::pool::replicas::Replica;
 use crate::proxy::pool::replicas::Target;
 use crate::route::Router;
 use crate::route::RouterServer;
 use crate::route::RouterSpec;
+
+pub use spoken::spoken;
 
 /// The way around, and the connection of those who are kept apart.
 pub(in crate::proxy) const NOBODYS_PLACES: usize = 2;
@@ -93,6 +100,7 @@ impl Server {
 #[derive(Debug)]
 pub(in crate::proxy) struct Pool {
     pub(in crate::proxy) config: PoolConfig,
+    pub(in crate::proxy) protocol: Protocol,
     router: Router,
     // Which server the router means, if that is not what it says.
     places: Option<Box<[ServerIdx]>>,
@@ -114,21 +122,6 @@ pub(in crate::proxy) struct Pool {
     pub(in crate::proxy) replica_greeting: Greeting,
 }
 
-/// What is sent first on a server connection.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::proxy) struct Greeting {
-    pub(in crate::proxy) bytes: Vec<u8>,
-    /// How many replies that brings.
-    pub(in crate::proxy) replies: u8,
-}
-
-impl Greeting {
-    fn ask(&mut self, args: &[&[u8]]) {
-        write_request(&mut self.bytes, args);
-        self.replies += 1;
-    }
-}
-
 impl Pool {
     pub(in crate::proxy) fn new(config: PoolConfig) -> Pool {
         let conns = places(&config);
@@ -137,6 +130,7 @@ impl Pool {
         let (greeting, proving_greeting, replica_greeting) = greetings(&config);
         let live: Vec<bool> = vec![true; servers.len()];
         Pool {
+            protocol: spoken(&config),
             router: router(&config, &live),
             follows_sentinels: !config.sentinels.addresses.is_empty(),
             limits: limits(&config),
@@ -299,27 +293,18 @@ fn router(config: &PoolConfig, live: &[bool]) -> Router {
 
 /// What is sent first; what is where the server has to prove that it serves; what a replica gets.
 fn greetings(config: &PoolConfig) -> (Greeting, Greeting, Greeting) {
-    let mut plain = greeting(config);
-    let (mut proving, mut replica) = (plain.clone(), plain.clone());
-    replica.ask(&[b"ROLE"]);
+    let protocol = spoken(config);
+    let password = config.greeting.redis_auth.as_ref();
+    let login = Login {
+        password: password.map(Secret::expose),
+        database: config.greeting.redis_db,
+    };
+    let role = protocol.greeting(&login, Some(Question::Role));
     if config.sentinels.addresses.is_empty() {
-        proving.ask(&[b"PING"]);
+        let plain = protocol.greeting(&login, None);
+        let proving = protocol.greeting(&login, Some(Question::Serves));
+        (plain, proving, role)
     } else {
-        plain.ask(&[b"ROLE"]);
-        proving.ask(&[b"ROLE"]);
+        (role.clone(), role.clone(), role)
     }
-    (plain, proving, replica)
-}
-
-/// `AUTH` before `SELECT`: the other way round, which is twemproxy's, the database is refused and
-/// all keys go to database 0.
-fn greeting(config: &PoolConfig) -> Greeting {
-    let mut greeting = Greeting::default();
-    if let Some(password) = &config.greeting.redis_auth {
-        greeting.ask(&[b"AUTH", password.expose()]);
-    }
-    if config.greeting.redis_db != 0 {
-        greeting.ask(&[b"SELECT", config.greeting.redis_db.to_string().as_bytes()]);
-    }
-    greeting
 }

@@ -31,7 +31,9 @@ use crate::proxy::Proxy;
 use crate::proxy::dispatch::quarantine;
 use crate::proxy::effects::ConnId;
 use crate::proxy::effects::Output;
+use crate::proxy::failure::Answer;
 use crate::proxy::failure::Failure;
+use crate::proxy::failure::Outcome;
 use crate::proxy::failure::RequestError;
 use crate::proxy::pool;
 use crate::proxy::server_conn::Pending;
@@ -83,6 +85,9 @@ impl Replica {
         Random::new(self.salt ^ client.wrapping_mul(0x9e37_79b9_7f4a_7c15)).next_u64()
     }
 }
+
+/// Nobody else can be asked.
+const LOST: Answer<'static> = Answer::Server(&Failure::ClosedByServer, Outcome::NotDone);
 
 impl Proxy {
     /// Where a client's next request for a server goes, which a `replica` may answer, or only the
@@ -299,7 +304,7 @@ impl Proxy {
             if place == 0 && matches!(failure, Failure::BadReply(_)) {
                 // It would be no reply elsewhere, either, and end the master's connection as well.
                 sent_bytes.skip_next(size);
-                self.answer_failed(key, pending, &failure.reply());
+                self.answer_failed(key, pending, Answer::Server(failure, Outcome::NotDone));
                 continue;
             }
             let mut bytes = ByteQueue::default();
@@ -348,7 +353,7 @@ impl Proxy {
             return;
         }
         let Some(bytes) = bytes else {
-            return self.answer_failed(from, pending, &Failure::ClosedByServer.reply());
+            return self.answer_failed(from, pending, LOST);
         };
         let (pool, server) = (self.servers[from].pool, self.servers[from].server);
         let client = pending.awaiter.client;
@@ -357,7 +362,8 @@ impl Proxy {
             ReadFrom::Master | ReadFrom::PreferReplica => Some(Target::Master),
         };
         let Some(target) = target else {
-            return self.answer_failed(from, pending, &RequestError::NoReplica.reply());
+            let answer = Answer::Request(RequestError::NoReplica);
+            return self.answer_failed(from, pending, answer);
         };
         let to = self.server_conn(pool, (server, target), client, now);
         let conn = &mut self.servers[to];
@@ -381,7 +387,7 @@ impl Proxy {
             let stats = &self.stats.pools[pool.index()].servers[server.index()];
             stats.out_queue.sub(1);
             stats.out_queue_bytes.sub(pending.bytes as usize);
-            self.answer_failed(key, pending, &Failure::ClosedByServer.reply());
+            self.answer_failed(key, pending, LOST);
         }
     }
 }

@@ -19,22 +19,12 @@ use crate::base::ByteQueue;
 use crate::base::Key;
 use crate::base::Time;
 use crate::config::OnServerFailure;
+use crate::protocol::ErrorClass;
 use crate::proxy::Proxy;
 use crate::proxy::dispatch::enqueue::held_bytes;
 use crate::proxy::effects::ConnId;
 use crate::proxy::server_conn::ServerConn;
 use crate::proxy::server_conn::reconnect;
-
-/// Errors of a server that will do what it is asked in a moment.
-const NOT_YET: [&[u8]; 2] = [b"-NOREPLICAS ", b"-LOADING "];
-
-/// Errors of a server that is not, or has not, the master.
-const NO_MASTER: [&[u8]; 2] = [b"-READONLY ", b"-MASTERDOWN "];
-
-/// What a server says that was a master before, or has lost its own.
-pub(in crate::proxy) fn is_demoted(error: &[u8]) -> bool {
-    NO_MASTER.iter().any(|mark| error.starts_with(mark))
-}
 
 impl ServerConn {
     /// Whether the next reply belongs to a request that can be asked again without being overtaken
@@ -75,7 +65,7 @@ impl Proxy {
     pub(in crate::proxy) fn waits_though_refused(
         &mut self,
         key: Key,
-        error: &[u8],
+        class: ErrorClass,
         now: Time,
     ) -> bool {
         let conn = &self.servers[key];
@@ -88,10 +78,10 @@ impl Proxy {
             return false;
         };
         let hold_time = pool.hold_time;
-        let not_yet = NOT_YET.iter().any(|mark| error.starts_with(mark));
+        let not_yet = class.is_not_yet();
         // Asked by `ROLE` it says so itself, and the next connection is to a master; or it does
         // not, and refuses as one that is not ready.
-        let elsewhere = pool.follows_sentinels && is_demoted(error);
+        let elsewhere = pool.follows_sentinels && class.is_demoted();
         let may_rest = match (not_yet, elsewhere) {
             (true, _) => now < conn.opened + hold_time,
             (_, true) => conn.rested.is_none_or(|rested| now < rested + hold_time),
@@ -123,7 +113,7 @@ impl Proxy {
         stats.in_queue_bytes.add(bytes);
         self.rest(key, now);
         if elsewhere {
-            self.ask_server(key, error, now);
+            self.ask_server(key, class, now);
         }
         true
     }

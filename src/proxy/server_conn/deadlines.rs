@@ -14,7 +14,9 @@ use crate::config::OnServerFailure;
 use crate::proxy::Proxy;
 use crate::proxy::client::Awaiter;
 use crate::proxy::effects::ConnId;
+use crate::proxy::failure::Answer;
 use crate::proxy::failure::Failure;
+use crate::proxy::failure::Outcome;
 use crate::proxy::failure::RequestError;
 use crate::proxy::server_conn::Pending;
 use crate::proxy::server_conn::Retry;
@@ -160,8 +162,8 @@ impl Proxy {
             .take_while(|pending| pending.since + hold_time <= now);
         let expired = expired.count();
         if expired > 0 {
-            let reply = self.cause_of(key).reply_to_held();
-            self.fail_unsent(key, expired, &reply);
+            let cause = self.cause_of(key).clone();
+            self.fail_unsent(key, expired, Answer::Server(&cause, Outcome::Held));
         }
     }
 
@@ -199,8 +201,7 @@ impl Proxy {
             self.bury(key, pending);
         }
         for (nth, pending) in expired.iter().enumerate() {
-            let reply = timed_out(pending, nth < sent);
-            self.answer_failed(key, pending, &reply);
+            self.answer_failed(key, pending, timed_out(pending, nth < sent));
         }
         let conn = &self.servers[key];
         // Where the server was it may fail.
@@ -234,9 +235,9 @@ impl Proxy {
 
 /// What a request is told whose time is over: one that was `sent` and changes something may be done
 /// all the same, or later.
-pub(in crate::proxy) fn timed_out(pending: &Pending, sent: bool) -> Vec<u8> {
+pub(in crate::proxy) fn timed_out(pending: &Pending, sent: bool) -> Answer<'static> {
     match sent && pending.retry == Retry::Never {
-        true => Failure::TimedOut.reply_to_sent(),
-        false => RequestError::TimedOut.reply(),
+        true => Answer::Server(&Failure::TimedOut, Outcome::Unknown),
+        false => Answer::Request(RequestError::TimedOut),
     }
 }

@@ -15,8 +15,12 @@ use std::time::Duration;
 use crate::base::Batch;
 use crate::base::Key;
 use crate::base::Time;
+use crate::protocol::ErrorClass;
+use crate::protocol::Login;
+use crate::protocol::Question;
+use crate::protocol::Role;
+use crate::protocol::Told;
 use crate::protocol::command::ErrorsBy;
-use crate::protocol::resp::write_request;
 use crate::proxy::Proxy;
 use crate::proxy::client::Awaiter;
 use crate::proxy::effects::ConnId;
@@ -25,18 +29,9 @@ use crate::proxy::server_conn::Pending;
 use crate::proxy::server_conn::Retry;
 use crate::proxy::server_conn::ServerConn;
 use crate::proxy::server_conn::ServerPhase;
-use crate::proxy::server_conn::backoff;
-use crate::proxy::server_conn::reader;
 
 /// A server is not asked more often than this on a connection, however often it is spoken of.
 const ASKED_EVERY: Duration = Duration::from_millis(50);
-
-/// How the answer of a master to `ROLE` begins.
-pub(in crate::proxy) const ROLE_MASTER: &[u8] = b"*3\r\n$6\r\nmaster\r\n";
-
-/// How that of a replica begins, and what it has further on if it hears its master.
-const ROLE_REPLICA: &[u8] = b"*5\r\n$5\r\nslave\r\n";
-const LINK_IS_UP: &[u8] = b"\r\n$9\r\nconnected\r\n";
 
 /// What a server is asked of itself on one connection.
 #[derive(Debug, Default)]
@@ -45,11 +40,6 @@ pub(in crate::proxy) struct Opinion {
     asked: Option<Time>,
     /// The answer is still to come.
     pub(in crate::proxy) is_due: bool,
-}
-
-/// Whether an answer to `ROLE` is that of a replica that hears its master.
-pub(in crate::proxy) fn is_in_step(role: &[u8]) -> bool {
-    role.starts_with(ROLE_REPLICA) && memchr::memmem::find(role, LINK_IS_UP).is_some()
 }
 
 impl ServerConn {
@@ -78,24 +68,24 @@ impl ServerConn {
 }
 
 impl Proxy {
-    /// An `error` seems to say something of its server: asks the server.
-    pub(in crate::proxy) fn ask_server(&mut self, key: Key, error: &[u8], now: Time) {
+    /// An error of this class seems to say something of its server: asks the server.
+    pub(in crate::proxy) fn ask_server(&mut self, key: Key, class: ErrorClass, now: Time) {
         let conn = &mut self.servers[key];
         let asked = conn.opinion.asked;
         let just_asked = asked.is_some_and(|asked| now < asked + ASKED_EVERY);
         if conn.phase != ServerPhase::Ready || conn.leaving || conn.opinion.is_due || just_asked {
             return;
         }
-        let follows_sentinels = self.pools[conn.pool.index()].follows_sentinels;
-        let question: &[u8] = match conn.replica {
-            _ if reader::is_transient(error) => b"PING",
-            Some(_) if backoff::is_demoted(error) => b"ROLE",
-            None if backoff::is_demoted(error) && follows_sentinels => b"ROLE",
+        let pool = &self.pools[conn.pool.index()];
+        let question = match conn.replica {
+            _ if class.is_transient() => Question::Serves,
+            Some(_) if class.is_demoted() => Question::Role,
+            None if class.is_demoted() && pool.follows_sentinels => Question::Role,
             _ => return,
         };
-        let mut bytes = Vec::new();
-        write_request(&mut bytes, &[question]);
-        conn.greeting.push_copy(&bytes, &mut self.wire.spare);
+        let question = pool.protocol.greeting(&Login::default(), Some(question));
+        conn.greeting
+            .push_copy(&question.bytes, &mut self.wire.spare);
         conn.opinion = Opinion {
             asked: Some(now),
             is_due: true,
@@ -119,18 +109,20 @@ impl Proxy {
         let stats = &self.stats.pools[pool.index()].servers[server.index()];
         stats.out_queue.sub(1);
         stats.out_queue_bytes.sub(pending.bytes as usize);
-        let is_role = answer.starts_with(b"*");
+        let protocol = self.pools[pool.index()].protocol;
+        let class = protocol.classify(answer);
+        let told = protocol.told(answer);
         if self.servers[key].replica.is_some() {
-            if reader::is_unfit(answer) {
-                return Err(Failure::Unfit(reader::in_words(answer)));
+            if class.is_unfit() {
+                return Err(Failure::Unfit(protocol.error_text(answer)));
             }
-            if is_role && !is_in_step(answer) {
+            if matches!(told, Told::Role(role) if role != Role::ReplicaInStep) {
                 return Err(Failure::NotInStep);
             }
-        } else if is_role && !answer.starts_with(ROLE_MASTER) {
+        } else if matches!(told, Told::Role(role) if role != Role::Master) {
             return Err(Failure::NotMaster);
         }
-        self.server_spoke(key, answer, pending.since, now);
+        self.server_spoke(key, class, pending.since, now);
         Ok(())
     }
 }

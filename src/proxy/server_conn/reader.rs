@@ -8,18 +8,18 @@ use crate::base::Chunk;
 use crate::base::Key;
 use crate::base::Time;
 use crate::messages::Report;
+use crate::protocol::ErrorClass;
+use crate::protocol::Role;
+use crate::protocol::Told;
 use crate::protocol::command::ErrorsBy;
 use crate::protocol::resp::ReplyAssembly;
 use crate::protocol::resp::cut_reply;
 use crate::proxy::Proxy;
 use crate::proxy::client::Awaiter;
 use crate::proxy::client::Reply;
-use crate::proxy::dispatch::quarantine;
 use crate::proxy::effects::Output;
 use crate::proxy::failure::Failure;
 use crate::proxy::server_conn::ServerPhase;
-use crate::proxy::server_conn::backoff;
-use crate::proxy::server_conn::opinion;
 
 /// As much of a server's refusal as is told to clients.
 const GREETING_BYTES_MAX: usize = 512;
@@ -116,30 +116,32 @@ impl Proxy {
             return self.server_answered(key, &reply.head(GREETING_BYTES_MAX), now);
         }
         let (pool, server) = (conn.pool, conn.server);
-        let mut error = Vec::new();
+        let mut class = ErrorClass::Request;
         // Who goes on has read on.
         conn.unreadable = None;
         if mark == b'-' {
-            error = reply.head(ERROR_BYTES_MAX);
+            let protocol = self.pools[pool.index()].protocol;
+            let error = reply.head(ERROR_BYTES_MAX);
+            class = protocol.classify(&error);
             let first = conn.next_sent().copied();
             let is_own = first.is_some_and(|first| first.errors == ErrorsBy::Server);
-            if is_own && conn.replica.is_some() && is_unfit(&error) {
+            if is_own && conn.replica.is_some() && class.is_unfit() {
                 // Whoever awaits it can be answered elsewhere.
-                return Err(Failure::Unfit(in_words(&error)));
+                return Err(Failure::Unfit(protocol.error_text(&error)));
             }
             let since = first.map_or(now, |first| first.since);
-            if is_own && self.waits_though_refused(key, &error, now) {
-                self.server_spoke(key, &error, since, now);
+            if is_own && self.waits_though_refused(key, class, now) {
+                self.server_spoke(key, class, since, now);
                 return Ok(());
             }
-            if !is_own || backoff::is_demoted(&error) {
-                self.ask_server(key, &error, now);
+            if !is_own || class.is_demoted() {
+                self.ask_server(key, class, now);
             }
-            if is_own && quarantine::is_unreadable(&error) {
+            if is_own && class == ErrorClass::Unreadable {
                 self.servers[key].unreadable = first.map(|first| first.awaiter.client);
             }
             if !is_own {
-                error.clear();
+                class = ErrorClass::Request;
             }
         }
         let conn = &mut self.servers[key];
@@ -157,17 +159,17 @@ impl Proxy {
             pending.bytes as usize,
             &mut self.wire,
         );
-        self.server_spoke(key, &error, pending.since, now);
+        self.server_spoke(key, class, pending.since, now);
         Ok(())
     }
 
-    /// What a reply, an `error` of the server's own or none, to a request of `since` says of its
+    /// What a reply to a request of `since`, with an error of this class or none, says of its
     /// server.
     #[inline]
     pub(in crate::proxy) fn server_spoke(
         &mut self,
         key: Key,
-        error: &[u8],
+        class: ErrorClass,
         since: Time,
         now: Time,
     ) {
@@ -182,7 +184,7 @@ impl Proxy {
             return;
         }
         let suspect = &mut self.pools[pool.index()].servers[server.index()].suspect;
-        if is_transient(error) {
+        if class.is_transient() {
             *suspect = true;
             self.publish_failure(pool, server, now);
             self.wire.put(Output::Report(Report::ServerFailed {
@@ -208,19 +210,21 @@ impl Proxy {
     ) -> Result<(), Failure> {
         let conn = &self.servers[key];
         let pool = &self.pools[conn.pool.index()];
-        if left == 1 && conn.replica.is_some() && reply.starts_with(b"*") {
-            if !opinion::is_in_step(reply) {
-                return Err(Failure::NotInStep);
+        let is_replica = conn.replica.is_some();
+        match pool.protocol.told(reply) {
+            Told::Well => {}
+            Told::Role(role) if left == 1 && is_replica => {
+                if role != Role::ReplicaInStep {
+                    return Err(Failure::NotInStep);
+                }
             }
-        } else if left == 1 && pool.follows_sentinels && reply.starts_with(b"*") {
-            if !reply.starts_with(opinion::ROLE_MASTER) {
-                return Err(Failure::NotMaster);
+            Told::Role(role) if left == 1 && pool.follows_sentinels => {
+                if role != Role::Master {
+                    return Err(Failure::NotMaster);
+                }
             }
-        } else if let Some(refusal) = reply.strip_prefix(b"-") {
-            let text = String::from_utf8_lossy(refusal);
-            return Err(Failure::Refused(text.trim_end().to_owned()));
-        } else if !reply.starts_with(b"+") {
-            return Err(Failure::BadGreeting);
+            Told::Refused(text) => return Err(Failure::Refused(text)),
+            Told::Role(_) | Told::Unexpected => return Err(Failure::BadGreeting),
         }
         match left - 1 {
             0 => self.server_ready(key, now),
@@ -230,27 +234,6 @@ impl Proxy {
     }
 }
 
-/// What a replica says that has lost its master, or has not all data yet.
-pub(in crate::proxy) fn is_unfit(reply: &[u8]) -> bool {
-    [&b"-MASTERDOWN "[..], b"-LOADING "]
-        .iter()
-        .any(|mark| reply.starts_with(mark))
-}
-
-/// A server's error, without what makes it one.
-pub(in crate::proxy) fn in_words(reply: &[u8]) -> String {
-    let text = String::from_utf8_lossy(reply);
-    text.trim_start_matches('-').trim_end().to_owned()
-}
-
 fn first_byte(reply: &ByteQueue) -> u8 {
     reply.cursor().next_byte(reply).unwrap_or(0)
-}
-
-/// An error that says that the server cannot serve now (twemproxy: `redis_failure`). The client is
-/// told as it is; the server's failure is counted.
-pub(in crate::proxy) fn is_transient(reply: &[u8]) -> bool {
-    [&b"-OOM "[..], b"-LOADING ", b"-BUSY "]
-        .iter()
-        .any(|mark| reply.starts_with(mark))
 }

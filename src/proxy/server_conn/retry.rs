@@ -23,7 +23,9 @@ use crate::config::OnServerFailure;
 use crate::proxy::Proxy;
 use crate::proxy::client::Reply;
 use crate::proxy::dispatch::quarantine;
+use crate::proxy::failure::Answer;
 use crate::proxy::failure::Failure;
+use crate::proxy::failure::Outcome;
 use crate::proxy::failure::RequestError;
 use crate::proxy::server_conn::Pending;
 use crate::proxy::server_conn::Retry;
@@ -82,13 +84,12 @@ impl Proxy {
         for pending in retried.into_iter().rev() {
             conn.fifo.push_front(pending);
         }
-        let (plain, unknown) = (failure.reply(), failure.reply_to_sent());
         for pending in &failed {
-            let reply = match pending.retry {
-                Retry::Never if !unread => &unknown,
-                _ => &plain,
+            let outcome = match pending.retry {
+                Retry::Never if !unread => Outcome::Unknown,
+                _ => Outcome::NotDone,
             };
-            self.answer_failed(key, pending, reply);
+            self.answer_failed(key, pending, Answer::Server(failure, outcome));
         }
         if let Some(client) = unreadable.or(next) {
             self.charge(client, now);
@@ -106,12 +107,12 @@ impl Proxy {
             self.refuse_excess(key);
         } else {
             let count = self.servers[key].fifo.len();
-            self.fail_unsent(key, count, &failure.reply());
+            self.fail_unsent(key, count, Answer::Server(failure, Outcome::NotDone));
         }
     }
 
     /// Answers the first `count` requests of a connection on which nothing was sent.
-    pub(in crate::proxy) fn fail_unsent(&mut self, key: Key, count: usize, reply: &[u8]) {
+    pub(in crate::proxy) fn fail_unsent(&mut self, key: Key, count: usize, answer: Answer<'_>) {
         let conn = &mut self.servers[key];
         let failed: Vec<Pending> = conn.fifo.drain(..count).collect();
         let bytes = sizes(&failed);
@@ -124,7 +125,7 @@ impl Proxy {
         stats.in_queue.sub(failed.len());
         stats.in_queue_bytes.sub(bytes);
         for pending in &failed {
-            self.answer_failed(key, pending, reply);
+            self.answer_failed(key, pending, answer);
         }
     }
 
@@ -149,9 +150,9 @@ impl Proxy {
         let conn = &mut self.servers[key];
         let dropped = conn.drop_unsent(abandoned, &mut self.wire.spare);
         self.count_dropped(key, &dropped);
-        let reply = RequestError::Abandoned.reply();
+        let answer = Answer::Request(RequestError::Abandoned);
         for pending in &dropped {
-            self.answer_failed(key, pending, &reply);
+            self.answer_failed(key, pending, answer);
         }
     }
 
@@ -175,14 +176,20 @@ impl Proxy {
         self.full_queues.succeed(from, to);
     }
 
-    pub(in crate::proxy) fn answer_failed(&mut self, key: Key, pending: &Pending, reply: &[u8]) {
+    pub(in crate::proxy) fn answer_failed(
+        &mut self,
+        key: Key,
+        pending: &Pending,
+        answer: Answer<'_>,
+    ) {
         if pending.awaiter.is_buried() || pending.awaiter.client == Key::NONE {
             return;
         }
         let pool = self.servers[key].pool;
         self.stats.pools[pool.index()].counters.forward_error.add(1);
         let bytes = pending.bytes as usize;
-        let reply = Reply::<Bytes>::Own(reply);
+        let answer = answer.encode(self.pools[pool.index()].protocol);
+        let reply = Reply::<Bytes>::Own(&answer);
         self.clients
             .deliver(pending.awaiter, reply, bytes, &mut self.wire);
     }

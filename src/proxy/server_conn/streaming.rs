@@ -96,7 +96,7 @@ impl Proxy {
         self.bury(key, &stalled);
         self.server_stats(pool, server).server_timedout.add(1);
         if !self.cut_short(key, awaiter, &Failure::TimedOut, now) {
-            self.answer_failed(key, &stalled, &timed_out(&stalled, true));
+            self.answer_failed(key, &stalled, timed_out(&stalled, true));
         }
         self.pools[pool.index()].servers[server.index()].suspect = true;
         self.report_failure(pool, server, since, now);

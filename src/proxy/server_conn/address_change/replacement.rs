@@ -23,6 +23,8 @@ use crate::config::OnServerFailure;
 use crate::proxy::Proxy;
 use crate::proxy::effects::ConnId;
 use crate::proxy::effects::Output;
+use crate::proxy::failure::Answer;
+use crate::proxy::failure::Outcome;
 use crate::proxy::pool::NOBODYS_PLACES;
 use crate::proxy::pool::replicas::Target;
 use crate::proxy::server_conn::Pending;
@@ -152,8 +154,8 @@ impl Proxy {
                 self.refuse_excess(key);
             } else {
                 let count = self.servers[key].fifo.len();
-                let reply = self.cause_of(key).reply();
-                self.fail_unsent(key, count, &reply);
+                let cause = self.cause_of(key).clone();
+                self.fail_unsent(key, count, Answer::Server(&cause, Outcome::NotDone));
             }
         }
         // They may be older than what is before them: those are looked at when it is their turn.

@@ -1,0 +1,52 @@
+//! What a server is told and asked first, and what it says of itself.
+
+/// What is sent first on a server connection, or between requests.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Greeting {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// How many replies that brings.
+    pub replies: u8,
+}
+
+/// Who the proxy is to a server, and what it wants there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Login<'a> {
+    /// Where the server has one.
+    pub password: Option<&'a [u8]>,
+    /// 0 is where a connection begins.
+    pub database: u32,
+}
+
+/// What a server is asked of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// Whether it serves.
+    Serves,
+    /// Whether it is a master, or a replica that hears its own.
+    Role,
+}
+
+/// What a server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A master.
+    Master,
+    /// A replica that hears its master.
+    ReplicaInStep,
+    /// Anything else, such as a replica that does not.
+    Other,
+}
+
+/// What a server has said of itself, or of a login.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// That all is well.
+    Well,
+    /// What it is.
+    Role(Role),
+    /// No, in its own words, one line.
+    Refused(String),
+    /// Something else.
+    Unexpected,
+}

@@ -1,0 +1,97 @@
+//! Which protocol a pool speaks: one `match` for each thing that the data plane asks of it.
+//!
+//! Not a type parameter: one worker serves pools of several protocols.
+
+use std::fmt;
+use std::fmt::Display;
+
+use crate::protocol::ErrorClass;
+use crate::protocol::Greeting;
+use crate::protocol::Login;
+use crate::protocol::Question;
+use crate::protocol::Told;
+use crate::protocol::resp;
+use crate::protocol::resp::ProtocolError;
+
+/// What a pool's clients and servers speak.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// Redis's.
+    #[default]
+    Resp,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Protocol::Resp => "RESP",
+        })
+    }
+}
+
+impl Protocol {
+    /// Appends an error: its `code` is a word that clients of some protocols tell errors apart by.
+    /// Neither has a line end in it.
+    pub fn write_error(self, code: &str, text: impl Display, out: &mut Vec<u8>) {
+        match self {
+            Protocol::Resp => resp::write_error(code, text, out),
+        }
+    }
+
+    /// Appends the error that tells a client that its bytes are no request.
+    pub fn write_protocol_error(self, error: &ProtocolError, out: &mut Vec<u8>) {
+        match self {
+            Protocol::Resp => {
+                resp::write_error("ERR", format_args!("Protocol error: {error}"), out);
+            }
+        }
+    }
+
+    /// Appends a server's own error, of which `text` is what [`Protocol::told`] has given.
+    pub fn write_server_error(self, text: &str, out: &mut Vec<u8>) {
+        match self {
+            Protocol::Resp => resp::write_error_line(text, out),
+        }
+    }
+
+    /// What an error says of its server. `head` is how it begins, with what makes it an error.
+    #[must_use]
+    pub fn classify(self, head: &[u8]) -> ErrorClass {
+        match self {
+            Protocol::Resp => resp::classify(head),
+        }
+    }
+
+    /// An error in words, without what makes it one.
+    #[must_use]
+    pub fn error_text(self, head: &[u8]) -> String {
+        match self {
+            Protocol::Resp => resp::error_text(head),
+        }
+    }
+
+    /// What is sent first on a server connection.
+    #[must_use]
+    pub fn greeting(self, login: &Login<'_>, question: Option<Question>) -> Greeting {
+        match self {
+            Protocol::Resp => resp::greeting(login, question),
+        }
+    }
+
+    /// What a reply to a part of a greeting, or to a question, says. `head` is how it begins.
+    #[must_use]
+    pub fn told(self, head: &[u8]) -> Told {
+        match self {
+            Protocol::Resp => resp::told(head),
+        }
+    }
+
+    /// Whether a server has said that all is well in all of its `replies` to a greeting that asks
+    /// whether it serves; `None` while more of `answer` is to come.
+    #[must_use]
+    pub fn all_well(self, answer: &[u8], replies: u8) -> Option<bool> {
+        match self {
+            Protocol::Resp => resp::all_well(answer, replies),
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! From what a file says of a pool's protocol to what is spoken there.
+
+use crate::config;
+use crate::config::PoolConfig;
+use crate::protocol::Protocol;
+
+/// What the clients and servers of a pool speak.
+///
+/// # Panics
+///
+/// If nobody here speaks it: such a configuration is valid, as it is for twemproxy, and is never
+/// served.
+#[must_use]
+pub fn spoken(pool: &PoolConfig) -> Protocol {
+    match pool.protocol {
+        config::Protocol::Redis => Protocol::Resp,
+        config::Protocol::Memcached => panic!("memcached pools are refused at the start"),
+    }
+}
