@@ -68,6 +68,7 @@ pub(crate) fn run(serve: &[Serve], server: Option<SocketAddr>, rings: u8) -> io:
         awaiting: VecDeque::new(),
         rest_of_reply: 0,
         completions: Vec::new(),
+        is_busy: false,
     };
     match rings.len() {
         1 => floor.one_ring(&mut rings),
@@ -86,6 +87,8 @@ struct Floor<'a> {
     // Of the first of them: 0 when nothing of it has come.
     rest_of_reply: usize,
     completions: Vec<Completion>,
+    // Requests have come in the last wait: more may be gathered in the next.
+    is_busy: bool,
 }
 
 impl Floor<'_> {
@@ -103,7 +106,7 @@ impl Floor<'_> {
             self.connections.flush(CLIENTS, rings);
             if self.awaiting.is_empty() {
                 let clients = self.connections.count();
-                match clients < FEW {
+                match clients < FEW || !self.is_busy {
                     true => rings[CLIENTS].submit_and_wait(1, None)?,
                     false => {
                         let wanted = clients / GATHER_DIVISOR;
@@ -113,6 +116,7 @@ impl Floor<'_> {
             } else {
                 rings[CLIENTS].submit_and_look()?;
             }
+            self.is_busy = false;
             self.complete(CLIENTS, rings)?;
             if !self.awaiting.is_empty() {
                 self.connections.flush(server, rings);
@@ -160,6 +164,7 @@ impl Floor<'_> {
     }
 
     fn requested(&mut self, place: usize, bytes: &[u8]) {
+        self.is_busy = true;
         let client = self.connections.at(place);
         if client.held.is_empty() && bytes.starts_with(CONFIG) {
             return self.connections.shut(place);

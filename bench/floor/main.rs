@@ -36,7 +36,7 @@ use socket2::Type;
 
 /// What passing bytes on costs at least. Exit code 2: it cannot run.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "floor")]
+#[command(name = "floor", version)]
 enum Command {
     /// Answers each request by itself, after as many bytes as a request has
     Answer {

@@ -15,6 +15,7 @@ from bench.lib import machine
 from bench.lib.contender import Proxy
 from bench.lib.coremux_binary import REPOSITORY
 from bench.lib.coremux_binary import coremux_binary
+from bench.lib.coremux_binary import floor_binary
 from bench.lib.coremux_binary import is_older_than_sources
 from bench.lib.errors import CannotRun
 from bench.lib.process import end_on_signals
@@ -27,6 +28,9 @@ EXIT_INTERRUPTED = 130
 # What every run needs, and the Debian package that has it.
 _PROGRAMS = {"redis-server": "redis-server", "redis-benchmark": "redis-tools", "setpriv": "util-linux"}
 
+# Of these there is one contender in all programs but `compare`, or none.
+_OWN_PROGRAMS = (contender.NUTCRACKER, contender.COREMUX, contender.FLOOR)
+
 
 def parser(description: str, rounds: int, other_proxies: bool = True) -> argparse.ArgumentParser:
     """A parser with the options that all programs have; `--proxy` where other proxies can be measured."""
@@ -38,9 +42,9 @@ def parser(description: str, rounds: int, other_proxies: bool = True) -> argpars
     default = "default: target/release/coremux, built if missing"
     made.add_argument("--coremux", type=Path, metavar="PATH", help=f"binary ({default})")
     made.add_argument("--cores", type=positive, default=1, metavar="N", help="Coremux's workers (default: 1)")
-    extra = [name for name in contender.PROXIES if name not in (contender.NUTCRACKER, contender.COREMUX)]
-    made.set_defaults(proxy=[])
+    made.set_defaults(proxy=[], program=[], floor=None)
     if other_proxies:
+        extra = [row.name for row in contender.PROXIES.values() if row.program not in _OWN_PROGRAMS]
         made.add_argument("--proxy", action="append", choices=extra, help="measure this proxy, too")
     made.add_argument("--rounds", type=positive, metavar="N", help=f"rounds (default: {rounds})")
     made.add_argument("--gate", action="store_true", help="judge the project's targets")
@@ -52,6 +56,14 @@ def add_load(to: argparse.ArgumentParser) -> None:
     """The load generator, for programs that use it."""
     default = "default: target/release/examples/load, built if missing"
     to.add_argument("--load", type=Path, metavar="PATH", help=f"the load generator ({default})")
+
+
+def named_path(text: str) -> tuple[str, Path]:
+    """For argparse: NAME=PATH, of a program."""
+    name, _, path = text.partition("=")
+    if not os.access(path, os.X_OK) or Path(path).is_dir():
+        raise argparse.ArgumentTypeError(f"{text}: NAME=PATH, of a program that can be run")
+    return name, Path(path).resolve()
 
 
 def positive(text: str) -> int:
@@ -82,17 +94,33 @@ def guarded(main: Callable[[], int]) -> int:
 
 
 def chosen_proxies(arguments: argparse.Namespace) -> list[tuple[Proxy, Path]]:
-    """nutcracker, Coremux and what `--proxy` adds, each with its binary. Raises CannotRun for what is missing."""
+    """nutcracker, Coremux and what `--proxy` adds, each with its binary.
+
+    Raises CannotRun where one of the two cannot be had; of the others it is said, and they are left out.
+    """
     missing = {package for program, package in _PROGRAMS.items() if shutil.which(program) is None}
     if missing:
         raise CannotRun(f"missing programs: apt-get install {' '.join(sorted(missing))}")
     names = dict.fromkeys((contender.NUTCRACKER, contender.COREMUX, *arguments.proxy))
-    # Coremux last: building it takes minutes, and another program may be missing.
-    found = {name: contender.find_binary(contender.PROXIES[name]) for name in names if name != contender.COREMUX}
-    found[contender.COREMUX] = coremux_binary(arguments.coremux)
+    found = {}
+    for name in names:
+        try:
+            found[name] = _binary(contender.PROXIES[name], arguments)
+        except CannotRun as cause:
+            if name not in arguments.proxy or contender.PROXIES[name].program == contender.COREMUX:
+                raise
+            say(f"left out: {cause}")
     if arguments.coremux is None and is_older_than_sources(found[contender.COREMUX]):
         say("warning: target/release/coremux is older than the sources; `cargo build --release` makes a new one")
-    return [(contender.PROXIES[name], found[name]) for name in names]
+    return [(contender.PROXIES[name], binary) for name, binary in found.items()]
+
+
+def _binary(proxy: Proxy, arguments: argparse.Namespace) -> Path:
+    if proxy.program == contender.COREMUX:
+        return coremux_binary(arguments.coremux)
+    if proxy.program == contender.FLOOR:
+        return floor_binary(arguments.floor)
+    return contender.find_binary(proxy, dict(arguments.program))
 
 
 def output_folder(arguments: argparse.Namespace, program: str) -> Path:
@@ -103,10 +131,10 @@ def output_folder(arguments: argparse.Namespace, program: str) -> Path:
     return folder.resolve()
 
 
-def setting(proxies: list[tuple[Proxy, Path]]) -> dict[str, object]:
+def setting(proxies: list[tuple[Proxy, Path]], server: str = "redis-server") -> dict[str, object]:
     """What the figures depend on: machine, programs, commit."""
     versions = {proxy.name: machine.version_of([str(binary), proxy.version]) for proxy, binary in proxies}
-    versions["redis"] = machine.version_of(["redis-server", "--version"])
+    versions["redis"] = machine.version_of([server, "--version"])
     commit = subprocess.run(
         ["git", "-C", str(REPOSITORY), "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
     )

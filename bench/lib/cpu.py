@@ -31,6 +31,16 @@ def total_cpu_ns(pids: Iterable[int]) -> int:
     return sum(process_cpu_ns(pid) for pid in pids)
 
 
+def wakeups(pids: Iterable[int]) -> int:
+    """How often threads of `pids` have slept until something came: voluntary switches of those that live."""
+    count = 0
+    for pid in pids:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/status", encoding="utf-8", errors="replace") as status:
+                count += sum(int(line.split()[1]) for line in status if line.startswith("voluntary_ctxt_switches:"))
+    return count
+
+
 def family(pid: int) -> tuple[int, ...]:
     """The process and everything it has started, so that a proxy of several processes is counted whole."""
     members = [pid]

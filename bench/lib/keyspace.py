@@ -13,3 +13,8 @@ VALUE_BYTES = 100
 def key(index: int) -> str:
     """The key of this index: `__rand_int__` becomes 12 digits."""
     return f"key:{index:012d}"
+
+
+def absent_key(index: int) -> str:
+    """A key that no server holds: bench/load asks for those, so that all of its replies are of one length."""
+    return f"absent:{index:08d}"

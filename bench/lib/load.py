@@ -7,9 +7,11 @@ import csv
 import math
 import subprocess
 from dataclasses import dataclass
+from dataclasses import replace
 
 from bench.lib import keyspace
 from bench.lib.errors import Failed
+from bench.lib.point import Kind
 from bench.lib.point import Point
 from bench.lib.process import Children
 
@@ -19,11 +21,13 @@ TIMEOUT_S = 60
 
 @dataclass(frozen=True)
 class Outcome:
-    """What redis-benchmark saw: requests per second, and latencies in milliseconds (to the microsecond)."""
+    """What a load saw: requests per second, and latencies in milliseconds (to the microsecond); how many it sent."""
 
     requests_per_s: float
     p50_ms: float
     p99_ms: float
+    p999_ms: float | None = None
+    requests: int = 0
 
 
 def run(children: Children, port: int, point: Point, requests: int) -> Outcome:
@@ -35,13 +39,15 @@ def run(children: Children, port: int, point: Point, requests: int) -> Outcome:
     if code != 0:
         complaint = (stderr.strip() or stdout.strip()).splitlines()
         raise Failed(f"redis-benchmark ended with {code}: {complaint[-1] if complaint else 'no message'}")
-    return parse(stdout)
+    return replace(parse(stdout), requests=requests)
 
 
 def argv(port: int, point: Point, requests: int) -> list[str]:
     """The command line of one run."""
     line = ["redis-benchmark", "-h", "127.0.0.1", "-p", str(port), "--csv", "--precision", "3"]
     line += ["-c", str(point.clients), "-P", str(point.pipeline), "-n", str(requests)]
+    if point.kind is Kind.CHURN:
+        line += ["-k", "0"]
     if point.command == "mget":
         return line + ["-r", str(keyspace.KEYS), "mget", *[keyspace.SINGLE_KEY] * point.keys]
     return line + ["-d", str(point.value_bytes), "-t", point.command]

@@ -4,9 +4,28 @@ import os
 import platform
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.lib.errors import CannotRun
+
 _TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Pins:
+    """The cores that client, proxy and servers are kept to; None leaves it to the scheduler."""
+
+    client: int | None = None
+    proxy: int | None = None
+    servers: int | None = None
+
+
+def pins(cores: Sequence[int]) -> Pins:
+    """Of two cores the client has one, and proxy and servers the other; of three the proxy has its own."""
+    if len(cores) < 2:
+        raise CannotRun("--pin needs two cores")
+    return Pins(client=cores[0], servers=cores[1], proxy=cores[min(2, len(cores) - 1)])
 
 
 @dataclass(frozen=True)

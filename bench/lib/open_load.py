@@ -63,10 +63,12 @@ class Group:
 class LoadReport:
     """A run: every server's clients, and all but those that were kept apart, together.
 
-    `mixed`: a client got a reply that was not its own, which ended the run; `complaint` says which.
+    `answered`: requests, those that are not counted, too. `mixed`: a client got a reply that was not its own, which
+    ended the run; `complaint` says which.
     """
 
     counted_s: float
+    answered: int
     lag_p99_ms: float
     mixed: bool
     together: Group
@@ -161,6 +163,7 @@ def parse(text: str, complaint: str = "") -> LoadReport:
         raise Failed(f"the load wrote another schema than {SCHEMA}")
     return LoadReport(
         counted_s=content["counted_s"],
+        answered=content["answered"],
         lag_p99_ms=content["lag_p99_ms"],
         mixed=content["mixed"] != 0,
         together=_group(content["all"]),

@@ -10,16 +10,24 @@ from pathlib import Path
 from typing import Any
 
 from bench.lib.errors import CannotRun
+from bench.lib.point import Kind
 from bench.lib.summary import PointResult
 from bench.lib.summary import metric_values
 from bench.lib.summary import spread
 
-PANELS = {
+LABELS = {
     "requests_per_s": "requests per second",
     "p50_ms": "p50, ms",
+    "p99_ms": "p99, ms",
+    "p999_ms": "p99.9, ms",
     "proxy_cpu_us": "CPU of the proxy,\nµs per request",
     "redis_cpu_us": "CPU of Redis,\nµs per request",
+    "wakeups_per_s": "wake-ups a second",
+    "cpu_us_per_s": "CPU of the proxy,\nµs per second",
 }
+PANELS = ("requests_per_s", "p50_ms", "proxy_cpu_us", "redis_cpu_us")
+# Kinds of load that have their own.
+PANELS_OF = {Kind.OPEN: ("p50_ms", "p99_ms", "p999_ms"), Kind.IDLE: ("wakeups_per_s", "cpu_us_per_s")}
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
 COLOURS = {"direct": "#7f7f7f", "nutcracker": "#e69f00", "coremux": "#0072b2"}
 OTHER_COLOURS = ("#009e73", "#cc79a7", "#d55e00", "#56b4e9")
@@ -52,18 +60,20 @@ def _draw_family(title: str, results: Sequence[PointResult], path: Path) -> None
 
     names = list(dict.fromkeys(name for result in results for name in result.rounds))
     width = max(6.0, 1.5 + 0.9 * len(results))
-    figure, axes = plt.subplots(len(PANELS), 1, sharex=True, figsize=(width, 9), layout="constrained")
-    for panel, (metric, label) in zip(axes, PANELS.items(), strict=True):
+    panels = PANELS_OF.get(results[0].point.kind, PANELS)
+    size = (width, 1 + 2 * len(panels))
+    figure, axes = plt.subplots(len(panels), 1, sharex=True, figsize=size, layout="constrained")
+    for panel, metric in zip(axes, panels, strict=True):
         for index, (name, colour) in enumerate(zip(names, _colours(names), strict=True)):
             offset = (index - (len(names) - 1) / 2) * 0.16
             _draw_contender(panel, results, metric, name, colour, offset)
         _scale(panel, results, metric)
-        panel.set_ylabel(label)
+        panel.set_ylabel(LABELS[metric])
     ticks = [result.point.family if title == "mget" else result.point.load for result in results]
     axes[-1].set_xticks(range(len(results)), ticks, rotation=30, ha="right")
     axes[-1].set_xlim(-0.5, len(results) - 0.5)
     figure.align_ylabels(axes)
-    axes[0].legend(loc="lower left", bbox_to_anchor=(0, 1.02), ncols=len(names), frameon=False)
+    axes[0].legend(loc="lower left", bbox_to_anchor=(0, 1.02), ncols=min(4, len(names)), frameon=False)
     figure.suptitle(f"{title}: median of the rounds, line from min to max")
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
@@ -77,7 +87,8 @@ def _scale(panel: Any, results: Sequence[PointResult], metric: str) -> None:
     panel.set_yscale("log")
     rounds = [samples for result in results for samples in result.rounds.values()]
     drawn = spread(value for samples in rounds for value in metric_values(samples, metric))
-    if drawn is not None:
+    # Nothing at all, such as the wake-ups of who sleeps, has no place on such a scale.
+    if drawn is not None and drawn.low > 0:
         # Wider than the widest gap between labels, 2 to 5, so that at least one is in sight.
         panel.set_ylim(drawn.low / 1.6, drawn.high * 1.6)
     panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))

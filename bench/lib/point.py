@@ -1,30 +1,58 @@
 """The points of the comparison: which command, by how many clients, how deep in the pipe, of what size.
 
-Owns: the matrix and the names. Never: runs anything.
+Owns: the matrix, the names, the lengths of requests and replies. Never: runs anything.
 """
 
+import enum
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import product
 
 from bench.lib import keyspace
 from bench.lib.errors import CannotRun
+from bench.lib.resp import encode
 
 # What all clients together may have in flight. Beyond it a run measures how Redis and the proxies allocate memory
 # (200 clients x 64 x 1 MiB would be 12.5 GiB), not what a request costs.
 IN_FLIGHT_BYTES_MAX = 256 << 20
 
-CLIENTS = (1, 8, 50, 200)
-PIPELINES = (1, 16, 64)
-VALUE_BYTES = (3, 100, 1 << 10, 100 << 10, 1 << 20)
+CLIENTS = (1, 8, 20, 50, 200)
+PIPELINES = (1, 16)
+VALUE_BYTES = (3, 1 << 10, 100 << 10, 1 << 20)
 MGET_KEYS = (10, 100, 1000)
 MGET_SERVERS = (2, 5)
 MGET_CLIENTS = 50
+# Active clients at once, and idle ones.
+CROWDS = (1_000, 10_000)
+IDLE = (0, 10_000)
+# Of the requests a second at which the slowest contender is saturated.
+OPEN_PERCENT = (10, 30, 50, 80)
+OPEN_CLIENTS = 50
+# One way, between a proxy and its servers: another rack, and another site.
+DELAYS_US = (100, 1000)
+
+
+class Kind(enum.Enum):
+    """How a point is loaded."""
+
+    # Each client sends when its replies have come (redis-benchmark).
+    CLOSED = "closed"
+    # The same, with a connection for each request.
+    CHURN = "churn"
+    # The same with so many clients that redis-benchmark takes longer to connect them (bench/load).
+    CROWD = "crowd"
+    # Requests are due at a fixed rate, whatever the replies do (bench/load).
+    OPEN = "open"
+    # Clients are connected and say nothing.
+    IDLE = "idle"
 
 
 @dataclass(frozen=True)
 class Point:
-    """One row of the comparison. `keys` and `servers` are 1 except for `mget`; sizes are in bytes."""
+    """One row of the comparison. `keys` and `servers` are 1 except for `mget`; sizes are in bytes.
+
+    `percent` is of the saturation, for open loops. `delay_us` is the way to the servers, each way.
+    """
 
     command: str
     value_bytes: int
@@ -32,29 +60,67 @@ class Point:
     pipeline: int
     keys: int = 1
     servers: int = 1
+    kind: Kind = Kind.CLOSED
+    percent: int = 0
+    delay_us: int = 0
 
     @property
     def name(self) -> str:
-        """As `--only` matches it: `get-3B-c50-P16`, `mget1000-5srv-c50-P1`."""
+        """As `--only` matches it: `get-3B-c50-P16`, `mget1000-5srv-c50-P1`, `open-50%`, `get-3B-c50-P1-100us`."""
         return f"{self.family}-{self.load}"
 
     @property
     def family(self) -> str:
         """The points that share a plot: all but the load."""
+        if self.kind is not Kind.CLOSED:
+            return self.kind.value
         if self.command == "mget":
             return f"mget{self.keys}-{self.servers}srv"
         return f"{self.command}-{size_text(self.value_bytes)}"
 
     @property
     def load(self) -> str:
-        """Clients and pipeline."""
-        return f"c{self.clients}-P{self.pipeline}"
+        """Clients and pipeline, or the share of the saturation."""
+        if self.kind is Kind.OPEN:
+            load = f"{self.percent}%"
+        else:
+            load = f"c{self.clients}" + (f"-P{self.pipeline}" if self.kind is Kind.CLOSED else "")
+        return load + (f"-{self.delay_us}us" if self.delay_us else "")
 
     @property
     def step(self) -> int:
         """Requests that are out at a time. redis-benchmark sends whole pipelines, so that a number of
         requests that is no multiple of the pipeline would be exceeded (7.0: 1008 for 1000 by sixteens)."""
         return self.clients * self.pipeline
+
+    @property
+    def request(self) -> tuple[str | bytes, ...]:
+        """What each of its requests says, but for which key of the same length it asks for."""
+        if self.kind in (Kind.CROWD, Kind.OPEN):
+            return ("GET", keyspace.absent_key(0))
+        if self.command == "mget":
+            return ("MGET", *(keyspace.key(index) for index in range(self.keys)))
+        return (self.command.upper(), keyspace.SINGLE_KEY, *([self.value] if self.command == "set" else []))
+
+    @property
+    def reply_bytes(self) -> int:
+        """How long each of its replies is."""
+        if self.kind in (Kind.CROWD, Kind.OPEN):
+            return len(b"$-1\r\n")
+        if self.command == "set":
+            return len(b"+OK\r\n")
+        values = len(b"$%d\r\n%b\r\n" % (self.value_bytes, self.value)) * self.keys
+        return values + (len(b"*%d\r\n" % self.keys) if self.command == "mget" else 0)
+
+    @property
+    def lengths(self) -> tuple[int, int]:
+        """Of a request and its reply."""
+        return len(encode(self.request)), self.reply_bytes
+
+    @property
+    def value(self) -> bytes:
+        """What the key is given."""
+        return b"x" * self.value_bytes
 
 
 def size_text(size_bytes: int) -> str:
@@ -68,16 +134,23 @@ def size_text(size_bytes: int) -> str:
 def all_points() -> list[Point]:
     """The whole matrix, small values first."""
     loads = product(VALUE_BYTES, ("get", "set"), CLIENTS, PIPELINES)
-    singles = [
-        Point(command, value_bytes, clients, pipeline)
-        for value_bytes, command, clients, pipeline in loads
-        if value_bytes * clients * pipeline <= IN_FLIGHT_BYTES_MAX
+    small = VALUE_BYTES[0]
+    return [
+        *(
+            Point(command, value_bytes, clients, pipeline)
+            for value_bytes, command, clients, pipeline in loads
+            if value_bytes * clients * pipeline <= IN_FLIGHT_BYTES_MAX
+        ),
+        *(
+            Point("mget", keyspace.VALUE_BYTES, MGET_CLIENTS, 1, keys, servers)
+            for servers, keys in product(MGET_SERVERS, MGET_KEYS)
+        ),
+        *(Point("get", small, OPEN_CLIENTS, 1, kind=Kind.OPEN, percent=percent) for percent in OPEN_PERCENT),
+        *(Point("get", small, OPEN_CLIENTS, 1, delay_us=delay_us) for delay_us in DELAYS_US),
+        *(Point("get", small, clients, 1, kind=Kind.CROWD) for clients in CROWDS),
+        Point("get", small, OPEN_CLIENTS, 1, kind=Kind.CHURN),
+        *(Point("get", small, clients, 1, kind=Kind.IDLE) for clients in IDLE),
     ]
-    splits = [
-        Point("mget", keyspace.VALUE_BYTES, MGET_CLIENTS, 1, keys, servers)
-        for servers, keys in product(MGET_SERVERS, MGET_KEYS)
-    ]
-    return singles + splits
 
 
 def select(points: list[Point], patterns: list[str]) -> list[Point]:

@@ -40,10 +40,11 @@ class Children:
         for number, handler in before:
             signal.signal(number, handler)
 
-    def start(self, argv: Sequence[str], log: Path) -> subprocess.Popen[str]:
-        """Starts `argv`; what it prints goes to the end of `log`."""
+    def start(self, argv: Sequence[str], log: Path, core: int | None = None) -> subprocess.Popen[str]:
+        """Starts `argv`, on one core if so; what it prints goes to the end of `log`."""
+        place = [] if core is None else ["taskset", "--cpu-list", str(core)]
         with log.open("ab") as stream:
-            return self._popen(argv, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream)
+            return self._popen([*place, *argv], stdin=subprocess.DEVNULL, stdout=stream, stderr=stream)
 
     def run(self, argv: Sequence[str], timeout_s: float) -> tuple[int, str, str]:
         """Runs `argv` to its end: exit code, stdout, stderr. Raises subprocess.TimeoutExpired."""

@@ -6,20 +6,37 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from bench.lib.contender import RELAY
 from bench.lib.errors import CannotRun
+from bench.lib.point import Kind
 from bench.lib.point import Point
 from bench.lib.summary import METRICS
+from bench.lib.summary import UNEVEN_MAX
 from bench.lib.summary import PointResult
 from bench.lib.summary import Sample
 from bench.lib.summary import Spoiled
 from bench.lib.summary import Spread
 from bench.lib.summary import metric_values
+from bench.lib.summary import load_metric
 from bench.lib.summary import ratios
 from bench.lib.summary import spread
+from bench.lib.summary import unevenness
 
-SCHEMA = "coremux-bench-compare/1"
+SCHEMA = "coremux-bench-compare/2"
+# What is told as a multiple of the least that a proxy can cost.
+_BY_RELAY = {"proxy_cpu_us": "CPU", "p50_ms": "p50"}
 # Of two cores a fifth of one: enough to push client, proxy or Redis off its core now and then.
 OTHERS_SHARE_CALM = 0.10
+
+
+# Each kind of load has its table.
+TITLES = {
+    Kind.CLOSED: "Closed loop",
+    Kind.CHURN: "A connection for each request",
+    Kind.CROWD: "Many active clients",
+    Kind.OPEN: "Open loop, at a share of what saturates the slowest",
+    Kind.IDLE: "Nobody says a word",
+}
 
 
 def markdown(rows: Sequence[Sequence[str]]) -> str:
@@ -33,13 +50,18 @@ def markdown(rows: Sequence[Sequence[str]]) -> str:
 
 def figure_rows(results: Sequence[PointResult]) -> list[list[str]]:
     """Every contender at every point: medians, with the range of the rounds behind them."""
-    rows = [["point", "contender", *METRICS.values(), "others"]]
+    of_relay = [f"{title} ÷ {RELAY}" for title in _BY_RELAY.values()]
+    rows = [["point", "contender", *METRICS.values(), *of_relay, "rounds", "uneven", "others"]]
     for result in results:
         for name, samples in result.rounds.items():
             cells = [range_text(spread(metric_values(samples, metric))) for metric in METRICS]
+            uneven = unevenness(samples, load_metric(result.point))
+            by_relay = [spread(ratios(result, metric, name, RELAY)) for metric in _BY_RELAY]
+            cells += ["" if each is None else f"{each.median:.2f}" for each in by_relay]
             others = spread(metric_values(samples, "others_share"))
-            rows.append([result.point.name, name, *cells, "" if others is None else f"{others.median:.0%}"])
-    return rows
+            cells += [str(len(samples)), _percent_text(uneven), _percent_text(others and others.median)]
+            rows.append([result.point.name, name, *cells])
+    return _without_empty_columns(rows)
 
 
 def ratio_rows(results: Sequence[PointResult], of: str, to: str) -> list[list[str]]:
@@ -50,7 +72,16 @@ def ratio_rows(results: Sequence[PointResult], of: str, to: str) -> list[list[st
         spreads = [spread(ratios(result, metric, of, to)) for metric in METRICS]
         if any(spreads):
             rows.append([result.point.name, *(range_text(each) for each in spreads)])
-    return rows
+    return _without_empty_columns(rows)
+
+
+def _percent_text(share: float | None) -> str:
+    return "" if share is None else f"{share:.0%}"
+
+
+def _without_empty_columns(rows: list[list[str]]) -> list[list[str]]:
+    kept = [column for column in range(len(rows[0])) if any(row[column] for row in rows[1:])]
+    return [[row[column] for column in kept] for row in rows] if kept else rows
 
 
 def noise_text(results: Sequence[PointResult]) -> str:
@@ -63,6 +94,17 @@ def noise_text(results: Sequence[PointResult]) -> str:
     if others.median > OTHERS_SHARE_CALM:
         text += " **Noisy**: throughput and latency are not to be trusted, and CPU per request only by its ratios."
     return text
+
+
+def uneven_lines(results: Sequence[PointResult]) -> list[str]:
+    """Rows whose rounds lie too far apart even after all repeats: their medians are luck."""
+    lines = []
+    for result in results:
+        for name, samples in result.rounds.items():
+            uneven = unevenness(samples, load_metric(result.point))
+            if uneven is not None and uneven > UNEVEN_MAX:
+                lines.append(f"{result.point.name}: {name}: {uneven:.0%} between the quarters of {len(samples)} rounds")
+    return lines
 
 
 def spoiled_lines(results: Sequence[PointResult]) -> list[str]:
@@ -94,7 +136,7 @@ def write_json(path: Path, setting: dict[str, Any], results: Sequence[PointResul
     points = [
         {
             "name": result.point.name,
-            "point": asdict(result.point),
+            "point": asdict(result.point) | {"kind": result.point.kind.value},
             "rounds": {name: [asdict(sample) for sample in samples] for name, samples in result.rounds.items()},
         }
         for result in results
@@ -113,7 +155,7 @@ def read_json(path: Path) -> list[PointResult]:
         raise CannotRun(f"{path}: not a result of bench/compare ({SCHEMA})")
     return [
         PointResult(
-            Point(**each["point"]),
+            Point(**(each["point"] | {"kind": Kind(each["point"]["kind"])})),
             {name: [_sample(fields) for fields in samples] for name, samples in each["rounds"].items()},
         )
         for each in content["points"]
@@ -135,6 +177,8 @@ def range_text(values: Spread | None) -> str:
     """`6.51 (6.20..7.05)`; nothing when there are no figures."""
     if values is None:
         return ""
+    if values.low == values.high:
+        return number_text(values.median)
     return f"{number_text(values.median)} ({number_text(values.low)}..{number_text(values.high)})"
 
 

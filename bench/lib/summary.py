@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.lib.point import Kind
 from bench.lib.point import Point
 
 # Figures of a sample that can be compared; the text is the column's title.
@@ -12,28 +13,39 @@ METRICS = {
     "requests_per_s": "req/s",
     "p50_ms": "p50 ms",
     "p99_ms": "p99 ms",
+    "p999_ms": "p99.9 ms",
     "proxy_cpu_us": "proxy µs/req",
     "redis_cpu_us": "Redis µs/req",
+    "wakeups_per_s": "wake-ups/s",
+    "cpu_us_per_s": "proxy µs/s",
 }
+
+# Half of the rounds lie within so much of their median, or the row is measured again.
+UNEVEN_MAX = 0.10
 
 
 @dataclass(frozen=True)
 class Sample:
     """One window of one contender. CPU is per request, in microseconds of user plus system time.
 
-    `proxy_cpu_us` is None without a proxy. `others_share`: the part of the machine (0 to 1) that processes outside
-    the benchmark took. `quiet`: the processes had come to rest when the window was closed.
+    What a window has not measured is None: `proxy_cpu_us` without a proxy, `p999_ms` by redis-benchmark; of idle
+    clients there are only `wakeups_per_s` of the proxy's threads, and its `cpu_us_per_s`. `others_share`: the part of
+    the machine (0 to 1) that processes outside the benchmark took. `quiet`: the processes had come to rest when the
+    window was closed.
     """
 
     requests: int
-    requests_per_s: float
-    p50_ms: float
-    p99_ms: float
+    requests_per_s: float | None
+    p50_ms: float | None
+    p99_ms: float | None
     proxy_cpu_us: float | None
-    redis_cpu_us: float
-    client_cpu_us: float
+    redis_cpu_us: float | None
+    client_cpu_us: float | None
     others_share: float
     quiet: bool
+    p999_ms: float | None = None
+    wakeups_per_s: float | None = None
+    cpu_us_per_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +80,29 @@ def spread(values: Iterable[float | None]) -> Spread | None:
     return Spread(statistics.median(present), min(present), max(present))
 
 
+def unevenness(samples: Sequence[Sample | Spoiled], metric: str) -> float | None:
+    """How far apart the quarters of the rounds lie, by their median; None of fewer than three rounds.
+
+    Not the range: a single disturbed round, which the median does not mind, would never be outweighed by further ones.
+    """
+    values = [value for value in metric_values(samples, metric) if value is not None]
+    if len(values) < 3:
+        return None
+    lower, median, upper = statistics.quantiles(values, method="inclusive")
+    return (upper - lower) / median if median else None
+
+
+def load_metric(point: Point) -> str:
+    """What the load leaves free: a closed loop its throughput, an open one its latency."""
+    return {Kind.OPEN: "p50_ms", Kind.IDLE: "wakeups_per_s"}.get(point.kind, "requests_per_s")
+
+
+def is_uneven(result: PointResult) -> bool:
+    """Whether any contender's rounds lie too far apart to tell a median from."""
+    metric = load_metric(result.point)
+    return any((unevenness(samples, metric) or 0) > UNEVEN_MAX for samples in result.rounds.values())
+
+
 def metric_values(samples: Sequence[Sample | Spoiled], metric: str) -> list[float | None]:
     """The metric of every round, None where the round was spoiled or the contender has no such figure."""
     return [None if isinstance(sample, Spoiled) else getattr(sample, metric) for sample in samples]
@@ -85,3 +120,15 @@ def ratios(result: PointResult, metric: str, of: str, to: str) -> list[float | N
         strict=False,
     )
     return [None if above is None or not below else above / below for above, below in pairs]
+
+
+def best_ratios(
+    result: PointResult, metric: str, of: str, others: Sequence[str], less_is_better: bool
+) -> list[float | None]:
+    """`of` divided by the best of `others`: the one whose median is, not whoever was lucky in that round."""
+    medians = {name: spread(metric_values(result.rounds.get(name, []), metric)) for name in others}
+    present = {name: each.median for name, each in medians.items() if each is not None}
+    if not present:
+        return []
+    best = (min if less_is_better else max)(present, key=lambda name: present[name])
+    return ratios(result, metric, of, best)

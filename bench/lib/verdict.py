@@ -38,6 +38,12 @@ class Verdict:
             return "reached, in doubt" if self.reached else "**not reached**, in doubt"
         return "reached" if self.reached else "**not reached**"
 
+    @property
+    def missed_text(self) -> str:
+        """What was measured, and what it had to be: `CPU of the proxy 0.71 × nutcracker, to be ≤ 0.65`."""
+        figure = "not measured" if self.measured is None else f"{self.measured.median:.2f} {self.unit}"
+        return f"{self.target} {figure}, to be {'≤' if self.at_most else '≥'} {self.limit:g}"
+
     def _keeps(self, value: float) -> bool:
         return value <= self.limit if self.at_most else value >= self.limit
 

@@ -46,6 +46,7 @@ fn json_of(options: &Options, outcome: &Outcome) -> Value {
         "schema": "coremux-load/1",
         "connections": options.connections,
         "counted_s": outcome.counted.as_secs_f64(),
+        "answered": outcome.answered,
         "lag_p99_ms": quantile_ms(&outcome.lag, 0.99),
         "lag_max_ms": max_ms(&outcome.lag),
         "mixed": u8::from(outcome.wrong.is_some()),

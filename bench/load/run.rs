@@ -54,6 +54,8 @@ const EVENTS: usize = 256;
 pub(crate) struct Outcome {
     pub tallies: Vec<Tally>,
     pub clients: Vec<Client>,
+    /// Requests that have come to an end, those that are not counted, too.
+    pub answered: usize,
     /// How late the generator itself was to send what was due.
     pub lag: Histogram<u64>,
     /// Of the part that is counted.
@@ -81,6 +83,9 @@ struct Run<'a> {
     epoll: rustix::fd::OwnedFd,
     // What epoll was told, by client.
     watched: Vec<EventFlags>,
+    // Those that may have room for a request, for the closed loop.
+    roomy: Vec<usize>,
+    answered: usize,
     // Clients without a connection, and when they are to have one again.
     reopen: Vec<(usize, Instant)>,
     tallies: Vec<Tally>,
@@ -118,6 +123,8 @@ impl<'a> Run<'a> {
             groups,
             epoll,
             watched: vec![EventFlags::IN; clients.len()],
+            roomy: (0..clients.len()).collect(),
+            answered: 0,
             reopen: Vec::new(),
             clients,
             tallies: groups.iter().map(|g| Tally::new(&g.name)).collect(),
@@ -193,7 +200,7 @@ impl<'a> Run<'a> {
             }
         }
         if self.schedule.is_none() && now < self.end {
-            for place in 0..self.clients.len() {
+            for place in std::mem::take(&mut self.roomy) {
                 while self.clients[place].room() > 0 {
                     self.clients[place].request(now);
                     touched.push(place);
@@ -295,6 +302,10 @@ impl<'a> Run<'a> {
         if self.answers.is_empty() {
             return Ok(());
         }
+        self.answered += self.answers.len();
+        if self.schedule.is_none() {
+            self.roomy.push(place);
+        }
         let now = Instant::now();
         for answer in std::mem::take(&mut self.answers) {
             let tally = &mut self.tallies[group];
@@ -355,6 +366,7 @@ impl<'a> Run<'a> {
         Ok(Outcome {
             tallies: self.tallies,
             clients: self.clients,
+            answered: self.answered,
             lag: self.lag,
             counted: self.end.saturating_duration_since(self.count_from),
             wrong: self.wrong,

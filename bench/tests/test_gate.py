@@ -61,20 +61,32 @@ class Judge(unittest.TestCase):
                 self.assertIn(target.point, names)
                 self.assertIn(target.metric, METRICS)
 
+    def test_a_run_is_judged_by_what_it_has_and_how_it_was_placed(self) -> None:
+        for is_pinned, limit in ((True, 0.75), (False, 0.80)):
+            chosen = gate.chosen(is_pinned, ["direct", "nutcracker", "coremux"])
+            limits = [each for target, each in chosen if (target.point, target.metric) == ("get-3B-c50-P1", "p50_ms")]
+            self.assertEqual(limits, [limit])
+            self.assertFalse({"envoy", "relay"} & {name for target, _ in chosen for name in target.others})
+        self.assertTrue(any(target.against == "envoy" for target, _ in gate.chosen(True, ["coremux", "envoy"])))
+
+    def test_what_is_missed_is_told_with_its_figure(self) -> None:
+        self.assertEqual(verdict(0.65, Spread(0.714, 0.7, 0.8)).missed_text, "t 0.71 x, to be ≤ 0.65")
+        self.assertEqual(verdict(1.1, None, at_most=False).missed_text, "t not measured, to be ≥ 1.1")
+
     def test_a_target_is_judged_by_the_pairs_of_its_point(self) -> None:
-        target = Target("CPU", POINT.name, "proxy_cpu_us", "nutcracker", 0.65)
+        target = Target(POINT.name, "proxy_cpu_us", "nutcracker", 0.65, None)
         cheap = [replace(SAMPLE, proxy_cpu_us=cost) for cost in (6.0, 5.0, 7.0)]
         dear = [replace(SAMPLE, proxy_cpu_us=10.0)] * 3
-        (judged,) = gate.judge([PointResult(POINT, {"coremux": cheap, "nutcracker": dear})], [target])
+        (judged,) = gate.judge([PointResult(POINT, {"coremux": cheap, "nutcracker": dear})], [(target, 0.65)])
         self.assertEqual(judged.measured, Spread(0.6, 0.5, 0.7))
         self.assertEqual(judged.answer, "reached, in doubt")
 
     def test_a_target_without_its_point_or_its_figures_is_not_measured(self) -> None:
-        target = Target("CPU", POINT.name, "proxy_cpu_us", "nutcracker", 0.65)
+        target = Target(POINT.name, "proxy_cpu_us", "nutcracker", 0.65, None)
         broken = PointResult(POINT, {"coremux": [Spoiled("gone")], "nutcracker": [SAMPLE]})
         for results in ([], [broken]):
             with self.subTest(results):
-                self.assertEqual(gate.judge(results, [target])[0].answer, "**not measured**")
+                self.assertEqual(gate.judge(results, [(target, 0.65)])[0].answer, "**not measured**")
 
 
 class MemoryJudge(unittest.TestCase):

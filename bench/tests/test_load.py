@@ -4,6 +4,7 @@ import unittest
 
 from bench.lib import load
 from bench.lib.errors import Failed
+from bench.lib.point import Kind
 from bench.lib.point import Point
 
 TITLES = (
@@ -44,6 +45,11 @@ class Argv(unittest.TestCase):
         line = " ".join(load.argv(7000, Point("set", 1024, 50, 16), 8000))
         for part in ("-h 127.0.0.1 -p 7000 ", "-c 50 ", "-P 16 ", "-n 8000 ", "-d 1024 ", "-t set"):
             self.assertIn(part, line)
+
+    def test_a_churn_opens_a_connection_for_each_request(self) -> None:
+        churn = load.argv(7000, Point("get", 3, 50, 1, kind=Kind.CHURN), 8000)
+        self.assertEqual(churn[churn.index("-k") + 1], "0")
+        self.assertNotIn("-k", load.argv(7000, Point("get", 3, 50, 1), 8000))
 
     def test_an_mget_asks_for_as_many_random_keys_as_the_point_says(self) -> None:
         line = load.argv(7000, Point("mget", 100, 50, 1, keys=1000, servers=5), 200)

@@ -3,9 +3,12 @@
 import os
 import unittest
 
+from bench.lib.errors import CannotRun
 from bench.lib.machine import MachineReading
+from bench.lib.machine import Pins
 from bench.lib.machine import available_bytes
 from bench.lib.machine import busy_ticks
+from bench.lib.machine import pins
 from bench.lib.machine import share_of_others
 from bench.lib.machine import tcp_bytes
 from bench.lib.machine import tcp_pages
@@ -42,6 +45,14 @@ class Share(unittest.TestCase):
 
     def test_ticks_that_lag_behind_do_not_make_it_negative(self) -> None:
         self.assertEqual(share_of_others(MachineReading(0, 0), MachineReading(10**9, 0), own_ns=1000), 0.0)
+
+
+class Pinning(unittest.TestCase):
+    def test_of_two_cores_the_client_has_one_and_of_three_everybody(self) -> None:
+        self.assertEqual(pins([4, 5]), Pins(client=4, proxy=5, servers=5))
+        self.assertEqual(pins([0, 1, 2, 3]), Pins(client=0, proxy=2, servers=1))
+        with self.assertRaises(CannotRun):
+            pins([0])
 
 
 if __name__ == "__main__":

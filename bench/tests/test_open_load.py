@@ -20,7 +20,7 @@ from bench.tests.support import built_load
 
 GROUP = {"good": 5, "errors": {"ERR a": 2, "ERR b": 1}, "connections_lost": 1, "lost_writes_seen": 0}
 GROUP |= {"p50_ms": 0.1, "p99_ms": 0.2, "p999_ms": 0.3, "max_ms": 0.4}
-JSON = {"schema": open_load.SCHEMA, "counted_s": 2.5, "lag_p99_ms": 0.1, "mixed": 0, "all": GROUP}
+JSON = {"schema": open_load.SCHEMA, "counted_s": 2.5, "answered": 7, "lag_p99_ms": 0.1, "mixed": 0, "all": GROUP}
 JSON["groups"] = [GROUP | {"name": "s0"}]
 
 

@@ -19,16 +19,24 @@ class Points(unittest.TestCase):
     def test_every_command_load_and_size_is_there(self) -> None:
         names = {point.name for point in all_points()}
         for command in ("get", "set"):
-            for size in ("3B", "100B", "1KiB"):
-                for clients in (1, 8, 50, 200):
-                    for pipeline in (1, 16, 64):
+            for size in ("3B", "1KiB"):
+                for clients in (1, 8, 20, 50, 200):
+                    for pipeline in (1, 16):
                         self.assertIn(f"{command}-{size}-c{clients}-P{pipeline}", names)
             for size in ("100KiB", "1MiB"):
-                for clients in (1, 8, 50, 200):
+                for clients in (1, 8, 20, 50, 200):
                     self.assertIn(f"{command}-{size}-c{clients}-P1", names)
         for keys in (10, 100, 1000):
             for servers in (2, 5):
                 self.assertIn(f"mget{keys}-{servers}srv-c50-P1", names)
+        for name in ("open-10%", "open-80%", "crowd-c10000", "churn-c50", "idle-c0", "get-3B-c50-P1-1000us"):
+            self.assertIn(name, names)
+
+    def test_a_request_and_its_reply_are_as_long_as_a_floor_is_told(self) -> None:
+        asked, answered = "*2..$3..GET..$16..key:__rand_int__..", "$3..xxx.."
+        self.assertEqual(Point("get", 3, 50, 1).lengths, (len(asked), len(answered)))
+        self.assertEqual(Point("set", 1024, 50, 1).reply_bytes, len("+OK.."))
+        self.assertEqual(Point("mget", 100, 50, 1, keys=2).reply_bytes, len("*2..") + 2 * len("$100....") + 200)
 
     def test_no_point_has_more_in_flight_than_a_machine_can_hold(self) -> None:
         for point in all_points():

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bench.lib.cpu import family
 from bench.tests.support import REPOSITORY
+from bench.tests.support import built_floor
 from bench.tests.support import built_load
 from bench.tests.support import is_running
 from bench.tests.support import started
@@ -36,7 +37,9 @@ class Programs(unittest.TestCase):
 
     def test_compare_measures_every_contender_and_writes_table_json_and_plots(self) -> None:
         words = ["--only", "get-3B-c8-P16", "--only", "mget10-5srv-*", "--rounds", "2", "--seconds", "0.2"]
-        done = self.run_program(self.argv("compare", "--proxy", "haproxy", *words))
+        words += ["--proxy", "haproxy", "--proxy", "relay-2", "--proxy", "answer", "--floor", str(built_floor())]
+        words += ["--pin"] if len(os.sched_getaffinity(0)) > 1 else []
+        done = self.run_program(self.argv("compare", *words))
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(done.stdout, (self.out / "report.md").read_text(encoding="utf-8"))
         points = json.loads((self.out / "results.json").read_text(encoding="utf-8"))["points"]
@@ -44,7 +47,7 @@ class Programs(unittest.TestCase):
         self.assertEqual(
             contenders,
             {
-                "get-3B-c8-P16": ["direct", "nutcracker", "coremux", "haproxy"],
+                "get-3B-c8-P16": ["direct", "nutcracker", "coremux", "relay", "haproxy", "relay-2", "answer"],
                 "mget10-5srv-c50-P1": ["direct", "nutcracker", "coremux"],
             },
         )
@@ -53,14 +56,30 @@ class Programs(unittest.TestCase):
                 self.assertEqual(len(samples), 2)
                 for sample in samples:
                     self.assertGreater(sample["requests_per_s"], 0)
-                    self.assertGreater(sample["redis_cpu_us"], 0)
+                    self.assertGreaterEqual(sample["redis_cpu_us"], 0)
                     self.assertEqual(sample["proxy_cpu_us"] is None, name == "direct")
         for heading in ("coremux ÷ direct", "coremux ÷ nutcracker", "coremux ÷ haproxy"):
             self.assertIn(heading, done.stdout)
         self.assertEqual({path.name for path in self.out.glob("*.svg")}, {"get-3B.svg", "mget.svg"})
 
+    def test_compare_loads_in_every_way(self) -> None:
+        words = ["--only", "open-50%", "--only", "crowd-c1000", "--only", "churn-*", "--only", "idle-c0"]
+        words += ["--only", "get-3B-c50-P1-1000us", "--rounds", "1", "--seconds", "0.2"]
+        words += ["--floor", str(built_floor()), "--load", str(built_load())]
+        done = self.run_program(self.argv("compare", *words))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        points = json.loads((self.out / "results.json").read_text(encoding="utf-8"))["points"]
+        rounds = {point["name"]: point["rounds"] for point in points}
+        for name, samples in rounds["open-50%"].items():
+            self.assertGreater(samples[0]["p999_ms"], 0, name)
+        for name, samples in rounds["get-3B-c50-P1-1000us"].items():
+            self.assertGreater(samples[0]["p50_ms"], 2, name)
+        self.assertLess(rounds["idle-c0"]["nutcracker"][0]["wakeups_per_s"], 1000)
+        self.assertGreater(rounds["churn-c50"]["nutcracker"][0]["requests_per_s"], 0)
+        self.assertEqual(rounds["crowd-c1000"]["direct"][0]["proxy_cpu_us"], None)
+
     def test_plot_draws_the_same_from_the_json_alone(self) -> None:
-        words = ["--only", "set-3B-c8-P16", "--rounds", "1", "--seconds", "0.1"]
+        words = ["--only", "set-3B-c8-P16", "--rounds", "1", "--seconds", "0.1", "--floor", str(built_floor())]
         self.assertEqual(self.run_program(self.argv("compare", *words)).returncode, 0)
         plot = self.out / "set-3B.svg"
         drawn = plot.read_bytes()
@@ -72,6 +91,7 @@ class Programs(unittest.TestCase):
     def test_a_gate_that_is_not_reached_is_an_exit_code(self) -> None:
         # nutcracker cannot be 2.3 times as fast as itself.
         words = ["--gate", "--only", "get-3B-c50-P16", "--rounds", "1", "--seconds", "0.2"]
+        words += ["--floor", str(built_floor())]
         done = self.run_program(self.argv("compare", *words))
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertIn("**not reached**", done.stdout)
@@ -110,7 +130,7 @@ class Programs(unittest.TestCase):
             self.assertEqual(done.stdout, "")
 
     def test_no_process_is_left_however_a_run_ends(self) -> None:
-        words = ["--only", "get-3B-c8-P16", "--rounds", "100", "--seconds", "1"]
+        words = ["--only", "get-3B-c8-P16", "--rounds", "100", "--seconds", "1", "--floor", str(built_floor())]
         for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -signal.SIGKILL)):
             with self.subTest(number), started(
                 self.argv("compare", *words), stdout=subprocess.PIPE, stderr=subprocess.PIPE

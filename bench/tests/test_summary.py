@@ -8,9 +8,12 @@ from bench.lib.summary import PointResult
 from bench.lib.summary import Sample
 from bench.lib.summary import Spoiled
 from bench.lib.summary import Spread
+from bench.lib.summary import best_ratios
+from bench.lib.summary import is_uneven
 from bench.lib.summary import metric_values
 from bench.lib.summary import ratios
 from bench.lib.summary import spread
+from bench.lib.summary import unevenness
 
 SAMPLE = Sample(
     requests=1000,
@@ -70,6 +73,26 @@ class Ratios(unittest.TestCase):
 
     def test_values_keep_their_rounds(self) -> None:
         self.assertEqual(metric_values([*samples(7), Spoiled("gone")], "requests_per_s"), [7.0, None])
+
+    def test_the_best_of_several_is_the_one_whose_median_is(self) -> None:
+        rounds = {"auto": samples(4, 4, 4), "one": samples(2, 2, 40), "two": samples(5, 5, 5)}
+        result = PointResult(POINT, rounds)
+        of_best = best_ratios(result, "requests_per_s", "auto", ("one", "two"), less_is_better=False)
+        self.assertEqual(of_best, [0.8, 0.8, 0.8])
+        self.assertEqual(best_ratios(result, "requests_per_s", "auto", ("gone",), less_is_better=False), [])
+
+
+class Evenness(unittest.TestCase):
+    def test_one_disturbed_round_of_five_makes_no_row_uneven(self) -> None:
+        self.assertLess(unevenness(samples(100, 101, 99, 100, 10), "requests_per_s"), 0.02)
+
+    def test_rounds_that_disagree_do(self) -> None:
+        self.assertEqual(unevenness(samples(50, 100, 150), "requests_per_s"), 0.5)
+        self.assertTrue(is_uneven(PointResult(POINT, {"direct": samples(1, 1, 1), "coremux": samples(50, 100, 150)})))
+        self.assertFalse(is_uneven(PointResult(POINT, {"direct": samples(100, 100, 100)})))
+
+    def test_two_rounds_say_nothing(self) -> None:
+        self.assertIsNone(unevenness([*samples(1, 9), Spoiled("gone")], "requests_per_s"))
 
 
 if __name__ == "__main__":
