@@ -7,7 +7,7 @@ use std::fmt;
 use thiserror::Error;
 
 use crate::config::keys;
-use crate::config::position::Place;
+use crate::config::position::FilePosition;
 
 /// Every problem of one file, in the file's order; displayed one a line, each as
 /// `conf/a.yml:12:9: alpha.hash: unknown hash …`.
@@ -37,7 +37,7 @@ impl ConfigErrors {
     }
 
     pub(super) fn not_utf8(file: &str, bytes: &[u8], error: &std::str::Utf8Error) -> ConfigErrors {
-        let place = Place::after(&bytes[..error.valid_up_to()]);
+        let place = FilePosition::after(&bytes[..error.valid_up_to()]);
         let error = ConfigError::at(place, "", ConfigErrorKind::NotUtf8);
         ConfigErrors::new(file, vec![error])
     }
@@ -67,7 +67,7 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    pub(super) fn at(place: Place, key: &str, kind: ConfigErrorKind) -> ConfigError {
+    pub(super) fn at(place: FilePosition, key: &str, kind: ConfigErrorKind) -> ConfigError {
         ConfigError {
             line: place.line,
             column: place.column,

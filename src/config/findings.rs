@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use crate::config::error::ConfigError;
 use crate::config::error::ConfigErrorKind;
-use crate::config::position::Place;
-use crate::config::raw::Node;
-use crate::config::raw::Value;
+use crate::config::node::Node;
+use crate::config::node::Value;
+use crate::config::position::FilePosition;
 use crate::config::warning::Warning;
 use crate::config::warning::WarningKind;
 
@@ -29,12 +29,12 @@ impl Findings {
     }
 
     /// `key` is the value's path, as in `alpha.hash`.
-    pub(super) fn error(&mut self, at: Place, key: &str, kind: ConfigErrorKind) {
+    pub(super) fn error(&mut self, at: FilePosition, key: &str, kind: ConfigErrorKind) {
         self.errors.push(ConfigError::at(at, key, kind));
     }
 
     /// `key` is the value's path, as in `alpha.hash`.
-    pub(super) fn warning(&mut self, at: Place, key: &str, kind: WarningKind) {
+    pub(super) fn warning(&mut self, at: FilePosition, key: &str, kind: WarningKind) {
         self.warnings.push(Warning {
             file: Arc::clone(&self.file),
             line: at.line,
@@ -56,7 +56,11 @@ impl Findings {
 
     /// The one text of a value and its place, or an error. A list of one is as good as its item,
     /// to twemproxy, too.
-    pub(super) fn one_text<'a>(&mut self, key: &str, node: &'a Node) -> Option<(&'a str, Place)> {
+    pub(super) fn one_text<'a>(
+        &mut self,
+        key: &str,
+        node: &'a Node,
+    ) -> Option<(&'a str, FilePosition)> {
         let inner = match &node.value {
             Value::List(items) if items.len() == 1 => &items[0],
             _ => node,

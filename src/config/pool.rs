@@ -15,9 +15,9 @@ use crate::config::findings::Findings;
 use crate::config::findings::what_is;
 use crate::config::keys;
 use crate::config::keys::Set;
-use crate::config::position::Place;
-use crate::config::raw::Node;
-use crate::config::raw::Value;
+use crate::config::node::Node;
+use crate::config::node::Value;
+use crate::config::position::FilePosition;
 use crate::config::sentinels;
 use crate::config::types::ListenAddress;
 use crate::config::types::OnServerFailure;
@@ -32,19 +32,19 @@ use crate::config::warning::WarningKind;
 pub(super) struct PoolRead<'a> {
     name: &'a str,
     /// Where the name stands.
-    at: Place,
+    at: FilePosition,
     draft: Draft,
     /// Where each key stands that the pool has, also one whose value is wrong.
-    keys: BTreeMap<&'static str, Place>,
+    keys: BTreeMap<&'static str, FilePosition>,
     servers: Vec<ServerConfig>,
     /// Where each of the servers stands.
-    server_places: Vec<Place>,
+    server_places: Vec<FilePosition>,
 }
 
 /// Reads the pool `name`, whose keys are in `value`.
 pub(super) fn read<'a>(
     name: &'a str,
-    at: Place,
+    at: FilePosition,
     value: &Node,
     findings: &mut Findings,
 ) -> PoolRead<'a> {
@@ -72,7 +72,7 @@ pub(super) fn read<'a>(
 
 impl PoolRead<'_> {
     /// Where the pool listens, and where in the file it says so.
-    pub(super) fn listen(&self) -> Option<(&ListenAddress, Place)> {
+    pub(super) fn listen(&self) -> Option<(&ListenAddress, FilePosition)> {
         let at = self.keys.get("listen")?;
         Some((self.draft.listen.as_ref()?, *at))
     }
@@ -154,7 +154,7 @@ impl PoolRead<'_> {
         let said = (draft.auto_eject_hosts, draft.on_server_failure);
         if let (Some(ejects), Some(policy)) = said {
             if ejects != (policy == OnServerFailure::Rehash) {
-                let line = |key| self.keys.get(key).map_or(0, |at: &Place| at.line);
+                let line = |key| self.keys.get(key).map_or(0, |at: &FilePosition| at.line);
                 let at = self.keys.get("on_server_failure").unwrap_or(&self.at);
                 let line = line("auto_eject_hosts");
                 let kind = ConfigErrorKind::EjectContradiction { ejects, line };
@@ -259,10 +259,10 @@ impl PoolRead<'_> {
 /// The servers in the file's order and where each stands; `at` is where their key stands.
 fn servers(
     path: &str,
-    at: Place,
+    at: FilePosition,
     value: &Node,
     findings: &mut Findings,
-) -> Vec<(Place, ServerConfig)> {
+) -> Vec<(FilePosition, ServerConfig)> {
     let items = match &value.value {
         Value::List(items) => items.as_slice(),
         // One server needs no list.
@@ -281,7 +281,7 @@ fn servers(
         findings.error(at, path, kind);
         return Vec::new();
     }
-    let mut names: HashMap<Arc<str>, Place> = HashMap::new();
+    let mut names: HashMap<Arc<str>, FilePosition> = HashMap::new();
     let mut servers = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         let path = format!("{path}[{index}]");

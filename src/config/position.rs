@@ -10,60 +10,60 @@ use saphyr_parser::Span;
 
 /// A line and a column, both from 1, the column in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
+pub(super) struct FilePosition {
     pub(super) line: u32,
     pub(super) column: u32,
 }
 
-impl Place {
+impl FilePosition {
     /// The first character of a file.
-    pub(super) const START: Place = Place { line: 1, column: 1 };
+    pub(super) const START: FilePosition = FilePosition { line: 1, column: 1 };
 
     /// The `column`th character of the `line`th line.
-    pub(super) fn new(line: usize, column: usize) -> Place {
+    pub(super) fn new(line: usize, column: usize) -> FilePosition {
         let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).max(1);
-        Place {
+        FilePosition {
             line: narrow(line),
             column: narrow(column),
         }
     }
 
     /// The character that comes after `text`.
-    pub(super) fn after(text: &[u8]) -> Place {
+    pub(super) fn after(text: &[u8]) -> FilePosition {
         let text = String::from_utf8_lossy(text);
         let last_line = text.rsplit('\n').next().unwrap_or_default();
-        Place::new(text.split('\n').count(), last_line.chars().count() + 1)
+        FilePosition::new(text.split('\n').count(), last_line.chars().count() + 1)
     }
 
-    fn of(span: &Span) -> Place {
-        Place::new(span.start.line(), span.start.col().saturating_add(1))
+    fn of(span: &Span) -> FilePosition {
+        FilePosition::new(span.start.line(), span.start.col().saturating_add(1))
     }
 }
 
-/// The places of a value and of what is in it.
+/// The positions of a value and of what is in it.
 #[derive(Debug)]
-pub(super) struct Places {
-    pub(super) at: Place,
+pub(super) struct Positions {
+    pub(super) at: FilePosition,
     /// A list's items; a mapping's keys and values in turn; nothing for text and for aliases.
-    children: Vec<Places>,
+    children: Vec<Positions>,
 }
 
-impl Places {
+impl Positions {
     /// The place of the `index`th child, if there is one.
-    pub(super) fn child(&self, index: usize) -> Option<&Places> {
+    pub(super) fn child(&self, index: usize) -> Option<&Positions> {
         self.children.get(index)
     }
 
-    /// The places in the first document of `text`, up to where it stops being YAML.
-    pub(super) fn of(text: &str) -> Places {
-        let mut open: Vec<Places> = vec![Places {
-            at: Place::START,
+    /// The positions in the first document of `text`, up to where it stops being YAML.
+    pub(super) fn of(text: &str) -> Positions {
+        let mut open: Vec<Positions> = vec![Positions {
+            at: FilePosition::START,
             children: Vec::new(),
         }];
         // An error ends the iteration: what was seen before it still has its place.
         for (event, span) in Parser::new_from_str(text).map_while(Result::ok) {
-            let here = Places {
-                at: Place::of(&span),
+            let here = Positions {
+                at: FilePosition::of(&span),
                 children: Vec::new(),
             };
             match event {
@@ -87,14 +87,14 @@ impl Places {
             }
         }
         let document = open.pop().and_then(|mut root| root.children.pop());
-        document.unwrap_or(Places {
-            at: Place::START,
+        document.unwrap_or(Positions {
+            at: FilePosition::START,
             children: Vec::new(),
         })
     }
 }
 
-fn adopt(open: &mut [Places], child: Places) {
+fn adopt(open: &mut [Positions], child: Positions) {
     if let Some(parent) = open.last_mut() {
         parent.children.push(child);
     }
@@ -102,11 +102,11 @@ fn adopt(open: &mut [Places], child: Places) {
 
 #[cfg(test)]
 mod tests {
-    use super::Place;
-    use super::Places;
+    use super::FilePosition;
+    use super::Positions;
 
     fn at(text: &str, path: &[usize]) -> (u32, u32) {
-        let root = Places::of(text);
+        let root = Positions::of(text);
         let mut here = &root;
         for &step in path {
             here = here.child(step).unwrap();
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn flow_style_and_quotes_have_places_too() {
+    fn flow_style_and_quotes_have_positions_too() {
         let text = "alpha: {hash: \"md5\", servers: [a:1:1, 'b:1:1']}\n";
         assert_eq!(at(text, &[1, 1]), (1, 15));
         assert_eq!(at(text, &[1, 3, 1]), (1, 39));
@@ -143,6 +143,6 @@ mod tests {
     fn what_precedes_broken_yaml_keeps_its_place() {
         let text = "alpha:\n  hash: md5\n  bad: [\n";
         assert_eq!(at(text, &[1, 1]), (2, 9));
-        assert_eq!(Places::of("").at, Place::START);
+        assert_eq!(Positions::of("").at, FilePosition::START);
     }
 }

@@ -12,44 +12,18 @@ use std::fmt;
 use serde::de::Deserialize;
 use serde::de::DeserializeSeed;
 use serde::de::Deserializer;
-use serde::de::EnumAccess;
 use serde::de::IgnoredAny;
 use serde::de::MapAccess;
 use serde::de::SeqAccess;
-use serde::de::VariantAccess;
 use serde::de::Visitor;
 
 use crate::config::error::ConfigError;
 use crate::config::error::ConfigErrorKind;
-use crate::config::position::Place;
-use crate::config::position::Places;
-
-/// A value and where it stands.
-#[derive(Debug)]
-pub(super) struct Node {
-    pub(super) at: Place,
-    pub(super) value: Value,
-}
-
-/// What a value is, before any rule.
-#[derive(Debug, PartialEq)]
-pub(super) enum Value {
-    /// The text of a scalar; quotes and escapes are resolved, nothing else is.
-    Text(String),
-    List(Vec<Node>),
-    /// In the file's order, a key given twice stands twice.
-    Map(Vec<(Node, Node)>),
-    /// A value with a tag such as `!include`, which this program does not know.
-    Tagged,
-    /// There is no document.
-    Nothing,
-}
-
-impl PartialEq for Node {
-    fn eq(&self, other: &Node) -> bool {
-        self.value == other.value
-    }
-}
+use crate::config::node::Node;
+use crate::config::node::Value;
+use crate::config::position::FilePosition;
+use crate::config::position::Positions;
+use crate::config::shape::Shape;
 
 /// How deep brackets may stand in each other: further than `serde_yaml` reads, so that it is the one to
 /// say so, and far below where its scanner, which looks at all open brackets for each token, takes
@@ -67,7 +41,7 @@ fn refuse_size(text: &str) -> Result<(), ConfigError> {
     };
     if text.len() > TEXT_BYTES_MAX {
         let message = format!("more than {} MiB", TEXT_BYTES_MAX >> 20);
-        return refuse(Place::START, message);
+        return refuse(FilePosition::START, message);
     }
     let mut open: usize = 0;
     for (at, byte) in text.bytes().enumerate() {
@@ -78,7 +52,7 @@ fn refuse_size(text: &str) -> Result<(), ConfigError> {
         }
         if open > OPEN_BRACKETS_MAX {
             let message = format!("brackets are nested deeper than {OPEN_BRACKETS_MAX}");
-            let place = Place::after(&text.as_bytes()[..at]);
+            let place = FilePosition::after(&text.as_bytes()[..at]);
             return refuse(place, message);
         }
     }
@@ -91,11 +65,11 @@ pub(super) fn read(text: &str) -> Result<Node, ConfigError> {
     let shape = Shape::deserialize(serde_yaml::Deserializer::from_str(text))
         .map_err(|error| yaml_error(text, &error))?;
     // After the shape, since serde_yaml has a limit to depth.
-    let places = Places::of(text);
+    let positions = Positions::of(text);
     let root = Shaped {
         shape: &shape,
-        places: Some(&places),
-        holder: Place::START,
+        positions: Some(&positions),
+        holder: FilePosition::START,
     };
     root.deserialize(serde_yaml::Deserializer::from_str(text))
         .map_err(|error| yaml_error(text, &error))
@@ -104,103 +78,18 @@ pub(super) fn read(text: &str) -> Result<Node, ConfigError> {
 /// The place is taken out of `serde_yaml`'s message, since every message here begins with one.
 fn yaml_error(text: &str, error: &serde_yaml::Error) -> ConfigError {
     let mut message = error.to_string();
-    let mut place = Place::START;
+    let mut place = FilePosition::START;
     // Of a character that no YAML may have, only the position in bytes is told.
     let position = message.rsplit_once(" at position ");
     if let Some((what, at)) = position.and_then(|(what, at)| Some((what, at.parse().ok()?))) {
-        place = Place::after(text.as_bytes().get(..at).unwrap_or_default());
+        place = FilePosition::after(text.as_bytes().get(..at).unwrap_or_default());
         message = what.to_owned();
     } else if let Some(location) = error.location() {
         let (line, column) = (location.line(), location.column());
         message = message.replacen(&format!(" at line {line} column {column}"), "", 1);
-        place = Place::new(line, column);
+        place = FilePosition::new(line, column);
     }
     ConfigError::at(place, "", ConfigErrorKind::Yaml { message })
-}
-
-/// What a value is, without its texts.
-enum Shape {
-    Text,
-    List(Vec<Shape>),
-    Map(Vec<(Shape, Shape)>),
-    Tagged,
-    Nothing,
-}
-
-impl<'de> Deserialize<'de> for Shape {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Shape, D::Error> {
-        deserializer.deserialize_any(ShapeVisitor)
-    }
-}
-
-struct ShapeVisitor;
-
-impl<'de> Visitor<'de> for ShapeVisitor {
-    type Value = Shape;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any YAML")
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Shape, E> {
-        Ok(Shape::Text)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Shape, E> {
-        Ok(Shape::Text)
-    }
-
-    fn visit_i128<E>(self, _: i128) -> Result<Shape, E> {
-        Ok(Shape::Text)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Shape, E> {
-        Ok(Shape::Text)
-    }
-
-    fn visit_u128<E>(self, _: u128) -> Result<Shape, E> {
-        Ok(Shape::Text)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Shape, E> {
-        Ok(Shape::Text)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Shape, E> {
-        Ok(Shape::Text)
-    }
-
-    /// `~`, `null` and an empty value are texts to twemproxy.
-    fn visit_unit<E>(self) -> Result<Shape, E> {
-        Ok(Shape::Text)
-    }
-
-    /// An empty file.
-    fn visit_none<E>(self) -> Result<Shape, E> {
-        Ok(Shape::Nothing)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Shape, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = seq.next_element()? {
-            items.push(item);
-        }
-        Ok(Shape::List(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Shape, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(entry) = map.next_entry()? {
-            entries.push(entry);
-        }
-        Ok(Shape::Map(entries))
-    }
-
-    fn visit_enum<A: EnumAccess<'de>>(self, data: A) -> Result<Shape, A::Error> {
-        let (IgnoredAny, variant) = data.variant()?;
-        let IgnoredAny = variant.newtype_variant()?;
-        Ok(Shape::Tagged)
-    }
 }
 
 /// Reads a value of a known shape, with its texts.
@@ -208,20 +97,20 @@ impl<'de> Visitor<'de> for ShapeVisitor {
 struct Shaped<'a> {
     shape: &'a Shape,
     /// `None` where the parser of positions sees the file otherwise.
-    places: Option<&'a Places>,
+    positions: Option<&'a Positions>,
     /// The place of what holds this value.
-    holder: Place,
+    holder: FilePosition,
 }
 
 impl<'a> Shaped<'a> {
-    fn at(self) -> Place {
-        self.places.map_or(self.holder, |places| places.at)
+    fn at(self) -> FilePosition {
+        self.positions.map_or(self.holder, |positions| positions.at)
     }
 
     fn child(self, index: usize, shape: &'a Shape) -> Shaped<'a> {
         Shaped {
             shape,
-            places: self.places.and_then(|places| places.child(index)),
+            positions: self.positions.and_then(|positions| positions.child(index)),
             holder: self.at(),
         }
     }
@@ -289,9 +178,9 @@ impl<'de> Visitor<'de> for Shaped<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::Node;
-    use super::Value;
     use super::read;
+    use crate::config::node::Node;
+    use crate::config::node::Value;
     use proptest::prelude::Strategy;
     use proptest::prelude::any;
     use proptest::proptest;

@@ -10,16 +10,21 @@ use crate::config::address;
 use crate::config::error::ConfigErrorKind;
 use crate::config::findings::Findings;
 use crate::config::findings::what_is;
-use crate::config::position::Place;
-use crate::config::raw::Node;
-use crate::config::raw::Value;
+use crate::config::node::Node;
+use crate::config::node::Value;
+use crate::config::position::FilePosition;
 use crate::config::types::HostPort;
 
 /// Each has two connections to each Sentinel for each pool; nobody runs more than seven.
 const SENTINELS_MAX: usize = 32;
 
 /// The Sentinels in the file's order; `at` is where their key stands.
-pub(super) fn read(path: &str, at: Place, value: &Node, findings: &mut Findings) -> Vec<HostPort> {
+pub(super) fn read(
+    path: &str,
+    at: FilePosition,
+    value: &Node,
+    findings: &mut Findings,
+) -> Vec<HostPort> {
     let items = match &value.value {
         Value::List(items) => items.as_slice(),
         // One needs no list.
@@ -38,7 +43,7 @@ pub(super) fn read(path: &str, at: Place, value: &Node, findings: &mut Findings)
         findings.error(at, path, kind);
         return Vec::new();
     }
-    let mut first: HashMap<HostPort, Place> = HashMap::new();
+    let mut first: HashMap<HostPort, FilePosition> = HashMap::new();
     let mut sentinels = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         let path = format!("{path}[{index}]");

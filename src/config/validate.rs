@@ -10,10 +10,10 @@ use crate::config::error::ConfigError;
 use crate::config::error::ConfigErrorKind;
 use crate::config::findings::Findings;
 use crate::config::findings::what_is;
+use crate::config::node::Node;
+use crate::config::node::Value;
 use crate::config::pool;
-use crate::config::position::Place;
-use crate::config::raw::Node;
-use crate::config::raw::Value;
+use crate::config::position::FilePosition;
 use crate::config::types::Config;
 use crate::config::types::ListenAddress;
 use crate::config::types::PoolConfig;
@@ -45,7 +45,7 @@ fn pools(root: &Node, findings: &mut Findings) -> Vec<PoolConfig> {
             return Vec::new();
         }
     };
-    let mut names: HashMap<&str, Place> = HashMap::new();
+    let mut names: HashMap<&str, FilePosition> = HashMap::new();
     let mut listens = Listens::default();
     let mut pools = Vec::new();
     for (key, value) in entries {
@@ -94,7 +94,7 @@ fn entries(root: &Node) -> Result<&[(Node, Node)], ConfigErrorKind> {
 /// other's clients.
 #[derive(Default)]
 struct Listens<'a> {
-    first: HashMap<ListenAddress, (&'a str, Place)>,
+    first: HashMap<ListenAddress, (&'a str, FilePosition)>,
 }
 
 impl<'a> Listens<'a> {
@@ -102,7 +102,7 @@ impl<'a> Listens<'a> {
         &mut self,
         pool: &'a str,
         listen: &ListenAddress,
-        at: Place,
+        at: FilePosition,
     ) -> Result<(), ConfigErrorKind> {
         let mut address = listen.clone();
         if let ListenAddress::Unix { mode, .. } = &mut address {

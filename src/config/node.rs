@@ -1,0 +1,32 @@
+//! A value of the file before any rule, and where it stands.
+//!
+//! Owns: the tree that is read from YAML. Never: what a key means.
+
+use crate::config::position::FilePosition;
+
+/// A value and where it stands.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) at: FilePosition,
+    pub(super) value: Value,
+}
+
+/// What a value is, before any rule.
+#[derive(Debug, PartialEq)]
+pub(super) enum Value {
+    /// The text of a scalar; quotes and escapes are resolved, nothing else is.
+    Text(String),
+    List(Vec<Node>),
+    /// In the file's order, a key given twice stands twice.
+    Map(Vec<(Node, Node)>),
+    /// A value with a tag such as `!include`, which this program does not know.
+    Tagged,
+    /// There is no document.
+    Nothing,
+}
+
+impl PartialEq for Node {
+    fn eq(&self, other: &Node) -> bool {
+        self.value == other.value
+    }
+}
