@@ -9,12 +9,12 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::config::endpoint::HostPort;
+use crate::config::endpoint::ListenAddress;
+use crate::config::endpoint::ServerAddress;
+use crate::config::endpoint::ServerConfig;
 use crate::config::error::ConfigErrorKind;
 use crate::config::scalar;
-use crate::config::types::HostPort;
-use crate::config::types::ListenAddress;
-use crate::config::types::ServerAddress;
-use crate::config::types::ServerConfig;
 use crate::config::warning::WarningKind;
 
 /// The longest path that fits, with its NUL, into `sun_path` (unix(7)).
@@ -218,9 +218,9 @@ mod tests {
     use super::listen;
     use super::sentinel;
     use super::server;
-    use crate::config::types::HostPort;
-    use crate::config::types::ListenAddress;
-    use crate::config::types::ServerAddress;
+    use crate::config::endpoint::HostPort;
+    use crate::config::endpoint::ListenAddress;
+    use crate::config::endpoint::ServerAddress;
     use crate::config::warning::WarningKind;
     use std::path::PathBuf;
 

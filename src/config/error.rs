@@ -6,7 +6,6 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::config::keys;
 use crate::config::position::FilePosition;
 
 /// Every problem of one file, in the file's order; displayed one a line, each as
@@ -153,10 +152,12 @@ pub enum ConfigErrorKind {
         first_line: u32,
     },
     /// A key that is not in [`crate::config::KEYS`].
-    #[error("unknown key; {}", right_key(*.nearest))]
+    #[error("unknown key; {}", right_key(*.nearest, .choices))]
     UnknownKey {
         /// The known key that it resembles.
         nearest: Option<&'static str>,
+        /// All that are known.
+        choices: Vec<&'static str>,
     },
     /// A list or mapping for a key that takes one value.
     #[error("{found} where one value is wanted; a text that begins with {{ [ or ! needs quotes")]
@@ -316,13 +317,10 @@ pub enum ConfigErrorKind {
     },
 }
 
-fn right_key(nearest: Option<&str>) -> String {
+fn right_key(nearest: Option<&str>, choices: &[&str]) -> String {
     match nearest {
         Some(nearest) => format!("did you mean `{nearest}`?"),
-        None => {
-            let names: Vec<_> = keys::KEYS.iter().map(|key| key.name).collect();
-            format!("one of {}", names.join(", "))
-        }
+        None => format!("one of {}", choices.join(", ")),
     }
 }
 

@@ -12,6 +12,15 @@ use crate::config::position::FilePosition;
 use crate::config::warning::Warning;
 use crate::config::warning::WarningKind;
 
+/// One key of a pool with its value, as the file has them.
+pub(super) struct Entry<'a> {
+    /// As in `alpha.hash`.
+    pub(super) path: &'a str,
+    /// Where the key stands.
+    pub(super) at: FilePosition,
+    pub(super) value: &'a Node,
+}
+
 /// What has been found in one file.
 pub(super) struct Findings {
     file: Arc<str>,

@@ -6,10 +6,6 @@
 use std::fmt;
 use std::time::Duration;
 
-/// The longest most clients wait is one second: a request is held for most of that, and the client
-/// still gets an answer instead of giving up.
-const WITHOUT_SENTINELS: Duration = Duration::from_millis(800);
-
 /// Until Sentinels have said what they need, which is within a second of hearing them: what a
 /// failover takes with the shortest `down-after-milliseconds` that is safe, 2 s, and half a second
 /// to hear them first. Longer would only help where none of them can be heard, and nobody is
@@ -32,14 +28,6 @@ pub enum HoldTime {
 }
 
 impl HoldTime {
-    /// What it is where the file says nothing.
-    pub(super) fn unsaid(has_sentinels: bool) -> HoldTime {
-        match has_sentinels {
-            true => HoldTime::BySentinels,
-            false => HoldTime::Fixed(WITHOUT_SENTINELS),
-        }
-    }
-
     /// How long that is, where the Sentinels have said that they need `needed`.
     #[must_use]
     pub fn with(self, needed: Option<Duration>) -> Duration {
@@ -97,6 +85,6 @@ mod tests {
         assert_eq!(followed, HoldTime::BySentinels);
         assert_eq!(followed.with(Some(needed)), needed);
         assert_eq!(followed.with(None), UNTIL_HEARD);
-        assert_eq!(hold_time("").with(Some(needed)), WITHOUT_SENTINELS);
+        assert_eq!(hold_time("").with(Some(needed)), Duration::from_millis(800));
     }
 }

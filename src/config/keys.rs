@@ -1,395 +1,298 @@
-//! The table of a pool's keys, which reader, messages and documents work from.
+//! The table of a pool's keys: one row makes the field, its default, how the file's text becomes its
+//! value, its line in the documents and in a reload's log, and what a reload does for it.
 //!
-//! Owns: every key's name, what it takes, its default, its meaning in a sentence. Never: a rule
-//! about more than one key; those are `validate`'s.
+//! Owns: every key. Never: what a value looks like, which is `forms`'s; a rule about more than one
+//! key, which is `rules`'s.
 
-use crate::config::address;
-use crate::config::draft::Draft;
-use crate::config::error::ConfigErrorKind;
-use crate::config::scalar;
-use crate::config::warning::WarningKind;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::endpoint::HostPort;
+use crate::config::endpoint::ListenAddress;
+use crate::config::endpoint::ServerConfig;
+use crate::config::findings::Entry;
+use crate::config::findings::Findings;
+use crate::config::forms;
+use crate::config::forms::Ignored;
+use crate::config::hold::HoldTime;
+use crate::config::row::Effect;
+use crate::config::row::Origin;
+use crate::config::row::Row;
+use crate::config::row::key;
+use crate::config::row::keys;
+use crate::config::row::unsaid;
+use crate::config::values::OnServerFailure;
+use crate::config::values::Protocol;
+use crate::config::values::ReadFrom;
+use crate::config::values::ReadyServers;
+use crate::config::values::Secret;
+use crate::config::values::UnknownCommands;
+use crate::route::Distribution;
+use crate::route::Hash;
+use crate::route::HashTag;
 
 /// One key of a pool.
-#[derive(Debug)]
-pub struct Key {
-    /// As in the file.
-    pub name: &'static str,
-    /// What its value may be, in words.
-    pub takes: &'static str,
-    /// What the file could say to the same effect as saying nothing; empty if there is no such
-    /// text.
-    pub default: &'static str,
-    /// Whether twemproxy 0.5.0 has it, too.
-    pub twemproxy: bool,
-    /// Its meaning.
-    pub doc: &'static str,
-    pub(super) set: Set,
+pub type Key = Row<PoolConfig>;
+
+keys! {
+/// A listening address and the servers behind it; what changes together stands together.
+pool {
+    protocol: Protocol {
+        key: "redis", takes: PROTOCOL, default: "false";
+        from: Twemproxy, reload: AtOnce;
+        doc: "speak Redis's protocol; false is memcached's text protocol"
+    }
+    /// In twemproxy's order (shorter name first, then bytes).
+    servers: Vec<ServerConfig> {
+        key: "servers", takes: SERVERS, default: "", unsaid: Vec::new();
+        from: Twemproxy, reload: Servers;
+        doc: "at least one; the name places a server's keys, without one its address does"
+    }
+    unknown_commands: UnknownCommands {
+        key: "unknown_commands", takes: UNKNOWN_COMMANDS, default: "refuse";
+        from: Ours, reload: AtOnce;
+        doc: "what a command that is not known gets: an error, or the server of its first argument"
+    }
+    // One: a pool that serves a part of its keys serves. Every proxy sees the same servers, so sending
+    // the clients to another one would take away that part, too.
+    ready_servers: ReadyServers {
+        key: "ready_servers", takes: READY_SERVERS, default: "1";
+        from: Ours, reload: AtOnce;
+        doc: "how many servers must be usable for `/ready` to call the pool ready"
+    }
 }
 
-/// How a key's value gets into a draft.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Set {
-    /// From its one text.
-    Text(fn(&mut Draft, &str) -> Result<(), ConfigErrorKind>),
-    /// It is the list of servers.
-    Servers,
-    /// It is the list of Sentinels.
-    Sentinels,
+/// Where clients connect.
+listen: ListenConfig {
+    pub address: ListenAddress {
+        key: "listen", takes: LISTEN, default: "", unsaid: ListenAddress::nowhere();
+        from: Twemproxy, reload: Listener;
+        doc: "where clients connect; required"
+    }
+    pub backlog: u32 {
+        key: "backlog", takes: NUMBER, default: "512";
+        from: Twemproxy, reload: AtOnce;
+        doc: "the backlog of listen(2)"
+    }
+    pub tcpkeepalive: bool {
+        key: "tcpkeepalive", takes: BOOLEAN, default: "false";
+        from: Twemproxy, reload: Accepted;
+        doc: "find clients that have vanished: an idle one is probed after a minute, and closed when it has not answered, or not taken what it is owed, for five minutes"
+    }
+    pub freebind: bool {
+        key: "freebind", takes: BOOLEAN, default: "false";
+        from: Ours, reload: Opened;
+        doc: "listen on an address that this host does not have yet: a virtual IP"
+    }
+    pub(super) reuseport: Ignored {
+        key: "reuseport", takes: REUSEPORT, default: "true";
+        from: Ours, reload: Nothing;
+        doc: "accepted and of no effect (twemproxy has it after 0.5.0): it is always on"
+    }
 }
 
-/// Every key, twemproxy's in the order of its documents, then ours.
-pub const KEYS: &[Key] = &[
-    Key {
-        name: "listen",
-        takes: "ip:port, name:port, /path or \"/path mode\"",
-        default: "",
-        twemproxy: true,
-        doc: "where clients connect; required",
-        set: Set::Text(|draft, text| {
-            let (listen, odd) = address::listen(text)?;
-            draft.listen = Some(listen);
-            draft.odd = odd;
-            Ok(())
-        }),
-    },
-    Key {
-        name: "client_connections",
-        takes: "number",
-        default: "0",
-        twemproxy: true,
-        doc: "the most clients at once, 0 is no limit (twemproxy reads it and enforces nothing)",
-        set: Set::Text(|draft, text| put(&mut draft.client_connections, scalar::limit(text))),
-    },
-    Key {
-        name: "hash",
-        takes: "the name of a hash",
-        default: "fnv1a_64",
-        twemproxy: true,
-        doc: "how a key becomes a number",
-        set: Set::Text(|draft, text| put(&mut draft.hash, scalar::hash(text))),
-    },
-    Key {
-        name: "hash_tag",
-        takes: "two characters",
-        default: "",
-        twemproxy: true,
-        doc: "hash only what is between these two characters of a key",
-        set: Set::Text(|draft, text| put(&mut draft.hash_tag, scalar::hash_tag(text).map(Some))),
-    },
-    Key {
-        name: "distribution",
-        takes: "ketama, modula or random",
-        default: "ketama",
-        twemproxy: true,
-        doc: "how a number becomes a server",
-        set: Set::Text(|draft, text| put(&mut draft.distribution, scalar::distribution(text))),
-    },
-    Key {
-        name: "timeout",
-        takes: "milliseconds",
-        default: "0",
-        twemproxy: true,
-        doc: "how long a request may take, queueing and connecting included; 0 is for ever",
-        set: Set::Text(|draft, text| put(&mut draft.timeout, scalar::millis_or_none(text))),
-    },
-    Key {
-        name: "backlog",
-        takes: "number",
-        default: "512",
-        twemproxy: true,
-        doc: "the backlog of listen(2)",
-        set: Set::Text(|draft, text| put(&mut draft.backlog, scalar::number(text))),
-    },
-    Key {
-        name: "tcpkeepalive",
-        takes: "true or false",
-        default: "false",
-        twemproxy: true,
-        doc: "find clients that have vanished: an idle one is probed after a minute, and closed when it has not answered, or not taken what it is owed, for five minutes",
-        set: Set::Text(|draft, text| put(&mut draft.tcpkeepalive, scalar::boolean(text))),
-    },
-    Key {
-        name: "reuseport",
-        takes: "true or false",
-        default: "true",
-        twemproxy: false,
-        doc: "accepted and of no effect (twemproxy has it after 0.5.0): it is always on",
-        set: Set::Text(|draft, text| {
-            scalar::boolean(text)?;
-            draft.odd = Some(WarningKind::ReuseportAlwaysOn);
-            Ok(())
-        }),
-    },
-    Key {
-        name: "redis",
-        takes: "true or false",
-        default: "false",
-        twemproxy: true,
-        doc: "speak Redis's protocol; false is memcached's text protocol",
-        set: Set::Text(|draft, text| put(&mut draft.protocol, scalar::protocol(text).map(Some))),
-    },
-    Key {
-        name: "redis_auth",
-        takes: "a password",
-        default: "",
-        twemproxy: true,
-        doc: "asked of clients and given to servers",
-        set: Set::Text(|draft, text| put(&mut draft.redis_auth, Ok(Some(scalar::secret(text))))),
-    },
-    Key {
-        name: "redis_db",
-        takes: "number",
-        default: "0",
-        twemproxy: true,
-        doc: "the database selected on every server connection",
-        set: Set::Text(|draft, text| put(&mut draft.redis_db, scalar::number(text))),
-    },
-    Key {
-        name: "preconnect",
-        takes: "true or false",
-        default: "false",
-        twemproxy: true,
-        doc: "connect to every server at start; one that does not answer is no failure",
-        set: Set::Text(|draft, text| put(&mut draft.preconnect, scalar::boolean(text))),
-    },
-    Key {
-        name: "auto_eject_hosts",
-        takes: "true or false",
-        default: "false",
-        twemproxy: true,
-        doc: "eject a server that fails, so that its keys move to the others: for caches",
-        set: Set::Text(|draft, text| {
-            put(&mut draft.auto_eject_hosts, scalar::boolean(text).map(Some))
-        }),
-    },
-    Key {
-        name: "server_connections",
-        takes: "number, at least 1",
-        default: "1",
-        twemproxy: true,
-        doc: "connections to each server, for each worker",
-        set: Set::Text(|draft, text| {
-            put(&mut draft.server_connections, scalar::at_least_one(text))
-        }),
-    },
-    Key {
-        name: "server_retry_timeout",
-        takes: "milliseconds",
-        default: "30000",
-        twemproxy: true,
-        doc: "how long a server stays ejected",
-        set: Set::Text(|draft, text| put(&mut draft.server_retry_timeout, scalar::millis(text))),
-    },
-    Key {
-        name: "server_failure_limit",
-        takes: "number",
-        default: "2",
-        twemproxy: true,
-        doc: "this many failures in a row eject a server",
-        set: Set::Text(|draft, text| put(&mut draft.server_failure_limit, scalar::number(text))),
-    },
-    Key {
-        name: "servers",
-        takes: "list of \"host:port:weight [name]\" or \"/path:weight [name]\"",
-        default: "",
-        twemproxy: true,
-        doc: "at least one; the name places a server's keys, without one its address does",
-        set: Set::Servers,
-    },
-    Key {
-        name: "freebind",
-        takes: "true or false",
-        default: "false",
-        twemproxy: false,
-        doc: "listen on an address that this host does not have yet: a virtual IP",
-        set: Set::Text(|draft, text| put(&mut draft.freebind, scalar::boolean(text))),
-    },
-    Key {
-        name: "unknown_commands",
-        takes: "refuse or forward",
-        default: "refuse",
-        twemproxy: false,
-        doc: "what a command that is not known gets: an error, or the server of its first argument",
-        set: Set::Text(|draft, text| {
-            put(&mut draft.unknown_commands, scalar::unknown_commands(text))
-        }),
-    },
-    Key {
-        name: "on_server_failure",
-        takes: "rehash, fail or hold",
-        // `rehash` with `auto_eject_hosts: true`.
-        default: "fail",
-        twemproxy: false,
-        doc: "what a request for a failed server gets: another server, an error, or patience; `rehash` with `auto_eject_hosts`, `hold` with `sentinels`",
-        set: Set::Text(|draft, text| {
-            put(
-                &mut draft.on_server_failure,
-                scalar::on_server_failure(text).map(Some),
-            )
-        }),
-    },
-    Key {
-        name: "hold_ms",
-        takes: "milliseconds",
-        // What the Sentinels need, where there are some.
-        default: "800",
-        twemproxy: false,
-        doc: "with `on_server_failure: hold`, the longest a request is held; with `sentinels` by default their `down-after-milliseconds` and 2500, and 5000 until they are heard",
-        set: Set::Text(|draft, text| put(&mut draft.hold_time, scalar::millis(text).map(Some))),
-    },
-    Key {
-        name: "hold_bytes",
-        takes: "bytes",
-        default: "67108864",
-        twemproxy: false,
-        doc: "with `on_server_failure: hold`, what a worker holds for one server",
-        set: Set::Text(|draft, text| put(&mut draft.hold_bytes, scalar::bytes(text))),
-    },
-    Key {
-        name: "client_output_limit",
-        takes: "bytes, at least 1",
-        default: "67108864",
-        twemproxy: false,
-        doc: "how much may wait for a client that does not read its replies",
-        set: Set::Text(|draft, text| {
-            put(
-                &mut draft.client_output_limit,
-                scalar::bytes_at_least_one(text),
-            )
-        }),
-    },
-    Key {
-        name: "client_requests_in_flight",
-        takes: "number, at least 1",
-        default: "4096",
-        twemproxy: false,
-        doc: "how many requests of one client may await replies before it is read no further",
-        set: Set::Text(|draft, text| {
-            put(
-                &mut draft.client_requests_in_flight,
-                scalar::at_least_one(text),
-            )
-        }),
-    },
-    Key {
-        name: "server_queue_bytes",
-        takes: "bytes, at least 1",
-        default: "67108864",
-        twemproxy: false,
-        doc: "how much may wait for one server connection before its clients are read no further",
-        set: Set::Text(|draft, text| {
-            put(
-                &mut draft.server_queue_bytes,
-                scalar::bytes_at_least_one(text),
-            )
-        }),
-    },
-    Key {
-        name: "client_idle_timeout",
-        takes: "milliseconds",
-        default: "0",
-        twemproxy: false,
-        doc: "close a client that asks nothing for this long; 0 is never",
-        set: Set::Text(|draft, text| {
-            put(&mut draft.client_idle_timeout, scalar::millis_or_none(text))
-        }),
-    },
-    Key {
-        name: "connect_timeout",
-        takes: "milliseconds, at least 1",
-        default: "1000",
-        twemproxy: false,
-        doc: "how long connecting to a server may take",
-        set: Set::Text(|draft, text| {
-            put(
-                &mut draft.connect_timeout,
-                scalar::millis_at_least_one(text),
-            )
-        }),
-    },
-    Key {
-        name: "resolve_interval",
-        takes: "milliseconds",
-        default: "30000",
-        twemproxy: false,
-        doc: "how often a server's host name is resolved again; 0 is only when connecting",
-        set: Set::Text(|draft, text| {
-            put(&mut draft.resolve_interval, scalar::millis_or_none(text))
-        }),
-    },
-    Key {
-        name: "sentinels",
-        takes: "list of \"host:port\" or \"host:port:weight [name]\"",
-        default: "",
-        twemproxy: false,
-        doc: "Redis Sentinels that say where each server's master is; its name there is the \
-              server's name, the address in `servers` a first guess",
-        set: Set::Sentinels,
-    },
-    Key {
-        name: "sentinel_user",
-        takes: "a user's name",
-        default: "",
-        twemproxy: false,
-        doc: "the user to log in as at the Sentinels; without it, their default user",
-        set: Set::Text(|draft, text| put(&mut draft.sentinel_user, Ok(Some(text.into())))),
-    },
-    Key {
-        name: "sentinel_password",
-        takes: "a password",
-        default: "",
-        twemproxy: false,
-        doc: "given to the Sentinels",
-        set: Set::Text(|draft, text| {
-            put(&mut draft.sentinel_password, Ok(Some(scalar::secret(text))))
-        }),
-    },
-    Key {
-        name: "require_sentinel_quorum",
-        takes: "true or false",
-        default: "false",
-        twemproxy: false,
-        doc: "refuse writes while no majority of the Sentinels is heard; with three or more",
-        set: Set::Text(|draft, text| {
-            put(&mut draft.require_sentinel_quorum, scalar::boolean(text))
-        }),
-    },
-    Key {
-        name: "read_from",
-        takes: "master, prefer-replica or replica",
-        default: "master",
-        twemproxy: false,
-        doc: "who answers commands that only read; replicas need `sentinels:`, which name them, and a client may not see what it has just written",
-        set: Set::Text(|draft, text| put(&mut draft.read_from, scalar::read_from(text))),
-    },
-    Key {
-        name: "replica_lag_ms",
-        takes: "milliseconds, at least 1",
-        default: "1000",
-        twemproxy: false,
-        doc: "how far a replica may be behind its master and be read, measured four times a second",
-        set: Set::Text(|draft, text| {
-            put(&mut draft.replica_lag, scalar::millis_at_least_one(text))
-        }),
-    },
-    Key {
-        name: "ready_servers",
-        takes: "all or a number, at least 1",
-        default: "1",
-        twemproxy: false,
-        doc: "how many servers must be usable for `/ready` to call the pool ready",
-        set: Set::Text(|draft, text| put(&mut draft.ready_servers, scalar::ready_servers(text))),
-    },
-];
+/// How much may be under way.
+limits: LimitConfig {
+    /// `None` (0) is no limit.
+    pub client_connections: Option<NonZeroU32> {
+        key: "client_connections", takes: LIMIT, default: "0";
+        from: Twemproxy, reload: AtOnce;
+        doc: "the most clients at once, 0 is no limit (twemproxy reads it and enforces nothing)"
+    }
+    // 64 MiB: twice what Redis lets wait for a subscriber (`client-output-buffer-limit pubsub 32mb`),
+    // so that a long pipeline of large values is read at leisure, while 100 clients that read nothing
+    // cannot take more than 6.4 GB.
+    pub client_output_bytes: usize {
+        key: "client_output_limit", takes: BYTES_AT_LEAST_ONE, default: "67108864";
+        from: Ours, reload: AtOnce;
+        doc: "how much may wait for a client that does not read its replies"
+    }
+    // 4096: pipelines of a thousand requests pass unhindered, and at some 50 bytes a slot one client's
+    // queue stays under 256 KiB.
+    pub client_requests_in_flight: NonZeroU32 {
+        key: "client_requests_in_flight", takes: AT_LEAST_ONE, default: "4096";
+        from: Ours, reload: AtOnce;
+        doc: "how many requests of one client may await replies before it is read no further"
+    }
+    // 64 MiB: half a second of a 1 Gbit/s link; what waits longer than that only waits.
+    pub server_queue_bytes: usize {
+        key: "server_queue_bytes", takes: BYTES_AT_LEAST_ONE, default: "67108864";
+        from: Ours, reload: AtOnce;
+        doc: "how much may wait for one server connection before its clients are read no further"
+    }
+}
 
-fn put<T>(field: &mut T, value: Result<T, ConfigErrorKind>) -> Result<(), ConfigErrorKind> {
-    *field = value?;
-    Ok(())
+/// How long things may take.
+timeouts: TimeoutConfig {
+    /// `None` is for ever.
+    pub request: Option<Duration> {
+        key: "timeout", takes: MILLIS_OR_NONE, default: "0";
+        from: Twemproxy, reload: AtOnce;
+        doc: "how long a request may take, queueing and connecting included; 0 is for ever"
+    }
+    // One second, after which Linux would send its second SYN (RFC 6298): a connect that needs one is
+    // taken for lost.
+    pub connect: Duration {
+        key: "connect_timeout", takes: MILLIS_AT_LEAST_ONE, default: "1000";
+        from: Ours, reload: AtOnce;
+        doc: "how long connecting to a server may take"
+    }
+    /// With no reply due; `None` (0) is never.
+    pub client_idle: Option<Duration> {
+        key: "client_idle_timeout", takes: MILLIS_OR_NONE, default: "0";
+        from: Ours, reload: IdleClients;
+        doc: "close a client that asks nothing for this long; 0 is never"
+    }
+    // Half a minute, as for the return of an ejected server: a name that moves is followed as soon.
+    /// `None` (0) is only when connecting.
+    pub resolve_interval: Option<Duration> {
+        key: "resolve_interval", takes: MILLIS_OR_NONE, default: "30000";
+        from: Ours, reload: AtOnce;
+        doc: "how often a server's host name is resolved again; 0 is only when connecting"
+    }
+}
+
+/// What a server connection says first, and what clients are asked for.
+greeting: GreetingConfig {
+    pub redis_auth: Option<Secret> {
+        key: "redis_auth", takes: PASSWORD, default: "", unsaid: None;
+        from: Twemproxy, reload: Greeting;
+        doc: "asked of clients and given to servers"
+    }
+    pub redis_db: u32 {
+        key: "redis_db", takes: NUMBER, default: "0";
+        from: Twemproxy, reload: Greeting;
+        doc: "the database selected on every server connection"
+    }
+}
+
+/// Where keys live.
+mapping: MappingConfig {
+    pub hash: Hash {
+        key: "hash", takes: HASH, default: "fnv1a_64";
+        from: Twemproxy, reload: Mapping;
+        doc: "how a key becomes a number"
+    }
+    pub hash_tag: Option<HashTag> {
+        key: "hash_tag", takes: HASH_TAG, default: "", unsaid: None;
+        from: Twemproxy, reload: Mapping;
+        doc: "hash only what is between these two characters of a key"
+    }
+    pub distribution: Distribution {
+        key: "distribution", takes: DISTRIBUTION, default: "ketama";
+        from: Twemproxy, reload: Mapping;
+        doc: "how a number becomes a server"
+    }
+}
+
+/// How many connections to servers there are.
+connections: ConnectionConfig {
+    pub per_server: NonZeroU32 {
+        key: "server_connections", takes: AT_LEAST_ONE, default: "1";
+        from: Twemproxy, reload: Connections;
+        doc: "connections to each server, for each worker"
+    }
+    pub preconnect: bool {
+        key: "preconnect", takes: BOOLEAN, default: "false";
+        from: Twemproxy, reload: AtOnce;
+        doc: "connect to every server at start; one that does not answer is no failure"
+    }
+}
+
+/// What becomes of a server that fails, and of its requests.
+failure: FailureConfig {
+    /// True if and only if the policy is [`OnServerFailure::Rehash`]; others ask
+    /// [`FailureConfig::ejects`].
+    pub(super) auto_eject_hosts: bool {
+        key: "auto_eject_hosts", takes: BOOLEAN, default: "false";
+        from: Twemproxy, reload: AtOnce;
+        doc: "eject a server that fails, so that its keys move to the others: for caches"
+    }
+    pub retry_timeout: Duration {
+        key: "server_retry_timeout", takes: MILLIS, default: "30000";
+        from: Twemproxy, reload: AtOnce;
+        doc: "how long a server stays ejected"
+    }
+    pub limit: u32 {
+        key: "server_failure_limit", takes: NUMBER, default: "2";
+        from: Twemproxy, reload: AtOnce;
+        doc: "this many failures in a row eject a server"
+    }
+    // `rehash` with `auto_eject_hosts: true`, `hold` with `sentinels`.
+    pub policy: OnServerFailure {
+        key: "on_server_failure", takes: ON_SERVER_FAILURE, default: "fail";
+        from: Ours, reload: AtOnce;
+        doc: "what a request for a failed server gets: another server, an error, or patience; `rehash` with `auto_eject_hosts`, `hold` with `sentinels`"
+    }
+    // The longest most clients wait is one second: a request is held for most of that, and the client
+    // still gets an answer instead of giving up. With Sentinels it is what they need.
+    /// Of use only with [`OnServerFailure::Hold`].
+    pub hold_time: HoldTime {
+        key: "hold_ms", takes: HOLD_TIME, default: "800";
+        from: Ours, reload: AtOnce;
+        doc: "with `on_server_failure: hold`, the longest a request is held; with `sentinels` by default their `down-after-milliseconds` and 2500, and 5000 until they are heard"
+    }
+    // 64 MiB: what 50 000 writes a second of 1 KiB amount to in 0.8 s, and half as much again.
+    pub hold_bytes: usize {
+        key: "hold_bytes", takes: BYTES, default: "67108864";
+        from: Ours, reload: AtOnce;
+        doc: "with `on_server_failure: hold`, what a worker holds for one server"
+    }
+}
+
+/// Who says where the servers' masters are.
+sentinels: SentinelConfig {
+    /// Empty when nobody does. If not, every server is named.
+    pub addresses: Vec<HostPort> {
+        key: "sentinels", takes: SENTINELS, default: "", unsaid: Vec::new();
+        from: Ours, reload: Sentinels;
+        doc: "Redis Sentinels that say where each server's master is; its name there is the server's name, the address in `servers` a first guess"
+    }
+    /// Never without a password.
+    pub user: Option<Arc<str>> {
+        key: "sentinel_user", takes: USER, default: "", unsaid: None;
+        from: Ours, reload: Sentinels;
+        doc: "the user to log in as at the Sentinels; without it, their default user"
+    }
+    pub password: Option<Secret> {
+        key: "sentinel_password", takes: PASSWORD, default: "", unsaid: None;
+        from: Ours, reload: Sentinels;
+        doc: "given to the Sentinels"
+    }
+    /// Only where there are Sentinels.
+    pub require_quorum: bool {
+        key: "require_sentinel_quorum", takes: BOOLEAN, default: "false";
+        from: Ours, reload: Sentinels;
+        doc: "refuse writes while no majority of the Sentinels is heard; with three or more"
+    }
+}
+
+/// Who answers commands that only read.
+replicas: ReplicaConfig {
+    /// Others than masters only where there are Sentinels.
+    pub read_from: ReadFrom {
+        key: "read_from", takes: READ_FROM, default: "master";
+        from: Ours, reload: Readers;
+        doc: "who answers commands that only read; replicas need `sentinels:`, which name them, and a client may not see what it has just written"
+    }
+    // One second: a replica that keeps up is milliseconds behind, one that does not is soon more.
+    pub lag: Duration {
+        key: "replica_lag_ms", takes: MILLIS_AT_LEAST_ONE, default: "1000";
+        from: Ours, reload: AtOnce;
+        doc: "how far a replica may be behind its master and be read, measured four times a second"
+    }
+}
 }
 
 /// The row of `name`.
 pub(super) fn find(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name == name)
+}
+
+/// All names.
+pub(super) fn names() -> Vec<&'static str> {
+    KEYS.iter().map(|key| key.name).collect()
 }
 
 /// The key that whoever wrote `name` most likely meant: at most a third of its letters are wrong.

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! text ─ serde_yaml ─► raw tree ─┐
-//!      └ saphyr ─► positions ────┴─► nodes with places ─ keys' table ─► drafts ─ rules ─► Config
+//!      └ saphyr ─► positions ────┴─► nodes with positions ─ keys' table ─► pools ─ rules ─► Config
 //! ```
 //!
 //! Every problem of a file is reported, not only the first; no text of the file survives in
@@ -13,59 +13,72 @@
 
 mod address;
 mod difference;
-mod draft;
+mod endpoint;
 mod error;
+mod file;
 mod findings;
+mod forms;
 mod hold;
+mod implied;
 mod keys;
+mod loss;
 mod node;
 mod order;
 mod pool;
 mod position;
 mod raw;
+mod row;
+mod rules;
 mod scalar;
 mod sentinels;
+mod servers;
 mod shape;
 mod table;
-mod types;
 mod validate;
+mod values;
 mod warning;
 
 use std::path::Path;
 
-pub use difference::difference;
-pub use difference::loss;
+pub use difference::Difference;
+pub use difference::PoolChanges;
+pub use difference::PoolDifference;
+pub use difference::ServerDifference;
+pub use endpoint::HostPort;
+pub use endpoint::ListenAddress;
+pub use endpoint::ServerAddress;
+pub use endpoint::ServerConfig;
 pub use error::ConfigError;
 pub use error::ConfigErrorKind;
 pub use error::ConfigErrors;
+pub use file::Config;
 pub use hold::FAILOVER_BESIDES;
 pub use hold::HoldTime;
+pub use keys::ConnectionConfig;
+pub use keys::FailureConfig;
+pub use keys::GreetingConfig;
 pub use keys::KEYS;
 pub use keys::Key;
+pub use keys::LimitConfig;
+pub use keys::ListenConfig;
+pub use keys::MappingConfig;
+pub use keys::PoolConfig;
+pub use keys::ReplicaConfig;
+pub use keys::SentinelConfig;
+pub use keys::TimeoutConfig;
+pub use loss::loss;
 pub use order::twemproxy_order;
+pub use row::Effect;
+pub use row::Origin;
+pub use row::Row;
 pub use table::Table;
 pub use table::TooMany;
-pub use types::Config;
-pub use types::ConnectionConfig;
-pub use types::FailureConfig;
-pub use types::GreetingConfig;
-pub use types::HostPort;
-pub use types::LimitConfig;
-pub use types::ListenAddress;
-pub use types::ListenConfig;
-pub use types::MappingConfig;
-pub use types::OnServerFailure;
-pub use types::PoolConfig;
-pub use types::Protocol;
-pub use types::ReadFrom;
-pub use types::ReadyServers;
-pub use types::ReplicaConfig;
-pub use types::Secret;
-pub use types::SentinelConfig;
-pub use types::ServerAddress;
-pub use types::ServerConfig;
-pub use types::TimeoutConfig;
-pub use types::UnknownCommands;
+pub use values::OnServerFailure;
+pub use values::Protocol;
+pub use values::ReadFrom;
+pub use values::ReadyServers;
+pub use values::Secret;
+pub use values::UnknownCommands;
 pub use warning::Warning;
 pub use warning::WarningKind;
 

@@ -1,18 +1,12 @@
 //! One text → one value.
 //!
-//! Owns: twemproxy's notion of a number and of a boolean, the names of choices. Never: which key
+//! Owns: twemproxy's notion of a number, the names of hashes and distributions. Never: which key
 //! the text belongs to.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::config::error::ConfigErrorKind;
-use crate::config::types::OnServerFailure;
-use crate::config::types::Protocol;
-use crate::config::types::ReadFrom;
-use crate::config::types::ReadyServers;
-use crate::config::types::Secret;
-use crate::config::types::UnknownCommands;
 use crate::route::Distribution;
 use crate::route::Hash;
 use crate::route::HashTag;
@@ -84,28 +78,6 @@ pub(super) fn bytes_at_least_one(text: &str) -> Result<usize, ConfigErrorKind> {
     in_range(text, 1, BYTES_MAX).map(|n| usize::try_from(n).unwrap_or(usize::MAX))
 }
 
-/// `true` or `false`; YAML's other spellings (`yes`, `True`) are texts, as in twemproxy.
-pub(super) fn boolean(text: &str) -> Result<bool, ConfigErrorKind> {
-    match text {
-        "true" => Ok(true),
-        "false" => Ok(false),
-        _ => Err(not_one_of("value", text, &["true", "false"])),
-    }
-}
-
-/// What `redis: true` and `redis: false` mean.
-pub(super) fn protocol(text: &str) -> Result<Protocol, ConfigErrorKind> {
-    boolean(text).map(|redis| match redis {
-        true => Protocol::Redis,
-        false => Protocol::Memcached,
-    })
-}
-
-/// Any text is a password.
-pub(super) fn secret(text: &str) -> Secret {
-    Secret::new(text)
-}
-
 /// Two bytes.
 pub(super) fn hash_tag(text: &str) -> Result<HashTag, ConfigErrorKind> {
     match *text.as_bytes() {
@@ -131,45 +103,12 @@ pub(super) fn distribution(text: &str) -> Result<Distribution, ConfigErrorKind> 
     })
 }
 
-pub(super) fn unknown_commands(text: &str) -> Result<UnknownCommands, ConfigErrorKind> {
-    match text {
-        "refuse" => Ok(UnknownCommands::Refuse),
-        "forward" => Ok(UnknownCommands::Forward),
-        _ => Err(not_one_of("choice", text, &["refuse", "forward"])),
-    }
-}
-
-pub(super) fn on_server_failure(text: &str) -> Result<OnServerFailure, ConfigErrorKind> {
-    match text {
-        "rehash" => Ok(OnServerFailure::Rehash),
-        "fail" => Ok(OnServerFailure::Fail),
-        "hold" => Ok(OnServerFailure::Hold),
-        _ => Err(not_one_of("choice", text, &["rehash", "fail", "hold"])),
-    }
-}
-
-pub(super) fn read_from(text: &str) -> Result<ReadFrom, ConfigErrorKind> {
-    match text {
-        "master" => Ok(ReadFrom::Master),
-        "prefer-replica" => Ok(ReadFrom::PreferReplica),
-        "replica" => Ok(ReadFrom::Replica),
-        _ => Err(not_one_of(
-            "choice",
-            text,
-            &["master", "prefer-replica", "replica"],
-        )),
-    }
-}
-
-/// `all`, or 1 to 2147483647.
-pub(super) fn ready_servers(text: &str) -> Result<ReadyServers, ConfigErrorKind> {
-    match text {
-        "all" => Ok(ReadyServers::All),
-        _ => at_least_one(text).map(ReadyServers::AtLeast),
-    }
-}
-
-fn not_one_of(what: &'static str, found: &str, choices: &[&'static str]) -> ConfigErrorKind {
+/// `found` is none of the `choices` of `what`.
+pub(super) fn not_one_of(
+    what: &'static str,
+    found: &str,
+    choices: &[&'static str],
+) -> ConfigErrorKind {
     ConfigErrorKind::NotOneOf {
         what,
         found: found.to_owned(),
@@ -179,7 +118,6 @@ fn not_one_of(what: &'static str, found: &str, choices: &[&'static str]) -> Conf
 
 #[cfg(test)]
 mod tests {
-    use super::boolean;
     use super::bytes;
     use super::digits;
     use super::hash_tag;
@@ -198,14 +136,6 @@ mod tests {
         assert!(number("2147483648").is_err());
         assert_eq!(bytes("1099511627776").ok(), Some(1 << 40));
         assert!(bytes("1099511627777").is_err());
-    }
-
-    #[test]
-    fn only_true_and_false_are_booleans() {
-        assert_eq!(boolean("true").ok(), Some(true));
-        for not in ["yes", "on", "True", "TRUE", "1", "", "y"] {
-            assert!(boolean(not).is_err(), "{not:?}");
-        }
     }
 
     #[test]

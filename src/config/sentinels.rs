@@ -4,27 +4,23 @@
 //! the pool's other keys say.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::hash_map::Entry as Slot;
 
 use crate::config::address;
+use crate::config::endpoint::HostPort;
 use crate::config::error::ConfigErrorKind;
+use crate::config::findings::Entry;
 use crate::config::findings::Findings;
 use crate::config::findings::what_is;
-use crate::config::node::Node;
 use crate::config::node::Value;
 use crate::config::position::FilePosition;
-use crate::config::types::HostPort;
 
 /// Each has two connections to each Sentinel for each pool; nobody runs more than seven.
 const SENTINELS_MAX: usize = 32;
 
-/// The Sentinels in the file's order; `at` is where their key stands.
-pub(super) fn read(
-    path: &str,
-    at: FilePosition,
-    value: &Node,
-    findings: &mut Findings,
-) -> Vec<HostPort> {
+/// The Sentinels in the file's order.
+pub(super) fn read(entry: &Entry<'_>, findings: &mut Findings) -> Vec<HostPort> {
+    let &Entry { path, at, value } = entry;
     let items = match &value.value {
         Value::List(items) => items.as_slice(),
         // One needs no list.
@@ -61,11 +57,11 @@ pub(super) fn read(
             }
         };
         match first.entry(address.clone()) {
-            Entry::Vacant(vacant) => {
+            Slot::Vacant(vacant) => {
                 vacant.insert(item.at);
                 sentinels.push(address);
             }
-            Entry::Occupied(first) => {
+            Slot::Occupied(first) => {
                 let kind = ConfigErrorKind::SentinelTwice {
                     address: address.to_string(),
                     first_line: first.get().line,

@@ -12,9 +12,9 @@ use thiserror::Error;
 
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
-use crate::config::types::Config;
-use crate::config::types::PoolConfig;
-use crate::config::types::ServerConfig;
+use crate::config::endpoint::ServerConfig;
+use crate::config::file::Config;
+use crate::config::keys::PoolConfig;
 
 /// A configuration, and the place of everything in it.
 #[derive(Clone, Debug)]

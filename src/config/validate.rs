@@ -6,21 +6,18 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use crate::config::endpoint::ListenAddress;
 use crate::config::error::ConfigError;
 use crate::config::error::ConfigErrorKind;
+use crate::config::file::Config;
 use crate::config::findings::Findings;
 use crate::config::findings::what_is;
+use crate::config::keys::PoolConfig;
 use crate::config::node::Node;
 use crate::config::node::Value;
 use crate::config::pool;
 use crate::config::position::FilePosition;
-use crate::config::types::Config;
-use crate::config::types::ListenAddress;
-use crate::config::types::PoolConfig;
-
-/// `PoolIdx` and `ServerIdx` have 16 bits, and the last number is nobody's: of a request's fragments
-/// it says that there is none.
-pub(super) const INDICES_MAX: usize = u16::MAX as usize;
+use crate::config::servers::INDICES_MAX;
 
 /// The configuration that `root` says, or everything that is wrong with it.
 pub(super) fn config(root: &Node, file: &str) -> Result<Config, Vec<ConfigError>> {
@@ -70,7 +67,7 @@ fn pools(root: &Node, findings: &mut Findings) -> Vec<PoolConfig> {
                 findings.error(at, &format!("{name}.listen"), kind);
             }
         }
-        pools.extend(read.finish());
+        pools.push(read.finish());
     }
     pools
 }

@@ -4,6 +4,7 @@ use std::env;
 use std::fs;
 
 use coremux::config::KEYS;
+use coremux::config::Origin;
 use coremux::control::ctl::COMMANDS;
 use coremux::process::cli;
 
@@ -48,9 +49,6 @@ fn same_words(block: &str, text: &str) -> bool {
     block.split_whitespace().eq(text.split_whitespace())
 }
 
-/// Keys that are read and checked, and that nothing heeds so far.
-const NOT_YET: &[&str] = &[];
-
 /// Compares that part of `path` with `made`, or writes it there when told to.
 fn check_part(path: &str, name: &str, made: &str) {
     let [before, _, after] = parts(path, name);
@@ -83,21 +81,19 @@ fn row(cells: &[&str]) -> String {
 // One test: they would write the same file at the same time.
 #[test]
 fn the_documents_have_every_key_every_flag_and_every_command_of_ctl() {
-    let mut keys = row(&["key", "takes", "default", "meaning"]) + "|---|---|---|---|\n";
+    let mut keys =
+        row(&["key", "takes", "default", "meaning", "reload"]) + "|---|---|---|---|---|\n";
     for key in KEYS {
         let default = match key.default {
             "" => String::new(),
             default => format!("`{default}`"),
         };
-        let not_yet = match NOT_YET.contains(&key.name) {
-            true => "; **accepted, not yet in effect**",
-            false => "",
+        let name = match key.origin {
+            Origin::Twemproxy => format!("`{}`", key.name),
+            Origin::Ours => format!("`{}` +", key.name),
         };
-        let name = match key.twemproxy {
-            true => format!("`{}`", key.name),
-            false => format!("`{}` +", key.name),
-        };
-        keys += &row(&[&name, key.takes, &default, &format!("{}{not_yet}", key.doc)]);
+        let effect = key.effect.to_string();
+        keys += &row(&[&name, key.takes, &default, key.doc, &effect]);
     }
     check_part("docs/configuration.md", "keys", &keys);
     let mut commands = row(&["command", "meaning"]) + "|---|---|\n";

@@ -14,9 +14,9 @@ use tracing::warn;
 
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
+use crate::config::Difference;
 use crate::config::Table;
 use crate::config::TooMany;
-use crate::config::difference;
 use crate::config::loss;
 use crate::control::Commit;
 use crate::control::Numbers;
@@ -198,18 +198,19 @@ impl Control {
             return Err(vec!["an upgrade is under way".to_owned()]);
         }
         let Prepared { config, commit } = prepared;
-        let lines = difference(self.table.config(), &config);
         let mut text = String::new();
         for warning in config.warnings() {
             warn!("{warning}");
             text += &format!("{warning}\n");
         }
-        if lines.is_empty() {
+        let next = self.table.next(Arc::new(config));
+        let next = next.map_err(|error: TooMany| vec![error.to_string()])?;
+        let difference = Difference::between(&self.table, &next);
+        if difference.is_empty() {
             info!("reloaded: nothing is different");
             return Ok(text + "nothing is different\n");
         }
-        let next = self.table.next(Arc::new(config));
-        let next = next.map_err(|error: TooMany| vec![error.to_string()])?;
+        let lines = difference.lines(&self.table, &next);
         self.take_table(next, commit);
         info!(changes = lines.len(), "reloaded");
         for line in lines {
