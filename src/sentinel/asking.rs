@@ -19,10 +19,10 @@ use crate::config::HostPort;
 use crate::protocol::resp::write_request;
 use crate::sentinel::address;
 use crate::sentinel::agreement::Claim;
+use crate::sentinel::connection::Connection;
+use crate::sentinel::connection::jittered;
 use crate::sentinel::fellows::Fellow;
 use crate::sentinel::fellows::RunId;
-use crate::sentinel::line::Line;
-use crate::sentinel::line::jittered;
 use crate::sentinel::reply::Value;
 
 /// Sentinels answer in a fraction of a millisecond.
@@ -88,7 +88,7 @@ pub(super) enum Heard {
 /// The connection for questions.
 #[derive(Debug)]
 pub(super) struct Asking {
-    pub(super) line: Line,
+    pub(super) connection: Connection,
     expected: VecDeque<Expected>,
     /// While a master's questions are being answered: the address before, and the epoch.
     before: Option<HostPort>,
@@ -118,7 +118,7 @@ impl Asking {
             others_wanted: vec![false; servers],
             may_want_password: false,
             wants_replicas,
-            line: Line::new(now),
+            connection: Connection::new(now),
             expected: VecDeque::new(),
             before: None,
             epoch: None,
@@ -134,7 +134,7 @@ impl Asking {
     /// Begins; the bytes to send. The first round is asked as soon as the Sentinel is listened to,
     /// or at the next poll.
     pub(super) fn connected(&mut self, auth: Option<&[u8]>, poll: Duration, now: Time) -> Vec<u8> {
-        self.line.connected();
+        self.connection.connected();
         self.expected.clear();
         (self.before, self.epoch, self.again) = (None, None, None);
         self.named.fill(None);
@@ -142,7 +142,7 @@ impl Asking {
         self.may_want_password = auth.is_none();
         let mut bytes = Vec::new();
         self.ask_who(auth, &mut bytes);
-        self.line.patience = Some(now + ANSWER_WITHIN);
+        self.connection.deadline = Some(now + ANSWER_WITHIN);
         self.next_round = now + poll;
         self.next_others = now;
         bytes
@@ -152,7 +152,7 @@ impl Asking {
     pub(super) fn log_in(&mut self, auth: &[u8], now: Time) -> Vec<u8> {
         let mut bytes = Vec::new();
         self.ask_who(Some(auth), &mut bytes);
-        self.line.patience = Some(now + ANSWER_WITHIN);
+        self.connection.deadline = Some(now + ANSWER_WITHIN);
         bytes
     }
 
@@ -173,7 +173,7 @@ impl Asking {
         random: &mut Random,
         now: Time,
     ) -> Option<Vec<u8>> {
-        self.line.open_link()?;
+        self.connection.open_link()?;
         if !self.expected.is_empty() {
             self.again = Some(now);
             return None;
@@ -204,7 +204,7 @@ impl Asking {
             }
         }
         self.ask_for_others(masters, others_every, &mut bytes, now);
-        self.line.patience = Some(now + ANSWER_WITHIN);
+        self.connection.deadline = Some(now + ANSWER_WITHIN);
         Some(bytes)
     }
 
@@ -235,16 +235,16 @@ impl Asking {
 
     /// Whether a round is due, by time or because one was wanted during the last.
     pub(super) fn wants_round(&self, now: Time) -> bool {
-        let idle = self.line.open_link().is_some() && self.expected.is_empty();
+        let idle = self.connection.open_link().is_some() && self.expected.is_empty();
         idle && (self.again.is_some_and(|at| at <= now) || self.next_round <= now)
     }
 
     /// When to look at it next.
     pub(super) fn due(&self) -> Option<Time> {
-        let idle = self.line.open_link().is_some() && self.expected.is_empty();
+        let idle = self.connection.open_link().is_some() && self.expected.is_empty();
         let round = [Some(self.next_round), self.again];
         let round = round.into_iter().flatten().min().filter(|_| idle);
-        [self.line.due(), round].into_iter().flatten().min()
+        [self.connection.due(), round].into_iter().flatten().min()
     }
 
     /// Takes what the Sentinel has sent; an error text when it is no reply.
@@ -255,7 +255,7 @@ impl Asking {
         now: Time,
     ) -> Result<(), String> {
         let mut values = Vec::new();
-        self.line
+        self.connection
             .received(bytes, |value| {
                 values.push(value);
                 true
@@ -270,10 +270,10 @@ impl Asking {
                 return Ok(());
             }
             // Each answer buys time for the next.
-            self.line.patience = Some(now + ANSWER_WITHIN);
+            self.connection.deadline = Some(now + ANSWER_WITHIN);
         }
         if self.expected.is_empty() {
-            self.line.patience = None;
+            self.connection.deadline = None;
         }
         Ok(())
     }

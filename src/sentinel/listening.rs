@@ -8,9 +8,9 @@ use std::time::Duration;
 use crate::base::Time;
 use crate::protocol::resp::write_request;
 use crate::sentinel::asking::wants_no_password;
+use crate::sentinel::connection::Connection;
 use crate::sentinel::event;
 use crate::sentinel::event::Kind;
-use crate::sentinel::line::Line;
 use crate::sentinel::reply::Value;
 
 /// A Sentinel says something of its own accord only when something happens.
@@ -37,7 +37,7 @@ pub(super) enum Listened {
 /// The connection for events.
 #[derive(Debug)]
 pub(super) struct Listening {
-    pub(super) line: Line,
+    pub(super) connection: Connection,
     auth_due: bool,
     subscribed: usize,
     next_ping: Time,
@@ -46,7 +46,7 @@ pub(super) struct Listening {
 impl Listening {
     pub(super) fn new(now: Time) -> Listening {
         Listening {
-            line: Line::new(now),
+            connection: Connection::new(now),
             auth_due: false,
             subscribed: 0,
             next_ping: now,
@@ -55,7 +55,7 @@ impl Listening {
 
     /// Begins; the bytes to send.
     pub(super) fn connected(&mut self, auth: Option<&[u8]>, now: Time) -> Vec<u8> {
-        self.line.connected();
+        self.connection.connected();
         self.subscribed = 0;
         self.auth_due = auth.is_some();
         let mut bytes = auth.unwrap_or_default().to_vec();
@@ -66,14 +66,14 @@ impl Listening {
                 .collect();
             write_request(&mut bytes, &words);
         }
-        self.line.patience = Some(now + HEARD_WITHIN);
+        self.connection.deadline = Some(now + HEARD_WITHIN);
         self.next_ping = now + PING_EVERY;
         bytes
     }
 
     /// Whether every channel is listened to.
     pub(super) fn is_subscribed(&self) -> bool {
-        self.line.open_link().is_some() && self.subscribed == event::CHANNELS.len()
+        self.connection.open_link().is_some() && self.subscribed == event::CHANNELS.len()
     }
 
     /// A ping, when one is due.
@@ -90,7 +90,7 @@ impl Listening {
     /// When to look at it next.
     pub(super) fn due(&self) -> Option<Time> {
         let ping = self.is_subscribed().then_some(self.next_ping);
-        [self.line.due(), ping].into_iter().flatten().min()
+        [self.connection.due(), ping].into_iter().flatten().min()
     }
 
     /// Takes what the Sentinel has sent; an error text when it is nothing that was asked for.
@@ -101,7 +101,7 @@ impl Listening {
         now: Time,
     ) -> Result<(), String> {
         let mut values = Vec::new();
-        self.line
+        self.connection
             .received(bytes, |value| {
                 values.push(value);
                 true
@@ -126,7 +126,7 @@ impl Listening {
                 _ => return Err("not a message".to_owned()),
             }
         }
-        self.line.patience = Some(now + HEARD_WITHIN);
+        self.connection.deadline = Some(now + HEARD_WITHIN);
         Ok(())
     }
 
@@ -136,7 +136,7 @@ impl Listening {
             b"subscribe" if self.subscribed < event::CHANNELS.len() => {
                 self.subscribed += 1;
                 if self.is_subscribed() {
-                    self.line.is_good();
+                    self.connection.is_good();
                     listened.push(Listened::Subscribed);
                 }
             }
@@ -162,7 +162,7 @@ mod tests {
 
     fn connected() -> (Listening, Vec<u8>) {
         let mut listening = Listening::new(Time::ZERO);
-        listening.line.connecting(LinkId(1), Time::ZERO);
+        listening.connection.connecting(LinkId(1), Time::ZERO);
         let bytes = listening.connected(Some(b"AUTH "), Time::ZERO);
         (listening, bytes)
     }
@@ -209,7 +209,7 @@ mod tests {
         assert_eq!(listening.ping(Time::ZERO), None);
         let ping = listening.ping(Time::ZERO + PING_EVERY);
         assert_eq!(ping.as_deref(), Some(b"*1\r\n$4\r\nPING\r\n".as_slice()));
-        assert!(listening.line.is_overdue(Time::ZERO + HEARD_WITHIN));
+        assert!(listening.connection.is_overdue(Time::ZERO + HEARD_WITHIN));
     }
 
     #[test]

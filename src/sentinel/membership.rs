@@ -52,7 +52,7 @@ impl Watcher {
     pub(super) fn log_in(&mut self, place: usize, words: &str, now: Time) {
         let peer = &mut self.peers[place];
         peer.wants_password = true;
-        match (&self.auth, peer.asking.line.link()) {
+        match (&self.auth, peer.asking.connection.link()) {
             (Some(auth), Some(link)) => {
                 let bytes = peer.asking.log_in(auth, now);
                 self.outputs.push_back(Output::Send { link, bytes });

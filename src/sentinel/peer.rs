@@ -135,16 +135,16 @@ impl Peer {
 
     /// Which of its connections `link` is.
     pub(super) fn which(&self, link: LinkId) -> Option<Which> {
-        if self.asking.line.link() == Some(link) {
+        if self.asking.connection.link() == Some(link) {
             return Some(Which::Asking);
         }
-        (self.listening.line.link() == Some(link)).then_some(Which::Listening)
+        (self.listening.connection.link() == Some(link)).then_some(Which::Listening)
     }
 
     /// It has answered a whole round.
     pub(super) fn has_answered(&mut self, now: Time) {
         self.heard = Some(now);
-        self.asking.line.is_good();
+        self.asking.connection.is_good();
     }
 
     /// It can be asked no longer.
@@ -165,7 +165,7 @@ impl Peer {
 
     /// When to look at it next.
     pub(super) fn due(&self) -> Option<Time> {
-        let listening = self.may_be_listened_to() || self.listening.line.link().is_some();
+        let listening = self.may_be_listened_to() || self.listening.connection.link().is_some();
         let listening = self.listening.due().filter(|_| listening);
         [self.asking.due(), listening].into_iter().flatten().min()
     }

@@ -428,7 +428,7 @@ impl Watcher {
         let every = (self.poll(now), others_every);
         let asking = &mut self.peers[place].asking;
         let bytes = asking.ask(&self.names, every, &mut self.random, now);
-        if let (Some(bytes), Some(link)) = (bytes, asking.line.link()) {
+        if let (Some(bytes), Some(link)) = (bytes, asking.connection.link()) {
             self.outputs.push_back(Output::Send { link, bytes });
         }
     }
@@ -447,8 +447,8 @@ impl Watcher {
     pub(super) fn close(&mut self, place: usize, which: Which) {
         let peer = &self.peers[place];
         let link = match which {
-            Which::Asking => peer.asking.line.link(),
-            Which::Listening => peer.listening.line.link(),
+            Which::Asking => peer.asking.connection.link(),
+            Which::Listening => peer.listening.connection.link(),
         };
         self.outputs.extend(link.map(Output::Close));
     }
@@ -458,11 +458,11 @@ impl Watcher {
         self.close(place, which);
         let peer = &mut self.peers[place];
         let address = peer.address.clone();
-        let line = match which {
-            Which::Asking => &mut peer.asking.line,
-            Which::Listening => &mut peer.listening.line,
+        let connection = match which {
+            Which::Asking => &mut peer.asking.connection,
+            Which::Listening => &mut peer.listening.connection,
         };
-        line.lost(refused, &mut self.random, now);
+        connection.lost(refused, &mut self.random, now);
         let refusal = Fact::Refused {
             address: address.clone(),
             words: why.chars().take(WORDS_MAX).collect(),
@@ -496,22 +496,22 @@ impl Watcher {
         for which in [Which::Asking, Which::Listening] {
             let peer = &mut self.peers[place];
             let may_connect = which == Which::Asking || peer.may_be_listened_to();
-            let line = match which {
-                Which::Asking => &mut peer.asking.line,
-                Which::Listening => &mut peer.listening.line,
+            let connection = match which {
+                Which::Asking => &mut peer.asking.connection,
+                Which::Listening => &mut peer.listening.connection,
             };
-            if line.is_overdue(now) {
+            if connection.is_overdue(now) {
                 self.lose(place, which, "no answer in time", false, now);
-            } else if line.wants_connecting(now) && may_connect {
+            } else if connection.wants_connecting(now) && may_connect {
                 self.next_link += 1;
                 let link = LinkId(self.next_link);
-                line.connecting(link, now);
+                connection.connecting(link, now);
                 let address = peer.address.clone();
                 self.outputs.push_back(Output::Connect { link, address });
             }
         }
         let listening = &mut self.peers[place].listening;
-        if let (Some(bytes), Some(link)) = (listening.ping(now), listening.line.link()) {
+        if let (Some(bytes), Some(link)) = (listening.ping(now), listening.connection.link()) {
             self.outputs.push_back(Output::Send { link, bytes });
         }
     }

@@ -16,7 +16,7 @@ fn array(words: &[&str]) -> String {
 
 fn connected(auth: Option<&[u8]>) -> Asking {
     let mut asking = Asking::new(1, false, Time::ZERO);
-    asking.line.connecting(LinkId(1), Time::ZERO);
+    asking.connection.connecting(LinkId(1), Time::ZERO);
     asking.connected(auth, POLL, Time::ZERO);
     asking
 }
@@ -240,14 +240,14 @@ fn a_reply_that_nobody_asked_for_ends_the_connection() {
 #[test]
 fn a_sentinel_that_does_not_answer_is_overdue() {
     let asking = asked();
-    assert!(!asking.line.is_overdue(Time::ZERO));
-    assert!(asking.line.is_overdue(Time::ZERO + ANSWER_WITHIN));
+    assert!(!asking.connection.is_overdue(Time::ZERO));
+    assert!(asking.connection.is_overdue(Time::ZERO + ANSWER_WITHIN));
 }
 
 #[test]
 fn replicas_are_asked_for_where_they_are_wanted_and_the_good_ones_are_told_from_the_others() {
     let mut asking = Asking::new(1, true, Time::ZERO);
-    asking.line.connecting(LinkId(1), Time::ZERO);
+    asking.connection.connecting(LinkId(1), Time::ZERO);
     asking.connected(None, POLL, Time::ZERO);
     feed(&mut asking, &text(&["abc"]));
     let asked = ask(&mut asking).unwrap();

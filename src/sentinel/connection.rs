@@ -32,22 +32,22 @@ enum State {
 
 /// One connection, or the pause before it.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(super) struct Connection {
     state: State,
     failures: u32,
     replies: Replies,
     /// By when something must be heard.
-    pub(super) patience: Option<Time>,
+    pub(super) deadline: Option<Time>,
 }
 
-impl Line {
+impl Connection {
     /// To be connected at once.
-    pub(super) fn new(now: Time) -> Line {
-        Line {
+    pub(super) fn new(now: Time) -> Connection {
+        Connection {
             state: State::Down { until: now },
             failures: 0,
             replies: Replies::default(),
-            patience: None,
+            deadline: None,
         }
     }
 
@@ -71,7 +71,7 @@ impl Line {
     pub(super) fn due(&self) -> Option<Time> {
         match self.state {
             State::Down { until } | State::Connecting { until, .. } => Some(until),
-            State::Open { .. } => self.patience,
+            State::Open { .. } => self.deadline,
         }
     }
 
@@ -85,7 +85,7 @@ impl Line {
         let until = match self.state {
             State::Down { .. } => None,
             State::Connecting { until, .. } => Some(until),
-            State::Open { .. } => self.patience,
+            State::Open { .. } => self.deadline,
         };
         until.is_some_and(|until| until <= now)
     }
@@ -102,7 +102,7 @@ impl Line {
             self.state = State::Open { link };
         }
         self.replies = Replies::default();
-        self.patience = None;
+        self.deadline = None;
     }
 
     /// It is of use: the next loss is a first one.
@@ -119,7 +119,7 @@ impl Line {
         self.failures = self.failures.saturating_add(1);
         let until = now + jittered(pause, random);
         self.state = State::Down { until };
-        self.patience = None;
+        self.deadline = None;
     }
 
     /// Takes bytes, and gives each reply that they complete to `each`.
@@ -145,37 +145,40 @@ mod tests {
     #[test]
     fn pauses_grow_to_a_limit_and_begin_anew_after_success() {
         let (mut random, mut now) = (Random::new(1), Time::ZERO);
-        let mut line = Line::new(now);
+        let mut connection = Connection::new(now);
         let mut pauses = Vec::new();
         for attempt in 0..8 {
-            assert!(line.wants_connecting(now));
-            line.connecting(LinkId(attempt), now);
-            line.lost(false, &mut random, now);
-            let until = line.due().unwrap();
-            assert!(!line.wants_connecting(now));
+            assert!(connection.wants_connecting(now));
+            connection.connecting(LinkId(attempt), now);
+            connection.lost(false, &mut random, now);
+            let until = connection.due().unwrap();
+            assert!(!connection.wants_connecting(now));
             pauses.push(until.since(now));
             now = until;
         }
         assert!(pauses[0] >= PAUSE_MIN / 2 && pauses[0] <= PAUSE_MIN);
         assert!(pauses[7] >= PAUSE_MAX / 2 && pauses[7] <= PAUSE_MAX);
-        line.connecting(LinkId(9), now);
-        line.connected();
-        line.is_good();
-        line.lost(false, &mut random, now);
-        assert!(line.due().unwrap().since(now) <= PAUSE_MIN);
-        line.lost(true, &mut random, now);
-        assert!(line.due().unwrap().since(now) >= PAUSE_REFUSED / 2);
+        connection.connecting(LinkId(9), now);
+        connection.connected();
+        connection.is_good();
+        connection.lost(false, &mut random, now);
+        assert!(connection.due().unwrap().since(now) <= PAUSE_MIN);
+        connection.lost(true, &mut random, now);
+        assert!(connection.due().unwrap().since(now) >= PAUSE_REFUSED / 2);
     }
 
     #[test]
     fn a_connect_that_takes_too_long_is_overdue() {
-        let mut line = Line::new(Time::ZERO);
-        line.connecting(LinkId(1), Time::ZERO);
-        assert_eq!((line.link(), line.open_link()), (Some(LinkId(1)), None));
-        assert!(!line.is_overdue(Time::ZERO));
-        assert!(line.is_overdue(Time::ZERO + CONNECT_WITHIN));
-        line.connected();
-        assert_eq!(line.open_link(), Some(LinkId(1)));
-        assert!(!line.is_overdue(Time::ZERO + CONNECT_WITHIN));
+        let mut connection = Connection::new(Time::ZERO);
+        connection.connecting(LinkId(1), Time::ZERO);
+        assert_eq!(
+            (connection.link(), connection.open_link()),
+            (Some(LinkId(1)), None)
+        );
+        assert!(!connection.is_overdue(Time::ZERO));
+        assert!(connection.is_overdue(Time::ZERO + CONNECT_WITHIN));
+        connection.connected();
+        assert_eq!(connection.open_link(), Some(LinkId(1)));
+        assert!(!connection.is_overdue(Time::ZERO + CONNECT_WITHIN));
     }
 }
