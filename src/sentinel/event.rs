@@ -1,6 +1,6 @@
 //! What Sentinels publish: `+switch-master` and its like, taken apart.
 //!
-//! Owns: the channels that are listened to, and their payloads' grammar (redis: `sentinelEvent` in
+//! Owns: the channels that are subscribed to, and their payloads' grammar (redis: `sentinelEvent` in
 //! src/sentinel.c). Never: believes an event; it only makes the watcher look.
 
 use crate::config::HostPort;

@@ -41,7 +41,7 @@ impl Watcher {
         }
         if !self.peers[place].is_whom_it_should_be() {
             let why = "it is not the one that the other sentinels name";
-            self.lose(place, Which::Asking, why, true, now);
+            self.lose(place, Which::Query, why, true, now);
             return;
         }
         self.see_to(place, now);
@@ -52,12 +52,12 @@ impl Watcher {
     pub(super) fn log_in(&mut self, place: usize, words: &str, now: Time) {
         let peer = &mut self.peers[place];
         peer.wants_password = true;
-        match (&self.auth, peer.asking.connection.link()) {
+        match (&self.auth, peer.query.connection.link()) {
             (Some(auth), Some(link)) => {
-                let bytes = peer.asking.log_in(auth, now);
+                let bytes = peer.query.log_in(auth, now);
                 self.outputs.push_back(Output::Send { link, bytes });
             }
-            _ => self.lose(place, Which::Asking, words, true, now),
+            _ => self.lose(place, Which::Query, words, true, now),
         }
     }
 
@@ -82,8 +82,8 @@ impl Watcher {
             let is_twin = id.is_some_and(|id| heard.contains(id));
             let is_over = !self.roster.knows(id) || has_left || is_twin;
             if !peer.is_configured && is_over {
-                self.close(place, Which::Asking);
-                self.close(place, Which::Listening);
+                self.close(place, Which::Query);
+                self.close(place, Which::Subscription);
                 self.peers.remove(place);
             }
         }

@@ -5,7 +5,7 @@
 //! plane, one [`Watcher`] for each pool that has Sentinels.
 //!
 //! ```text
-//!   received, closed ──► asking, listening ──► agreement ──► master ──► Fact::Master
+//!   received, closed ──► query, subscription ──► agreement ──► master ──► Fact::Master
 //!   (two connections     (what a Sentinel  │   (whose word   (ROLE says
 //!    to each Sentinel)    answers, tells)  │    is newest)    so, too)
 //!                                        roster
@@ -21,14 +21,12 @@
 
 mod address;
 mod agreement;
-mod asking;
 mod candidate;
 mod connection;
 mod event;
 mod fellows;
 mod judge;
 mod kinship;
-mod listening;
 mod majority;
 mod master;
 mod membership;
@@ -36,12 +34,14 @@ mod memory;
 mod output;
 mod patience;
 mod peer;
+mod query;
 mod replicas;
 mod replication;
 mod reply;
 mod role;
 mod roster;
 mod standstill;
+mod subscription;
 mod view;
 mod watcher;
 

@@ -7,13 +7,13 @@ use std::time::Duration;
 use crate::base::Time;
 use crate::config::HostPort;
 use crate::sentinel::agreement::Claim;
-use crate::sentinel::asking::Asking;
-use crate::sentinel::asking::Named;
 use crate::sentinel::fellows::Fellows;
 use crate::sentinel::fellows::RunId;
-use crate::sentinel::listening::Listening;
 use crate::sentinel::output::LinkId;
+use crate::sentinel::query::Named;
+use crate::sentinel::query::Query;
 use crate::sentinel::roster;
+use crate::sentinel::subscription::Subscription;
 
 /// What the log knows of a Sentinel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +36,8 @@ pub(super) struct Peer {
     pub(super) named_as: Option<RunId>,
     /// Since it is connected, it has said who it is, or is too old to say.
     pub(super) is_identified: bool,
-    pub(super) asking: Asking,
-    pub(super) listening: Listening,
+    pub(super) query: Query,
+    pub(super) subscription: Subscription,
     /// By server: what it said last, or that it knows no such master.
     pub(super) said: Vec<Option<Option<Claim>>>,
     /// By server: the replicas that it names.
@@ -62,8 +62,8 @@ pub(super) struct Peer {
 /// Which of the two connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Which {
-    Asking,
-    Listening,
+    Query,
+    Subscription,
 }
 
 impl Peer {
@@ -79,8 +79,8 @@ impl Peer {
             said_id: None,
             named_as: None,
             is_identified: false,
-            asking: Asking::new(servers, wants_replicas, now),
-            listening: Listening::new(now),
+            query: Query::new(servers, wants_replicas, now),
+            subscription: Subscription::new(now),
             said: vec![None; servers],
             replicas: vec![Vec::new(); servers],
             down_after: vec![None; servers],
@@ -113,7 +113,7 @@ impl Peer {
     }
 
     /// Whether to connect for its events: not before it is known to be one of the group.
-    pub(super) fn may_be_listened_to(&self) -> bool {
+    pub(super) fn may_subscribe(&self) -> bool {
         self.is_configured || self.is_identified
     }
 
@@ -135,16 +135,16 @@ impl Peer {
 
     /// Which of its connections `link` is.
     pub(super) fn which(&self, link: LinkId) -> Option<Which> {
-        if self.asking.connection.link() == Some(link) {
-            return Some(Which::Asking);
+        if self.query.connection.link() == Some(link) {
+            return Some(Which::Query);
         }
-        (self.listening.connection.link() == Some(link)).then_some(Which::Listening)
+        (self.subscription.connection.link() == Some(link)).then_some(Which::Subscription)
     }
 
     /// It has answered a whole round.
     pub(super) fn has_answered(&mut self, now: Time) {
         self.heard = Some(now);
-        self.asking.connection.is_good();
+        self.query.connection.is_good();
     }
 
     /// It can be asked no longer.
@@ -165,8 +165,8 @@ impl Peer {
 
     /// When to look at it next.
     pub(super) fn due(&self) -> Option<Time> {
-        let listening = self.may_be_listened_to() || self.listening.connection.link().is_some();
-        let listening = self.listening.due().filter(|_| listening);
-        [self.asking.due(), listening].into_iter().flatten().min()
+        let subscription = self.may_subscribe() || self.subscription.connection.link().is_some();
+        let subscription = self.subscription.due().filter(|_| subscription);
+        [self.query.due(), subscription].into_iter().flatten().min()
     }
 }

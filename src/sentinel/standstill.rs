@@ -157,7 +157,7 @@ impl Watcher {
         };
         let in_use = self.masters[server].in_use.as_ref();
         let is_done = self.place_at(place, server) != in_use.map(|in_use| &in_use.address);
-        if still.is_known_to(&peer.address, peer.asking.asked) && !is_done {
+        if still.is_known_to(&peer.address, peer.query.asked) && !is_done {
             self.let_writes(server, Ended::CalledOff, now);
         }
     }

@@ -13,12 +13,8 @@ use crate::config::HostPort;
 use crate::config::PoolConfig;
 use crate::config::ReadFrom;
 use crate::protocol::resp::write_request;
-use crate::sentinel::asking::Heard;
-use crate::sentinel::asking::OTHERS_EVERY;
-use crate::sentinel::asking::OTHERS_EVERY_FAST;
 use crate::sentinel::event::Kind;
 use crate::sentinel::kinship::Kinship;
-use crate::sentinel::listening::Listened;
 use crate::sentinel::majority::Majority;
 use crate::sentinel::master::Master;
 use crate::sentinel::output::Fact;
@@ -31,9 +27,13 @@ use crate::sentinel::patience::Patience;
 use crate::sentinel::peer::Peer;
 use crate::sentinel::peer::Standing;
 use crate::sentinel::peer::Which;
+use crate::sentinel::query::Heard;
+use crate::sentinel::query::OTHERS_EVERY;
+use crate::sentinel::query::OTHERS_EVERY_FAST;
 use crate::sentinel::replicas::Replicas;
 use crate::sentinel::roster::Roster;
 use crate::sentinel::standstill::Standstill;
+use crate::sentinel::subscription::Notification;
 
 /// Events say when to ask; this is for those that got lost.
 const POLL: Duration = Duration::from_secs(1);
@@ -167,11 +167,11 @@ impl Watcher {
         let peer = &mut self.peers[place];
         let auth = self.auth.as_deref().filter(|_| peer.wants_password);
         let bytes = match which {
-            Which::Asking => peer.asking.connected(auth, poll, now),
-            Which::Listening => peer.listening.connected(auth, now),
+            Which::Query => peer.query.connected(auth, poll, now),
+            Which::Subscription => peer.subscription.connected(auth, now),
         };
         self.outputs.push_back(Output::Send { link, bytes });
-        if which == Which::Asking && self.peers[place].listening.is_subscribed() {
+        if which == Which::Query && self.peers[place].subscription.is_subscribed() {
             self.ask(place, now);
         }
         self.settle(now);
@@ -180,21 +180,21 @@ impl Watcher {
     /// A Sentinel has sent something.
     pub fn received(&mut self, link: LinkId, bytes: &[u8], now: Time) {
         match self.find(link) {
-            Some((place, Which::Asking)) => {
+            Some((place, Which::Query)) => {
                 let mut heard = Vec::new();
-                let end = self.peers[place].asking.received(bytes, &mut heard, now);
+                let end = self.peers[place].query.received(bytes, &mut heard, now);
                 for heard in heard {
                     self.heard(place, heard, now);
                 }
                 self.end_if_broken(link, end, now);
             }
-            Some((place, Which::Listening)) => {
-                let mut listened = Vec::new();
+            Some((place, Which::Subscription)) => {
+                let mut notifications = Vec::new();
                 let end = self.peers[place]
-                    .listening
-                    .received(bytes, &mut listened, now);
-                for listened in listened {
-                    self.listened(place, listened, now);
+                    .subscription
+                    .received(bytes, &mut notifications, now);
+                for notification in notifications {
+                    self.notified(place, notification, now);
                 }
                 self.end_if_broken(link, end, now);
             }
@@ -364,25 +364,27 @@ impl Watcher {
                     });
                 }
             }
-            Heard::Refused(words) => self.lose(place, Which::Asking, &words, true, now),
+            Heard::Refused(words) => self.lose(place, Which::Query, &words, true, now),
         }
     }
 
-    fn listened(&mut self, place: usize, listened: Listened, now: Time) {
-        match listened {
-            Listened::Subscribed => {
+    fn notified(&mut self, place: usize, notification: Notification, now: Time) {
+        match notification {
+            Notification::Subscribed => {
                 self.peers[place].refusal_told = false;
                 // Whatever happened before is in the answer, whatever happens after is told.
                 self.ask(place, now);
             }
-            Listened::Event(name, kind) if self.roster.has_vote(&self.peers[place]) => {
+            Notification::Event(name, kind) if self.roster.has_vote(&self.peers[place]) => {
                 let server = self.names.iter().position(|known| **known == *name);
                 if let Some(server) = server {
                     self.event(place, server, kind, now);
                 }
             }
-            Listened::Event(..) => {}
-            Listened::Refused(words) => self.lose(place, Which::Listening, &words, true, now),
+            Notification::Event(..) => {}
+            Notification::Refused(words) => {
+                self.lose(place, Which::Subscription, &words, true, now)
+            }
         }
     }
 
@@ -426,9 +428,9 @@ impl Watcher {
             false => OTHERS_EVERY,
         };
         let every = (self.poll(now), others_every);
-        let asking = &mut self.peers[place].asking;
-        let bytes = asking.ask(&self.names, every, &mut self.random, now);
-        if let (Some(bytes), Some(link)) = (bytes, asking.connection.link()) {
+        let query = &mut self.peers[place].query;
+        let bytes = query.ask(&self.names, every, &mut self.random, now);
+        if let (Some(bytes), Some(link)) = (bytes, query.connection.link()) {
             self.outputs.push_back(Output::Send { link, bytes });
         }
     }
@@ -447,8 +449,8 @@ impl Watcher {
     pub(super) fn close(&mut self, place: usize, which: Which) {
         let peer = &self.peers[place];
         let link = match which {
-            Which::Asking => peer.asking.connection.link(),
-            Which::Listening => peer.listening.connection.link(),
+            Which::Query => peer.query.connection.link(),
+            Which::Subscription => peer.subscription.connection.link(),
         };
         self.outputs.extend(link.map(Output::Close));
     }
@@ -459,15 +461,15 @@ impl Watcher {
         let peer = &mut self.peers[place];
         let address = peer.address.clone();
         let connection = match which {
-            Which::Asking => &mut peer.asking.connection,
-            Which::Listening => &mut peer.listening.connection,
+            Which::Query => &mut peer.query.connection,
+            Which::Subscription => &mut peer.subscription.connection,
         };
         connection.lost(refused, &mut self.random, now);
         let refusal = Fact::Refused {
             address: address.clone(),
             words: why.chars().take(WORDS_MAX).collect(),
         };
-        if which == Which::Listening {
+        if which == Which::Subscription {
             if refused && !std::mem::replace(&mut peer.refusal_told, true) {
                 self.tell(refusal);
             }
@@ -493,12 +495,12 @@ impl Watcher {
 
     /// Does what time has made due at one Sentinel.
     pub(super) fn see_to(&mut self, place: usize, now: Time) {
-        for which in [Which::Asking, Which::Listening] {
+        for which in [Which::Query, Which::Subscription] {
             let peer = &mut self.peers[place];
-            let may_connect = which == Which::Asking || peer.may_be_listened_to();
+            let may_connect = which == Which::Query || peer.may_subscribe();
             let connection = match which {
-                Which::Asking => &mut peer.asking.connection,
-                Which::Listening => &mut peer.listening.connection,
+                Which::Query => &mut peer.query.connection,
+                Which::Subscription => &mut peer.subscription.connection,
             };
             if connection.is_overdue(now) {
                 self.lose(place, which, "no answer in time", false, now);
@@ -510,8 +512,9 @@ impl Watcher {
                 self.outputs.push_back(Output::Connect { link, address });
             }
         }
-        let listening = &mut self.peers[place].listening;
-        if let (Some(bytes), Some(link)) = (listening.ping(now), listening.connection.link()) {
+        let subscription = &mut self.peers[place].subscription;
+        if let (Some(bytes), Some(link)) = (subscription.ping(now), subscription.connection.link())
+        {
             self.outputs.push_back(Output::Send { link, bytes });
         }
     }
@@ -526,7 +529,7 @@ impl Watcher {
             }
         }
         for place in 0..self.peers.len() {
-            if self.peers[place].asking.wants_round(now) {
+            if self.peers[place].query.wants_round(now) {
                 self.ask(place, now);
             }
         }

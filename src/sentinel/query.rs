@@ -87,7 +87,7 @@ pub(super) enum Heard {
 
 /// The connection for questions.
 #[derive(Debug)]
-pub(super) struct Asking {
+pub(super) struct Query {
     pub(super) connection: Connection,
     expected: VecDeque<Expected>,
     /// While a master's questions are being answered: the address before, and the epoch.
@@ -111,9 +111,9 @@ pub(super) struct Asking {
     others_of: usize,
 }
 
-impl Asking {
-    pub(super) fn new(servers: usize, wants_replicas: bool, now: Time) -> Asking {
-        Asking {
+impl Query {
+    pub(super) fn new(servers: usize, wants_replicas: bool, now: Time) -> Query {
+        Query {
             named: vec![None; servers],
             others_wanted: vec![false; servers],
             may_want_password: false,
@@ -131,7 +131,7 @@ impl Asking {
         }
     }
 
-    /// Begins; the bytes to send. The first round is asked as soon as the Sentinel is listened to,
+    /// Begins; the bytes to send. The first round is asked as soon as its events are subscribed to,
     /// or at the next poll.
     pub(super) fn connected(&mut self, auth: Option<&[u8]>, poll: Duration, now: Time) -> Vec<u8> {
         self.connection.connected();

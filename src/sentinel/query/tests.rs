@@ -14,39 +14,39 @@ fn array(words: &[&str]) -> String {
     format!("*{}\r\n{}", words.len(), text(words))
 }
 
-fn connected(auth: Option<&[u8]>) -> Asking {
-    let mut asking = Asking::new(1, false, Time::ZERO);
-    asking.connection.connecting(LinkId(1), Time::ZERO);
-    asking.connected(auth, POLL, Time::ZERO);
-    asking
+fn connected(auth: Option<&[u8]>) -> Query {
+    let mut query = Query::new(1, false, Time::ZERO);
+    query.connection.connecting(LinkId(1), Time::ZERO);
+    query.connected(auth, POLL, Time::ZERO);
+    query
 }
 
-fn feed(asking: &mut Asking, text: &str) -> Vec<Heard> {
+fn feed(query: &mut Query, text: &str) -> Vec<Heard> {
     let mut heard = Vec::new();
-    asking
+    query
         .received(text.as_bytes(), &mut heard, Time::ZERO)
         .unwrap();
     heard
 }
 
-fn ask(asking: &mut Asking) -> Option<Vec<u8>> {
-    ask_at(asking, Time::ZERO)
+fn ask(query: &mut Query) -> Option<Vec<u8>> {
+    ask_at(query, Time::ZERO)
 }
 
-fn ask_at(asking: &mut Asking, now: Time) -> Option<Vec<u8>> {
+fn ask_at(query: &mut Query, now: Time) -> Option<Vec<u8>> {
     let every = (POLL, OTHERS_EVERY);
-    asking.ask(&["m1".into()], every, &mut Random::new(1), now)
+    query.ask(&["m1".into()], every, &mut Random::new(1), now)
 }
 
 /// One that was asked a round.
-fn asked() -> Asking {
-    let mut asking = connected(None);
+fn asked() -> Query {
+    let mut query = connected(None);
     assert_eq!(
-        feed(&mut asking, &text(&["abc"])),
+        feed(&mut query, &text(&["abc"])),
         [Heard::Id(RunId::new(b"abc"))]
     );
-    assert!(ask(&mut asking).is_some());
-    asking
+    assert!(ask(&mut query).is_some());
+    query
 }
 
 fn claim(port: u16, epoch: u64) -> Claim {
@@ -69,52 +69,52 @@ fn no_others() -> Heard {
 
 #[test]
 fn an_epoch_belongs_to_an_address_that_is_the_same_before_and_after() {
-    let mut asking = asked();
+    let mut query = asked();
     let here = array(&["10.0.0.1", "6379"]);
     let replies = [here.as_str(), &array(&FIELDS), &here, "*0\r\n"].concat();
-    let heard = feed(&mut asking, &replies);
+    let heard = feed(&mut query, &replies);
     let said = Heard::Said(SERVER, Some(claim(6379, 7)));
     assert_eq!(heard, [said, no_others(), Heard::RoundEnd]);
-    assert!(!asking.wants_round(Time::ZERO));
+    assert!(!query.wants_round(Time::ZERO));
 
-    let mut asking = asked();
+    let mut query = asked();
     let there = array(&["10.0.0.1", "6380"]);
     let replies = [here.as_str(), &array(&FIELDS), &there, "*0\r\n"].concat();
-    let heard = feed(&mut asking, &replies);
+    let heard = feed(&mut query, &replies);
     assert_eq!(heard, [no_others(), Heard::RoundEnd]);
-    assert!(!asking.wants_round(Time::ZERO), "not in a circle");
+    assert!(!query.wants_round(Time::ZERO), "not in a circle");
     let soon = Time::ZERO + AGAIN_AFTER;
-    assert!(asking.wants_round(soon), "it moved in between");
-    assert_eq!(asking.due(), Some(soon));
+    assert!(query.wants_round(soon), "it moved in between");
+    assert_eq!(query.due(), Some(soon));
 }
 
 #[test]
 fn the_silence_that_is_death_is_read_and_what_is_no_number_is_not() {
-    let mut asking = asked();
+    let mut query = asked();
     let here = array(&["10.0.0.1", "6379"]);
     let fields =
         |down_after| array(&[&FIELDS[..], &["down-after-milliseconds", down_after]].concat());
-    let heard = feed(&mut asking, &(here.clone() + &fields("2000")));
+    let heard = feed(&mut query, &(here.clone() + &fields("2000")));
     assert_eq!(heard, [Heard::DownAfter(SERVER, 2000)]);
     for wrong in ["", "-1", "1e3", "99999999999999999999"] {
-        let mut asking = asked();
-        let heard = feed(&mut asking, &(here.clone() + &fields(wrong)));
+        let mut query = asked();
+        let heard = feed(&mut query, &(here.clone() + &fields(wrong)));
         assert_eq!(heard, [], "{wrong:?}");
     }
 }
 
 #[test]
 fn a_master_that_is_not_known_is_said_to_be_unknown() {
-    let mut asking = asked();
+    let mut query = asked();
     let none = "-ERR No such master with that name\r\n";
-    let heard = feed(&mut asking, &["*-1\r\n", none, "*-1\r\n", none].concat());
+    let heard = feed(&mut query, &["*-1\r\n", none, "*-1\r\n", none].concat());
     let unknown = [Heard::Said(SERVER, None), Heard::Others(SERVER, None)];
     assert_eq!(heard, [&unknown[..], &[Heard::RoundEnd]].concat());
 }
 
 #[test]
 fn other_sentinels_are_learned_unless_they_have_no_address_any_more() {
-    let mut asking = asked();
+    let mut query = asked();
     let other = |id, ip, flags| array(&["runid", id, "ip", ip, "port", "26379", "flags", flags]);
     let others = [
         "*4\r\n",
@@ -125,7 +125,7 @@ fn other_sentinels_are_learned_unless_they_have_no_address_any_more() {
     ];
     let here = array(&["10.0.0.1", "6379"]);
     let heard = feed(
-        &mut asking,
+        &mut query,
         &[&here, &array(&FIELDS), &here, &others.concat()]
             .map(String::as_str)
             .concat(),
@@ -144,47 +144,47 @@ fn other_sentinels_are_learned_unless_they_have_no_address_any_more() {
 
 #[test]
 fn a_round_that_is_wanted_during_another_follows_it() {
-    let mut asking = asked();
-    assert_eq!(ask(&mut asking), None);
-    assert!(!asking.wants_round(Time::ZERO));
+    let mut query = asked();
+    assert_eq!(ask(&mut query), None);
+    assert!(!query.wants_round(Time::ZERO));
     let here = array(&["10.0.0.1", "6379"]);
     feed(
-        &mut asking,
+        &mut query,
         &[here.as_str(), &array(&FIELDS), &here, "*0\r\n"].concat(),
     );
-    assert!(asking.wants_round(Time::ZERO));
-    assert!(ask(&mut asking).is_some());
-    assert!(!asking.wants_round(Time::ZERO));
+    assert!(query.wants_round(Time::ZERO));
+    assert!(ask(&mut query).is_some());
+    assert!(!query.wants_round(Time::ZERO));
 }
 
 #[test]
 fn who_knows_more_sentinels_than_it_has_named_is_asked_for_them_at_once() {
-    let mut asking = asked();
+    let mut query = asked();
     let here = array(&["10.0.0.1", "6379"]);
     let knows = |count: &str| array(&["config-epoch", "7", "num-other-sentinels", count]);
     let round = |count: &str| [here.as_str(), &knows(count), &here].concat();
-    feed(&mut asking, &(round("0") + "*0\r\n"));
+    feed(&mut query, &(round("0") + "*0\r\n"));
     let mut now = Time::ZERO + POLL;
     let others = text(&["SENTINEL", "SENTINELS", "m1"]).into_bytes();
     let asks = |bytes: Vec<u8>| memchr::memmem::find(&bytes, &others).is_some();
-    assert!(!asks(ask_at(&mut asking, now).unwrap()), "it has just told");
+    assert!(!asks(ask_at(&mut query, now).unwrap()), "it has just told");
     let mut heard = Vec::new();
-    asking
+    query
         .received(round("1").as_bytes(), &mut heard, now)
         .unwrap();
-    assert!(!asking.wants_round(now));
+    assert!(!query.wants_round(now));
     now = now + AGAIN_AFTER;
-    assert!(asking.wants_round(now));
-    assert!(asks(ask_at(&mut asking, now).unwrap()));
+    assert!(query.wants_round(now));
+    assert!(asks(ask_at(&mut query, now).unwrap()));
     // One whose number never agrees with its names is not asked in a circle.
-    asking
+    query
         .received((round("2") + "*0\r\n").as_bytes(), &mut heard, now)
         .unwrap();
-    ask_at(&mut asking, now);
-    asking
+    ask_at(&mut query, now);
+    query
         .received(round("2").as_bytes(), &mut heard, now)
         .unwrap();
-    assert!(!asking.wants_round(now + AGAIN_AFTER));
+    assert!(!query.wants_round(now + AGAIN_AFTER));
 }
 
 #[test]
@@ -198,8 +198,8 @@ fn a_sentinel_that_refuses_is_heard_in_its_own_words() {
             false,
         ),
     ] {
-        let mut asking = connected(Some(auth));
-        let heard = feed(&mut asking, &format!("-{words}\r\n"));
+        let mut query = connected(Some(auth));
+        let heard = feed(&mut query, &format!("-{words}\r\n"));
         let due = refused.then(|| Heard::Refused(words.to_owned()));
         assert_eq!(heard, Vec::from_iter(due), "{words}");
     }
@@ -227,11 +227,11 @@ fn a_sentinel_that_refuses_is_heard_in_its_own_words() {
 
 #[test]
 fn a_reply_that_nobody_asked_for_ends_the_connection() {
-    let mut asking = connected(None);
+    let mut query = connected(None);
     let mut heard = Vec::new();
     let both = "$1\r\na\r\n+OK\r\n";
     assert!(
-        asking
+        query
             .received(both.as_bytes(), &mut heard, Time::ZERO)
             .is_err()
     );
@@ -239,24 +239,24 @@ fn a_reply_that_nobody_asked_for_ends_the_connection() {
 
 #[test]
 fn a_sentinel_that_does_not_answer_is_overdue() {
-    let asking = asked();
-    assert!(!asking.connection.is_overdue(Time::ZERO));
-    assert!(asking.connection.is_overdue(Time::ZERO + ANSWER_WITHIN));
+    let query = asked();
+    assert!(!query.connection.is_overdue(Time::ZERO));
+    assert!(query.connection.is_overdue(Time::ZERO + ANSWER_WITHIN));
 }
 
 #[test]
 fn replicas_are_asked_for_where_they_are_wanted_and_the_good_ones_are_told_from_the_others() {
-    let mut asking = Asking::new(1, true, Time::ZERO);
-    asking.connection.connecting(LinkId(1), Time::ZERO);
-    asking.connected(None, POLL, Time::ZERO);
-    feed(&mut asking, &text(&["abc"]));
-    let asked = ask(&mut asking).unwrap();
+    let mut query = Query::new(1, true, Time::ZERO);
+    query.connection.connecting(LinkId(1), Time::ZERO);
+    query.connected(None, POLL, Time::ZERO);
+    feed(&mut query, &text(&["abc"]));
+    let asked = ask(&mut query).unwrap();
     assert!(
         memchr::memmem::find(&asked, &text(&["SENTINEL", "REPLICAS", "m1"]).into_bytes()).is_some()
     );
     let at = array(&["10.0.0.1", "1"]);
     let master = array(&["config-epoch", "1", "num-other-sentinels", "0"]);
-    feed(&mut asking, &[at.clone(), master, at].concat());
+    feed(&mut query, &[at.clone(), master, at].concat());
     let replica = |port: &str, flags: &str, link: &str| {
         let fields = [
             "ip",
@@ -276,7 +276,7 @@ fn replicas_are_asked_for_where_they_are_wanted_and_the_good_ones_are_told_from_
         replica("3", "slave", "err"),
         array(&["ip", "10.0.0.2", "port", "0"]),
     ];
-    let heard = feed(&mut asking, &format!("*4\r\n{}", all.concat()));
+    let heard = feed(&mut query, &format!("*4\r\n{}", all.concat()));
     let Heard::Replicas(SERVER, named) = &heard[0] else {
         panic!("{heard:?}")
     };

@@ -1,4 +1,4 @@
-//! The connection on which a Sentinel is listened to.
+//! The connection on which a Sentinel sends its events.
 //!
 //! Owns: the subscription, and the pings that tell a silent Sentinel from a dead one. Never: acts
 //! on an event.
@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use crate::base::Time;
 use crate::protocol::resp::write_request;
-use crate::sentinel::asking::wants_no_password;
 use crate::sentinel::connection::Connection;
 use crate::sentinel::event;
 use crate::sentinel::event::Kind;
+use crate::sentinel::query::wants_no_password;
 use crate::sentinel::reply::Value;
 
 /// A Sentinel says something of its own accord only when something happens.
@@ -23,9 +23,9 @@ const HEARD_WITHIN: Duration = Duration::from_secs(3);
 /// length`), and is to be told that a password is wanted, not that the request is too long.
 const CHANNELS_AT_ONCE: usize = 8;
 
-/// What was learned by listening.
+/// What a subscription has brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Listened {
+pub(super) enum Notification {
     /// From now on events come.
     Subscribed,
     /// Something about a master, by its name.
@@ -36,16 +36,16 @@ pub(super) enum Listened {
 
 /// The connection for events.
 #[derive(Debug)]
-pub(super) struct Listening {
+pub(super) struct Subscription {
     pub(super) connection: Connection,
     auth_due: bool,
     subscribed: usize,
     next_ping: Time,
 }
 
-impl Listening {
-    pub(super) fn new(now: Time) -> Listening {
-        Listening {
+impl Subscription {
+    pub(super) fn new(now: Time) -> Subscription {
+        Subscription {
             connection: Connection::new(now),
             auth_due: false,
             subscribed: 0,
@@ -71,7 +71,7 @@ impl Listening {
         bytes
     }
 
-    /// Whether every channel is listened to.
+    /// Whether every channel is subscribed to.
     pub(super) fn is_subscribed(&self) -> bool {
         self.connection.open_link().is_some() && self.subscribed == event::CHANNELS.len()
     }
@@ -97,7 +97,7 @@ impl Listening {
     pub(super) fn received(
         &mut self,
         bytes: &[u8],
-        listened: &mut Vec<Listened>,
+        notifications: &mut Vec<Notification>,
         now: Time,
     ) -> Result<(), String> {
         let mut values = Vec::new();
@@ -111,7 +111,7 @@ impl Listening {
             if std::mem::take(&mut self.auth_due) {
                 match value {
                     Value::Error(words) if !wants_no_password(&words) => {
-                        listened.push(refused(&words));
+                        notifications.push(refused(&words));
                         return Ok(());
                     }
                     _ => continue,
@@ -119,10 +119,10 @@ impl Listening {
             }
             match value {
                 Value::Error(words) => {
-                    listened.push(refused(&words));
+                    notifications.push(refused(&words));
                     return Ok(());
                 }
-                Value::Array(parts) => self.message(&parts, listened),
+                Value::Array(parts) => self.message(&parts, notifications),
                 _ => return Err("not a message".to_owned()),
             }
         }
@@ -130,19 +130,19 @@ impl Listening {
         Ok(())
     }
 
-    fn message(&mut self, parts: &[Value], listened: &mut Vec<Listened>) {
+    fn message(&mut self, parts: &[Value], notifications: &mut Vec<Notification>) {
         let text = |index: usize| parts.get(index).and_then(Value::text).unwrap_or_default();
         match text(0) {
             b"subscribe" if self.subscribed < event::CHANNELS.len() => {
                 self.subscribed += 1;
                 if self.is_subscribed() {
                     self.connection.is_good();
-                    listened.push(Listened::Subscribed);
+                    notifications.push(Notification::Subscribed);
                 }
             }
             b"message" => {
                 if let Some(event) = event::parse(text(1), text(2)) {
-                    listened.push(Listened::Event(event.master.to_owned(), event.kind));
+                    notifications.push(Notification::Event(event.master.to_owned(), event.kind));
                 }
             }
             // A pong, or what a later version may say.
@@ -151,8 +151,8 @@ impl Listening {
     }
 }
 
-fn refused(words: &[u8]) -> Listened {
-    Listened::Refused(String::from_utf8_lossy(words).into_owned())
+fn refused(words: &[u8]) -> Notification {
+    Notification::Refused(String::from_utf8_lossy(words).into_owned())
 }
 
 #[cfg(test)]
@@ -160,70 +160,80 @@ mod tests {
     use super::*;
     use crate::sentinel::output::LinkId;
 
-    fn connected() -> (Listening, Vec<u8>) {
-        let mut listening = Listening::new(Time::ZERO);
-        listening.connection.connecting(LinkId(1), Time::ZERO);
-        let bytes = listening.connected(Some(b"AUTH "), Time::ZERO);
-        (listening, bytes)
+    fn connected() -> (Subscription, Vec<u8>) {
+        let mut subscription = Subscription::new(Time::ZERO);
+        subscription.connection.connecting(LinkId(1), Time::ZERO);
+        let bytes = subscription.connected(Some(b"AUTH "), Time::ZERO);
+        (subscription, bytes)
     }
 
-    fn feed(listening: &mut Listening, bytes: &[u8]) -> Vec<Listened> {
-        let mut listened = Vec::new();
-        listening
-            .received(bytes, &mut listened, Time::ZERO)
+    fn feed(subscription: &mut Subscription, bytes: &[u8]) -> Vec<Notification> {
+        let mut notifications = Vec::new();
+        subscription
+            .received(bytes, &mut notifications, Time::ZERO)
             .unwrap();
-        listened
+        notifications
     }
 
-    fn subscribed() -> Listening {
-        let (mut listening, _) = connected();
-        feed(&mut listening, b"+OK\r\n");
+    fn subscribed() -> Subscription {
+        let (mut subscription, _) = connected();
+        feed(&mut subscription, b"+OK\r\n");
         for (count, channel) in (1..).zip(event::CHANNELS) {
             let reply = format!(
                 "*3\r\n$9\r\nsubscribe\r\n${}\r\n{channel}\r\n:{count}\r\n",
                 channel.len()
             );
             let last = count == event::CHANNELS.len();
-            let due = last.then_some(Listened::Subscribed);
-            assert_eq!(feed(&mut listening, reply.as_bytes()), Vec::from_iter(due));
+            let due = last.then_some(Notification::Subscribed);
+            assert_eq!(
+                feed(&mut subscription, reply.as_bytes()),
+                Vec::from_iter(due)
+            );
         }
-        listening
+        subscription
     }
 
     #[test]
     fn it_logs_in_subscribes_and_hears_events() {
         let (_, bytes) = connected();
         assert!(bytes.starts_with(b"AUTH *9\r\n$9\r\nSUBSCRIBE\r\n"));
-        let mut listening = subscribed();
+        let mut subscription = subscribed();
         let message =
             b"*3\r\n$7\r\nmessage\r\n$6\r\n+odown\r\n$25\r\nmaster m1 10.0.0.1 6379 #\r\n";
-        let event = Listened::Event("m1".to_owned(), Kind::Down(true));
-        assert_eq!(feed(&mut listening, message), [event]);
-        assert_eq!(feed(&mut listening, b"*2\r\n$4\r\npong\r\n$0\r\n\r\n"), []);
+        let event = Notification::Event("m1".to_owned(), Kind::Down(true));
+        assert_eq!(feed(&mut subscription, message), [event]);
+        assert_eq!(
+            feed(&mut subscription, b"*2\r\n$4\r\npong\r\n$0\r\n\r\n"),
+            []
+        );
     }
 
     #[test]
     fn a_silent_sentinel_is_pinged_and_then_given_up() {
-        let mut listening = subscribed();
-        assert_eq!(listening.due(), Some(Time::ZERO + PING_EVERY));
-        assert_eq!(listening.ping(Time::ZERO), None);
-        let ping = listening.ping(Time::ZERO + PING_EVERY);
+        let mut subscription = subscribed();
+        assert_eq!(subscription.due(), Some(Time::ZERO + PING_EVERY));
+        assert_eq!(subscription.ping(Time::ZERO), None);
+        let ping = subscription.ping(Time::ZERO + PING_EVERY);
         assert_eq!(ping.as_deref(), Some(b"*1\r\n$4\r\nPING\r\n".as_slice()));
-        assert!(listening.connection.is_overdue(Time::ZERO + HEARD_WITHIN));
+        assert!(
+            subscription
+                .connection
+                .is_overdue(Time::ZERO + HEARD_WITHIN)
+        );
     }
 
     #[test]
     fn a_refusal_is_told_in_its_own_words() {
-        let (mut listening, _) = connected();
+        let (mut subscription, _) = connected();
         let words = "WRONGPASS invalid username-password pair".to_owned();
-        let listened = feed(&mut listening, format!("-{words}\r\n").as_bytes());
-        assert_eq!(listened, [Listened::Refused(words)]);
-        let (mut listening, _) = connected();
+        let notifications = feed(&mut subscription, format!("-{words}\r\n").as_bytes());
+        assert_eq!(notifications, [Notification::Refused(words)]);
+        let (mut subscription, _) = connected();
         let without = b"-ERR AUTH <password> called without any password configured for the \
             default user. Are you sure your configuration is correct?\r\n";
-        assert_eq!(feed(&mut listening, without), []);
-        let mut listened = Vec::new();
-        let garbage = listening.received(b"+HTTP\r\n", &mut listened, Time::ZERO);
+        assert_eq!(feed(&mut subscription, without), []);
+        let mut notifications = Vec::new();
+        let garbage = subscription.received(b"+HTTP\r\n", &mut notifications, Time::ZERO);
         assert!(garbage.is_err());
     }
 }
