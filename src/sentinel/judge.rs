@@ -34,7 +34,7 @@ pub(super) struct Voters {
 
 impl Watcher {
     pub(super) fn voters(&self, now: Time) -> Voters {
-        let electorate = self.roster.electorate(&self.peers, self.hearing(now));
+        let electorate = self.roster.electorate(&self.sentinels, self.hearing(now));
         let (heard, of) = (electorate.voters.len(), electorate.of);
         // Where the file has one Sentinel and the others cannot be reached from here, as behind the
         // translated addresses of containers, it is believed alone.
@@ -84,7 +84,7 @@ impl Watcher {
     /// What is said of a server.
     fn claims(&self, server: usize, voters: &Voters) -> Vec<&Claim> {
         let said = voters.places.iter().filter_map(|place| {
-            let said = self.peers[*place].said.get(server)?;
+            let said = self.sentinels[*place].claims.get(server)?;
             said.as_ref()?.as_ref()
         });
         said.collect()
@@ -194,7 +194,7 @@ impl Watcher {
         }
         let mut votes: BTreeMap<String, (HostPort, usize)> = BTreeMap::new();
         for place in &voters.places {
-            for named in &self.peers[*place].replicas[server] {
+            for named in &self.sentinels[*place].replicas[server] {
                 let vote = votes.entry(named.address.to_string());
                 let (_, vote) = vote.or_insert_with(|| (named.address.clone(), 0));
                 *vote += usize::from(named.good);

@@ -5,10 +5,10 @@
 
 use crate::base::Time;
 use crate::sentinel::fellows::RunId;
+use crate::sentinel::instance::Sentinel;
+use crate::sentinel::instance::Which;
 use crate::sentinel::output::Fact;
 use crate::sentinel::output::Output;
-use crate::sentinel::peer::Peer;
-use crate::sentinel::peer::Which;
 use crate::sentinel::roster::Hearing;
 use crate::sentinel::watcher::Watcher;
 
@@ -19,27 +19,27 @@ impl Watcher {
     /// Who belongs to the group may have changed.
     pub(super) fn call_the_roll(&mut self, now: Time) {
         let hearing = self.hearing(now);
-        let strangers = self.roster.strangers(&self.peers, hearing);
-        for place in 0..self.peers.len() {
-            let peer = &mut self.peers[place];
-            let heard = peer.is_heard(hearing.within, now);
-            if heard && peer.looks_foreign(strangers.contains(&place), now) {
-                let address = peer.address.clone();
+        let strangers = self.roster.strangers(&self.sentinels, hearing);
+        for place in 0..self.sentinels.len() {
+            let sentinel = &mut self.sentinels[place];
+            let heard = sentinel.is_heard(hearing.within, now);
+            if heard && sentinel.looks_foreign(strangers.contains(&place), now) {
+                let address = sentinel.address.clone();
                 self.tell(Fact::Foreign { address });
             }
         }
-        self.roster.update(&self.peers, hearing);
+        self.roster.update(&self.sentinels, hearing);
         self.reconcile(now);
     }
 
     /// A Sentinel has said who it is.
     pub(super) fn identified(&mut self, place: usize, id: Option<RunId>, now: Time) {
-        let peer = &mut self.peers[place];
-        let before = peer.identified(id);
-        if let (true, Some(before), Some(id)) = (peer.is_configured, before, peer.id()) {
+        let sentinel = &mut self.sentinels[place];
+        let before = sentinel.identified(id);
+        if let (true, Some(before), Some(id)) = (sentinel.is_configured, before, sentinel.id()) {
             self.roster.succeed(&before, id);
         }
-        if !self.peers[place].is_whom_it_should_be() {
+        if !self.sentinels[place].has_expected_id() {
             let why = "it is not the one that the other sentinels name";
             self.lose(place, Which::Query, why, true, now);
             return;
@@ -50,11 +50,11 @@ impl Watcher {
     // The others have only named it, perhaps because somebody has told them to: it gets a password
     // only if it asks for one, in `words`.
     pub(super) fn log_in(&mut self, place: usize, words: &str, now: Time) {
-        let peer = &mut self.peers[place];
-        peer.wants_password = true;
-        match (&self.auth, peer.query.connection.link()) {
+        let sentinel = &mut self.sentinels[place];
+        sentinel.wants_password = true;
+        match (&self.auth, sentinel.query.connection.link()) {
             (Some(auth), Some(link)) => {
-                let bytes = peer.query.log_in(auth, now);
+                let bytes = sentinel.query.log_in(auth, now);
                 self.outputs.push_back(Output::Send { link, bytes });
             }
             _ => self.lose(place, Which::Query, words, true, now),
@@ -70,36 +70,44 @@ impl Watcher {
     /// leaves those that are members no longer, or are heard at an address of the file.
     pub(super) fn reconcile(&mut self, now: Time) {
         let hearing = self.hearing(now);
-        let missing = self.roster.missing(&self.peers, hearing);
-        let listed = self.peers.iter().filter(|peer| peer.is_configured);
-        let heard = listed.filter(|peer| peer.is_heard(hearing.within, now));
-        let heard: Vec<RunId> = heard.filter_map(|peer| peer.id().cloned()).collect();
-        for place in (0..self.peers.len()).rev() {
-            let peer = &self.peers[place];
-            let id = peer.named_as.as_ref();
+        let missing = self.roster.missing(&self.sentinels, hearing);
+        let listed = self
+            .sentinels
+            .iter()
+            .filter(|sentinel| sentinel.is_configured);
+        let heard = listed.filter(|sentinel| sentinel.is_heard(hearing.within, now));
+        let heard: Vec<RunId> = heard
+            .filter_map(|sentinel| sentinel.id().cloned())
+            .collect();
+        for place in (0..self.sentinels.len()).rev() {
+            let sentinel = &self.sentinels[place];
+            let id = sentinel.expected_id.as_ref();
             let elsewhere = missing.iter().find(|(missed, _)| Some(missed) == id);
-            let has_left = elsewhere.is_some_and(|(_, address)| *address != peer.address);
+            let has_left = elsewhere.is_some_and(|(_, address)| *address != sentinel.address);
             let is_twin = id.is_some_and(|id| heard.contains(id));
             let is_over = !self.roster.knows(id) || has_left || is_twin;
-            if !peer.is_configured && is_over {
+            if !sentinel.is_configured && is_over {
                 self.close(place, Which::Query);
                 self.close(place, Which::Subscription);
-                self.peers.remove(place);
+                self.sentinels.remove(place);
             }
         }
         self.misses_one = !missing.is_empty();
         for (id, address) in missing {
-            let mut there = self.peers.iter_mut().filter(|peer| peer.address == address);
-            if let Some(peer) = there.next() {
-                if peer.is_configured {
-                    peer.named_as = Some(id);
+            let mut there = self
+                .sentinels
+                .iter_mut()
+                .filter(|sentinel| sentinel.address == address);
+            if let Some(sentinel) = there.next() {
+                if sentinel.is_configured {
+                    sentinel.expected_id = Some(id);
                 }
-            } else if self.peers.len() < PEERS_MAX {
+            } else if self.sentinels.len() < PEERS_MAX {
                 let each = (self.masters.len(), !self.replicas.is_empty());
-                let mut peer = Peer::new(address, false, each, now);
-                peer.named_as = Some(id);
-                self.peers.push(peer);
-                self.see_to(self.peers.len() - 1, now);
+                let mut sentinel = Sentinel::new(address, false, each, now);
+                sentinel.expected_id = Some(id);
+                self.sentinels.push(sentinel);
+                self.see_to(self.sentinels.len() - 1, now);
             }
         }
     }

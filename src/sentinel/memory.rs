@@ -225,7 +225,11 @@ impl Watcher {
                 .members()
                 .map(|(id, address)| (id.as_str().to_owned(), Address::of(address)))
                 .collect(),
-            sentinels: self.peers.iter().map(|p| Address::of(&p.address)).collect(),
+            sentinels: self
+                .sentinels
+                .iter()
+                .map(|p| Address::of(&p.address))
+                .collect(),
             down_after_ms: self.patience.down_after().map(millis),
             allows_writes: self.majority.since().is_some() && !self.majority.fenced,
         }
@@ -234,7 +238,10 @@ impl Watcher {
     /// Goes on with what another watcher has found out; to be called before anything else.
     pub fn remember(&mut self, memory: &Memory, now: Time) {
         let known = |address: &HostPort| memory.sentinels.contains(&Address::of(address));
-        let by_the_same = self.peers.iter().any(|peer| known(&peer.address));
+        let by_the_same = self
+            .sentinels
+            .iter()
+            .any(|sentinel| known(&sentinel.address));
         for server in 0..self.masters.len() {
             let Some(known) = memory.masters.get(&*self.name(server)) else {
                 continue;
@@ -254,9 +261,9 @@ impl Watcher {
                 self.standstills[server].go_on(held);
             }
         }
-        let listed = self.peers.iter();
-        let remembered = listed.filter(|peer| known(&peer.address)).count();
-        if remembered * 2 > self.peers.len() {
+        let listed = self.sentinels.iter();
+        let remembered = listed.filter(|sentinel| known(&sentinel.address)).count();
+        if remembered * 2 > self.sentinels.len() {
             // The file may name those that are there no longer.
             let member = |(id, address): (&String, &Address)| {
                 Some((RunId::new(id.as_bytes())?, address.read()?))

@@ -88,7 +88,7 @@ fn bounded(down_after: Duration) -> Duration {
 impl Watcher {
     /// A Sentinel has said after what silence it takes a master for dead.
     pub(super) fn says_down_after(&mut self, place: usize, server: ServerIdx, millis: u64) {
-        if let Some(said) = self.peers[place].down_after.get_mut(server.index()) {
+        if let Some(said) = self.sentinels[place].down_after.get_mut(server.index()) {
             *said = Some(Duration::from_millis(millis));
         }
     }
@@ -98,7 +98,7 @@ impl Watcher {
         let majority = voters.electors.majority;
         for server in 0..self.masters.len() {
             let said = voters.places.iter();
-            let said = said.filter_map(|place| *self.peers[*place].down_after.get(server)?);
+            let said = said.filter_map(|place| *self.sentinels[*place].down_after.get(server)?);
             self.patience.hear(server, said.collect(), majority);
         }
         if self.patience.is_news() {

@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::base::Time;
 use crate::config::HostPort;
 use crate::sentinel::fellows::RunId;
-use crate::sentinel::peer::Peer;
+use crate::sentinel::instance::Sentinel;
 
 /// A newcomer that cannot be reached for so long counts nevertheless.
 const NEWCOMER_WITHIN: Duration = Duration::from_secs(3);
@@ -62,8 +62,8 @@ pub(super) struct Hearing {
 }
 
 impl Hearing {
-    fn hears(self, peer: &Peer) -> bool {
-        peer.is_heard(self.within, self.now)
+    fn hears(self, sentinel: &Sentinel) -> bool {
+        sentinel.is_heard(self.within, self.now)
     }
 }
 
@@ -73,7 +73,7 @@ struct Seat<'a> {
     id: Option<&'a RunId>,
     address: Option<&'a HostPort>,
     /// Who sits there, if it is heard and has said whom it knows.
-    voice: Option<&'a Peer>,
+    voice: Option<&'a Sentinel>,
 }
 
 /// Whose words count.
@@ -87,12 +87,12 @@ pub(super) struct Electorate {
     pub(super) listed: (usize, usize),
 }
 
-fn names(voice: &Peer, id: &RunId) -> bool {
+fn names(voice: &Sentinel, id: &RunId) -> bool {
     voice.id() == Some(id) || voice.fellows.name(id)
 }
 
 /// Where most of those that name a Sentinel take it to be, and how many they are.
-fn place_of<'a>(voices: &[&'a Peer], id: &RunId) -> Option<(&'a HostPort, usize)> {
+fn place_of<'a>(voices: &[&'a Sentinel], id: &RunId) -> Option<(&'a HostPort, usize)> {
     let said = voices.iter().filter_map(|v| v.fellows.address_of(id));
     let mut votes: BTreeMap<String, (&HostPort, usize)> = BTreeMap::new();
     for address in said {
@@ -106,15 +106,15 @@ impl Roster {
         self.members.iter().any(|member| member.id == *id)
     }
 
-    fn seats<'a>(&'a self, peers: &'a [Peer], hearing: Hearing) -> Vec<Seat<'a>> {
-        let voice_of = |peer: &'a Peer| {
-            let speaks = hearing.hears(peer) && peer.fellows.are_known();
-            speaks.then_some(peer)
+    fn seats<'a>(&'a self, sentinels: &'a [Sentinel], hearing: Hearing) -> Vec<Seat<'a>> {
+        let voice_of = |sentinel: &'a Sentinel| {
+            let speaks = hearing.hears(sentinel) && sentinel.fellows.are_known();
+            speaks.then_some(sentinel)
         };
-        let loyal = || peers.iter().filter(|peer| !peer.is_foreign());
+        let loyal = || sentinels.iter().filter(|sentinel| !sentinel.is_foreign());
         let mut seats: Vec<Seat<'_>> = Vec::new();
         for member in &self.members {
-            let mut holders = loyal().filter(|peer| peer.id() == Some(&member.id));
+            let mut holders = loyal().filter(|sentinel| sentinel.id() == Some(&member.id));
             seats.push(Seat {
                 id: Some(&member.id),
                 address: None,
@@ -122,18 +122,18 @@ impl Roster {
             });
         }
         let is_founded = !self.members.is_empty();
-        for peer in loyal().filter(|peer| peer.is_configured) {
-            let taken = peer.id().and_then(|id| {
+        for sentinel in loyal().filter(|sentinel| sentinel.is_configured) {
+            let taken = sentinel.id().and_then(|id| {
                 let mut taken = seats.iter_mut();
                 taken.find(|seat| seat.id == Some(id))
             });
             match taken {
-                Some(seat) => seat.voice = seat.voice.or(voice_of(peer)),
-                None if is_founded && !hearing.hears(peer) => {}
+                Some(seat) => seat.voice = seat.voice.or(voice_of(sentinel)),
+                None if is_founded && !hearing.hears(sentinel) => {}
                 None => seats.push(Seat {
-                    id: peer.id(),
-                    address: Some(&peer.address),
-                    voice: voice_of(peer),
+                    id: sentinel.id(),
+                    address: Some(&sentinel.address),
+                    voice: voice_of(sentinel),
                 }),
             }
         }
@@ -161,13 +161,13 @@ impl Roster {
     }
 
     /// Most of the seats' words as to who belongs to the group may have changed.
-    pub(super) fn update(&mut self, peers: &[Peer], hearing: Hearing) {
+    pub(super) fn update(&mut self, sentinels: &[Sentinel], hearing: Hearing) {
         let now = hearing.now;
-        self.begin_anew_if_lost(peers, hearing);
+        self.begin_anew_if_lost(sentinels, hearing);
         let (mut joining, mut words) = (Vec::new(), Vec::new());
         {
-            let seats = self.seats(peers, hearing);
-            let voices: Vec<&Peer> = seats.iter().filter_map(|seat| seat.voice).collect();
+            let seats = self.seats(sentinels, hearing);
+            let voices: Vec<&Sentinel> = seats.iter().filter_map(|seat| seat.voice).collect();
             let mut votes: BTreeMap<&RunId, usize> = BTreeMap::new();
             for voice in &voices {
                 let fellows = voice.fellows.iter().map(|fellow| &fellow.id);
@@ -201,16 +201,18 @@ impl Roster {
             member.address = address.or(member.address.take());
         }
         let of_member = |member: &Member| {
-            let mut its = peers.iter().filter(|peer| peer.id() == Some(&member.id));
-            its.find(|peer| hearing.hears(peer))
+            let mut its = sentinels
+                .iter()
+                .filter(|sentinel| sentinel.id() == Some(&member.id));
+            its.find(|sentinel| hearing.hears(sentinel))
         };
         self.members.retain_mut(|member| {
-            let peer = of_member(member);
-            if peer.is_some() {
+            let sentinel = of_member(member);
+            if sentinel.is_some() {
                 member.counts_from = None;
             }
             let unnamed = member.unnamed_since.is_some_and(|s| s + UNNAMED_FOR <= now);
-            !unnamed && !peer.is_some_and(Peer::is_foreign)
+            !unnamed && !sentinel.is_some_and(Sentinel::is_foreign)
         });
         let newcomer = (!self.members.is_empty()).then_some(now + NEWCOMER_WITHIN);
         let room = MEMBERS_MAX.saturating_sub(self.members.len());
@@ -223,10 +225,12 @@ impl Roster {
         }));
     }
 
-    fn begin_anew_if_lost(&mut self, peers: &[Peer], hearing: Hearing) {
+    fn begin_anew_if_lost(&mut self, sentinels: &[Sentinel], hearing: Hearing) {
         let heard = |id: &RunId| {
-            let mut its = peers.iter().filter(|peer| peer.id() == Some(id));
-            its.any(|peer| hearing.hears(peer))
+            let mut its = sentinels
+                .iter()
+                .filter(|sentinel| sentinel.id() == Some(id));
+            its.any(|sentinel| hearing.hears(sentinel))
         };
         let heard = self.members.iter().filter(|m| heard(&m.id)).count();
         if heard * 2 > self.members.len() || self.members.is_empty() {
@@ -234,8 +238,13 @@ impl Roster {
             return;
         }
         let since = *self.lost_since.get_or_insert(hearing.now);
-        let listed = || peers.iter().filter(|p| p.is_configured && !p.is_foreign());
-        let speak = listed().filter(|peer| hearing.hears(peer) && peer.fellows.are_known());
+        let listed = || {
+            sentinels
+                .iter()
+                .filter(|p| p.is_configured && !p.is_foreign())
+        };
+        let speak =
+            listed().filter(|sentinel| hearing.hears(sentinel) && sentinel.fellows.are_known());
         let most_speak = speak.count() * 2 > listed().count();
         if most_speak && since + FOUNDED_ANEW_AFTER <= hearing.now {
             (self.members, self.lost_since) = (Vec::new(), None);
@@ -252,35 +261,42 @@ impl Roster {
     }
 
     /// Whether its word counts, while it is heard.
-    pub(super) fn has_vote(&self, peer: &Peer) -> bool {
-        !peer.is_foreign() && (peer.is_configured || self.knows(peer.id()))
+    pub(super) fn has_vote(&self, sentinel: &Sentinel) -> bool {
+        !sentinel.is_foreign() && (sentinel.is_configured || self.knows(sentinel.id()))
     }
 
     /// Whose words count now.
-    pub(super) fn electorate(&self, peers: &[Peer], hearing: Hearing) -> Electorate {
-        let is_member = |peer: &Peer| peer.id().is_some_and(|id| self.has(id));
-        let mut voters: Vec<usize> = Vec::with_capacity(peers.len());
-        for (place, peer) in peers.iter().enumerate() {
-            let is_twin = |other: &usize| peer.id().is_some() && peers[*other].id() == peer.id();
-            if self.has_vote(peer) && hearing.hears(peer) && !voters.iter().any(is_twin) {
+    pub(super) fn electorate(&self, sentinels: &[Sentinel], hearing: Hearing) -> Electorate {
+        let is_member = |sentinel: &Sentinel| sentinel.id().is_some_and(|id| self.has(id));
+        let mut voters: Vec<usize> = Vec::with_capacity(sentinels.len());
+        for (place, sentinel) in sentinels.iter().enumerate() {
+            let is_twin =
+                |other: &usize| sentinel.id().is_some() && sentinels[*other].id() == sentinel.id();
+            if self.has_vote(sentinel) && hearing.hears(sentinel) && !voters.iter().any(is_twin) {
                 voters.push(place);
             }
         }
-        let listed = peers.iter().filter(|p| p.is_configured && !p.is_foreign());
-        let mut ids: Vec<&RunId> = listed.clone().filter_map(Peer::id).collect();
+        let listed = sentinels
+            .iter()
+            .filter(|p| p.is_configured && !p.is_foreign());
+        let mut ids: Vec<&RunId> = listed.clone().filter_map(Sentinel::id).collect();
         ids.sort_unstable();
         ids.dedup();
-        let listed = ids.len() + listed.filter(|peer| peer.id().is_none()).count();
+        let listed = ids.len() + listed.filter(|sentinel| sentinel.id().is_none()).count();
         let of = match self.members.is_empty() {
             true => listed,
             false => {
                 let counts =
                     |member: &&Member| member.counts_from.is_none_or(|from| from <= hearing.now);
-                let others = voters.iter().filter(|place| !is_member(&peers[**place]));
+                let others = voters
+                    .iter()
+                    .filter(|place| !is_member(&sentinels[**place]));
                 self.members.iter().filter(counts).count() + others.count()
             }
         };
-        let heard = voters.iter().filter(|place| peers[**place].is_configured);
+        let heard = voters
+            .iter()
+            .filter(|place| sentinels[**place].is_configured);
         Electorate {
             listed: (heard.count(), listed),
             of: of.max(voters.len()),
@@ -289,10 +305,14 @@ impl Roster {
     }
 
     /// Members that are not heard, and where they are said to be.
-    pub(super) fn missing(&self, peers: &[Peer], hearing: Hearing) -> Vec<(RunId, HostPort)> {
+    pub(super) fn missing(
+        &self,
+        sentinels: &[Sentinel],
+        hearing: Hearing,
+    ) -> Vec<(RunId, HostPort)> {
         let is_missing = |member: &&Member| {
-            let mut its = peers.iter().filter(|p| p.id() == Some(&member.id));
-            !its.any(|peer| hearing.hears(peer))
+            let mut its = sentinels.iter().filter(|p| p.id() == Some(&member.id));
+            !its.any(|sentinel| hearing.hears(sentinel))
         };
         let missing = self.members.iter().filter(is_missing);
         missing
@@ -307,41 +327,41 @@ impl Roster {
 
     /// Which of the Sentinels most of the seats neither name nor are named by, though they say that
     /// the masters are elsewhere: those of another installation.
-    pub(super) fn strangers(&self, peers: &[Peer], hearing: Hearing) -> Vec<usize> {
-        let seats = self.seats(peers, hearing);
+    pub(super) fn strangers(&self, sentinels: &[Sentinel], hearing: Hearing) -> Vec<usize> {
+        let seats = self.seats(sentinels, hearing);
         let is_stranger = |place: &usize| {
-            let peer = &peers[*place];
-            if !hearing.hears(peer) || !peer.fellows.are_known() {
+            let sentinel = &sentinels[*place];
+            if !hearing.hears(sentinel) || !sentinel.fellows.are_known() {
                 return false;
             }
             let is_own = |seat: &&Seat<'_>| {
-                let same = peer.id().is_some() && seat.id == peer.id();
-                same || seat.address == Some(&peer.address)
+                let same = sentinel.id().is_some() && seat.id == sentinel.id();
+                same || seat.address == Some(&sentinel.address)
             };
             let others: Vec<&Seat<'_>> = seats.iter().filter(|seat| !is_own(seat)).collect();
             let names_one = others.iter().any(|seat| {
-                let by_id = seat.id.is_some_and(|id| peer.fellows.name(id));
-                by_id || seat.address.is_some_and(|at| peer.fellows.are_at(at))
+                let by_id = seat.id.is_some_and(|id| sentinel.fellows.name(id));
+                by_id || seat.address.is_some_and(|at| sentinel.fellows.are_at(at))
             });
-            let voices: Vec<&Peer> = others.iter().filter_map(|seat| seat.voice).collect();
-            let named = |voice: &Peer| {
-                let by_id = peer.id().is_some_and(|id| voice.fellows.name(id));
-                by_id || voice.fellows.are_at(&peer.address)
+            let voices: Vec<&Sentinel> = others.iter().filter_map(|seat| seat.voice).collect();
+            let named = |voice: &Sentinel| {
+                let by_id = sentinel.id().is_some_and(|id| voice.fellows.name(id));
+                by_id || voice.fellows.are_at(&sentinel.address)
             };
             let against = voices.iter().filter(|voice| !named(voice)).count();
             // Of two none can tell which of them is the stranger.
             let enough = against > 1 && against * 2 > others.len();
-            !names_one && enough && contradicts(peer, &voices)
+            !names_one && enough && contradicts(sentinel, &voices)
         };
-        (0..peers.len()).filter(is_stranger).collect()
+        (0..sentinels.len()).filter(is_stranger).collect()
     }
 }
 
 /// Whether half of the seats say so, nobody says otherwise, and they know those that are silent, who
 /// would say the same. Of two in the file one is not a minority.
 fn is_half_that_knows_the_rest(seats: &[Seat<'_>], yes: usize) -> bool {
-    let voices: Vec<&Peer> = seats.iter().filter_map(|seat| seat.voice).collect();
-    let knows = |voice: &&Peer, seat: &Seat<'_>| {
+    let voices: Vec<&Sentinel> = seats.iter().filter_map(|seat| seat.voice).collect();
+    let knows = |voice: &&Sentinel, seat: &Seat<'_>| {
         let by_id = seat.id.is_some_and(|id| names(voice, id));
         by_id || seat.address.is_some_and(|at| voice.fellows.are_at(at))
     };
@@ -351,13 +371,13 @@ fn is_half_that_knows_the_rest(seats: &[Seat<'_>], yes: usize) -> bool {
 }
 
 /// Whether a Sentinel says of no master what any of the others does.
-fn contradicts(peer: &Peer, voices: &[&Peer]) -> bool {
+fn contradicts(sentinel: &Sentinel, voices: &[&Sentinel]) -> bool {
     let mut told = false;
-    for (server, said) in peer.said.iter().enumerate() {
+    for (server, said) in sentinel.claims.iter().enumerate() {
         let Some(Some(claim)) = said else { continue };
         let others = voices
             .iter()
-            .filter_map(|voice| voice.said[server].as_ref()?.as_ref());
+            .filter_map(|voice| voice.claims[server].as_ref()?.as_ref());
         let mut any = false;
         for other in others {
             if other.address == claim.address {

@@ -130,7 +130,7 @@ impl Watcher {
         if !(has_vote && is_ours && means_it && self.majority.since().is_some()) {
             return;
         }
-        let sentinel = self.peers[place].address.clone();
+        let sentinel = self.sentinels[place].address.clone();
         let within = self.patience.hold_time().min(WITHIN_MAX);
         if self.standstills[server].begin(&sentinel, within, now) {
             self.tell(Fact::Wait {
@@ -143,7 +143,7 @@ impl Watcher {
 
     /// A Sentinel has given up a failover.
     pub(super) fn called_off(&mut self, place: usize, server: usize, now: Time) {
-        if self.standstills[server].is_known_to(&self.peers[place].address, now) {
+        if self.standstills[server].is_known_to(&self.sentinels[place].address, now) {
             self.let_writes(server, Ended::CalledOff, now);
         }
     }
@@ -151,13 +151,13 @@ impl Watcher {
     /// A Sentinel says that it replaces no master. If it has just said that it does, it has given
     /// up, or was wrong; unless it has done it.
     pub(super) fn no_failover(&mut self, place: usize, server: ServerIdx, now: Time) {
-        let (peer, server) = (&self.peers[place], server.index());
+        let (sentinel, server) = (&self.sentinels[place], server.index());
         let Some(still) = self.standstills.get(server) else {
             return;
         };
         let in_use = self.masters[server].in_use.as_ref();
         let is_done = self.place_at(place, server) != in_use.map(|in_use| &in_use.address);
-        if still.is_known_to(&peer.address, peer.query.asked) && !is_done {
+        if still.is_known_to(&sentinel.address, sentinel.query.asked) && !is_done {
             self.let_writes(server, Ended::CalledOff, now);
         }
     }
@@ -185,7 +185,11 @@ impl Watcher {
 
     /// Where a Sentinel has last said that a master is.
     fn place_at(&self, place: usize, server: usize) -> Option<&HostPort> {
-        let said = self.peers[place].said.get(server)?.as_ref()?.as_ref()?;
+        let said = self.sentinels[place]
+            .claims
+            .get(server)?
+            .as_ref()?
+            .as_ref()?;
         Some(&said.address)
     }
 }

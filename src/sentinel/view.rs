@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use crate::base::Time;
 use crate::config::HostPort;
+use crate::sentinel::instance::Reachability;
+use crate::sentinel::instance::Sentinel;
 use crate::sentinel::master::InUse;
-use crate::sentinel::peer::Peer;
-use crate::sentinel::peer::Standing;
 use crate::sentinel::replicas::Replica;
 use crate::sentinel::watcher::Watcher;
 
@@ -79,17 +79,23 @@ impl Watcher {
     pub fn view(&self, now: Time) -> View {
         let within = self.heard_within();
         // One that is heard elsewhere than the file says is one.
-        let elsewhere = |peer: &Peer| {
-            let is_it = |other: &&Peer| other.id() == peer.id() && other.is_heard(within, now);
-            peer.id().is_some() && self.peers.iter().any(|other| is_it(&other))
+        let elsewhere = |sentinel: &Sentinel| {
+            let is_it =
+                |other: &&Sentinel| other.id() == sentinel.id() && other.is_heard(within, now);
+            sentinel.id().is_some() && self.sentinels.iter().any(|other| is_it(&other))
         };
-        let shown =
-            |peer: &&Peer| !peer.is_foreign() && (peer.is_heard(within, now) || !elsewhere(peer));
-        let sentinels = self.peers.iter().filter(shown).map(|peer| SentinelView {
-            address: peer.address.clone(),
-            answers: peer.is_heard(within, now),
-            refuses: peer.standing == Standing::Refuses,
-        });
+        let shown = |sentinel: &&Sentinel| {
+            !sentinel.is_foreign() && (sentinel.is_heard(within, now) || !elsewhere(sentinel))
+        };
+        let sentinels = self
+            .sentinels
+            .iter()
+            .filter(shown)
+            .map(|sentinel| SentinelView {
+                address: sentinel.address.clone(),
+                answers: sentinel.is_heard(within, now),
+                refuses: sentinel.reachability == Reachability::Refuses,
+            });
         let servers = self.masters.iter().enumerate().map(|(place, master)| {
             let replicas = self.replicas.get(place).map(|replicas| &replicas.all[..]);
             ServerView {

@@ -14,6 +14,9 @@ use crate::config::PoolConfig;
 use crate::config::ReadFrom;
 use crate::protocol::resp::write_request;
 use crate::sentinel::event::Kind;
+use crate::sentinel::instance::Reachability;
+use crate::sentinel::instance::Sentinel;
+use crate::sentinel::instance::Which;
 use crate::sentinel::kinship::Kinship;
 use crate::sentinel::majority::Majority;
 use crate::sentinel::master::Master;
@@ -24,9 +27,6 @@ use crate::sentinel::output::Output;
 use crate::sentinel::output::ProbeId;
 use crate::sentinel::output::Probed;
 use crate::sentinel::patience::Patience;
-use crate::sentinel::peer::Peer;
-use crate::sentinel::peer::Standing;
-use crate::sentinel::peer::Which;
 use crate::sentinel::query::Heard;
 use crate::sentinel::query::OTHERS_EVERY;
 use crate::sentinel::query::OTHERS_EVERY_FAST;
@@ -66,7 +66,7 @@ const WORDS_MAX: usize = 200;
 /// nothing, and [`Watcher::handle_timeout`] at [`Watcher::next_timeout`].
 #[derive(Debug)]
 pub struct Watcher {
-    pub(super) peers: Vec<Peer>,
+    pub(super) sentinels: Vec<Sentinel>,
     pub(super) masters: Vec<Master>,
     /// By server.
     pub(super) kin: Vec<Kinship>,
@@ -109,7 +109,7 @@ impl Watcher {
         let names: Vec<Arc<str>> = pool.servers.iter().map(|s| Arc::clone(&s.name)).collect();
         let wants_replicas = pool.replicas.read_from != ReadFrom::Master;
         let each = (servers, wants_replicas);
-        let peer = |address: &HostPort| Peer::new(address.clone(), true, each, now);
+        let sentinel = |address: &HostPort| Sentinel::new(address.clone(), true, each, now);
         let auth = pool.sentinels.password.as_ref().map(|password| {
             let mut bytes = Vec::new();
             let password = password.expose();
@@ -122,7 +122,7 @@ impl Watcher {
             bytes
         });
         let mut watcher = Watcher {
-            peers: pool.sentinels.addresses.iter().map(peer).collect(),
+            sentinels: pool.sentinels.addresses.iter().map(sentinel).collect(),
             masters: names.iter().map(|_| Master::new()).collect(),
             kin: names.iter().map(|_| Kinship::default()).collect(),
             hears_one: false,
@@ -164,14 +164,14 @@ impl Watcher {
         let Some((place, which)) = self.find(link) else {
             return;
         };
-        let peer = &mut self.peers[place];
-        let auth = self.auth.as_deref().filter(|_| peer.wants_password);
+        let sentinel = &mut self.sentinels[place];
+        let auth = self.auth.as_deref().filter(|_| sentinel.wants_password);
         let bytes = match which {
-            Which::Query => peer.query.connected(auth, poll, now),
-            Which::Subscription => peer.subscription.connected(auth, now),
+            Which::Query => sentinel.query.connected(auth, poll, now),
+            Which::Subscription => sentinel.subscription.connected(auth, now),
         };
         self.outputs.push_back(Output::Send { link, bytes });
-        if which == Which::Query && self.peers[place].subscription.is_subscribed() {
+        if which == Which::Query && self.sentinels[place].subscription.is_subscribed() {
             self.ask(place, now);
         }
         self.settle(now);
@@ -182,7 +182,7 @@ impl Watcher {
         match self.find(link) {
             Some((place, Which::Query)) => {
                 let mut heard = Vec::new();
-                let end = self.peers[place].query.received(bytes, &mut heard, now);
+                let end = self.sentinels[place].query.received(bytes, &mut heard, now);
                 for heard in heard {
                     self.heard(place, heard, now);
                 }
@@ -190,9 +190,10 @@ impl Watcher {
             }
             Some((place, Which::Subscription)) => {
                 let mut notifications = Vec::new();
-                let end = self.peers[place]
-                    .subscription
-                    .received(bytes, &mut notifications, now);
+                let end =
+                    self.sentinels[place]
+                        .subscription
+                        .received(bytes, &mut notifications, now);
                 for notification in notifications {
                     self.notified(place, notification, now);
                 }
@@ -244,9 +245,9 @@ impl Watcher {
     #[must_use]
     pub fn next_timeout(&self, now: Time) -> Option<Time> {
         let within = self.heard_within();
-        let of_peers = self.peers.iter().flat_map(|peer| {
-            let heard = peer.heard_until(within).filter(|until| *until > now);
-            [peer.due(), heard]
+        let of_sentinels = self.sentinels.iter().flat_map(|sentinel| {
+            let heard = sentinel.heard_until(within).filter(|until| *until > now);
+            [sentinel.due(), heard]
         });
         let of_masters = self.masters.iter().map(|master| master.due(now));
         let of_replicas = self.replicas.iter().map(Replicas::due);
@@ -255,7 +256,7 @@ impl Watcher {
         let of_kin = of_kin.map(|(_, kin)| kin.due());
         let of_writes = self.standstills.iter().map(Standstill::due);
         let own = [self.majority.due(), self.round_wanted];
-        of_peers
+        of_sentinels
             .chain(of_masters)
             .chain(of_replicas)
             .chain(of_kin)
@@ -267,7 +268,7 @@ impl Watcher {
 
     /// Does what time has made due.
     pub fn handle_timeout(&mut self, now: Time) {
-        for place in 0..self.peers.len() {
+        for place in 0..self.sentinels.len() {
             self.see_to(place, now);
         }
         self.end_standstills(now);
@@ -331,33 +332,35 @@ impl Watcher {
     }
 
     fn find(&self, link: LinkId) -> Option<(usize, Which)> {
-        let mut peers = self.peers.iter().enumerate();
-        peers.find_map(|(place, peer)| Some((place, peer.which(link)?)))
+        let mut sentinels = self.sentinels.iter().enumerate();
+        sentinels.find_map(|(place, sentinel)| Some((place, sentinel.which(link)?)))
     }
 
     fn heard(&mut self, place: usize, heard: Heard, now: Time) {
-        let peer = &mut self.peers[place];
+        let sentinel = &mut self.sentinels[place];
         match heard {
             Heard::Id(id) => self.identified(place, id, now),
             Heard::WantsPassword(words) => self.log_in(place, &words, now),
             Heard::Said(server, claim) => {
-                if let Some(said) = peer.said.get_mut(server.index()) {
+                if let Some(said) = sentinel.claims.get_mut(server.index()) {
                     *said = Some(claim);
                 }
             }
             Heard::Replicas(server, named) => {
-                if let Some(replicas) = peer.replicas.get_mut(server.index()) {
+                if let Some(replicas) = sentinel.replicas.get_mut(server.index()) {
                     *replicas = named;
                 }
             }
-            Heard::Others(server, fellows) => peer.fellows.say(server, fellows),
+            Heard::Others(server, fellows) => sentinel.fellows.say(server, fellows),
             Heard::DownAfter(server, millis) => self.says_down_after(place, server, millis),
             Heard::NoFailover(server) => self.no_failover(place, server, now),
             Heard::RoundEnd => {
-                peer.has_answered(now);
+                sentinel.has_answered(now);
                 self.learned = true;
-                if std::mem::replace(&mut peer.standing, Standing::Answers) != Standing::Answers {
-                    let address = peer.address.clone();
+                if std::mem::replace(&mut sentinel.reachability, Reachability::Answers)
+                    != Reachability::Answers
+                {
+                    let address = sentinel.address.clone();
                     self.tell(Fact::Sentinel {
                         address,
                         lost: None,
@@ -371,11 +374,11 @@ impl Watcher {
     fn notified(&mut self, place: usize, notification: Notification, now: Time) {
         match notification {
             Notification::Subscribed => {
-                self.peers[place].refusal_told = false;
+                self.sentinels[place].refusal_told = false;
                 // Whatever happened before is in the answer, whatever happens after is told.
                 self.ask(place, now);
             }
-            Notification::Event(name, kind) if self.roster.has_vote(&self.peers[place]) => {
+            Notification::Event(name, kind) if self.roster.has_vote(&self.sentinels[place]) => {
                 let server = self.names.iter().position(|known| **known == *name);
                 if let Some(server) = server {
                     self.event(place, server, kind, now);
@@ -404,7 +407,7 @@ impl Watcher {
                 let fact = Fact::Down {
                     server: server_idx(server),
                     down,
-                    sentinel: self.peers[place].address.clone(),
+                    sentinel: self.sentinels[place].address.clone(),
                 };
                 self.tell(fact);
             }
@@ -428,7 +431,7 @@ impl Watcher {
             false => OTHERS_EVERY,
         };
         let every = (self.poll(now), others_every);
-        let query = &mut self.peers[place].query;
+        let query = &mut self.sentinels[place].query;
         let bytes = query.ask(&self.names, every, &mut self.random, now);
         if let (Some(bytes), Some(link)) = (bytes, query.connection.link()) {
             self.outputs.push_back(Output::Send { link, bytes });
@@ -447,10 +450,10 @@ impl Watcher {
     }
 
     pub(super) fn close(&mut self, place: usize, which: Which) {
-        let peer = &self.peers[place];
+        let sentinel = &self.sentinels[place];
         let link = match which {
-            Which::Query => peer.query.connection.link(),
-            Which::Subscription => peer.subscription.connection.link(),
+            Which::Query => sentinel.query.connection.link(),
+            Which::Subscription => sentinel.subscription.connection.link(),
         };
         self.outputs.extend(link.map(Output::Close));
     }
@@ -458,11 +461,11 @@ impl Watcher {
     /// A connection is of no use any more; it comes again after a pause.
     pub(super) fn lose(&mut self, place: usize, which: Which, why: &str, refused: bool, now: Time) {
         self.close(place, which);
-        let peer = &mut self.peers[place];
-        let address = peer.address.clone();
+        let sentinel = &mut self.sentinels[place];
+        let address = sentinel.address.clone();
         let connection = match which {
-            Which::Query => &mut peer.query.connection,
-            Which::Subscription => &mut peer.subscription.connection,
+            Which::Query => &mut sentinel.query.connection,
+            Which::Subscription => &mut sentinel.subscription.connection,
         };
         connection.lost(refused, &mut self.random, now);
         let refusal = Fact::Refused {
@@ -470,24 +473,24 @@ impl Watcher {
             words: why.chars().take(WORDS_MAX).collect(),
         };
         if which == Which::Subscription {
-            if refused && !std::mem::replace(&mut peer.refusal_told, true) {
+            if refused && !std::mem::replace(&mut sentinel.refusal_told, true) {
                 self.tell(refusal);
             }
             return;
         }
-        peer.is_lost();
+        sentinel.is_lost();
         self.learned = true;
-        let standing = match refused {
-            true => Standing::Refuses,
-            false => Standing::Lost,
+        let reachability = match refused {
+            true => Reachability::Refuses,
+            false => Reachability::Lost,
         };
-        let before = std::mem::replace(&mut peer.standing, standing);
+        let before = std::mem::replace(&mut sentinel.reachability, reachability);
         if refused
-            && before != Standing::Refuses
-            && !std::mem::replace(&mut peer.refusal_told, true)
+            && before != Reachability::Refuses
+            && !std::mem::replace(&mut sentinel.refusal_told, true)
         {
             self.tell(refusal);
-        } else if !refused && matches!(before, Standing::Answers | Standing::Unknown) {
+        } else if !refused && matches!(before, Reachability::Answers | Reachability::Unknown) {
             let lost = Some(why.to_owned());
             self.tell(Fact::Sentinel { address, lost });
         }
@@ -496,11 +499,11 @@ impl Watcher {
     /// Does what time has made due at one Sentinel.
     pub(super) fn see_to(&mut self, place: usize, now: Time) {
         for which in [Which::Query, Which::Subscription] {
-            let peer = &mut self.peers[place];
-            let may_connect = which == Which::Query || peer.may_subscribe();
+            let sentinel = &mut self.sentinels[place];
+            let may_connect = which == Which::Query || sentinel.may_subscribe();
             let connection = match which {
-                Which::Query => &mut peer.query.connection,
-                Which::Subscription => &mut peer.subscription.connection,
+                Which::Query => &mut sentinel.query.connection,
+                Which::Subscription => &mut sentinel.subscription.connection,
             };
             if connection.is_overdue(now) {
                 self.lose(place, which, "no answer in time", false, now);
@@ -508,11 +511,11 @@ impl Watcher {
                 self.next_link += 1;
                 let link = LinkId(self.next_link);
                 connection.connecting(link, now);
-                let address = peer.address.clone();
+                let address = sentinel.address.clone();
                 self.outputs.push_back(Output::Connect { link, address });
             }
         }
-        let subscription = &mut self.peers[place].subscription;
+        let subscription = &mut self.sentinels[place].subscription;
         if let (Some(bytes), Some(link)) = (subscription.ping(now), subscription.connection.link())
         {
             self.outputs.push_back(Output::Send { link, bytes });
@@ -524,12 +527,12 @@ impl Watcher {
         if self.round_wanted.is_some_and(|at| at <= now) {
             self.round_wanted = None;
             self.last_round = now;
-            for place in 0..self.peers.len() {
+            for place in 0..self.sentinels.len() {
                 self.ask(place, now);
             }
         }
-        for place in 0..self.peers.len() {
-            if self.peers[place].query.wants_round(now) {
+        for place in 0..self.sentinels.len() {
+            if self.sentinels[place].query.wants_round(now) {
                 self.ask(place, now);
             }
         }

@@ -20,7 +20,7 @@ fn at(name: &str) -> HostPort {
 /// The Sentinels of one master.
 struct Bed {
     roster: Roster,
-    peers: Vec<Peer>,
+    sentinels: Vec<Sentinel>,
     now: Time,
 }
 
@@ -28,10 +28,10 @@ impl Bed {
     /// A file that lists these.
     fn new(listed: &[&str]) -> Bed {
         let now = Time::ZERO;
-        let peer = |name: &&str| Peer::new(at(name), true, (1, false), now);
+        let sentinel = |name: &&str| Sentinel::new(at(name), true, (1, false), now);
         Bed {
             roster: Roster::default(),
-            peers: listed.iter().map(peer).collect(),
+            sentinels: listed.iter().map(sentinel).collect(),
             now,
         }
     }
@@ -49,30 +49,33 @@ impl Bed {
             id: id(name),
             address: at(name),
         };
-        let peer = &mut self.peers[place];
-        peer.identified(Some(id(name)));
+        let sentinel = &mut self.sentinels[place];
+        sentinel.identified(Some(id(name)));
         let others = others.iter().map(fellow).collect();
-        peer.fellows.say(ServerIdx(0), Some(others));
-        peer.has_answered(self.now);
-        self.roster.update(&self.peers, self.hearing());
+        sentinel.fellows.say(ServerIdx(0), Some(others));
+        sentinel.has_answered(self.now);
+        self.roster.update(&self.sentinels, self.hearing());
     }
 
     /// The one at `place` takes the master to be on a host of that number.
     fn claims(&mut self, place: usize, host: u8) {
         let address = HostPort::Ip(([10, 1, 0, host], 6379).into());
-        self.peers[place].said[0] = Some(Some(Claim { address, epoch: 1 }));
+        self.sentinels[place].claims[0] = Some(Some(Claim { address, epoch: 1 }));
     }
 
     /// Whom most name and nobody hears; they are connected to.
     fn connect(&mut self) -> Vec<String> {
-        let missing = self.roster.missing(&self.peers, self.hearing());
+        let missing = self.roster.missing(&self.sentinels, self.hearing());
         let mut names = Vec::new();
         for (id, address) in missing {
-            let mut there = self.peers.iter().filter(|peer| peer.address == address);
+            let mut there = self
+                .sentinels
+                .iter()
+                .filter(|sentinel| sentinel.address == address);
             if there.next().is_none() {
-                let mut peer = Peer::new(address, false, (1, false), self.now);
-                peer.named_as = Some(id.clone());
-                self.peers.push(peer);
+                let mut sentinel = Sentinel::new(address, false, (1, false), self.now);
+                sentinel.expected_id = Some(id.clone());
+                self.sentinels.push(sentinel);
             }
             names.push(format!("{id:?}"));
         }
@@ -81,7 +84,7 @@ impl Bed {
 
     /// How many are heard, of how many.
     fn count(&self) -> (usize, usize) {
-        let electorate = self.roster.electorate(&self.peers, self.hearing());
+        let electorate = self.roster.electorate(&self.sentinels, self.hearing());
         (electorate.voters.len(), electorate.of)
     }
 
@@ -133,7 +136,7 @@ fn a_newcomer_counts_once_it_has_answered_or_had_its_time() {
     for (place, name) in ["a", "b", "c"].into_iter().enumerate() {
         bed.says(place, name, &["a", "b", "c"]);
     }
-    bed.peers[2].is_lost();
+    bed.sentinels[2].is_lost();
     let all = ["a", "b", "c", "d"];
     bed.says(0, "a", &all);
     assert!(!bed.has("d"));
@@ -159,7 +162,7 @@ fn the_group_is_replaced_one_by_one_until_nobody_of_the_file_is_left() {
     for next in ["d", "e", "f", "g"] {
         // The oldest dies, the next comes; then the others are told to forget the dead.
         let dead = names[0];
-        bed.peers[places[0]].is_lost();
+        bed.sentinels[places[0]].is_lost();
         names = [names[1], names[2], next];
         let mut all = names.to_vec();
         all.push(dead);
@@ -167,7 +170,10 @@ fn the_group_is_replaced_one_by_one_until_nobody_of_the_file_is_left() {
             bed.says(places[place], names[place - 1], &all);
         }
         bed.connect();
-        let there = bed.peers.iter().position(|peer| peer.address == at(next));
+        let there = bed
+            .sentinels
+            .iter()
+            .position(|sentinel| sentinel.address == at(next));
         places = [places[1], places[2], there.unwrap()];
         bed.says(places[2], next, &all);
         assert_eq!(bed.count(), (3, 4), "{next}");
@@ -210,7 +216,7 @@ fn at_an_address_of_the_file_whoever_is_there_has_the_seat() {
         bed.says(place, name, &["a", "b", "c"]);
     }
     // All start anew without a file of their own: each has another id.
-    bed.peers.iter_mut().for_each(Peer::is_lost);
+    bed.sentinels.iter_mut().for_each(Sentinel::is_lost);
     for (place, (before, name)) in [("a", "d"), ("b", "e")].into_iter().enumerate() {
         bed.roster.succeed(&id(before), &id(name));
         bed.says(place, name, &["d", "e"]);
@@ -255,7 +261,7 @@ fn one_id_is_one_vote() {
 
 #[test]
 fn a_sentinel_of_another_installation_is_one_that_has_other_friends_and_another_master() {
-    let strangers = |bed: &Bed| bed.roster.strangers(&bed.peers, bed.hearing());
+    let strangers = |bed: &Bed| bed.roster.strangers(&bed.sentinels, bed.hearing());
     let mut bed = Bed::new(&["a", "b", "x"]);
     bed.says(0, "a", &["b"]);
     bed.says(1, "b", &["a"]);
@@ -266,10 +272,10 @@ fn a_sentinel_of_another_installation_is_one_that_has_other_friends_and_another_
     assert_eq!(strangers(&bed), [0; 0], "one that has just started");
     bed.claims(2, 9);
     assert_eq!(strangers(&bed), [2]);
-    assert!(!bed.peers[2].looks_foreign(true, bed.now));
+    assert!(!bed.sentinels[2].looks_foreign(true, bed.now));
     bed.now = bed.now + FOREIGN_FOR;
-    assert!(bed.peers[2].looks_foreign(true, bed.now));
-    assert!(!bed.peers[2].looks_foreign(true, bed.now), "told once");
+    assert!(bed.sentinels[2].looks_foreign(true, bed.now));
+    assert!(!bed.sentinels[2].looks_foreign(true, bed.now), "told once");
     bed.says(0, "a", &["b"]);
     bed.says(1, "b", &["a"]);
     bed.says(2, "x", &["y", "z"]);
@@ -278,7 +284,7 @@ fn a_sentinel_of_another_installation_is_one_that_has_other_friends_and_another_
     // It was only slow to find the others.
     bed.says(2, "x", &["a"]);
     assert_eq!(strangers(&bed), [0; 0]);
-    bed.peers[2].looks_foreign(false, bed.now);
+    bed.sentinels[2].looks_foreign(false, bed.now);
     assert_eq!(bed.count(), (3, 3));
     // Of two entries none can tell who is the stranger.
     let mut bed = Bed::new(&["a", "x"]);

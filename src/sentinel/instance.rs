@@ -17,7 +17,7 @@ use crate::sentinel::subscription::Subscription;
 
 /// What the log knows of a Sentinel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum Reachability {
     Unknown,
     Answers,
     Lost,
@@ -26,20 +26,20 @@ pub(super) enum Standing {
 
 /// One Sentinel.
 #[derive(Debug)]
-pub(super) struct Peer {
+pub(super) struct Sentinel {
     pub(super) address: HostPort,
     /// It is in the file; others were named by these.
     pub(super) is_configured: bool,
-    /// Who it says that it is.
-    said_id: Option<RunId>,
-    /// Who is said to be there, by most of the Sentinels.
-    pub(super) named_as: Option<RunId>,
-    /// Since it is connected, it has said who it is, or is too old to say.
+    /// Its run id, as it reports it itself.
+    own_id: Option<RunId>,
+    /// The run id that most of the Sentinels expect at this address.
+    pub(super) expected_id: Option<RunId>,
+    /// Since it is connected, it has reported its run id, or is too old to have one.
     pub(super) is_identified: bool,
     pub(super) query: Query,
     pub(super) subscription: Subscription,
-    /// By server: what it said last, or that it knows no such master.
-    pub(super) said: Vec<Option<Option<Claim>>>,
+    /// By server: its latest claim, or that it knows no such master.
+    pub(super) claims: Vec<Option<Option<Claim>>>,
     /// By server: the replicas that it names.
     pub(super) replicas: Vec<Vec<Named>>,
     /// By server: after what silence it takes the master for dead.
@@ -48,7 +48,7 @@ pub(super) struct Peer {
     pub(super) fellows: Fellows,
     /// Whether it wants the password; one that is in the file gets it unasked.
     pub(super) wants_password: bool,
-    pub(super) standing: Standing,
+    pub(super) reachability: Reachability,
     /// Whether the log knows that it does not let us listen.
     pub(super) refusal_told: bool,
     /// When it last answered a whole round; `None` while it is not connected.
@@ -66,27 +66,27 @@ pub(super) enum Which {
     Subscription,
 }
 
-impl Peer {
+impl Sentinel {
     pub(super) fn new(
         address: HostPort,
         is_configured: bool,
         (servers, wants_replicas): (usize, bool),
         now: Time,
-    ) -> Peer {
-        Peer {
+    ) -> Sentinel {
+        Sentinel {
             address,
             is_configured,
-            said_id: None,
-            named_as: None,
+            own_id: None,
+            expected_id: None,
             is_identified: false,
             query: Query::new(servers, wants_replicas, now),
             subscription: Subscription::new(now),
-            said: vec![None; servers],
+            claims: vec![None; servers],
             replicas: vec![Vec::new(); servers],
             down_after: vec![None; servers],
             fellows: Fellows::new(servers),
             wants_password: is_configured,
-            standing: Standing::Unknown,
+            reachability: Reachability::Unknown,
             refusal_told: false,
             heard: None,
             foreign_since: None,
@@ -97,19 +97,19 @@ impl Peer {
 
     /// Who it is: by its own word, or, while it has not said, by that of most others.
     pub(super) fn id(&self) -> Option<&RunId> {
-        self.said_id.as_ref().or(self.named_as.as_ref())
+        self.own_id.as_ref().or(self.expected_id.as_ref())
     }
 
     /// It has said who it is; who it was before, if that was another.
     pub(super) fn identified(&mut self, id: Option<RunId>) -> Option<RunId> {
         self.is_identified = true;
-        let before = std::mem::replace(&mut self.said_id, id);
-        before.filter(|before| Some(before) != self.said_id.as_ref())
+        let before = std::mem::replace(&mut self.own_id, id);
+        before.filter(|before| Some(before) != self.own_id.as_ref())
     }
 
     /// Whether it is who the others have said that it is; one of the file may be anybody.
-    pub(super) fn is_whom_it_should_be(&self) -> bool {
-        self.is_configured || self.said_id.is_none() || self.said_id == self.named_as
+    pub(super) fn has_expected_id(&self) -> bool {
+        self.is_configured || self.own_id.is_none() || self.own_id == self.expected_id
     }
 
     /// Whether to connect for its events: not before it is known to be one of the group.
