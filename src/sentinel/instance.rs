@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::base::Time;
 use crate::config::HostPort;
 use crate::sentinel::agreement::Claim;
-use crate::sentinel::fellows::Fellows;
-use crate::sentinel::fellows::RunId;
+use crate::sentinel::other_sentinels::OtherSentinels;
+use crate::sentinel::other_sentinels::RunId;
 use crate::sentinel::output::LinkId;
 use crate::sentinel::query::Named;
 use crate::sentinel::query::Query;
@@ -45,7 +45,7 @@ pub(super) struct Sentinel {
     /// By server: after what silence it takes the master for dead.
     pub(super) down_after: Vec<Option<Duration>>,
     /// The other Sentinels that it names.
-    pub(super) fellows: Fellows,
+    pub(super) others: OtherSentinels,
     /// Whether it wants the password; one that is in the file gets it unasked.
     pub(super) wants_password: bool,
     pub(super) reachability: Reachability,
@@ -84,7 +84,7 @@ impl Sentinel {
             claims: vec![None; servers],
             replicas: vec![Vec::new(); servers],
             down_after: vec![None; servers],
-            fellows: Fellows::new(servers),
+            others: OtherSentinels::new(servers),
             wants_password: is_configured,
             reachability: Reachability::Unknown,
             refusal_told: false,

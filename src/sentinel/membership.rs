@@ -4,9 +4,9 @@
 //! is `roster`'s.
 
 use crate::base::Time;
-use crate::sentinel::fellows::RunId;
 use crate::sentinel::instance::Sentinel;
 use crate::sentinel::instance::Which;
+use crate::sentinel::other_sentinels::RunId;
 use crate::sentinel::output::Fact;
 use crate::sentinel::output::Output;
 use crate::sentinel::roster::Hearing;

@@ -21,8 +21,8 @@ use crate::sentinel::address;
 use crate::sentinel::agreement::Claim;
 use crate::sentinel::connection::Connection;
 use crate::sentinel::connection::jittered;
-use crate::sentinel::fellows::Fellow;
-use crate::sentinel::fellows::RunId;
+use crate::sentinel::other_sentinels::OtherSentinel;
+use crate::sentinel::other_sentinels::RunId;
 use crate::sentinel::reply::Value;
 
 /// Sentinels answer in a fraction of a millisecond.
@@ -72,7 +72,7 @@ pub(super) enum Heard {
     /// Where it takes a master to be; `None` when it knows no master of that name.
     Said(ServerIdx, Option<Claim>),
     /// The other Sentinels of a master; `None` when it knows no master of that name.
-    Others(ServerIdx, Option<Vec<Fellow>>),
+    Others(ServerIdx, Option<Vec<OtherSentinel>>),
     /// After what silence it takes a master for dead, in milliseconds.
     DownAfter(ServerIdx, u64),
     /// It is not replacing that master, whose place it has just told.
@@ -326,7 +326,7 @@ impl Query {
             (Expected::Others(server), value) => {
                 let all = value.array().unwrap_or_default();
                 self.named[server.index()] = Some((all.len(), now));
-                let others = all.iter().take(OTHERS_MAX).filter_map(fellow);
+                let others = all.iter().take(OTHERS_MAX).filter_map(other);
                 heard.push(Heard::Others(server, Some(others.collect())));
             }
             (Expected::Replicas(server), value) => {
@@ -375,10 +375,10 @@ fn address_of(value: &Value) -> Option<HostPort> {
 }
 
 /// Another Sentinel; one that has changed its id has left its old one behind without an address.
-fn fellow(value: &Value) -> Option<Fellow> {
+fn other(value: &Value) -> Option<OtherSentinel> {
     let address = address::parse(value.field("ip")?, value.field("port")?)?;
     let id = RunId::new(value.field("runid")?)?;
-    Some(Fellow { id, address })
+    Some(OtherSentinel { id, address })
 }
 
 fn replicas(value: &Value) -> Vec<Named> {

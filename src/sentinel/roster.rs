@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use crate::base::Time;
 use crate::config::HostPort;
-use crate::sentinel::fellows::RunId;
 use crate::sentinel::instance::Sentinel;
+use crate::sentinel::other_sentinels::RunId;
 
 /// A newcomer that cannot be reached for so long counts nevertheless.
 const NEWCOMER_WITHIN: Duration = Duration::from_secs(3);
@@ -88,12 +88,12 @@ pub(super) struct Electorate {
 }
 
 fn names(voice: &Sentinel, id: &RunId) -> bool {
-    voice.id() == Some(id) || voice.fellows.name(id)
+    voice.id() == Some(id) || voice.others.name(id)
 }
 
 /// Where most of those that name a Sentinel take it to be, and how many they are.
 fn place_of<'a>(voices: &[&'a Sentinel], id: &RunId) -> Option<(&'a HostPort, usize)> {
-    let said = voices.iter().filter_map(|v| v.fellows.address_of(id));
+    let said = voices.iter().filter_map(|v| v.others.address_of(id));
     let mut votes: BTreeMap<String, (&HostPort, usize)> = BTreeMap::new();
     for address in said {
         votes.entry(address.to_string()).or_insert((address, 0)).1 += 1;
@@ -108,7 +108,7 @@ impl Roster {
 
     fn seats<'a>(&'a self, sentinels: &'a [Sentinel], hearing: Hearing) -> Vec<Seat<'a>> {
         let voice_of = |sentinel: &'a Sentinel| {
-            let speaks = hearing.hears(sentinel) && sentinel.fellows.are_known();
+            let speaks = hearing.hears(sentinel) && sentinel.others.are_known();
             speaks.then_some(sentinel)
         };
         let loyal = || sentinels.iter().filter(|sentinel| !sentinel.is_foreign());
@@ -170,8 +170,8 @@ impl Roster {
             let voices: Vec<&Sentinel> = seats.iter().filter_map(|seat| seat.voice).collect();
             let mut votes: BTreeMap<&RunId, usize> = BTreeMap::new();
             for voice in &voices {
-                let fellows = voice.fellows.iter().map(|fellow| &fellow.id);
-                let named: BTreeSet<&RunId> = voice.id().into_iter().chain(fellows).collect();
+                let others = voice.others.iter().map(|other| &other.id);
+                let named: BTreeSet<&RunId> = voice.id().into_iter().chain(others).collect();
                 for id in named {
                     *votes.entry(id).or_default() += 1;
                 }
@@ -244,7 +244,7 @@ impl Roster {
                 .filter(|p| p.is_configured && !p.is_foreign())
         };
         let speak =
-            listed().filter(|sentinel| hearing.hears(sentinel) && sentinel.fellows.are_known());
+            listed().filter(|sentinel| hearing.hears(sentinel) && sentinel.others.are_known());
         let most_speak = speak.count() * 2 > listed().count();
         if most_speak && since + FOUNDED_ANEW_AFTER <= hearing.now {
             (self.members, self.lost_since) = (Vec::new(), None);
@@ -331,7 +331,7 @@ impl Roster {
         let seats = self.seats(sentinels, hearing);
         let is_stranger = |place: &usize| {
             let sentinel = &sentinels[*place];
-            if !hearing.hears(sentinel) || !sentinel.fellows.are_known() {
+            if !hearing.hears(sentinel) || !sentinel.others.are_known() {
                 return false;
             }
             let is_own = |seat: &&Seat<'_>| {
@@ -340,13 +340,13 @@ impl Roster {
             };
             let others: Vec<&Seat<'_>> = seats.iter().filter(|seat| !is_own(seat)).collect();
             let names_one = others.iter().any(|seat| {
-                let by_id = seat.id.is_some_and(|id| sentinel.fellows.name(id));
-                by_id || seat.address.is_some_and(|at| sentinel.fellows.are_at(at))
+                let by_id = seat.id.is_some_and(|id| sentinel.others.name(id));
+                by_id || seat.address.is_some_and(|at| sentinel.others.are_at(at))
             });
             let voices: Vec<&Sentinel> = others.iter().filter_map(|seat| seat.voice).collect();
             let named = |voice: &Sentinel| {
-                let by_id = sentinel.id().is_some_and(|id| voice.fellows.name(id));
-                by_id || voice.fellows.are_at(&sentinel.address)
+                let by_id = sentinel.id().is_some_and(|id| voice.others.name(id));
+                by_id || voice.others.are_at(&sentinel.address)
             };
             let against = voices.iter().filter(|voice| !named(voice)).count();
             // Of two none can tell which of them is the stranger.
@@ -363,7 +363,7 @@ fn is_half_that_knows_the_rest(seats: &[Seat<'_>], yes: usize) -> bool {
     let voices: Vec<&Sentinel> = seats.iter().filter_map(|seat| seat.voice).collect();
     let knows = |voice: &&Sentinel, seat: &Seat<'_>| {
         let by_id = seat.id.is_some_and(|id| names(voice, id));
-        by_id || seat.address.is_some_and(|at| voice.fellows.are_at(at))
+        by_id || seat.address.is_some_and(|at| voice.others.are_at(at))
     };
     let mut silent = seats.iter().filter(|seat| seat.voice.is_none());
     let all_are_known = silent.all(|seat| voices.iter().all(|voice| knows(voice, seat)));

@@ -351,7 +351,7 @@ impl Watcher {
                     *replicas = named;
                 }
             }
-            Heard::Others(server, fellows) => sentinel.fellows.say(server, fellows),
+            Heard::Others(server, others) => sentinel.others.say(server, others),
             Heard::DownAfter(server, millis) => self.says_down_after(place, server, millis),
             Heard::NoFailover(server) => self.no_failover(place, server, now),
             Heard::RoundEnd => {

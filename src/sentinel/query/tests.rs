@@ -137,7 +137,7 @@ fn other_sentinels_are_learned_unless_they_have_no_address_any_more() {
     let found: Vec<String> = others
         .unwrap()
         .iter()
-        .map(|fellow| fellow.address.to_string())
+        .map(|other| other.address.to_string())
         .collect();
     assert_eq!(found, ["10.0.0.2:26379", "[::3]:26379", "10.0.0.4:26379"]);
 }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::*;
 use crate::base::ServerIdx;
 use crate::sentinel::agreement::Claim;
-use crate::sentinel::fellows::Fellow;
+use crate::sentinel::other_sentinels::OtherSentinel;
 
 const WITHIN: Duration = Duration::from_secs(3);
 
@@ -45,14 +45,14 @@ impl Bed {
 
     /// The one at `place` is `name`, and names others.
     fn says(&mut self, place: usize, name: &str, others: &[&str]) {
-        let fellow = |name: &&str| Fellow {
+        let other = |name: &&str| OtherSentinel {
             id: id(name),
             address: at(name),
         };
         let sentinel = &mut self.sentinels[place];
         sentinel.identified(Some(id(name)));
-        let others = others.iter().map(fellow).collect();
-        sentinel.fellows.say(ServerIdx(0), Some(others));
+        let others = others.iter().map(other).collect();
+        sentinel.others.say(ServerIdx(0), Some(others));
         sentinel.has_answered(self.now);
         self.roster.update(&self.sentinels, self.hearing());
     }

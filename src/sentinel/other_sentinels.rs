@@ -32,33 +32,33 @@ impl RunId {
 
 /// Another Sentinel, as one names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Fellow {
+pub(super) struct OtherSentinel {
     pub(super) id: RunId,
     pub(super) address: HostPort,
 }
 
 /// All that one Sentinel names.
 #[derive(Debug)]
-pub(super) struct Fellows {
+pub(super) struct OtherSentinels {
     /// By server; `None` where it has not said.
-    by_server: Vec<Option<Vec<Fellow>>>,
+    by_server: Vec<Option<Vec<OtherSentinel>>>,
     /// The server of the last word.
     latest: usize,
 }
 
-impl Fellows {
+impl OtherSentinels {
     /// Nothing was said yet about so many servers.
-    pub(super) fn new(servers: usize) -> Fellows {
-        Fellows {
+    pub(super) fn new(servers: usize) -> OtherSentinels {
+        OtherSentinels {
             by_server: vec![None; servers],
             latest: 0,
         }
     }
 
     /// Its word about one master's; `None` when it knows no such master.
-    pub(super) fn say(&mut self, server: ServerIdx, fellows: Option<Vec<Fellow>>) {
+    pub(super) fn say(&mut self, server: ServerIdx, others: Option<Vec<OtherSentinel>>) {
         if let Some(said) = self.by_server.get_mut(server.index()) {
-            *said = fellows;
+            *said = others;
             self.latest = server.index();
         }
     }
@@ -69,26 +69,26 @@ impl Fellows {
     }
 
     /// Each of them; one that watches several masters comes several times, its newest address first.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Fellow> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &OtherSentinel> {
         let latest = self.by_server.get(self.latest).into_iter();
         latest.chain(&self.by_server).flatten().flatten()
     }
 
     /// Whether it names a Sentinel.
     pub(super) fn name(&self, id: &RunId) -> bool {
-        self.iter().any(|fellow| fellow.id == *id)
+        self.iter().any(|other| other.id == *id)
     }
 
     /// Where it takes a Sentinel to be.
     pub(super) fn address_of(&self, id: &RunId) -> Option<&HostPort> {
-        let mut fellows = self.iter();
-        let fellow = fellows.find(|fellow| fellow.id == *id)?;
-        Some(&fellow.address)
+        let mut others = self.iter();
+        let other = others.find(|other| other.id == *id)?;
+        Some(&other.address)
     }
 
     /// Whether it takes one to be there.
     pub(super) fn are_at(&self, address: &HostPort) -> bool {
-        self.iter().any(|fellow| fellow.address == *address)
+        self.iter().any(|other| other.address == *address)
     }
 }
 
@@ -96,8 +96,8 @@ impl Fellows {
 mod tests {
     use super::*;
 
-    fn fellow(id: &str, port: u16) -> Fellow {
-        Fellow {
+    fn other(id: &str, port: u16) -> OtherSentinel {
+        OtherSentinel {
             id: RunId::new(id.as_bytes()).unwrap(),
             address: HostPort::Ip(([10, 0, 0, 1], port).into()),
         }
@@ -113,19 +113,19 @@ mod tests {
 
     #[test]
     fn the_last_word_says_where_a_sentinel_is() {
-        let mut fellows = Fellows::new(2);
-        assert!(!fellows.are_known());
+        let mut others = OtherSentinels::new(2);
+        assert!(!others.are_known());
         let id = RunId::new(b"a").unwrap();
-        fellows.say(ServerIdx(0), Some(vec![fellow("a", 1)]));
-        fellows.say(ServerIdx(1), Some(vec![fellow("a", 2), fellow("b", 3)]));
-        assert_eq!(fellows.address_of(&id), Some(&fellow("a", 2).address));
-        fellows.say(ServerIdx(0), Some(vec![fellow("a", 1)]));
-        assert_eq!(fellows.address_of(&id), Some(&fellow("a", 1).address));
-        assert!(fellows.are_at(&fellow("b", 3).address) && fellows.name(&id));
-        fellows.say(ServerIdx(0), None);
-        fellows.say(ServerIdx(1), Some(Vec::new()));
-        assert!(fellows.are_known() && !fellows.name(&id));
-        fellows.say(ServerIdx(9), Some(vec![fellow("a", 1)]));
-        assert!(!fellows.name(&id), "no such server");
+        others.say(ServerIdx(0), Some(vec![other("a", 1)]));
+        others.say(ServerIdx(1), Some(vec![other("a", 2), other("b", 3)]));
+        assert_eq!(others.address_of(&id), Some(&other("a", 2).address));
+        others.say(ServerIdx(0), Some(vec![other("a", 1)]));
+        assert_eq!(others.address_of(&id), Some(&other("a", 1).address));
+        assert!(others.are_at(&other("b", 3).address) && others.name(&id));
+        others.say(ServerIdx(0), None);
+        others.say(ServerIdx(1), Some(Vec::new()));
+        assert!(others.are_known() && !others.name(&id));
+        others.say(ServerIdx(9), Some(vec![other("a", 1)]));
+        assert!(!others.name(&id), "no such server");
     }
 }
