@@ -13,7 +13,7 @@ use crate::config::FAILOVER_BESIDES;
 use crate::config::HoldTime;
 use crate::config::OnServerFailure;
 use crate::config::PoolConfig;
-use crate::sentinel::judge::Voters;
+use crate::sentinel::decision::Voters;
 use crate::sentinel::output::Fact;
 use crate::sentinel::watcher::Watcher;
 

@@ -168,8 +168,8 @@ impl Replicas {
         let is_it = |replica: &Replica| replica.asked.is_some_and(|(id, _)| id == probe);
         let place = self.all.iter().position(is_it)?;
         let (_, asked) = self.all[place].asked.take()?;
-        let judged = self.judge(answer, asked);
-        self.all[place].judged(judged)
+        let assessed = self.assess(answer, asked);
+        self.all[place].assessed(assessed)
     }
 
     fn master_measured(&mut self, answer: &Measured, asked: Time) {
@@ -202,7 +202,7 @@ impl Replicas {
     }
 
     /// Where a replica is that has answered, and how far it was behind when it was asked.
-    fn judge(&self, answer: &Measured, asked: Time) -> Result<(SocketAddr, Duration), Unfit> {
+    fn assess(&self, answer: &Measured, asked: Time) -> Result<(SocketAddr, Duration), Unfit> {
         let Measured::Answer { at, says } = answer else {
             return Err(Unfit::Silent);
         };
@@ -232,8 +232,8 @@ impl Replicas {
 }
 
 impl Replica {
-    fn judged(&mut self, judged: Result<(SocketAddr, Duration), Unfit>) -> Option<Turn> {
-        let (at, lag) = match judged {
+    fn assessed(&mut self, assessed: Result<(SocketAddr, Duration), Unfit>) -> Option<Turn> {
+        let (at, lag) = match assessed {
             Ok(good) => good,
             Err(unfit) => return self.leave(unfit),
         };

@@ -536,7 +536,7 @@ impl Watcher {
                 self.ask(place, now);
             }
         }
-        self.judge(now);
+        self.decide(now);
     }
 }
 

@@ -50,7 +50,7 @@ impl Watcher {
     }
 
     /// Draws the conclusions.
-    pub(super) fn judge(&mut self, now: Time) {
+    pub(super) fn decide(&mut self, now: Time) {
         if std::mem::take(&mut self.learned) {
             self.call_the_roll(now);
             let voters = self.voters(now);
