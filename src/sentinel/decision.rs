@@ -56,7 +56,7 @@ impl Watcher {
             let voters = self.voters(now);
             self.hears_one = voters.places.len() == 1;
             self.count(&voters, now);
-            self.judge_patience(&voters);
+            self.update_failover_time(&voters);
             for server in 0..self.masters.len() {
                 self.weigh(server, &voters, now);
                 self.name_replicas(server, &voters);

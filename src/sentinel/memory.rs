@@ -230,7 +230,7 @@ impl Watcher {
                 .iter()
                 .map(|p| Address::of(&p.address))
                 .collect(),
-            down_after_ms: self.patience.down_after().map(millis),
+            down_after_ms: self.failover_time.down_after().map(millis),
             allows_writes: self.majority.since().is_some() && !self.majority.fenced,
         }
     }
@@ -272,7 +272,7 @@ impl Watcher {
             self.reconcile(now);
         }
         if let Some(down_after) = memory.down_after_ms {
-            self.remember_patience(Duration::from_millis(down_after));
+            self.remember_failover_time(Duration::from_millis(down_after));
         }
         if memory.allows_writes {
             self.majority.go_on(now);

@@ -131,7 +131,7 @@ impl Watcher {
             return;
         }
         let sentinel = self.sentinels[place].address.clone();
-        let within = self.patience.hold_time().min(WITHIN_MAX);
+        let within = self.failover_time.hold_time().min(WITHIN_MAX);
         if self.standstills[server].begin(&sentinel, within, now) {
             self.tell(Fact::Wait {
                 server: server_idx(server),

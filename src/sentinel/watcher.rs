@@ -14,6 +14,7 @@ use crate::config::PoolConfig;
 use crate::config::ReadFrom;
 use crate::protocol::resp::write_request;
 use crate::sentinel::event::Kind;
+use crate::sentinel::failover_time::FailoverTime;
 use crate::sentinel::instance::Reachability;
 use crate::sentinel::instance::Sentinel;
 use crate::sentinel::instance::Which;
@@ -26,7 +27,6 @@ use crate::sentinel::output::Measured;
 use crate::sentinel::output::Output;
 use crate::sentinel::output::ProbeId;
 use crate::sentinel::output::Probed;
-use crate::sentinel::patience::Patience;
 use crate::sentinel::query::Heard;
 use crate::sentinel::query::OTHERS_EVERY;
 use crate::sentinel::query::OTHERS_EVERY_FAST;
@@ -78,7 +78,7 @@ pub struct Watcher {
     pub(super) majority: Majority,
     /// By server.
     pub(super) standstills: Vec<Standstill>,
-    pub(super) patience: Patience,
+    pub(super) failover_time: FailoverTime,
     /// Something was learned that may change who is taken for a master.
     pub(super) learned: bool,
     /// By server: whether it was told that nobody knows it, or that its address is taken.
@@ -136,7 +136,7 @@ impl Watcher {
             roster: Roster::default(),
             misses_one: false,
             standstills: names.iter().map(|_| Standstill::default()).collect(),
-            patience: Patience::new(pool),
+            failover_time: FailoverTime::new(pool),
             majority: Majority::new(pool.sentinels.require_quorum, now),
             learned: false,
             unknown_told: vec![false; servers],

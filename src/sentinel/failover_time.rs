@@ -24,7 +24,7 @@ const DOWN_AFTER_MAX: Duration = Duration::from_secs(60);
 
 /// How long a failover takes.
 #[derive(Debug)]
-pub(super) struct Patience {
+pub(super) struct FailoverTime {
     /// Requests are held, and the file does not say for how long.
     is_asked: bool,
     /// For how long they are held while, or where, nobody is asked.
@@ -34,10 +34,10 @@ pub(super) struct Patience {
     told: Option<Duration>,
 }
 
-impl Patience {
-    pub(super) fn new(pool: &PoolConfig) -> Patience {
+impl FailoverTime {
+    pub(super) fn new(pool: &PoolConfig) -> FailoverTime {
         let holds = pool.failure.policy == OnServerFailure::Hold;
-        Patience {
+        FailoverTime {
             is_asked: holds && pool.failure.hold_time == HoldTime::BySentinels,
             otherwise: match holds {
                 true => pool.failure.hold_time.with(None),
@@ -94,30 +94,30 @@ impl Watcher {
     }
 
     /// Tells how long requests are to be held, if that is news.
-    pub(super) fn judge_patience(&mut self, voters: &Voters) {
+    pub(super) fn update_failover_time(&mut self, voters: &Voters) {
         let majority = voters.electors.majority;
         for server in 0..self.masters.len() {
             let said = voters.places.iter();
             let said = said.filter_map(|place| *self.sentinels[*place].down_after.get(server)?);
-            self.patience.hear(server, said.collect(), majority);
+            self.failover_time.hear(server, said.collect(), majority);
         }
-        if self.patience.is_news() {
+        if self.failover_time.is_news() {
             self.tell_patience();
         }
     }
 
     /// Goes on with what another watcher was told.
-    pub(super) fn remember_patience(&mut self, down_after: Duration) {
+    pub(super) fn remember_failover_time(&mut self, down_after: Duration) {
         let told = Some(bounded(down_after));
-        self.patience.told = told;
-        self.patience.down_after.fill(told);
-        if self.patience.is_asked {
+        self.failover_time.told = told;
+        self.failover_time.down_after.fill(told);
+        if self.failover_time.is_asked {
             self.tell_patience();
         }
     }
 
     fn tell_patience(&mut self) {
-        let told = (self.patience.down_after(), self.patience.needed());
+        let told = (self.failover_time.down_after(), self.failover_time.needed());
         if let (Some(down_after), Some(hold)) = told {
             self.tell(Fact::Hold { down_after, hold });
         }
@@ -131,51 +131,55 @@ mod tests {
 
     const SENTINELS: &str = "  sentinels: [10.1.0.1:26379]\n";
 
-    fn patience(keys: &str) -> Patience {
+    fn failover_time(keys: &str) -> FailoverTime {
         let text = format!(
             "alpha:\n  listen: 127.0.0.1:1\n  redis: true\n{SENTINELS}{keys}  servers:\n    \
              - 10.0.0.1:6379:1 m1\n    - 10.0.0.2:6379:1 m2\n"
         );
         let config = Config::parse(&text, "a.yml").unwrap();
-        Patience::new(&config.pools[0])
+        FailoverTime::new(&config.pools[0])
     }
 
     /// Hears what Sentinels say of the first server, in seconds, where two are a majority: for how
     /// long requests are held then, in milliseconds.
-    fn holds(patience: &mut Patience, said: &[u64]) -> u128 {
+    fn holds(failover_time: &mut FailoverTime, said: &[u64]) -> u128 {
         let said = said.iter().copied().map(Duration::from_secs);
-        patience.hear(0, said.collect(), 2);
-        patience.is_news();
-        patience.hold_time().as_millis()
+        failover_time.hear(0, said.collect(), 2);
+        failover_time.is_news();
+        failover_time.hold_time().as_millis()
     }
 
     #[test]
     fn requests_are_held_until_a_majority_can_have_found_the_master_dead() {
-        let mut patience = patience("");
-        assert_eq!(holds(&mut patience, &[2, 10, 2]), 4500);
-        assert_eq!(holds(&mut patience, &[10, 2]), 12_500, "both are needed");
-        assert_eq!(holds(&mut patience, &[3]), 12_500, "a minority");
-        assert_eq!(holds(&mut patience, &[]), 12_500, "they are silent");
+        let mut failover_time = failover_time("");
+        assert_eq!(holds(&mut failover_time, &[2, 10, 2]), 4500);
+        assert_eq!(
+            holds(&mut failover_time, &[10, 2]),
+            12_500,
+            "both are needed"
+        );
+        assert_eq!(holds(&mut failover_time, &[3]), 12_500, "a minority");
+        assert_eq!(holds(&mut failover_time, &[]), 12_500, "they are silent");
     }
 
     #[test]
     fn one_that_lies_makes_clients_wait_neither_too_short_nor_for_ever() {
-        let mut patience = patience("");
-        assert_eq!(holds(&mut patience, &[0, 2, 2]), 4500);
-        assert_eq!(holds(&mut patience, &[0, 2]), 4500);
-        assert_eq!(holds(&mut patience, &[u64::MAX, 2, 2]), 4500);
-        assert_eq!(holds(&mut patience, &[u64::MAX, 2]), 62_500);
-        assert_eq!(holds(&mut patience, &[0, 0]), 2600);
+        let mut failover_time = failover_time("");
+        assert_eq!(holds(&mut failover_time, &[0, 2, 2]), 4500);
+        assert_eq!(holds(&mut failover_time, &[0, 2]), 4500);
+        assert_eq!(holds(&mut failover_time, &[u64::MAX, 2, 2]), 4500);
+        assert_eq!(holds(&mut failover_time, &[u64::MAX, 2]), 62_500);
+        assert_eq!(holds(&mut failover_time, &[0, 0]), 2600);
     }
 
     #[test]
     fn the_slowest_of_the_servers_counts_and_the_same_is_told_once() {
-        let mut patience = patience("");
-        assert_eq!(holds(&mut patience, &[2, 2]), 4500);
-        assert!(!patience.is_news());
-        patience.hear(1, vec![Duration::from_secs(5); 2], 2);
-        assert!(patience.is_news() && !patience.is_news());
-        assert_eq!(holds(&mut patience, &[3, 3]), 7500);
+        let mut failover_time = failover_time("");
+        assert_eq!(holds(&mut failover_time, &[2, 2]), 4500);
+        assert!(!failover_time.is_news());
+        failover_time.hear(1, vec![Duration::from_secs(5); 2], 2);
+        assert!(failover_time.is_news() && !failover_time.is_news());
+        assert_eq!(holds(&mut failover_time, &[3, 3]), 7500);
     }
 
     #[test]
@@ -184,10 +188,10 @@ mod tests {
             ("  hold_ms: 700\n", 700),
             ("  on_server_failure: fail\n", 0),
         ] {
-            let mut patience = patience(keys);
-            patience.hear(0, vec![Duration::from_secs(2); 2], 2);
-            assert!(!patience.is_news(), "{keys}");
-            assert_eq!(patience.hold_time().as_millis(), hold, "{keys}");
+            let mut failover_time = failover_time(keys);
+            failover_time.hear(0, vec![Duration::from_secs(2); 2], 2);
+            assert!(!failover_time.is_news(), "{keys}");
+            assert_eq!(failover_time.hold_time().as_millis(), hold, "{keys}");
         }
     }
 }
