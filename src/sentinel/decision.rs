@@ -118,7 +118,7 @@ impl Watcher {
         let master = &mut self.masters[server];
         let is_free = |_| taken.is_none() && admitted;
         let outcome = master.probed(probe, answer, is_free, now);
-        if let Some(address) = self.kin[server].stranger() {
+        if let Some(address) = self.replication_groups[server].stranger() {
             let server = server_idx(server);
             self.tell(Fact::Stranger { server, address });
         }
@@ -144,7 +144,9 @@ impl Watcher {
     fn admits(&mut self, server: usize, probe: ProbeId) -> bool {
         let master = &self.masters[server];
         match (master.in_use.as_ref(), master.candidate(probe)) {
-            (Some(_), Some(address)) if self.hears_one => self.kin[server].admits(address),
+            (Some(_), Some(address)) if self.hears_one => {
+                self.replication_groups[server].admits(address)
+            }
             _ => true,
         }
     }
@@ -164,7 +166,7 @@ impl Watcher {
 
     fn moved(&mut self, server: usize, source: Source, now: Time) {
         self.learned = true;
-        self.kin[server].master_moved(now);
+        self.replication_groups[server].master_moved(now);
         if let Some(in_use) = self.masters[server].in_use.clone() {
             self.tell(Fact::Master {
                 server: server_idx(server),
@@ -209,9 +211,9 @@ impl Watcher {
 
     /// Takes what a master or a replica says about its data.
     pub(super) fn take_measure(&mut self, probe: ProbeId, answer: &Measured, now: Time) {
-        for (kin, master) in self.kin.iter_mut().zip(&self.masters) {
-            if let (true, Some(in_use)) = (kin.has_asked(probe), &master.in_use) {
-                kin.measured(answer, &in_use.address, now);
+        for (group, master) in self.replication_groups.iter_mut().zip(&self.masters) {
+            if let (true, Some(in_use)) = (group.has_asked(probe), &master.in_use) {
+                group.measured(answer, &in_use.address, now);
                 return;
             }
         }

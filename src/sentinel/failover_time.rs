@@ -102,7 +102,7 @@ impl Watcher {
             self.failover_time.hear(server, said.collect(), majority);
         }
         if self.failover_time.is_news() {
-            self.tell_patience();
+            self.tell_failover_time();
         }
     }
 
@@ -112,11 +112,11 @@ impl Watcher {
         self.failover_time.told = told;
         self.failover_time.down_after.fill(told);
         if self.failover_time.is_asked {
-            self.tell_patience();
+            self.tell_failover_time();
         }
     }
 
-    fn tell_patience(&mut self) {
+    fn tell_failover_time(&mut self) {
         let told = (self.failover_time.down_after(), self.failover_time.needed());
         if let (Some(down_after), Some(hold)) = told {
             self.tell(Fact::Hold { down_after, hold });

@@ -18,7 +18,6 @@ use crate::sentinel::failover_time::FailoverTime;
 use crate::sentinel::instance::Reachability;
 use crate::sentinel::instance::Sentinel;
 use crate::sentinel::instance::Which;
-use crate::sentinel::kinship::Kinship;
 use crate::sentinel::majority::Majority;
 use crate::sentinel::master::Master;
 use crate::sentinel::output::Fact;
@@ -31,6 +30,7 @@ use crate::sentinel::query::Heard;
 use crate::sentinel::query::OTHERS_EVERY;
 use crate::sentinel::query::OTHERS_EVERY_FAST;
 use crate::sentinel::replicas::Replicas;
+use crate::sentinel::replication_group::ReplicationGroup;
 use crate::sentinel::roster::Roster;
 use crate::sentinel::standstill::Standstill;
 use crate::sentinel::subscription::Notification;
@@ -69,7 +69,7 @@ pub struct Watcher {
     pub(super) sentinels: Vec<Sentinel>,
     pub(super) masters: Vec<Master>,
     /// By server.
-    pub(super) kin: Vec<Kinship>,
+    pub(super) replication_groups: Vec<ReplicationGroup>,
     /// Only one Sentinel that has a vote is heard.
     pub(super) hears_one: bool,
     /// By server; empty where replicas are not read.
@@ -124,7 +124,7 @@ impl Watcher {
         let mut watcher = Watcher {
             sentinels: pool.sentinels.addresses.iter().map(sentinel).collect(),
             masters: names.iter().map(|_| Master::new()).collect(),
-            kin: names.iter().map(|_| Kinship::default()).collect(),
+            replication_groups: names.iter().map(|_| ReplicationGroup::default()).collect(),
             hears_one: false,
             replicas: match wants_replicas {
                 true => names
@@ -251,15 +251,15 @@ impl Watcher {
         });
         let of_masters = self.masters.iter().map(|master| master.due(now));
         let of_replicas = self.replicas.iter().map(Replicas::due);
-        let of_kin = self.masters.iter().zip(&self.kin);
-        let of_kin = of_kin.filter(|(master, _)| master.in_use.is_some());
-        let of_kin = of_kin.map(|(_, kin)| kin.due());
+        let of_groups = self.masters.iter().zip(&self.replication_groups);
+        let of_groups = of_groups.filter(|(master, _)| master.in_use.is_some());
+        let of_groups = of_groups.map(|(_, group)| group.due());
         let of_writes = self.standstills.iter().map(Standstill::due);
         let own = [self.majority.due(), self.round_wanted];
         of_sentinels
             .chain(of_masters)
             .chain(of_replicas)
-            .chain(of_kin)
+            .chain(of_groups)
             .chain(of_writes)
             .chain(own)
             .flatten()
@@ -299,7 +299,8 @@ impl Watcher {
         };
         let in_use = self.masters[server].in_use.as_ref();
         if let Some(in_use) = in_use {
-            let question = self.kin[server].question(&in_use.address, &mut number, now);
+            let question =
+                self.replication_groups[server].question(&in_use.address, &mut number, now);
             let question = question.map(|(probe, address)| Output::Measure { probe, address });
             self.outputs.extend(question);
         }
@@ -396,7 +397,8 @@ impl Watcher {
         match kind {
             Kind::Leads { from } => self.hold_writes(place, server, &from, now),
             // Who is about to be promoted replicates the master by that one's own word.
-            Kind::Promotion { replica, .. } if !self.kin[server].has_replica(&replica) => {}
+            Kind::Promotion { replica, .. }
+                if !self.replication_groups[server].has_replica(&replica) => {}
             Kind::Promotion { from, replica } => {
                 self.hold_writes(place, server, &from, now);
                 self.masters[server].promotion(&from, replica, now);

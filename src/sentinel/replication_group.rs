@@ -26,9 +26,9 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// A promotion adds one name to a history, and nobody has so many in a minute.
 const HISTORIES_MAX: usize = 8;
 
-/// One server's kin.
+/// One server's master, its replicas and those that share its data.
 #[derive(Debug, Default)]
-pub(super) struct Kinship {
+pub(super) struct ReplicationGroup {
     /// Nothing is known before the first answer.
     is_known: bool,
     replicas: Vec<HostPort>,
@@ -40,13 +40,13 @@ pub(super) struct Kinship {
     /// One that only a Sentinel alone names.
     doubted: Option<HostPort>,
     next_doubt: Time,
-    /// Such a one that was looked at, and is no kin.
+    /// Such a one that was looked at, and does not belong to the group.
     stranger: Option<HostPort>,
     /// The stranger that was told of.
     told: Option<HostPort>,
 }
 
-impl Kinship {
+impl ReplicationGroup {
     /// Whether a master has said that `address` replicates it.
     pub(super) fn has_replica(&self, address: &HostPort) -> bool {
         self.replicas.contains(address)
@@ -180,49 +180,49 @@ mod tests {
         }
     }
 
-    fn ask(kin: &mut Kinship, now: Time) -> Option<HostPort> {
-        let asked = kin.question(&at(1), || ProbeId(7), now)?;
-        assert!(kin.has_asked(ProbeId(7)));
+    fn ask(group: &mut ReplicationGroup, now: Time) -> Option<HostPort> {
+        let asked = group.question(&at(1), || ProbeId(7), now)?;
+        assert!(group.has_asked(ProbeId(7)));
         Some(asked.1)
     }
 
-    fn known() -> Kinship {
-        let mut kin = Kinship::default();
-        assert!(kin.admits(&at(9)), "nothing is known");
-        assert_eq!(ask(&mut kin, Time::ZERO), Some(at(1)));
-        kin.measured(&says("a", Some("b"), &[2, 3]), &at(1), Time::ZERO);
-        kin
+    fn known() -> ReplicationGroup {
+        let mut group = ReplicationGroup::default();
+        assert!(group.admits(&at(9)), "nothing is known");
+        assert_eq!(ask(&mut group, Time::ZERO), Some(at(1)));
+        group.measured(&says("a", Some("b"), &[2, 3]), &at(1), Time::ZERO);
+        group
     }
 
     #[test]
-    fn those_that_replicate_the_master_are_kin() {
-        let mut kin = known();
-        assert!(kin.has_replica(&at(2)) && kin.admits(&at(3)));
-        assert!(!kin.has_replica(&at(4)));
-        assert_eq!(kin.due(), Some(Time::ZERO + EVERY));
-        assert_eq!(ask(&mut kin, Time::ZERO), None);
+    fn those_that_replicate_the_master_are_of_its_group() {
+        let mut group = known();
+        assert!(group.has_replica(&at(2)) && group.admits(&at(3)));
+        assert!(!group.has_replica(&at(4)));
+        assert_eq!(group.due(), Some(Time::ZERO + EVERY));
+        assert_eq!(ask(&mut group, Time::ZERO), None);
         // A master that cannot be asked any more has said what it has said.
-        assert_eq!(ask(&mut kin, Time::ZERO + EVERY), Some(at(1)));
-        kin.measured(&Measured::Failed, &at(1), Time::ZERO + EVERY);
-        assert!(kin.has_replica(&at(2)));
+        assert_eq!(ask(&mut group, Time::ZERO + EVERY), Some(at(1)));
+        group.measured(&Measured::Failed, &at(1), Time::ZERO + EVERY);
+        assert!(group.has_replica(&at(2)));
     }
 
     #[test]
-    fn one_that_shares_its_data_is_kin_and_another_is_a_stranger() {
-        for (history, previous, is_kin) in [
+    fn one_that_shares_its_data_is_of_the_group_and_another_is_a_stranger() {
+        for (history, previous, is_member) in [
             ("x", Some("a"), true),
             ("b", None, true),
             ("x", Some("y"), false),
             ("x", None, false),
         ] {
-            let mut kin = known();
-            assert!(!kin.admits(&at(9)));
-            assert_eq!(ask(&mut kin, Time::ZERO), Some(at(9)));
-            assert_eq!(kin.stranger(), None, "it is being asked");
-            kin.measured(&says(history, previous, &[]), &at(1), Time::ZERO);
-            assert_eq!(kin.admits(&at(9)), is_kin, "{history} {previous:?}");
-            assert_eq!(kin.stranger(), (!is_kin).then(|| at(9)));
-            assert_eq!(kin.stranger(), None, "told once");
+            let mut group = known();
+            assert!(!group.admits(&at(9)));
+            assert_eq!(ask(&mut group, Time::ZERO), Some(at(9)));
+            assert_eq!(group.stranger(), None, "it is being asked");
+            group.measured(&says(history, previous, &[]), &at(1), Time::ZERO);
+            assert_eq!(group.admits(&at(9)), is_member, "{history} {previous:?}");
+            assert_eq!(group.stranger(), (!is_member).then(|| at(9)));
+            assert_eq!(group.stranger(), None, "told once");
         }
     }
 }
