@@ -54,7 +54,7 @@ pub enum Change {
         within: Duration,
     },
     /// A server's master is about to be replaced: writes to it wait until `Moved`, until
-    /// `LetWrites`, or for so long.
+    /// `ReleaseWrites`, or for so long.
     HoldWrites {
         /// The server's pool.
         pool: PoolIdx,
@@ -64,7 +64,7 @@ pub enum Change {
         within: Duration,
     },
     /// They wait no longer: its master stays, or nobody knows.
-    LetWrites {
+    ReleaseWrites {
         /// The server's pool.
         pool: PoolIdx,
         /// The server.

@@ -348,7 +348,7 @@ impl Proxy {
                 server,
                 within,
             } => self.hold_writes(*pool, *server, now + *within),
-            Change::LetWrites { pool, server } => self.let_writes(*pool, *server),
+            Change::ReleaseWrites { pool, server } => self.let_writes(*pool, *server),
             Change::Suspect { pool, server } => {
                 self.pools[pool.index()].servers[server.index()].suspect = true;
             }

@@ -19,9 +19,9 @@ use crate::sentinel::output::Probed;
 use crate::sentinel::output::Source;
 use crate::sentinel::replicas::Replicas;
 use crate::sentinel::replicas::Turn;
-use crate::sentinel::standstill::Ended;
 use crate::sentinel::watcher::Watcher;
 use crate::sentinel::watcher::server_idx;
+use crate::sentinel::write_hold::HoldEnd;
 
 /// The Sentinels whose words count, each once, and how many votes are a majority.
 pub(super) struct Voters {
@@ -176,7 +176,7 @@ impl Watcher {
                 source,
             });
         }
-        self.let_writes(server, Ended::Moved, now);
+        self.release_writes(server, HoldEnd::Moved, now);
         if let Some(replicas) = self.replicas.get_mut(server) {
             let turns = replicas.master_moved(now);
             self.tell_turns(server, turns);

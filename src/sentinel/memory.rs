@@ -22,10 +22,10 @@ use crate::sentinel::master::Master;
 use crate::sentinel::other_sentinels::RunId;
 use crate::sentinel::output::Fact;
 use crate::sentinel::roster::Roster;
-use crate::sentinel::standstill::Held;
-use crate::sentinel::standstill::WITHIN_MAX;
 use crate::sentinel::watcher::Watcher;
 use crate::sentinel::watcher::server_idx;
+use crate::sentinel::write_hold::Hold;
+use crate::sentinel::write_hold::WRITE_HOLD_MAX;
 
 /// What one watcher leaves to the next. Times are ages: the next one has another clock.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -155,20 +155,20 @@ fn millis(duration: Duration) -> u64 {
 }
 
 impl Waits {
-    fn of(held: &Held, now: Time) -> Waits {
+    fn of(hold: &Hold, now: Time) -> Waits {
         Waits {
-            by: Address::of(&held.by),
-            since_ms: millis(now.since(held.since)),
-            left_ms: millis(held.until.since(now)),
+            by: Address::of(&hold.by),
+            since_ms: millis(now.since(hold.since)),
+            left_ms: millis(hold.until.since(now)),
         }
     }
 
-    fn held(&self, now: Time) -> Option<Held> {
-        Some(Held {
+    fn hold(&self, now: Time) -> Option<Hold> {
+        Some(Hold {
             by: self.by.read()?,
             since: now.before(Duration::from_millis(self.since_ms)),
             // Another process may say what it wants.
-            until: now + Duration::from_millis(self.left_ms).min(WITHIN_MAX),
+            until: now + Duration::from_millis(self.left_ms).min(WRITE_HOLD_MAX),
         })
     }
 }
@@ -213,9 +213,9 @@ impl Watcher {
         let masters = self.masters.iter().enumerate();
         let masters = masters.filter_map(|(server, master)| {
             let mut known = Remembered::of(master, now)?;
-            let still = &self.standstills[server];
-            known.waits = still.held().map(|held| Waits::of(held, now));
-            known.rests_ms = millis(still.rests_for(now));
+            let still = &self.write_holds[server];
+            known.waits = still.hold().map(|hold| Waits::of(hold, now));
+            known.rests_ms = millis(still.cooldown_left(now));
             Some((self.name(server).to_string(), known))
         });
         Memory {
@@ -251,14 +251,14 @@ impl Watcher {
             };
             let promotions = known.promotions.iter().filter_map(Address::read);
             self.masters[server] = Master::going_on(in_use, promotions, now);
-            self.standstills[server].rest(Duration::from_millis(known.rests_ms), now);
-            if let Some(held) = known.waits.as_ref().and_then(|waits| waits.held(now)) {
-                self.tell(Fact::Wait {
+            self.write_holds[server].cool_down(Duration::from_millis(known.rests_ms), now);
+            if let Some(hold) = known.waits.as_ref().and_then(|waits| waits.hold(now)) {
+                self.tell(Fact::HoldWrites {
                     server: server_idx(server),
-                    within: held.until.since(now),
-                    sentinel: held.by.clone(),
+                    within: hold.until.since(now),
+                    sentinel: hold.by.clone(),
                 });
-                self.standstills[server].go_on(held);
+                self.write_holds[server].go_on(hold);
             }
         }
         let listed = self.sentinels.iter();

@@ -17,7 +17,7 @@
 //! Sentinel is about to promote (`+selected-slave`): it is asked for its `ROLE` again and again, and
 //! is used as soon as it says that it is a master. The Sentinels tell a second later, because their
 //! leader learns of it from a report that replicas send once a second. And for the moment from the
-//! leader's election to that answer writes wait, on that Sentinel's word alone (`standstill`).
+//! leader's election to that answer writes wait, on that Sentinel's word alone (`write_hold`).
 
 mod address;
 mod agreement;
@@ -40,10 +40,10 @@ mod replication_group;
 mod reply;
 mod role;
 mod roster;
-mod standstill;
 mod subscription;
 mod view;
 mod watcher;
+mod write_hold;
 
 pub use memory::Memory;
 pub use output::Fact;
@@ -58,10 +58,10 @@ pub use replication::Replication;
 pub use replication::ReplicationQuestion;
 pub use role::RoleAnswer;
 pub use role::RoleQuestion;
-pub use standstill::Ended;
 pub use view::MasterView;
 pub use view::ReplicaView;
 pub use view::SentinelView;
 pub use view::ServerView;
 pub use view::View;
 pub use watcher::Watcher;
+pub use write_hold::HoldEnd;

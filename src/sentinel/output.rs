@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::base::ServerIdx;
 use crate::config::HostPort;
 use crate::sentinel::replication::Replication;
-use crate::sentinel::standstill::Ended;
+use crate::sentinel::write_hold::HoldEnd;
 
 /// One connection to a Sentinel, from [`Output::Connect`] until [`Output::Close`] or until the
 /// watcher was told that it is closed. Never used again.
@@ -201,9 +201,9 @@ pub enum Fact {
         /// How many there are.
         of: usize,
     },
-    /// A Sentinel has begun to replace a master: writes to it are to wait. `Go` follows, or the
+    /// A Sentinel has begun to replace a master: writes to it are to wait. `ReleaseWrites` follows, or the
     /// time passes.
-    Wait {
+    HoldWrites {
         /// The server.
         server: ServerIdx,
         /// For how long at the most.
@@ -212,13 +212,13 @@ pub enum Fact {
         sentinel: HostPort,
     },
     /// They wait no longer.
-    Go {
+    ReleaseWrites {
         /// The server.
         server: ServerIdx,
         /// For how long they have.
         waited: Duration,
         /// Why.
-        why: Ended,
+        why: HoldEnd,
     },
     /// Most Sentinels say what a failover takes: requests are to be held for so long, where the file
     /// does not say for how long. Told when it becomes known and when it changes.

@@ -32,8 +32,8 @@ use crate::sentinel::query::OTHERS_EVERY_FAST;
 use crate::sentinel::replicas::Replicas;
 use crate::sentinel::replication_group::ReplicationGroup;
 use crate::sentinel::roster::Roster;
-use crate::sentinel::standstill::Standstill;
 use crate::sentinel::subscription::Notification;
+use crate::sentinel::write_hold::WriteHold;
 
 /// Events say when to ask; this is for those that got lost.
 const POLL: Duration = Duration::from_secs(1);
@@ -77,7 +77,7 @@ pub struct Watcher {
     pub(super) roster: Roster,
     pub(super) majority: Majority,
     /// By server.
-    pub(super) standstills: Vec<Standstill>,
+    pub(super) write_holds: Vec<WriteHold>,
     pub(super) failover_time: FailoverTime,
     /// Something was learned that may change who is taken for a master.
     pub(super) learned: bool,
@@ -135,7 +135,7 @@ impl Watcher {
             },
             roster: Roster::default(),
             misses_one: false,
-            standstills: names.iter().map(|_| Standstill::default()).collect(),
+            write_holds: names.iter().map(|_| WriteHold::default()).collect(),
             failover_time: FailoverTime::new(pool),
             majority: Majority::new(pool.sentinels.require_quorum, now),
             learned: false,
@@ -254,7 +254,7 @@ impl Watcher {
         let of_groups = self.masters.iter().zip(&self.replication_groups);
         let of_groups = of_groups.filter(|(master, _)| master.in_use.is_some());
         let of_groups = of_groups.map(|(_, group)| group.due());
-        let of_writes = self.standstills.iter().map(Standstill::due);
+        let of_writes = self.write_holds.iter().map(WriteHold::due);
         let own = [self.majority.due(), self.round_wanted];
         of_sentinels
             .chain(of_masters)
@@ -271,7 +271,7 @@ impl Watcher {
         for place in 0..self.sentinels.len() {
             self.see_to(place, now);
         }
-        self.end_standstills(now);
+        self.end_write_holds(now);
         // A word may have grown too old.
         self.learned = true;
         self.settle(now);

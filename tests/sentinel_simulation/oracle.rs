@@ -7,8 +7,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use coremux::base::ServerIdx;
-use coremux::sentinel::Ended;
 use coremux::sentinel::Fact;
+use coremux::sentinel::HoldEnd;
 use coremux::sentinel::Measured;
 use coremux::sentinel::Probed;
 use coremux::sentinel::Source;
@@ -224,7 +224,7 @@ impl Oracle {
                 }
             }
             Fact::Foreign { .. } => Some("stranger found out"),
-            Fact::Wait { server, within, .. } => {
+            Fact::HoldWrites { server, within, .. } => {
                 let micros = u64::try_from(within.as_micros()).unwrap();
                 assert!(micros <= WAIT_MAX, "for {within:?}");
                 let known = &mut self.waiting[server.index()];
@@ -233,10 +233,10 @@ impl Oracle {
                 *known = Some((since, now + micros));
                 Some("writes waited")
             }
-            Fact::Go { server, why, .. } => {
+            Fact::ReleaseWrites { server, why, .. } => {
                 let known = self.waiting[server.index()].take();
                 let (since, _) = known.expect("writes wait");
-                if *why == Ended::Moved {
+                if *why == HoldEnd::Moved {
                     return Some("waited until the move");
                 }
                 self.vain[server.index()] += now - since;

@@ -126,7 +126,7 @@ impl World {
                 let place = (worker, pool.index(), server.index());
                 self.control.held.insert(place, self.now + *within);
             }
-            Change::LetWrites { pool, server } => {
+            Change::ReleaseWrites { pool, server } => {
                 let place = (worker, pool.index(), server.index());
                 self.control.held.remove(&place);
             }
@@ -160,7 +160,7 @@ impl World {
         if let Some(when) = called_off {
             for worker in 0..self.workers.len() {
                 let arrival = self.mail_arrives(worker).max(when);
-                let change = Change::LetWrites { pool, server };
+                let change = Change::ReleaseWrites { pool, server };
                 self.schedule(arrival, Event::Mail(worker, change));
             }
         }

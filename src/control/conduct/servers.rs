@@ -124,7 +124,9 @@ impl Control {
             Change::Moved { pool, server, .. }
             | Change::Replicas { pool, server, .. }
             | Change::HoldWrites { pool, server, .. }
-            | Change::LetWrites { pool, server } => self.table.server(pool, server).map(|_| pool),
+            | Change::ReleaseWrites { pool, server } => {
+                self.table.server(pool, server).map(|_| pool)
+            }
             Change::Fence { pool, .. } | Change::Hold { pool, .. } => Some(pool),
             _ => None,
         };

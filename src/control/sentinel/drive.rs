@@ -262,12 +262,12 @@ impl<T: Fn(Change)> Drive<T> {
                     addresses: read.clone(),
                 });
             }
-            Fact::Wait { server, within, .. } => (self.tell)(Change::HoldWrites {
+            Fact::HoldWrites { server, within, .. } => (self.tell)(Change::HoldWrites {
                 pool: self.idx,
                 server: self.servers[server.index()],
                 within: *within,
             }),
-            Fact::Go { server, .. } => (self.tell)(Change::LetWrites {
+            Fact::ReleaseWrites { server, .. } => (self.tell)(Change::ReleaseWrites {
                 pool: self.idx,
                 server: self.servers[server.index()],
             }),

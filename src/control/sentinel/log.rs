@@ -7,8 +7,8 @@ use tracing::info;
 use tracing::warn;
 
 use crate::config::PoolConfig;
-use crate::sentinel::Ended;
 use crate::sentinel::Fact;
+use crate::sentinel::HoldEnd;
 
 /// Logs a fact; `from` is where a master was before.
 pub(super) fn fact(pool: &PoolConfig, fact: &Fact, from: Option<SocketAddr>) {
@@ -72,7 +72,7 @@ pub(super) fn fact(pool: &PoolConfig, fact: &Fact, from: Option<SocketAddr>) {
             true => info!(pool, heard, of, "majority of the sentinels heard"),
             false => warn!(pool, heard, of, "no majority of the sentinels heard"),
         },
-        Fact::Wait {
+        Fact::HoldWrites {
             server,
             within,
             sentinel,
@@ -80,13 +80,13 @@ pub(super) fn fact(pool: &PoolConfig, fact: &Fact, from: Option<SocketAddr>) {
             let (server, within_ms) = (name(server), within.as_millis());
             info!(pool, server, %sentinel, within_ms, "writes wait: a failover begins");
         }
-        Fact::Go {
+        Fact::ReleaseWrites {
             server,
             waited,
             why,
         } => {
             let (server, waited_ms, why) = (name(server), waited.as_millis(), why.name());
-            match why == Ended::Moved.name() {
+            match why == HoldEnd::Moved.name() {
                 true => info!(pool, server, waited_ms, why, "writes go on"),
                 false => warn!(pool, server, waited_ms, why, "writes go on"),
             }

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!   HoldWrites ──► a write comes ──► its client is read no further ──┐
-//!   Moved, LetWrites, or the time is over ◄── its requests are read, and go where the master is
+//!   Moved, ReleaseWrites, or the time is over ◄── its requests are read, and go where the master is
 //! ```
 //!
 //! Owns: which servers' writes wait, until when, and which clients that has stopped. Never: decides

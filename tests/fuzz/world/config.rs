@@ -147,7 +147,7 @@ pub fn change(table: &Table, dice: &mut Dice) -> Change {
                 server,
                 within: Duration::from_millis(dice.between(0, 100) as u64),
             },
-            1 => Change::LetWrites { pool, server },
+            1 => Change::ReleaseWrites { pool, server },
             2 => Change::Hold {
                 pool,
                 within: Duration::from_millis(dice.between(0, 100) as u64),

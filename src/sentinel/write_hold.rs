@@ -5,7 +5,7 @@
 //! says so a tenth of a second before (`+elected-leader`, `+selected-slave`).
 //!
 //! Owns: since when they wait, on whose word, when that ends, how soon they may wait again. A
-//! Sentinel is believed here alone, so its word is worth little: writes wait for `WITHIN_MAX` at the
+//! Sentinel is believed here alone, so its word is worth little: writes wait for `WRITE_HOLD_MAX` at the
 //! most, and if no other master came of it, not again for ten times as long as they have waited. So
 //! one that lies stops writes for a tenth of the time.
 
@@ -20,14 +20,14 @@ use crate::sentinel::watcher::server_idx;
 
 /// From the leader's election to the new master's `ROLE` it is 0.2 to 0.5 s, in one tick of the
 /// Sentinel after another.
-pub(super) const WITHIN_MAX: Duration = Duration::from_secs(3);
+pub(super) const WRITE_HOLD_MAX: Duration = Duration::from_secs(3);
 
 /// For so many times as long as they have waited in vain they do not wait again.
-const IN_VAIN_TIMES: u32 = 10;
+const COOLDOWN_FACTOR: u32 = 10;
 
 /// Why writes wait no longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub enum HoldEnd {
     /// There is another master.
     Moved,
     /// The Sentinel has given up, or knows of no failover.
@@ -36,21 +36,21 @@ pub enum Ended {
     TooLate,
 }
 
-impl Ended {
+impl HoldEnd {
     /// Words for the log.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Ended::Moved => "there is another master",
-            Ended::CalledOff => "the failover was called off",
-            Ended::TooLate => "no new master in time",
+            HoldEnd::Moved => "there is another master",
+            HoldEnd::CalledOff => "the failover was called off",
+            HoldEnd::TooLate => "no new master in time",
         }
     }
 }
 
 /// On whose word, and for how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Held {
+pub(super) struct Hold {
     pub(super) by: HostPort,
     pub(super) since: Time,
     pub(super) until: Time,
@@ -58,18 +58,18 @@ pub(super) struct Held {
 
 /// One server's.
 #[derive(Debug, Default)]
-pub(super) struct Standstill {
-    held: Option<Held>,
+pub(super) struct WriteHold {
+    hold: Option<Hold>,
     not_before: Time,
 }
 
-impl Standstill {
+impl WriteHold {
     /// `by` says that a failover begins: whether writes wait from now on.
     pub(super) fn begin(&mut self, by: &HostPort, within: Duration, now: Time) -> bool {
-        if self.held.is_some() || now < self.not_before || within.is_zero() {
+        if self.hold.is_some() || now < self.not_before || within.is_zero() {
             return false;
         }
-        self.held = Some(Held {
+        self.hold = Some(Hold {
             by: by.clone(),
             since: now,
             until: now + within,
@@ -78,44 +78,44 @@ impl Standstill {
     }
 
     /// They have waited since before another watcher handed over to this one.
-    pub(super) fn go_on(&mut self, held: Held) {
-        self.held = Some(held);
+    pub(super) fn go_on(&mut self, hold: Hold) {
+        self.hold = Some(hold);
     }
 
     /// They are not to wait for so long.
-    pub(super) fn rest(&mut self, rest: Duration, now: Time) {
-        self.not_before = now + rest.min(WITHIN_MAX * IN_VAIN_TIMES);
+    pub(super) fn cool_down(&mut self, left: Duration, now: Time) {
+        self.not_before = now + left.min(WRITE_HOLD_MAX * COOLDOWN_FACTOR);
     }
 
     /// For how long they will not wait, whoever says what.
-    pub(super) fn rests_for(&self, now: Time) -> Duration {
+    pub(super) fn cooldown_left(&self, now: Time) -> Duration {
         self.not_before.since(now)
     }
 
     /// What they wait for.
-    pub(super) fn held(&self) -> Option<&Held> {
-        self.held.as_ref()
+    pub(super) fn hold(&self) -> Option<&Hold> {
+        self.hold.as_ref()
     }
 
     /// Whether `by` has said before `asked` that a failover had begun.
     pub(super) fn is_known_to(&self, by: &HostPort, asked: Time) -> bool {
-        let mut held = self.held.iter();
-        held.any(|held| held.by == *by && held.since <= asked)
+        let mut hold = self.hold.iter();
+        hold.any(|hold| hold.by == *by && hold.since <= asked)
     }
 
     /// They wait no longer, for how long they have; `None` if they did not.
-    pub(super) fn end(&mut self, why: Ended, now: Time) -> Option<Duration> {
-        let held = self.held.take()?;
-        let waited = now.since(held.since);
-        if why != Ended::Moved {
-            self.not_before = now + waited * IN_VAIN_TIMES;
+    pub(super) fn end(&mut self, why: HoldEnd, now: Time) -> Option<Duration> {
+        let hold = self.hold.take()?;
+        let waited = now.since(hold.since);
+        if why != HoldEnd::Moved {
+            self.not_before = now + waited * COOLDOWN_FACTOR;
         }
         Some(waited)
     }
 
     /// When they have waited for too long.
     pub(super) fn due(&self) -> Option<Time> {
-        self.held.as_ref().map(|held| held.until)
+        self.hold.as_ref().map(|hold| hold.until)
     }
 }
 
@@ -131,9 +131,9 @@ impl Watcher {
             return;
         }
         let sentinel = self.sentinels[place].address.clone();
-        let within = self.failover_time.hold_time().min(WITHIN_MAX);
-        if self.standstills[server].begin(&sentinel, within, now) {
-            self.tell(Fact::Wait {
+        let within = self.failover_time.hold_time().min(WRITE_HOLD_MAX);
+        if self.write_holds[server].begin(&sentinel, within, now) {
+            self.tell(Fact::HoldWrites {
                 server: server_idx(server),
                 within,
                 sentinel,
@@ -143,8 +143,8 @@ impl Watcher {
 
     /// A Sentinel has given up a failover.
     pub(super) fn called_off(&mut self, place: usize, server: usize, now: Time) {
-        if self.standstills[server].is_known_to(&self.sentinels[place].address, now) {
-            self.let_writes(server, Ended::CalledOff, now);
+        if self.write_holds[server].is_known_to(&self.sentinels[place].address, now) {
+            self.release_writes(server, HoldEnd::CalledOff, now);
         }
     }
 
@@ -152,30 +152,30 @@ impl Watcher {
     /// up, or was wrong; unless it has done it.
     pub(super) fn no_failover(&mut self, place: usize, server: ServerIdx, now: Time) {
         let (sentinel, server) = (&self.sentinels[place], server.index());
-        let Some(still) = self.standstills.get(server) else {
+        let Some(still) = self.write_holds.get(server) else {
             return;
         };
         let in_use = self.masters[server].in_use.as_ref();
         let is_done = self.place_at(place, server) != in_use.map(|in_use| &in_use.address);
         if still.is_known_to(&sentinel.address, sentinel.query.asked) && !is_done {
-            self.let_writes(server, Ended::CalledOff, now);
+            self.release_writes(server, HoldEnd::CalledOff, now);
         }
     }
 
     /// Lets those go on that have waited for too long.
-    pub(super) fn end_standstills(&mut self, now: Time) {
-        for server in 0..self.standstills.len() {
-            let due = self.standstills[server].due();
+    pub(super) fn end_write_holds(&mut self, now: Time) {
+        for server in 0..self.write_holds.len() {
+            let due = self.write_holds[server].due();
             if due.is_some_and(|due| due <= now) {
-                self.let_writes(server, Ended::TooLate, now);
+                self.release_writes(server, HoldEnd::TooLate, now);
             }
         }
     }
 
     /// Writes to a server wait no longer, if they did.
-    pub(super) fn let_writes(&mut self, server: usize, why: Ended, now: Time) {
-        if let Some(waited) = self.standstills[server].end(why, now) {
-            self.tell(Fact::Go {
+    pub(super) fn release_writes(&mut self, server: usize, why: HoldEnd, now: Time) {
+        if let Some(waited) = self.write_holds[server].end(why, now) {
+            self.tell(Fact::ReleaseWrites {
                 server: server_idx(server),
                 waited,
                 why,
@@ -208,24 +208,24 @@ mod tests {
 
     #[test]
     fn one_word_is_enough_and_another_makes_it_no_longer() {
-        let mut still = Standstill::default();
+        let mut still = WriteHold::default();
         let second = Duration::from_secs(1);
         assert!(still.begin(&sentinel(1), second, ms(0)));
         assert!(!still.begin(&sentinel(2), second, ms(900)));
         assert_eq!(still.due(), Some(ms(1000)));
         assert!(still.is_known_to(&sentinel(1), ms(10)));
         assert!(!still.is_known_to(&sentinel(2), ms(10)));
-        let waited = still.end(Ended::Moved, ms(400));
+        let waited = still.end(HoldEnd::Moved, ms(400));
         assert_eq!(waited, Some(Duration::from_millis(400)));
-        assert_eq!(still.end(Ended::Moved, ms(400)), None);
+        assert_eq!(still.end(HoldEnd::Moved, ms(400)), None);
         assert!(still.begin(&sentinel(1), second, ms(500)), "it was right");
     }
 
     #[test]
     fn what_was_in_vain_does_not_come_again_soon() {
-        let mut still = Standstill::default();
+        let mut still = WriteHold::default();
         still.begin(&sentinel(1), Duration::from_secs(1), ms(0));
-        still.end(Ended::TooLate, ms(1000));
+        still.end(HoldEnd::TooLate, ms(1000));
         for by in [1, 2] {
             assert!(!still.begin(&sentinel(by), Duration::from_secs(1), ms(10_999)));
         }
@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn where_nothing_is_held_nothing_waits() {
-        let mut still = Standstill::default();
+        let mut still = WriteHold::default();
         assert!(!still.begin(&sentinel(1), Duration::ZERO, ms(0)));
         assert_eq!(still.due(), None);
     }
