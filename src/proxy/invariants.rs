@@ -89,8 +89,9 @@ impl Proxy {
         }
         for key in self.clients.slab.keys() {
             let client = &self.clients.slab[key];
-            let stopped = self.full_queues.count_of(key) + self.write_holds.count_of(key);
-            assert_eq!(client.blocked_by as usize, stopped, "what stops {key:?}");
+            let (full, late) = self.full_queues.counts_of(key);
+            let holds = self.write_holds.count_of(key);
+            client.pauses.check_counts([full, late, holds]);
             client.check_invariants(awaited.get(&key).copied().unwrap_or_default());
         }
     }

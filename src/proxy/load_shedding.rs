@@ -15,8 +15,7 @@ use crate::proxy::Proxy;
 use crate::proxy::client::Awaiter;
 use crate::proxy::client::Phase;
 use crate::proxy::client::ending::End;
-use crate::proxy::effects::ConnId;
-use crate::proxy::effects::Output;
+use crate::proxy::client::pause::PauseReason;
 use crate::proxy::failure::RequestError;
 
 /// How short of memory the process is.
@@ -102,15 +101,10 @@ impl Proxy {
         if client.phase != Phase::Open {
             return;
         }
-        if client.paused {
-            if !client.listed_for_resume {
-                client.listed_for_resume = true;
-                self.clients.resumable.push(key);
-            }
-        } else if client.is_beyond(self.pools[client.pool.index()].limits) {
-            client.paused = true;
-            self.wire.put(Output::Pause(ConnId::Client(key)));
+        if client.is_beyond(self.pools[client.pool.index()].limits) {
+            client.pauses.add(PauseReason::OverLimits);
         }
+        self.clients.update_pause(key, &mut self.wire);
     }
 
     /// Closes the biggest consumers until enough is given up, counting what will be as soon as the

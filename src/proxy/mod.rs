@@ -273,11 +273,11 @@ impl Proxy {
                 if !client.out.is_empty() && client.phase != Phase::Closed {
                     client.sending.list(conn, &mut self.wire);
                 }
-                if client.paused && !client.listed_for_resume {
-                    client.listed_for_resume = true;
-                    self.clients.resumable.push(key);
+                let is_open = client.phase == Phase::Open;
+                if client.pauses.is_stopped() {
+                    self.clients.update_pause(key, &mut self.wire);
                 }
-                if client.phase != Phase::Open {
+                if !is_open {
                     self.settle_client(key, now);
                 } else {
                     self.go_if_settled(key);
@@ -446,7 +446,7 @@ impl Proxy {
                 .clients
                 .slab
                 .find(key)
-                .is_some_and(|client| client.paused || client.phase != Phase::Open),
+                .is_some_and(|client| client.pauses.is_stopped() || client.phase != Phase::Open),
             // What was queued meanwhile is sent in the pass after the one that queued it.
             ConnId::Server(_) => false,
         }

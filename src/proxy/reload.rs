@@ -101,7 +101,9 @@ impl Proxy {
         for key in self.clients_of(idx) {
             let client = &mut self.clients.slab[key];
             client.authenticated |= no_password;
-            client.waits_for_all |= !in_order && client.requests_in_flight() > 0;
+            if !in_order {
+                client.raise_order_barrier();
+            }
             let (heard, is_open) = (client.last_heard, client.phase == Phase::Open);
             if let (Some(idle), true) = (idle, other_idle && is_open) {
                 self.time_client(key, heard + idle);

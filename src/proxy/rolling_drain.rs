@@ -61,7 +61,7 @@ impl Proxy {
             let Some(client) = self.clients.slab.find(key) else {
                 continue;
             };
-            let half_a_request = client.assembly.is_some() || !client.held.is_empty();
+            let half_a_request = client.assembly.is_some() || !client.unparsed.is_empty();
             if client.phase == Phase::Open && half_a_request && now < self.rolling_drain.until {
                 self.rolling_drain.waiting.push_back(key);
             } else {

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use crate::base::Key;
 use crate::base::PoolIdx;
 use crate::proxy::Proxy;
+use crate::proxy::client::pause::PauseReason;
 use crate::proxy::server_conn::ServerConn;
 use crate::proxy::server_conn::ServerPhase;
 
@@ -32,11 +33,14 @@ impl FullQueues {
         }
     }
 
-    /// How many queues have stopped a client.
+    /// How many full queues, and late writes, have stopped a client.
     #[cfg(debug_assertions)]
-    pub(in crate::proxy) fn count_of(&self, client: Key) -> usize {
-        let all = self.stopped.values().chain(self.late.values()).flatten();
-        all.filter(|stopped| **stopped == client).count()
+    pub(in crate::proxy) fn counts_of(&self, client: Key) -> (usize, usize) {
+        let count = |by: &BTreeMap<Key, Vec<Key>>| {
+            let all = by.values().flatten();
+            all.filter(|stopped| **stopped == client).count()
+        };
+        (count(&self.stopped), count(&self.late))
     }
 }
 
@@ -49,14 +53,14 @@ impl Proxy {
         if of.unsent_bytes() >= limit {
             let stopped = &mut self.full_queues.stopped;
             stopped.entry(conn).or_default().push(client);
-            self.clients.slab[client].blocked_by += 1;
+            self.clients.slab[client].pauses.add(PauseReason::FullQueue);
         }
     }
 
     /// A write that was sent on a connection has timed out, and its client is about to hear of that.
     pub(in crate::proxy) fn write_is_late(&mut self, conn: Key, client: Key) {
         let found = self.clients.slab.find(client);
-        if found.is_some_and(|client| client.waits_for_all) {
+        if found.is_some_and(|client| client.pauses.has(PauseReason::OrderBarrier)) {
             self.stop_late(conn, client);
         }
     }
@@ -80,7 +84,7 @@ impl Proxy {
             stopped.contains(&client),
         ) {
             stopped.push(client);
-            found.blocked_by += 1;
+            found.pauses.add(PauseReason::LateWrite);
         }
     }
 
@@ -100,22 +104,19 @@ impl Proxy {
         let settled: Vec<Key> = conns.filter(|conn| !self.is_late(*conn)).collect();
         let queues = &mut self.full_queues;
         let short = short.iter().filter_map(|conn| queues.stopped.remove(conn));
-        let mut free: Vec<Key> = short.flatten().collect();
+        let unblocked: Vec<Key> = short.flatten().collect();
         let settled = settled.iter().filter_map(|conn| queues.late.remove(conn));
-        free.extend(settled.flatten());
-        self.unblock(free);
+        let answered: Vec<Key> = settled.flatten().collect();
+        self.release(PauseReason::FullQueue, unblocked);
+        self.release(PauseReason::LateWrite, answered);
     }
 
     /// Something that stopped these clients has ended.
-    pub(in crate::proxy) fn unblock(&mut self, clients: Vec<Key>) {
+    pub(in crate::proxy) fn release(&mut self, reason: PauseReason, clients: Vec<Key>) {
         for client in clients {
-            let Some(found) = self.clients.slab.find_mut(client) else {
-                continue;
-            };
-            found.blocked_by -= 1;
-            if found.blocked_by == 0 && found.paused && !found.listed_for_resume {
-                found.listed_for_resume = true;
-                self.clients.resumable.push(client);
+            if let Some(found) = self.clients.slab.find_mut(client) {
+                found.pauses.remove(reason);
+                self.clients.update_pause(client, &mut self.wire);
             }
         }
     }

@@ -16,6 +16,7 @@ use crate::proxy::Proxy;
 use crate::proxy::client::Client;
 use crate::proxy::client::Phase;
 use crate::proxy::client::info::ClientInfo;
+use crate::proxy::client::pause::PauseReason;
 use crate::proxy::client::state::ClientState;
 use crate::proxy::effects::ConnId;
 use crate::proxy::effects::Output;
@@ -36,10 +37,10 @@ impl Proxy {
         self.handing = Vec::new();
         let keys: Vec<Key> = self.clients.slab.keys().collect();
         for key in keys {
-            let client = &mut self.clients.slab[key];
-            if std::mem::take(&mut client.going) && !client.listed_for_resume {
-                client.listed_for_resume = true;
-                self.clients.resumable.push(key);
+            let pauses = &mut self.clients.slab[key].pauses;
+            if pauses.has(PauseReason::Migrating) {
+                pauses.remove(PauseReason::Migrating);
+                self.clients.update_pause(key, &mut self.wire);
             }
         }
     }
@@ -48,19 +49,17 @@ impl Proxy {
     #[must_use]
     pub fn going_count(&self) -> usize {
         let clients = self.clients.slab.keys().map(|key| &self.clients.slab[key]);
-        clients.filter(|client| client.going).count()
+        clients.filter(|client| client.is_migrating()).count()
     }
 
     pub(in crate::proxy) fn get_ready_to_go(&mut self, key: Key) {
         let client = &mut self.clients.slab[key];
         let goes = self.handing.get(client.pool.index()).copied();
-        if client.phase != Phase::Open || !goes.unwrap_or(false) || client.going {
+        if client.phase != Phase::Open || !goes.unwrap_or(false) || client.is_migrating() {
             return;
         }
-        client.going = true;
-        if !std::mem::replace(&mut client.paused, true) {
-            self.wire.put(Output::Pause(client.conn()));
-        }
+        client.pauses.add(PauseReason::Migrating);
+        self.clients.update_pause(key, &mut self.wire);
         self.go_if_settled(key);
     }
 
@@ -69,7 +68,7 @@ impl Proxy {
         let Some(client) = self.clients.slab.find(key) else {
             return;
         };
-        if client.going && client.phase == Phase::Open && client.is_settled() {
+        if client.is_migrating() && client.phase == Phase::Open && client.is_settled() {
             self.wire.put(Output::HandOver(client.conn()));
         }
     }
@@ -81,7 +80,7 @@ impl Proxy {
             return None;
         };
         let client = self.clients.slab.find_mut(key)?;
-        if !client.going || client.phase != Phase::Open || !client.is_settled() {
+        if !client.is_migrating() || client.phase != Phase::Open || !client.is_settled() {
             return None;
         }
         client.phase = Phase::Closed;
@@ -90,7 +89,7 @@ impl Proxy {
         if let Some(assembly) = client.assembly.take() {
             assembly.copy_raw(&mut input);
         }
-        for piece in std::mem::take(&mut client.held) {
+        for piece in std::mem::take(&mut client.unparsed) {
             input.extend_from_slice(&piece);
         }
         let identity = &mut client.identity;

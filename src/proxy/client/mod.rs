@@ -18,6 +18,7 @@ pub(in crate::proxy) mod info;
 mod invariants;
 mod local;
 mod migration;
+pub(in crate::proxy) mod pause;
 mod phase;
 mod reply_size;
 pub(in crate::proxy) mod requests;
@@ -40,10 +41,14 @@ use crate::base::Spare;
 use crate::base::Time;
 use crate::protocol::resp::RequestAssembly;
 use crate::proxy::client::info::ClientInfo;
+use crate::proxy::client::pause::PauseReason;
+use crate::proxy::client::pause::PauseReasons;
+use crate::proxy::client::pause::Reading;
 use crate::proxy::client::reply_size::ReplySize;
 use crate::proxy::client::unmet::Unmet;
 use crate::proxy::dispatch::quarantine::Breaks;
 use crate::proxy::effects::ConnId;
+use crate::proxy::effects::Output;
 use crate::proxy::effects::Sending;
 use crate::proxy::effects::Wire;
 use crate::proxy::plan::gather::Gathering;
@@ -139,23 +144,15 @@ pub(in crate::proxy) struct Client {
     pub(in crate::proxy) out: ByteQueue,
     pub(in crate::proxy) assembly: Option<Box<RequestAssembly>>,
     /// What was received and is not looked at before replies have gone out.
-    pub(in crate::proxy) held: VecDeque<Bytes>,
-    pub(in crate::proxy) paused: bool,
-    /// It is to go to another process, and is read no further.
-    pub(in crate::proxy) going: bool,
+    pub(in crate::proxy) unparsed: VecDeque<Bytes>,
+    pub(in crate::proxy) pauses: PauseReasons,
     /// Its requests go the way around its own connections.
     pub(in crate::proxy) detour: bool,
     /// They go on connections of those who break them.
     pub(in crate::proxy) apart: bool,
     pub(in crate::proxy) breaks: Breaks,
-    /// Its requests may live elsewhere from now on: the next one is read when those on their way
-    /// are answered.
-    pub(in crate::proxy) waits_for_all: bool,
     /// When the timer is to look at it; what it has for other times is out of date.
     pub(in crate::proxy) due: Option<Time>,
-    /// So many servers' queues are full with requests of its own.
-    pub(in crate::proxy) blocked_by: u32,
-    pub(in crate::proxy) listed_for_resume: bool,
     pub(in crate::proxy) identity: Box<ClientInfo>,
     pub(in crate::proxy) last_heard: Time,
     /// When it took all that was being sent.
@@ -208,16 +205,12 @@ impl Client {
             sending: Sending::default(),
             out: ByteQueue::default(),
             assembly: None,
-            held: VecDeque::new(),
-            paused: false,
-            going: false,
+            unparsed: VecDeque::new(),
+            pauses: PauseReasons::default(),
             detour: false,
             apart: false,
             breaks: Breaks::default(),
-            waits_for_all: false,
             due: None,
-            blocked_by: 0,
-            listed_for_resume: false,
             identity,
             last_heard: now,
             last_taken: now,
@@ -236,16 +229,43 @@ impl Client {
 
     /// Whether one more request may be read.
     #[inline]
-    pub(in crate::proxy) fn has_room(&self, limits: ClientLimits) -> bool {
-        let in_flight = self.pending.len();
-        if self.blocked_by > 0 {
+    pub(in crate::proxy) fn may_read(&mut self, limits: ClientLimits) -> bool {
+        if !self.pauses.is_empty() {
             return false;
         }
+        let has_room = self.has_room(limits);
+        if !has_room {
+            self.pauses.add(PauseReason::OverLimits);
+        }
+        has_room
+    }
+
+    /// Whether it is to go to another process.
+    pub(in crate::proxy) fn is_migrating(&self) -> bool {
+        self.pauses.has(PauseReason::Migrating)
+    }
+
+    /// Its requests may live elsewhere from now on: the next one is read when those on their way
+    /// are answered.
+    pub(in crate::proxy) fn raise_order_barrier(&mut self) {
+        if self.requests_in_flight() > 0 {
+            self.pauses.add(PauseReason::OrderBarrier);
+        }
+    }
+
+    /// Keeps what was received of a client that is read no further, from `at` on.
+    pub(in crate::proxy) fn put_back<C: Chunk>(&mut self, chunk: &C, at: usize) {
+        if at < chunk.bytes().len() {
+            self.unparsed.push_front(chunk.keep_from(at));
+        }
+    }
+
+    /// Whether one more request is within its limits.
+    #[inline]
+    fn has_room(&self, limits: ClientLimits) -> bool {
+        let in_flight = self.pending.len();
         if in_flight == 0 {
             return self.owed_bytes() < limits.bytes;
-        }
-        if self.waits_for_all {
-            return false;
         }
         in_flight < limits.requests
             && in_flight.saturating_mul(self.reply_size.expected()) < limits.bytes
@@ -282,10 +302,10 @@ impl Client {
     /// What it costs in memory.
     pub(in crate::proxy) fn load(&self) -> ClientLoad {
         let assembly = self.assembly.as_ref().map_or(0, |a| a.held_bytes());
-        let held: usize = self.held.iter().map(Bytes::len).sum();
+        let unparsed: usize = self.unparsed.iter().map(Bytes::len).sum();
         ClientLoad {
             owed_bytes: self.owed_bytes(),
-            unread_bytes: assembly + held,
+            unread_bytes: assembly + unparsed,
             requests_in_flight: self.requests_in_flight(),
         }
     }
@@ -348,7 +368,7 @@ impl Client {
         if self.phase == Phase::Open {
             self.phase = Phase::Ending { linger };
             self.assembly = None;
-            self.held = VecDeque::new();
+            self.unparsed = VecDeque::new();
         }
     }
 
@@ -496,7 +516,7 @@ impl Client {
         self.pending.pop_front();
         self.first = self.first.wrapping_add(1);
         if self.pending.is_empty() {
-            self.waits_for_all = false;
+            self.pauses.remove(PauseReason::OrderBarrier);
             if self.pending.capacity() > KEPT_SLOTS {
                 self.pending = VecDeque::new();
             }
@@ -588,9 +608,21 @@ impl Clients {
             return;
         }
         client.deliver(to, reply, bytes, wire);
-        if client.paused && !client.listed_for_resume {
-            client.listed_for_resume = true;
-            self.resumable.push(to.client);
+        if client.pauses.is_stopped() {
+            self.update_pause(to.client, wire);
+        }
+    }
+
+    /// Stops a client's socket, or lists the client to be read again, as its reasons say: the one
+    /// place that does.
+    pub(in crate::proxy) fn update_pause(&mut self, key: Key, wire: &mut Wire) {
+        let Some(client) = self.slab.find_mut(key) else {
+            return;
+        };
+        match client.pauses.update(!client.unparsed.is_empty()) {
+            Some(Reading::Stops) => wire.put(Output::Pause(ConnId::Client(key))),
+            Some(Reading::MayGoOn) => self.resumable.push(key),
+            None => {}
         }
     }
 }

@@ -3,6 +3,9 @@
 //! Owns: the way from received bytes to a queued request, or to a reply in place. A well-formed
 //! frame always gets its reply in its place in the stream; only a broken one ends the client.
 
+use bytes::Bytes;
+
+use crate::base::ByteQueue;
 use crate::base::Chunk;
 use crate::base::Key;
 use crate::base::PoolIdx;
@@ -63,8 +66,8 @@ impl Proxy {
         if client.phase != Phase::Open {
             return;
         }
-        if client.paused {
-            client.held.push_back(chunk.keep_from(0));
+        if client.pauses.is_stopped() {
+            client.unparsed.push_back(chunk.keep_from(0));
             return;
         }
         self.read_requests(key, chunk, now);
@@ -76,11 +79,11 @@ impl Proxy {
         };
         client.half_closed = true;
         client.ended = now;
-        if client.going {
+        if client.is_migrating() {
             // Whoever takes it will see it end.
             return;
         }
-        let (phase, holds) = (client.phase, !client.held.is_empty());
+        let (phase, holds) = (client.phase, !client.unparsed.is_empty());
         self.count_end(key, End::Eof);
         match phase {
             // What it sent before is read first.
@@ -128,7 +131,7 @@ impl Proxy {
         client.phase = Phase::Lingering { until };
         let conn = client.conn();
         self.wire.put(Output::ShutdownWrite(conn));
-        if std::mem::take(&mut client.paused) {
+        if client.pauses.end() {
             self.wire.put(Output::Resume(conn));
         }
         self.time_client(key, until);
@@ -154,8 +157,9 @@ impl Proxy {
             (Phase::Lingering { until }, _) if until <= now => self.close_client(key),
             (Phase::Open, Some(timeout)) => {
                 // One that is stopped may have said anything since.
-                let busy =
-                    client.paused || client.requests_in_flight() > 0 || client.owed_bytes() > 0;
+                let busy = client.pauses.is_stopped()
+                    || client.requests_in_flight() > 0
+                    || client.owed_bytes() > 0;
                 let due = if busy {
                     now + timeout
                 } else {
@@ -177,34 +181,29 @@ impl Proxy {
             let Some(client) = self.clients.slab.find_mut(key) else {
                 continue;
             };
-            client.listed_for_resume = false;
             let limits = self.pools[client.pool.index()].limits;
-            if client.going {
-                continue;
+            let over_limits = !client.has_much_room(limits);
+            if client.pauses.go_on(over_limits) && client.phase == Phase::Open {
+                self.read_unparsed(key, now);
             }
-            if client.phase != Phase::Open || !client.paused || !client.has_much_room(limits) {
-                continue;
-            }
-            client.paused = false;
-            self.read_held(key, now);
         }
     }
 
-    fn read_held(&mut self, key: Key, now: Time) {
+    fn read_unparsed(&mut self, key: Key, now: Time) {
         loop {
             let Some(client) = self.clients.slab.find_mut(key) else {
                 return;
             };
-            if client.phase != Phase::Open || client.paused {
+            if client.phase != Phase::Open || client.pauses.is_stopped() {
                 return;
             }
-            let Some(chunk) = client.held.pop_front() else {
+            let Some(chunk) = client.unparsed.pop_front() else {
                 break;
             };
             self.read_requests(key, &chunk, now);
         }
         let client = &mut self.clients.slab[key];
-        client.held = std::collections::VecDeque::new();
+        client.unparsed = std::collections::VecDeque::new();
         if client.half_closed {
             self.end_client(key, false, now);
         } else {
@@ -223,8 +222,9 @@ impl Proxy {
             if client.phase != Phase::Open {
                 break;
             }
-            if !client.has_room(self.pools[client.pool.index()].limits) {
-                self.keep_rest(key, chunk, at);
+            if !client.may_read(self.pools[client.pool.index()].limits) {
+                client.put_back(chunk, at);
+                self.clients.update_pause(key, &mut self.wire);
                 break;
             }
             let buf = &chunk.bytes()[at..];
@@ -233,7 +233,8 @@ impl Proxy {
                     Ok(Some(bytes)) => {
                         let request = Request::whole(&buf[..bytes], &args);
                         if self.waits_for_a_master(key, &request) {
-                            self.keep_rest(key, chunk, at);
+                            self.clients.slab[key].put_back(chunk, at);
+                            self.clients.update_pause(key, &mut self.wire);
                             break;
                         }
                         self.take_request(key, &request, Some((chunk, at)), now);
@@ -277,12 +278,22 @@ impl Proxy {
         }
         let request = assembly.request();
         if self.waits_for_a_master(key, &request) {
-            self.keep_rest(key, chunk, at + fed.used);
+            self.clients.slab[key].put_back(chunk, at + fed.used);
             self.keep_request(key, &request);
+            self.clients.update_pause(key, &mut self.wire);
             return Ok(chunk.bytes().len() - at);
         }
         self.take_request::<C>(key, &request, None, now);
         Ok(fed.used)
+    }
+
+    /// Keeps a request that was assembled, before all that came behind it.
+    fn keep_request(&mut self, key: Key, request: &Request<'_>) {
+        let mut frame = ByteQueue::default();
+        request.write_to(&mut frame, None::<(&Bytes, usize)>, &mut self.wire.spare);
+        let slices: Vec<&[u8]> = frame.slices().collect();
+        let frame = Bytes::from(slices.concat());
+        self.clients.slab[key].unparsed.push_front(frame);
     }
 
     fn protocol_error(&mut self, key: Key, error: ProtocolError, now: Time) {
@@ -495,7 +506,7 @@ impl Proxy {
             client.phase = Phase::Closed;
             client.out = crate::base::ByteQueue::default();
             client.assembly = None;
-            client.held = std::collections::VecDeque::new();
+            client.unparsed = std::collections::VecDeque::new();
             self.wire.put(output);
         }
     }

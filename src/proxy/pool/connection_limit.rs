@@ -110,8 +110,7 @@ impl Proxy {
     fn places_changed(&mut self, pool: PoolIdx) {
         self.stop_late_writers(pool);
         for key in self.clients_of(pool) {
-            let client = &mut self.clients.slab[key];
-            client.waits_for_all |= client.requests_in_flight() > 0;
+            self.clients.slab[key].raise_order_barrier();
         }
     }
 }

@@ -12,10 +12,6 @@
 //! Owns: which servers' writes wait, until when, and which clients that has stopped. Never: decides
 //! that a master is about to move. Lives on: every worker; a few milliseconds to seconds.
 
-use bytes::Bytes;
-
-use crate::base::ByteQueue;
-use crate::base::Chunk;
 use crate::base::Key;
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
@@ -27,9 +23,9 @@ use crate::protocol::command::CommandError;
 use crate::protocol::command::Handling;
 use crate::protocol::resp::Request;
 use crate::proxy::Proxy;
+use crate::proxy::client::pause::PauseReason;
 use crate::proxy::client::requests::PLACEHOLDER;
 use crate::proxy::effects::ConnId;
-use crate::proxy::effects::Output;
 use crate::proxy::server_conn::Retry;
 use crate::proxy::server_conn::ServerConn;
 use crate::route::Distribution;
@@ -126,7 +122,7 @@ impl Proxy {
                 conn.sending.list(ConnId::Server(key), &mut self.wire);
             }
         }
-        self.unblock(hold.clients);
+        self.release(PauseReason::WriteHold, hold.clients);
     }
 
     /// Whether a client's next request waits; then the client is read no further.
@@ -145,7 +141,7 @@ impl Proxy {
         let Some(place) = place else {
             return false;
         };
-        self.clients.slab[key].blocked_by += 1;
+        self.clients.slab[key].pauses.add(PauseReason::WriteHold);
         self.write_holds.servers[place].clients.push(key);
         true
     }
@@ -182,24 +178,5 @@ impl Proxy {
             Handling::ForwardAnywhere => lives_there(PLACEHOLDER),
             Handling::Local(_) | Handling::Refuse(_) => false,
         }
-    }
-
-    /// Keeps what was received of a client that is read no further, from `at` on.
-    pub(in crate::proxy) fn keep_rest<C: Chunk>(&mut self, key: Key, chunk: &C, at: usize) {
-        let client = &mut self.clients.slab[key];
-        if at < chunk.bytes().len() {
-            client.held.push_front(chunk.keep_from(at));
-        }
-        client.paused = true;
-        self.wire.put(Output::Pause(ConnId::Client(key)));
-    }
-
-    /// The same with a request that was assembled, before all that came behind it.
-    pub(in crate::proxy) fn keep_request(&mut self, key: Key, request: &Request<'_>) {
-        let mut frame = ByteQueue::default();
-        request.write_to(&mut frame, None::<(&Bytes, usize)>, &mut self.wire.spare);
-        let slices: Vec<&[u8]> = frame.slices().collect();
-        let frame = Bytes::from(slices.concat());
-        self.clients.slab[key].held.push_front(frame);
     }
 }
