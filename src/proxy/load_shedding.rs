@@ -13,7 +13,6 @@ use crate::base::Key;
 use crate::base::Time;
 use crate::proxy::Proxy;
 use crate::proxy::client::Awaiter;
-use crate::proxy::client::Phase;
 use crate::proxy::client::ending::End;
 use crate::proxy::client::pause::PauseReason;
 use crate::proxy::failure::RequestError;
@@ -98,10 +97,13 @@ impl Proxy {
     /// see whether it may go on.
     fn stop_or_go_on(&mut self, key: Key) {
         let client = &mut self.clients.slab[key];
-        if client.phase != Phase::Open {
+        if !client.life.is_open() {
             return;
         }
-        if client.is_beyond(self.pools[client.pool.index()].limits) {
+        if client
+            .replies
+            .is_beyond(self.pools[client.pool.index()].limits)
+        {
             client.pauses.add(PauseReason::OverLimits);
         }
         self.clients.update_pause(key, &mut self.wire);
@@ -120,15 +122,15 @@ impl Proxy {
         let mut consumers = Vec::new();
         for key in self.clients.slab.keys() {
             let client = &self.clients.slab[key];
-            if client.phase == Phase::Closed {
-                given_up += client.sending.bytes;
+            if client.life.is_closed() {
+                given_up += client.replies.sending_bytes();
                 continue;
             }
             let load = client.load();
             let elsewhere = waiting.get(&key).copied().unwrap_or(0);
             let consumed = load.owed_bytes + load.unread_bytes + elsewhere;
             if consumed > pressure.spared_bytes {
-                let idle = now.since(client.last_heard.max(client.last_taken));
+                let idle = now.since(client.input.last_heard().max(client.replies.last_taken()));
                 consumers.push((Reverse(rank(consumed, idle)), consumed, key));
             }
         }
@@ -173,16 +175,16 @@ impl Proxy {
         self.stats.counters.clients_shed.add(1);
         tracing::warn!(
             pool = %self.pools[pool].config.name,
-            client = client.identity.id,
+            client = client.session.id(),
             bytes = consumed,
             "client closed for want of memory"
         );
         // Who takes its replies, and has sent too much, can be told.
-        if client.phase == Phase::Open && client.is_settled() {
+        if client.life.is_open() && client.replies.is_settled() {
             self.reply_error(key, RequestError::NoMemory);
             self.end_client(key, true, now);
         } else {
-            client.give_up_replies();
+            client.replies.give_up();
             self.abort_client(key);
         }
     }

@@ -66,9 +66,8 @@ pub use reload::Reload;
 
 use client::Client;
 use client::Clients;
-use client::Phase;
+use client::Session;
 use client::backpressure::FullQueues;
-use client::info::ClientInfo;
 use effects::Wire;
 use plan::split::Split;
 use pool::Pool;
@@ -174,28 +173,13 @@ impl Proxy {
         admitted: bool,
         now: Time,
     ) -> ConnId {
-        let identity = Box::new(ClientInfo {
-            id: self.next_client_id,
-            peer,
-            accepted: now,
-            age_before: Duration::ZERO,
-            name: Vec::new(),
-            library_name: Vec::new(),
-            library_version: Vec::new(),
-            command: "NULL",
-            end_counted: false,
-        });
+        let mut session = Session::new(self.next_client_id, peer, now);
+        session.set_authenticated(!self.pools[pool.index()].needs_password());
         self.next_client_id += self.client_id_step;
-        let mut client = Client::new(pool, identity, now);
-        client.authenticated = self.pools[pool.index()]
-            .config
-            .greeting
-            .redis_auth
-            .is_none();
-        let key = self.insert_client(client);
+        let key = self.insert_client(Client::new(pool, session, now));
         if admitted {
             self.greet_client(key, now);
-            self.get_ready_to_go(key);
+            self.get_ready_to_migrate(key);
         } else {
             self.reply_error(key, RequestError::TooManyClients);
             self.end_client(key, true, now);
@@ -205,8 +189,7 @@ impl Proxy {
 
     fn insert_client(&mut self, client: Client) -> Key {
         let pool = client.pool;
-        let key = self.clients.slab.insert(client);
-        self.clients.slab[key].key = key;
+        let key = self.clients.insert(client);
         self.stats.total_connections.add(1);
         self.stats.curr_connections.add(1);
         self.stats.pools[pool.index()]
@@ -268,19 +251,15 @@ impl Proxy {
                 let Some(client) = self.clients.slab.find_mut(key) else {
                     return;
                 };
-                client.sending.end();
-                client.last_taken = now;
-                if !client.out.is_empty() && client.phase != Phase::Closed {
-                    client.sending.list(conn, &mut self.wire);
-                }
-                let is_open = client.phase == Phase::Open;
+                client.replies.sent(conn, &mut self.wire, now);
+                let is_open = client.life.is_open();
                 if client.pauses.is_stopped() {
                     self.clients.update_pause(key, &mut self.wire);
                 }
                 if !is_open {
                     self.settle_client(key, now);
                 } else {
-                    self.go_if_settled(key);
+                    self.migrate_if_settled(key);
                 }
             }
             ConnId::Server(key) => {
@@ -446,7 +425,7 @@ impl Proxy {
                 .clients
                 .slab
                 .find(key)
-                .is_some_and(|client| client.pauses.is_stopped() || client.phase != Phase::Open),
+                .is_some_and(|client| client.pauses.is_stopped() || !client.life.is_open()),
             // What was queued meanwhile is sent in the pass after the one that queued it.
             ConnId::Server(_) => false,
         }

@@ -18,7 +18,6 @@ use crate::config::PoolConfig;
 use crate::config::ReadFrom;
 use crate::config::Table;
 use crate::proxy::Proxy;
-use crate::proxy::client::Phase;
 use crate::proxy::pool;
 use crate::proxy::pool::Pool;
 use crate::proxy::pool::Server;
@@ -100,11 +99,13 @@ impl Proxy {
         pool.set_rules(config, reload.table.server_order(idx));
         for key in self.clients_of(idx) {
             let client = &mut self.clients.slab[key];
-            client.authenticated |= no_password;
+            if no_password {
+                client.session.set_authenticated(true);
+            }
             if !in_order {
                 client.raise_order_barrier();
             }
-            let (heard, is_open) = (client.last_heard, client.phase == Phase::Open);
+            let (heard, is_open) = (client.input.last_heard(), client.life.is_open());
             if let (Some(idle), true) = (idle, other_idle && is_open) {
                 self.time_client(key, heard + idle);
             }

@@ -10,7 +10,6 @@ use std::time::Duration;
 use crate::base::Key;
 use crate::base::Time;
 use crate::proxy::Proxy;
-use crate::proxy::client::Phase;
 
 /// The least that a clock shows.
 const STEP_MIN: Duration = Duration::from_micros(1);
@@ -61,8 +60,8 @@ impl Proxy {
             let Some(client) = self.clients.slab.find(key) else {
                 continue;
             };
-            let half_a_request = client.assembly.is_some() || !client.unparsed.is_empty();
-            if client.phase == Phase::Open && half_a_request && now < self.rolling_drain.until {
+            let half_a_request = client.input.has_any();
+            if client.life.is_open() && half_a_request && now < self.rolling_drain.until {
                 self.rolling_drain.waiting.push_back(key);
             } else {
                 self.end_client(key, true, now);

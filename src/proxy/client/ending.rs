@@ -18,7 +18,7 @@ pub(in crate::proxy) enum End {
 impl Proxy {
     pub(in crate::proxy) fn count_end(&mut self, key: Key, end: End) {
         let client = &mut self.clients.slab[key];
-        if std::mem::replace(&mut client.identity.end_counted, true) {
+        if !client.life.take_end_count() {
             return;
         }
         let counters = &self.stats.pools[client.pool.index()].counters;

@@ -11,6 +11,7 @@ use crate::protocol::command::Local;
 use crate::protocol::command::Resp;
 use crate::protocol::resp::Request;
 use crate::proxy::Proxy;
+use crate::proxy::client::Session;
 use crate::proxy::client::ending::End;
 use crate::proxy::client::unmet::Unmet;
 
@@ -55,10 +56,10 @@ impl Proxy {
             Local::Info => self.info(key, request, now, &mut reply),
             Local::ConfigGet => self.config_get(key, request, &mut reply),
             Local::ClientId => {
-                let id = self.clients.slab[key].identity.id;
+                let id = self.clients.slab[key].session.id();
                 reply.extend_from_slice(format!(":{id}\r\n").as_bytes());
             }
-            Local::ClientGetname => match self.clients.slab[key].identity.name.as_slice() {
+            Local::ClientGetname => match self.clients.slab[key].session.name() {
                 [] => reply.extend_from_slice(b"$-1\r\n"),
                 name => push_bulk(name, &mut reply),
             },
@@ -67,7 +68,7 @@ impl Proxy {
             Local::ClientInfo => {
                 let client = &self.clients.slab[key];
                 let database = self.pools[client.pool.index()].config.greeting.redis_db;
-                push_bulk(&client.identity.line(database, now), &mut reply);
+                push_bulk(&client.session.line(database, now), &mut reply);
             }
             Local::ClientNoEvict | Local::ClientNoTouch => {
                 let on_or_off = [&b"ON"[..], b"OFF"];
@@ -92,9 +93,9 @@ impl Proxy {
             let text = b"-ERR Client sent AUTH, but no password is set\r\n";
             return reply.extend_from_slice(text);
         };
-        client.authenticated =
-            user == b"default" && equal_in_constant_time(password, secret.expose());
-        reply.extend_from_slice(match (client.authenticated, request.len()) {
+        let is_right = user == b"default" && equal_in_constant_time(password, secret.expose());
+        client.session.set_authenticated(is_right);
+        reply.extend_from_slice(match (is_right, request.len()) {
             (true, _) => OK,
             (false, 2) => b"-ERR invalid password\r\n",
             (false, _) => b"-WRONGPASS invalid username-password pair or user is disabled.\r\n",
@@ -122,7 +123,7 @@ impl Proxy {
                         b"-WRONGPASS invalid username-password pair or user is disabled.\r\n";
                     return reply.extend_from_slice(text);
                 }
-                self.clients.slab[key].authenticated = true;
+                self.clients.slab[key].session.set_authenticated(true);
                 at += 3;
             } else if option.eq_ignore_ascii_case(b"SETNAME") && at + 1 < request.len() {
                 name = Some(request.arg(at + 1));
@@ -133,7 +134,7 @@ impl Proxy {
                 return reply.extend_from_slice(text.as_bytes());
             }
         }
-        if !self.clients.slab[key].authenticated {
+        if !self.clients.slab[key].session.is_authenticated() {
             return reply.extend_from_slice(
                 b"-NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time\r\n",
             );
@@ -145,7 +146,7 @@ impl Proxy {
             }
             reply.clear();
         }
-        let id = self.clients.slab[key].identity.id;
+        let id = self.clients.slab[key].session.id();
         reply.extend_from_slice(b"*14\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n");
         push_bulk(REDIS_VERSION.as_bytes(), reply);
         reply.extend_from_slice(b"$5\r\nproto\r\n:2\r\n$2\r\nid\r\n");
@@ -164,13 +165,8 @@ impl Proxy {
 
     fn reset(&mut self, key: Key, reply: &mut Vec<u8>) {
         let client = &mut self.clients.slab[key];
-        client.authenticated = self.pools[client.pool.index()]
-            .config
-            .greeting
-            .redis_auth
-            .is_none();
-        client.identity.name.clear();
-        client.unmet = Unmet::default();
+        let needs_password = self.pools[client.pool.index()].needs_password();
+        client.session.reset(needs_password);
         reply.extend_from_slice(b"+RESET\r\n");
     }
 
@@ -189,7 +185,11 @@ impl Proxy {
             }
             None => reply.extend_from_slice(b"-ERR value is not an integer or out of range\r\n"),
         }
-        self.clients.slab[key].unmet.database = !is_own;
+        let session = &mut self.clients.slab[key].session;
+        session.set_unmet(Unmet {
+            database: !is_own,
+            ..session.unmet()
+        });
     }
 
     fn push_time(&self, now: Time, reply: &mut Vec<u8>) {
@@ -201,7 +201,7 @@ impl Proxy {
 
     fn set_name(&mut self, key: Key, name: &[u8], reply: &mut Vec<u8>) {
         if name.iter().all(|byte| (b'!'..=b'~').contains(byte)) {
-            self.clients.slab[key].identity.name = name.to_vec();
+            self.clients.slab[key].session.set_name(name);
             reply.extend_from_slice(OK);
         } else {
             reply.extend_from_slice(
@@ -211,19 +211,18 @@ impl Proxy {
     }
 
     fn set_info(&mut self, key: Key, request: &Request<'_>, reply: &mut Vec<u8>) {
-        let identity = &mut self.clients.slab[key].identity;
         let (attribute, value) = (request.arg(2), request.arg(3));
-        let place = if attribute.eq_ignore_ascii_case(b"LIB-NAME") {
-            &mut identity.library_name
+        let set = if attribute.eq_ignore_ascii_case(b"LIB-NAME") {
+            Session::set_library_name
         } else if attribute.eq_ignore_ascii_case(b"LIB-VER") {
-            &mut identity.library_version
+            Session::set_library_version
         } else {
             let attribute = String::from_utf8_lossy(attribute).replace(['\r', '\n'], " ");
             let text = format!("-ERR Unrecognized option '{attribute}'\r\n");
             return reply.extend_from_slice(text.as_bytes());
         };
         if value.iter().all(|byte| (b'!'..=b'~').contains(byte)) {
-            *place = value.to_vec();
+            set(&mut self.clients.slab[key].session, value);
             reply.extend_from_slice(OK);
         } else {
             let attribute = String::from_utf8_lossy(attribute).to_lowercase();

@@ -11,11 +11,9 @@ use std::net::SocketAddr;
 use crate::base::Key;
 use crate::base::PoolIdx;
 use crate::base::Time;
-use crate::protocol::command;
 use crate::proxy::Proxy;
 use crate::proxy::client::Client;
-use crate::proxy::client::Phase;
-use crate::proxy::client::info::ClientInfo;
+use crate::proxy::client::Session;
 use crate::proxy::client::pause::PauseReason;
 use crate::proxy::client::state::ClientState;
 use crate::proxy::effects::ConnId;
@@ -28,7 +26,7 @@ impl Proxy {
         self.handing = pools;
         let keys: Vec<Key> = self.clients.slab.keys().collect();
         for key in keys {
-            self.get_ready_to_go(key);
+            self.get_ready_to_migrate(key);
         }
     }
 
@@ -47,28 +45,28 @@ impl Proxy {
 
     /// How many clients are to go and have not gone.
     #[must_use]
-    pub fn going_count(&self) -> usize {
+    pub fn migrating_count(&self) -> usize {
         let clients = self.clients.slab.keys().map(|key| &self.clients.slab[key]);
         clients.filter(|client| client.is_migrating()).count()
     }
 
-    pub(in crate::proxy) fn get_ready_to_go(&mut self, key: Key) {
+    pub(in crate::proxy) fn get_ready_to_migrate(&mut self, key: Key) {
         let client = &mut self.clients.slab[key];
         let goes = self.handing.get(client.pool.index()).copied();
-        if client.phase != Phase::Open || !goes.unwrap_or(false) || client.is_migrating() {
+        if !client.life.is_open() || !goes.unwrap_or(false) || client.is_migrating() {
             return;
         }
         client.pauses.add(PauseReason::Migrating);
         self.clients.update_pause(key, &mut self.wire);
-        self.go_if_settled(key);
+        self.migrate_if_settled(key);
     }
 
     /// To be called whenever less is due to a client.
-    pub(in crate::proxy) fn go_if_settled(&mut self, key: Key) {
+    pub(in crate::proxy) fn migrate_if_settled(&mut self, key: Key) {
         let Some(client) = self.clients.slab.find(key) else {
             return;
         };
-        if client.is_migrating() && client.phase == Phase::Open && client.is_settled() {
+        if client.can_migrate() {
             self.wire.put(Output::HandOver(client.conn()));
         }
     }
@@ -80,30 +78,14 @@ impl Proxy {
             return None;
         };
         let client = self.clients.slab.find_mut(key)?;
-        if !client.is_migrating() || client.phase != Phase::Open || !client.is_settled() {
+        if !client.can_migrate() {
             return None;
         }
-        client.phase = Phase::Closed;
-        let password = &self.pools[client.pool.index()].config.greeting.redis_auth;
-        let mut input = Vec::new();
-        if let Some(assembly) = client.assembly.take() {
-            assembly.copy_raw(&mut input);
-        }
-        for piece in std::mem::take(&mut client.unparsed) {
-            input.extend_from_slice(&piece);
-        }
-        let identity = &mut client.identity;
-        let state = ClientState {
-            id: identity.id,
-            authenticated: client.authenticated && password.is_some(),
-            age: identity.age(now),
-            name: std::mem::take(&mut identity.name),
-            library_name: std::mem::take(&mut identity.library_name),
-            library_version: std::mem::take(&mut identity.library_version),
-            command: identity.command.as_bytes().to_vec(),
-            unmet: client.unmet,
-            input,
-        };
+        let input = client.input.take_all();
+        client.close();
+        let mut state = client.session.state(input, now);
+        // Without a password it has given none, and may have to yet.
+        state.authenticated &= self.pools[client.pool.index()].needs_password();
         Some((client.pool, state))
     }
 
@@ -116,25 +98,13 @@ impl Proxy {
         state: &ClientState,
         now: Time,
     ) -> ConnId {
-        let command = command::lookup(&state.command.to_ascii_lowercase());
-        let identity = ClientInfo {
-            id: state.id,
-            peer,
-            accepted: now,
-            age_before: state.age,
-            name: state.name.clone(),
-            library_name: state.library_name.clone(),
-            library_version: state.library_version.clone(),
-            command: command.map_or("NULL", |command| command.name),
-            end_counted: false,
-        };
-        let mut client = Client::new(pool, Box::new(identity), now);
-        let password = &self.pools[pool.index()].config.greeting.redis_auth;
-        client.authenticated = state.authenticated || password.is_none();
-        client.unmet = state.unmet;
+        let mut session = Session::adopted(state, peer, now);
+        let needs_password = self.pools[pool.index()].needs_password();
+        session.set_authenticated(state.authenticated || !needs_password);
+        let client = Client::new(pool, session, now);
         let key = self.insert_client(client);
         self.greet_client(key, now);
-        self.get_ready_to_go(key);
+        self.get_ready_to_migrate(key);
         ConnId::Client(key)
     }
 

@@ -22,9 +22,9 @@ use crate::protocol::command::KeyIndexes;
 use crate::protocol::command::Local;
 use crate::protocol::resp::ProtocolError;
 use crate::protocol::resp::Request;
-use crate::protocol::resp::RequestAssembly;
 use crate::protocol::resp::cut_request;
 use crate::proxy::Proxy;
+use crate::proxy::client::Client;
 use crate::proxy::client::Phase;
 use crate::proxy::client::ending::End;
 use crate::proxy::effects::ConnId;
@@ -62,12 +62,12 @@ impl Proxy {
         let Some(client) = self.clients.slab.find_mut(key) else {
             return;
         };
-        client.last_heard = now;
-        if client.phase != Phase::Open {
+        client.input.heard(now);
+        if !client.life.is_open() {
             return;
         }
         if client.pauses.is_stopped() {
-            client.unparsed.push_back(chunk.keep_from(0));
+            client.input.keep(chunk);
             return;
         }
         self.read_requests(key, chunk, now);
@@ -77,13 +77,12 @@ impl Proxy {
         let Some(client) = self.clients.slab.find_mut(key) else {
             return;
         };
-        client.half_closed = true;
-        client.ended = now;
+        client.input.end(now);
         if client.is_migrating() {
             // Whoever takes it will see it end.
             return;
         }
-        let (phase, holds) = (client.phase, !client.unparsed.is_empty());
+        let (phase, holds) = (client.life.phase(), client.input.has_unparsed());
         self.count_end(key, End::Eof);
         match phase {
             // What it sent before is read first.
@@ -115,20 +114,20 @@ impl Proxy {
         let Some(client) = self.clients.slab.find_mut(key) else {
             return;
         };
-        let Phase::Ending { linger } = client.phase else {
+        let Phase::Ending { linger } = client.life.phase() else {
             return;
         };
-        if !client.is_settled() {
+        if !client.replies.is_settled() {
             return;
         }
-        if !linger || client.half_closed {
+        if !linger || client.input.has_ended() {
             self.close_client(key);
             return;
         }
         // A close with unread bytes would reset the connection, and destroy the last replies on
         // their way.
         let until = now + crate::proxy::LINGER;
-        client.phase = Phase::Lingering { until };
+        client.life.linger(until);
         let conn = client.conn();
         self.wire.put(Output::ShutdownWrite(conn));
         if client.pauses.end() {
@@ -140,7 +139,7 @@ impl Proxy {
     /// Looks at a client at `due`, and not before.
     pub(in crate::proxy) fn time_client(&mut self, key: Key, due: Time) {
         if let Some(client) = self.clients.slab.find_mut(key) {
-            client.due = Some(due);
+            client.life.set_due(due);
             self.timers.set(due, ConnId::Client(key));
         }
     }
@@ -149,21 +148,19 @@ impl Proxy {
         let Some(client) = self.clients.slab.find(key) else {
             return;
         };
-        if client.due != Some(due) {
+        if !client.life.is_due(due) {
             return;
         }
         let idle_timeout = self.pools[client.pool.index()].config.timeouts.client_idle;
-        match (client.phase, idle_timeout) {
+        match (client.life.phase(), idle_timeout) {
             (Phase::Lingering { until }, _) if until <= now => self.close_client(key),
             (Phase::Open, Some(timeout)) => {
                 // One that is stopped may have said anything since.
-                let busy = client.pauses.is_stopped()
-                    || client.requests_in_flight() > 0
-                    || client.owed_bytes() > 0;
+                let busy = client.pauses.is_stopped() || !client.replies.is_settled();
                 let due = if busy {
                     now + timeout
                 } else {
-                    client.last_heard + timeout
+                    client.input.last_heard() + timeout
                 };
                 if due > now {
                     self.time_client(key, due);
@@ -182,8 +179,8 @@ impl Proxy {
                 continue;
             };
             let limits = self.pools[client.pool.index()].limits;
-            let over_limits = !client.has_much_room(limits);
-            if client.pauses.go_on(over_limits) && client.phase == Phase::Open {
+            let over_limits = !client.replies.has_much_room(limits);
+            if client.pauses.go_on(over_limits) && client.life.is_open() {
                 self.read_unparsed(key, now);
             }
         }
@@ -194,17 +191,15 @@ impl Proxy {
             let Some(client) = self.clients.slab.find_mut(key) else {
                 return;
             };
-            if client.phase != Phase::Open || client.pauses.is_stopped() {
+            if !client.life.is_open() || client.pauses.is_stopped() {
                 return;
             }
-            let Some(chunk) = client.unparsed.pop_front() else {
+            let Some(chunk) = client.input.next_unparsed() else {
                 break;
             };
             self.read_requests(key, &chunk, now);
         }
-        let client = &mut self.clients.slab[key];
-        client.unparsed = std::collections::VecDeque::new();
-        if client.half_closed {
+        if self.clients.slab[key].input.has_ended() {
             self.end_client(key, false, now);
         } else {
             self.wire.put(Output::Resume(ConnId::Client(key)));
@@ -219,21 +214,21 @@ impl Proxy {
             let Some(client) = self.clients.slab.find_mut(key) else {
                 break;
             };
-            if client.phase != Phase::Open {
+            if !client.life.is_open() {
                 break;
             }
             if !client.may_read(self.pools[client.pool.index()].limits) {
-                client.put_back(chunk, at);
+                client.input.put_back(chunk, at);
                 self.clients.update_pause(key, &mut self.wire);
                 break;
             }
             let buf = &chunk.bytes()[at..];
-            if client.assembly.is_none() && buf[0] == b'*' {
+            if !client.input.is_assembling() && buf[0] == b'*' {
                 match cut_request(buf, &mut args) {
                     Ok(Some(bytes)) => {
                         let request = Request::whole(&buf[..bytes], &args);
                         if self.waits_for_a_master(key, &request) {
-                            self.clients.slab[key].put_back(chunk, at);
+                            self.clients.slab[key].input.put_back(chunk, at);
                             self.clients.update_pause(key, &mut self.wire);
                             break;
                         }
@@ -266,19 +261,16 @@ impl Proxy {
         at: usize,
         now: Time,
     ) -> Result<usize, ProtocolError> {
-        let client = &mut self.clients.slab[key];
-        let mut assembly = client
-            .assembly
-            .take()
-            .unwrap_or_else(|| Box::new(RequestAssembly::default()));
+        let input = &mut self.clients.slab[key].input;
+        let mut assembly = input.take_assembly();
         let fed = assembly.feed(chunk, at, &mut self.wire.spare)?;
         if !fed.complete {
-            client.assembly = Some(assembly);
+            input.set_assembly(assembly);
             return Ok(fed.used);
         }
         let request = assembly.request();
         if self.waits_for_a_master(key, &request) {
-            self.clients.slab[key].put_back(chunk, at + fed.used);
+            self.clients.slab[key].input.put_back(chunk, at + fed.used);
             self.keep_request(key, &request);
             self.clients.update_pause(key, &mut self.wire);
             return Ok(chunk.bytes().len() - at);
@@ -293,13 +285,13 @@ impl Proxy {
         request.write_to(&mut frame, None::<(&Bytes, usize)>, &mut self.wire.spare);
         let slices: Vec<&[u8]> = frame.slices().collect();
         let frame = Bytes::from(slices.concat());
-        self.clients.slab[key].unparsed.push_front(frame);
+        self.clients.slab[key].input.put_back(&frame, 0);
     }
 
     fn protocol_error(&mut self, key: Key, error: ProtocolError, now: Time) {
         self.count_end(key, End::Err);
         let client = &mut self.clients.slab[key];
-        let (of_pool, id) = (&self.pools[client.pool.index()], client.identity.id);
+        let (of_pool, id) = (&self.pools[client.pool.index()], client.session.id());
         let (pool, protocol) = (&of_pool.config.name, of_pool.protocol);
         match error {
             // It comes again and again, and only people can put it right.
@@ -330,11 +322,13 @@ impl Proxy {
             return;
         }
         let found = command::resolve(request);
-        if !self.clients.slab[key].authenticated && !answers_anyone(found) {
+        if !self.clients.slab[key].session.is_authenticated() && !answers_anyone(found) {
             self.reply_error(key, RequestError::NotAuthenticated);
             return;
         }
-        if !self.clients.slab[key].unmet.is_nothing() && self.answers_unmet(key, found, request) {
+        if !self.clients.slab[key].session.unmet().is_nothing()
+            && self.answers_unmet(key, found, request)
+        {
             return;
         }
         let command = match found {
@@ -342,7 +336,7 @@ impl Proxy {
             Err(CommandError::Unknown) => return self.take_unknown(key, request, chunk, now),
             Err(error) => return self.refuse(key, request, &error),
         };
-        self.clients.slab[key].identity.command = command.name;
+        self.clients.slab[key].session.set_command(command.name);
         let incoming = Incoming {
             request,
             chunk,
@@ -380,7 +374,7 @@ impl Proxy {
         let pool = self.clients.slab[key].pool;
         let forward = self.pools[pool.index()].config.unknown_commands == UnknownCommands::Forward;
         if forward && request.len() >= 2 {
-            self.clients.slab[key].identity.command = "unknown";
+            self.clients.slab[key].session.set_command("unknown");
             let incoming = Incoming {
                 request,
                 chunk,
@@ -464,7 +458,7 @@ impl Proxy {
         request.write_to(&mut server_conn.queue, chunk, &mut self.wire.spare);
         let bytes = server_conn.queue.len() - before;
         let awaiter = client.expect_reply();
-        client.request_sent(bytes);
+        client.replies.request_sent(bytes);
         server_conn.enqueue(awaiter, bytes, (retry, errors), now);
         self.request_queued(conn, key, bytes, now);
     }
@@ -499,14 +493,8 @@ impl Proxy {
     }
 
     fn end_socket(&mut self, key: Key, output: Output) {
-        let Some(client) = self.clients.slab.find_mut(key) else {
-            return;
-        };
-        if client.phase != Phase::Closed {
-            client.phase = Phase::Closed;
-            client.out = crate::base::ByteQueue::default();
-            client.assembly = None;
-            client.unparsed = std::collections::VecDeque::new();
+        let client = self.clients.slab.find_mut(key);
+        if client.is_some_and(Client::close) {
             self.wire.put(output);
         }
     }

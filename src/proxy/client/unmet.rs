@@ -74,14 +74,20 @@ impl Proxy {
         request: &Request<'_>,
     ) -> bool {
         let client = &mut self.clients.slab[key];
-        let unmet = client.unmet;
+        let unmet = client.session.unmet();
+        let mut set_transaction = |transaction| {
+            client.session.set_unmet(Unmet {
+                transaction,
+                ..unmet
+            });
+        };
         let error = match found {
             Ok(command) if unmet.transaction && command.name == "exec" => {
-                client.unmet.transaction = false;
+                set_transaction(false);
                 RequestError::Aborted
             }
             Ok(command) if unmet.transaction && is_of_transactions(command) => {
-                client.unmet.transaction &= command.name != "discard";
+                set_transaction(command.name != "discard");
                 return false;
             }
             Ok(_) if unmet.transaction => RequestError::NoTransaction,
@@ -106,8 +112,11 @@ impl Proxy {
 
     /// A command gets an error instead of what it asks for.
     pub(in crate::proxy) fn note_refused(&mut self, key: Key, command: &Command) {
-        let unmet = &mut self.clients.slab[key].unmet;
-        unmet.transaction |= command.name == "multi";
-        unmet.database |= command.is_local(Local::Select);
+        let session = &mut self.clients.slab[key].session;
+        let unmet = session.unmet();
+        session.set_unmet(Unmet {
+            transaction: unmet.transaction || command.name == "multi",
+            database: unmet.database || command.is_local(Local::Select),
+        });
     }
 }

@@ -10,6 +10,7 @@ use crate::base::PoolIdx;
 use crate::base::ServerIdx;
 use crate::base::Time;
 use crate::proxy::Proxy;
+use crate::proxy::client::way::Way;
 use crate::proxy::pool::replicas::Target;
 use crate::proxy::server_conn::BATCH_BYTES_MAX;
 use crate::proxy::server_conn::Pending;
@@ -38,7 +39,7 @@ impl Proxy {
         servers: impl IntoIterator<Item = (ServerIdx, Target)>,
         now: Time,
     ) {
-        if self.clients.slab[client].requests_in_flight() > 0 {
+        if self.clients.slab[client].replies.in_flight() > 0 {
             return;
         }
         let servers_of_pool = &self.pools[pool.index()].servers;
@@ -49,10 +50,13 @@ impl Proxy {
             has_room && conn != Key::NONE && self.servers[conn].is_busy()
         });
         let before = &self.clients.slab[client];
-        let way = (detour, before.breaks.are_a_habit(now));
-        if (before.detour, before.apart) != way && !self.may_be_done_late(client) {
-            let client = &mut self.clients.slab[client];
-            (client.detour, client.apart) = way;
+        let way = match (before.breaks.are_a_habit(now), detour) {
+            (true, _) => Way::Apart,
+            (_, true) => Way::Around,
+            _ => Way::Own,
+        };
+        if before.way != way && !self.may_be_done_late(client) {
+            self.clients.slab[client].way = way;
         }
     }
 

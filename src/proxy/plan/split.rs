@@ -188,7 +188,7 @@ impl Proxy {
             let conn = &mut self.servers[fragment.conn];
             let bytes = conn.queue.len() - fragment.queued;
             conn.enqueue(awaiter, bytes, terms, now);
-            self.clients.slab[key].request_sent(bytes);
+            self.clients.slab[key].replies.request_sent(bytes);
             self.request_queued(fragment.conn, key, bytes, now);
         }
         self.stats.pools[pool.index()].counters.fragments.add(count);

@@ -147,6 +147,11 @@ impl Pool {
         }
     }
 
+    /// Whether its clients have to give a password.
+    pub(in crate::proxy) fn needs_password(&self) -> bool {
+        self.config.greeting.redis_auth.is_some()
+    }
+
     /// What is sent first on a connection; `proves` makes the server prove that it serves.
     pub(in crate::proxy) fn greeting(&self, proves: bool) -> &Greeting {
         if proves {

@@ -105,7 +105,7 @@ impl Proxy {
         if pool.config.replicas.read_from == ReadFrom::Master || !replica {
             return Some(Target::Master);
         }
-        let id = self.clients.slab[client].identity.id;
+        let id = self.clients.slab[client].session.id();
         let replicas = pool.servers[server.index()].replicas.iter().enumerate();
         let usable = replicas.filter(|(_, replica)| replica.avoided_until <= now);
         let chosen = usable.max_by_key(|(_, replica)| replica.number_for(id));

@@ -150,7 +150,7 @@ impl Proxy {
     fn writes_to(&self, key: Key, server: ServerIdx, request: &Request<'_>) -> bool {
         let client = &self.clients.slab[key];
         let pool = &self.pools[client.pool.index()];
-        if request.is_empty() || !client.authenticated || pool.fenced {
+        if request.is_empty() || !client.session.is_authenticated() || pool.fenced {
             return false;
         }
         // It may go to any of them.

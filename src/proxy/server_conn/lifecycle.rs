@@ -21,6 +21,7 @@ use crate::base::Time;
 use crate::messages::Report;
 use crate::messages::SocketAddress;
 use crate::proxy::Proxy;
+use crate::proxy::client::way::Way;
 use crate::proxy::effects::ConnId;
 use crate::proxy::effects::Output;
 use crate::proxy::failure::Failure;
@@ -64,11 +65,10 @@ impl Proxy {
         now: Time,
     ) -> Key {
         let known = &self.pools[pool.index()].servers[server.index()];
-        let of_client = &self.clients.slab[client];
-        let place = match (of_client.apart, of_client.detour) {
-            (true, _) => known.place_apart(),
-            (_, true) => known.way_around(),
-            _ => known.own_place(client),
+        let place = match self.clients.slab[client].way {
+            Way::Own => known.own_place(client),
+            Way::Around => known.way_around(),
+            Way::Apart => known.place_apart(),
         };
         match known.conns_to(target)[place] {
             Key::NONE => self.open(pool, (server, target), place, now),

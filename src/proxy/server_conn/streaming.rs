@@ -71,7 +71,7 @@ impl Proxy {
             tracing::warn!(
                 pool = %pool.config.name,
                 server = %pool.servers[server].name,
-                client = client.identity.id,
+                client = client.session.id(),
                 %failure,
                 "client closed: a part of a reply has not come"
             );

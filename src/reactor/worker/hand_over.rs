@@ -137,7 +137,7 @@ impl Worker {
         };
         let clients = Some(self.proxy.client_count());
         let turned = std::mem::replace(&mut leaving.clients, clients) != clients;
-        if now >= leaving.until || (turned && self.proxy.going_count() == 0) {
+        if now >= leaving.until || (turned && self.proxy.migrating_count() == 0) {
             leaving.to = None;
         }
     }

@@ -1,0 +1,244 @@
+//! What a client has said of itself and of what it wants: all that a request of its own depends on.
+//!
+//! Owns: who the client is, whether it may ask, and what it was refused and relies on. What of it
+//! goes to another process is [`ClientState`]. Never: its bytes, its replies, its socket.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::base::Time;
+use crate::protocol::command;
+use crate::proxy::client::state::ClientState;
+use crate::proxy::client::unmet::Unmet;
+
+/// What a client has said of itself and of what it wants.
+#[derive(Debug)]
+pub(in crate::proxy) struct Session {
+    authenticated: bool,
+    unmet: Unmet,
+    info: Box<ClientInfo>,
+}
+
+/// What is known of a client and needed rarely.
+#[derive(Debug)]
+struct ClientInfo {
+    // Unique in this process.
+    id: u64,
+    // `None` on a unix socket.
+    peer: Option<SocketAddr>,
+    accepted: Time,
+    // How long other processes have served it.
+    age_before: Duration,
+    name: Vec<u8>,
+    library_name: Vec<u8>,
+    library_version: Vec<u8>,
+    // The last command, from the table.
+    command: &'static str,
+}
+
+/// What `CLIENT INFO` says before the first command.
+const NO_COMMAND: &str = "NULL";
+
+impl Session {
+    /// Of a client that has said nothing yet.
+    pub(in crate::proxy) fn new(id: u64, peer: Option<SocketAddr>, now: Time) -> Session {
+        Session {
+            authenticated: false,
+            unmet: Unmet::default(),
+            info: Box::new(ClientInfo {
+                id,
+                peer,
+                accepted: now,
+                age_before: Duration::ZERO,
+                name: Vec::new(),
+                library_name: Vec::new(),
+                library_version: Vec::new(),
+                command: NO_COMMAND,
+            }),
+        }
+    }
+
+    /// Of a client that another process has served.
+    pub(in crate::proxy) fn adopted(
+        state: &ClientState,
+        peer: Option<SocketAddr>,
+        now: Time,
+    ) -> Session {
+        let command = command::lookup(&state.command.to_ascii_lowercase());
+        Session {
+            authenticated: state.authenticated,
+            unmet: state.unmet,
+            info: Box::new(ClientInfo {
+                id: state.id,
+                peer,
+                accepted: now,
+                age_before: state.age,
+                name: state.name.clone(),
+                library_name: state.library_name.clone(),
+                library_version: state.library_version.clone(),
+                command: command.map_or(NO_COMMAND, |command| command.name),
+            }),
+        }
+    }
+
+    /// For another process, which is to read `input` first.
+    pub(in crate::proxy) fn state(&self, input: Vec<u8>, now: Time) -> ClientState {
+        let info = &self.info;
+        ClientState {
+            id: info.id,
+            authenticated: self.authenticated,
+            age: self.age(now),
+            name: info.name.clone(),
+            library_name: info.library_name.clone(),
+            library_version: info.library_version.clone(),
+            command: info.command.as_bytes().to_vec(),
+            unmet: self.unmet,
+            input,
+        }
+    }
+
+    /// Whether it may ask for more than to be let in.
+    #[inline]
+    pub(in crate::proxy) fn is_authenticated(&self) -> bool {
+        self.authenticated
+    }
+
+    /// It has given its pool's password, or a wrong one, or needs none.
+    pub(in crate::proxy) fn set_authenticated(&mut self, authenticated: bool) {
+        self.authenticated = authenticated;
+    }
+
+    /// `RESET`: it has said nothing, and may ask at once if its pool needs no password.
+    pub(in crate::proxy) fn reset(&mut self, needs_password: bool) {
+        self.set_authenticated(!needs_password);
+        self.info.name.clear();
+        self.unmet = Unmet::default();
+    }
+
+    /// What it was refused and relies on.
+    #[inline]
+    pub(in crate::proxy) fn unmet(&self) -> Unmet {
+        self.unmet
+    }
+
+    pub(in crate::proxy) fn set_unmet(&mut self, unmet: Unmet) {
+        self.unmet = unmet;
+    }
+
+    /// `CLIENT ID`.
+    pub(in crate::proxy) fn id(&self) -> u64 {
+        self.info.id
+    }
+
+    /// `CLIENT GETNAME`; empty without a name.
+    pub(in crate::proxy) fn name(&self) -> &[u8] {
+        &self.info.name
+    }
+
+    /// `CLIENT SETNAME`.
+    pub(in crate::proxy) fn set_name(&mut self, name: &[u8]) {
+        self.info.name = name.to_vec();
+    }
+
+    /// `CLIENT SETINFO LIB-NAME`.
+    pub(in crate::proxy) fn set_library_name(&mut self, name: &[u8]) {
+        self.info.library_name = name.to_vec();
+    }
+
+    /// `CLIENT SETINFO LIB-VER`.
+    pub(in crate::proxy) fn set_library_version(&mut self, version: &[u8]) {
+        self.info.library_version = version.to_vec();
+    }
+
+    /// Its last command, as the table calls it.
+    pub(in crate::proxy) fn command(&self) -> &'static str {
+        self.info.command
+    }
+
+    #[inline]
+    pub(in crate::proxy) fn set_command(&mut self, command: &'static str) {
+        self.info.command = command;
+    }
+
+    /// How long it has been connected, whoever served it.
+    fn age(&self, now: Time) -> Duration {
+        self.info.age_before + now.since(self.info.accepted)
+    }
+
+    /// The line of `CLIENT INFO`, in the form of Redis 7.
+    pub(in crate::proxy) fn line(&self, database: u32, now: Time) -> Vec<u8> {
+        let info = &self.info;
+        let peer = info
+            .peer
+            .map_or_else(|| "/unix:0".to_owned(), |peer| peer.to_string());
+        let age = self.age(now).as_secs();
+        let mut line = format!("id={} addr={peer} name=", info.id).into_bytes();
+        line.extend_from_slice(&info.name);
+        let middle = format!(
+            " age={age} idle=0 flags=N db={database} sub=0 psub=0 ssub=0 multi=-1 cmd={} user=default resp=2 lib-name=",
+            info.command
+        );
+        line.extend_from_slice(middle.as_bytes());
+        line.extend_from_slice(&info.library_name);
+        line.extend_from_slice(b" lib-ver=");
+        line.extend_from_slice(&info.library_version);
+        line.push(b'\n');
+        line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(secs: u64) -> Time {
+        Time::from_micros(secs * 1_000_000)
+    }
+
+    #[test]
+    fn what_another_process_is_told_makes_the_same_session_there() {
+        let mut session = Session::new(7, None, at(1));
+        session.set_authenticated(true);
+        session.set_name(b"n");
+        session.set_library_name(b"lib");
+        session.set_library_version(b"1.2");
+        session.set_command("get");
+        session.set_unmet(Unmet {
+            transaction: true,
+            database: false,
+        });
+        let state = session.state(b"*1\r\n".to_vec(), at(5));
+        assert_eq!(state.input, b"*1\r\n");
+        let adopted = Session::adopted(&state, None, at(100));
+        assert_eq!(adopted.line(0, at(103)), session.line(0, at(8)));
+        assert!(adopted.is_authenticated());
+        assert_eq!(adopted.unmet(), session.unmet());
+        assert_eq!((adopted.id(), adopted.name()), (7, &b"n"[..]));
+    }
+
+    #[test]
+    fn a_command_that_is_not_in_the_table_is_none() {
+        let state = ClientState {
+            command: b"of-another-release".to_vec(),
+            ..ClientState::default()
+        };
+        let adopted = Session::adopted(&state, None, at(0));
+        assert_eq!(adopted.command(), NO_COMMAND);
+    }
+
+    #[test]
+    fn a_reset_leaves_who_it_is_and_nothing_that_it_has_said() {
+        let mut session = Session::new(7, None, at(0));
+        session.set_authenticated(true);
+        session.set_name(b"n");
+        session.set_unmet(Unmet {
+            transaction: true,
+            database: true,
+        });
+        session.reset(true);
+        assert!(!session.is_authenticated() && session.unmet().is_nothing());
+        assert_eq!((session.id(), session.name()), (7, &b""[..]));
+        session.reset(false);
+        assert!(session.is_authenticated());
+    }
+}
