@@ -40,6 +40,23 @@ class WithServers(unittest.TestCase):
         self.server = self.servers[0]
 
 
+class WithPrograms(unittest.TestCase):
+    """Runs programs of `bench/` with nutcracker in the place of Coremux; all that they write is gone after the test."""
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.out = self.folder / "out"
+        self.stand_in = write_stand_in(self.folder)
+
+    def argv(self, program: str, *words: str) -> list[str]:
+        return [str(REPOSITORY / "bench" / program), "--coremux", str(self.stand_in), "--out", str(self.out), *words]
+
+    def run_program(self, argv: list[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(argv, capture_output=True, text=True, timeout=300, check=False)
+
+
 def write_stand_in(folder: Path) -> Path:
     """An executable to give to `--coremux`."""
     return write_script(folder / "stand-in", _STAND_IN)

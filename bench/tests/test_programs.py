@@ -7,34 +7,18 @@ import json
 import os
 import signal
 import subprocess
-import tempfile
 import unittest
-from pathlib import Path
 
 from bench.lib.cpu import family
 from bench.tests.support import REPOSITORY
+from bench.tests.support import WithPrograms
 from bench.tests.support import built_floor
-from bench.tests.support import built_load
 from bench.tests.support import is_running
 from bench.tests.support import started
 from bench.tests.support import wait_until
-from bench.tests.support import write_stand_in
 
 
-class Programs(unittest.TestCase):
-    def setUp(self) -> None:
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = Path(folder.name)
-        self.out = self.folder / "out"
-        self.stand_in = write_stand_in(self.folder)
-
-    def argv(self, program: str, *words: str) -> list[str]:
-        return [str(REPOSITORY / "bench" / program), "--coremux", str(self.stand_in), "--out", str(self.out), *words]
-
-    def run_program(self, argv: list[str]) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(argv, capture_output=True, text=True, timeout=300, check=False)
-
+class Programs(WithPrograms):
     def test_compare_measures_every_contender_and_writes_table_json_and_plots(self) -> None:
         words = ["--only", "get-3B-c8-P16", "--only", "mget10-5srv-*", "--rounds", "2", "--seconds", "0.2"]
         words += ["--proxy", "haproxy", "--proxy", "relay-2", "--proxy", "answer", "--floor", str(built_floor())]
@@ -96,31 +80,6 @@ class Programs(unittest.TestCase):
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertIn("**not reached**", done.stdout)
         self.assertIn("of 2 reached", done.stdout)
-
-    def test_memory_measures_both_and_judges(self) -> None:
-        words = ["--clients", "500", "--burst-mib", "64", "--rounds", "1", "--gate", "--only", "idle"]
-        done = self.run_program(self.argv("memory", *words, "--only", "burst"))
-        # nutcracker keeps what the burst took.
-        self.assertEqual(done.returncode, 1, done.stderr)
-        self.assertIn("not in 10 s: 1 of 1", done.stdout)
-        results = json.loads((self.out / "results.json").read_text(encoding="utf-8"))["results"]
-        self.assertEqual(list(results), ["nutcracker", "coremux"])
-        for result in results.values():
-            self.assertGreater(result["idle"][0]["with_clients_bytes"], result["idle"][0]["before_bytes"])
-            self.assertGreater(result["burst"][0]["peak_bytes"], 20 << 20)
-
-    def test_memory_measures_clients_that_do_not_read(self) -> None:
-        words = ["--only", "slow", "--slow-clients", "20", "--slow-seconds", "1", "--rounds", "1", "--gate"]
-        done = self.run_program(self.argv("memory", *words, "--load", str(built_load())))
-        # The stand-in takes no limit.
-        self.assertEqual(done.returncode, 1, done.stderr)
-        self.assertIn("**not measured**", done.stdout)
-        results = json.loads((self.out / "results.json").read_text(encoding="utf-8"))["results"]
-        for result in results.values():
-            (slow,) = result["slow"]
-            self.assertEqual((slow["good"], slow["failed"], slow["limit_bytes"]), (500, 0, None))
-            # Nobody takes the replies, so they are in the proxy, but for what the sockets hold.
-            self.assertGreater(slow["peak_bytes"] - slow["before_bytes"], 10 << 20)
 
     def test_what_cannot_run_says_why_and_ends_with_2(self) -> None:
         for words, text in ((["--only", "nothing-*"], "nothing-*"), (["--coremux", "/nonexistent"], "/nonexistent")):

@@ -59,7 +59,7 @@ fn is_closed(stream: &mut TcpStream) -> bool {
 
 #[test]
 fn a_hundred_that_never_finish_their_request_keep_nobody_out() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     let (_redis, admin, mut proxy) = start();
     let process = proxy.process().id();
     let mut client = proxy.client("alpha");
@@ -98,7 +98,7 @@ fn a_hundred_that_never_finish_their_request_keep_nobody_out() {
 
 #[test]
 fn those_who_do_not_read_their_answer_are_closed_too() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     let (_redis, admin, mut proxy) = start();
     let process = proxy.process().id();
     let before = descriptors(process);
@@ -118,7 +118,7 @@ fn those_who_do_not_read_their_answer_are_closed_too() {
 
 #[test]
 fn what_is_too_large_or_no_http_is_refused_and_forgotten() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     let (_redis, admin, mut proxy) = start();
     let mut client = proxy.client("alpha");
     let long = format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(100_000));
@@ -173,7 +173,7 @@ fn what_is_too_large_or_no_http_is_refused_and_forgotten() {
 
 #[test]
 fn a_command_that_is_too_long_or_not_sent_as_one_changes_nothing() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     let (_redis, admin, _proxy) = start();
     let ask = |request: String| {
         let mut stream = UnixStream::connect(admin.socket_path()).unwrap();
@@ -213,7 +213,7 @@ fn a_command_that_is_too_long_or_not_sent_as_one_changes_nothing() {
 
 #[test]
 fn strangers_at_every_door_cost_no_client_and_no_command_its_descriptor() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     const CLIENTS: usize = 8;
     const STRANGERS: usize = 280;
     let redis = Redis::start();
@@ -281,7 +281,7 @@ fn strangers_at_every_door_cost_no_client_and_no_command_its_descriptor() {
 
 #[test]
 fn those_who_go_as_soon_as_they_have_come_end_nothing() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     let (_redis, admin, mut proxy) = start();
     let (stats, http, health) = (
         proxy.stats_address(),

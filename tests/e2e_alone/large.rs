@@ -28,7 +28,7 @@ fn stand() -> (Vec<Redis>, Proxy) {
 
 #[test]
 fn every_length_around_the_sizes_of_buffers() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     let (servers, proxy) = stand();
     let mut client = proxy.client("alpha");
     let around = |n: usize| n.saturating_sub(20)..n + 20;
@@ -53,7 +53,7 @@ fn every_length_around_the_sizes_of_buffers() {
 
 #[test]
 fn values_of_one_and_of_sixty_four_mebibytes() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     let (servers, proxy) = stand();
     let load = Load::start(proxy.address("alpha"), 4, 1);
     for mebibytes in [1, 64] {
@@ -78,7 +78,7 @@ fn values_of_one_and_of_sixty_four_mebibytes() {
 /// A lone client: nothing else wakes the proxy when a socket was full.
 #[test]
 fn a_large_reply_to_a_lone_client_does_not_stall() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     let servers = Redis::fleet(1);
     let proxy = Proxy::coremux_with(&["--cores", "1"], &[Pool::over("alpha", &servers)]);
     let mut client = proxy.client("alpha");
@@ -101,7 +101,7 @@ fn a_large_reply_to_a_lone_client_does_not_stall() {
 
 #[test]
 fn keys_of_a_mebibyte() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     let (servers, proxy) = stand();
     let mut client = proxy.client("alpha");
     let keys: Vec<Vec<u8>> = (0..6).map(|n| value("key", n, 1 << 20)).collect();
@@ -130,7 +130,7 @@ fn keys_of_a_mebibyte() {
 
 #[test]
 fn a_value_of_five_hundred_and_twelve_mebibytes_goes_there_and_back() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     let servers = Redis::fleet(1);
     let mut proxy = Proxy::coremux(&[Pool::over("alpha", &servers)]);
     let mut client = proxy.client("alpha");
@@ -164,7 +164,7 @@ fn a_value_of_five_hundred_and_twelve_mebibytes_goes_there_and_back() {
 
 #[test]
 fn one_byte_more_than_redis_takes_is_refused_before_it_is_sent() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     let (_servers, proxy) = stand();
     let mut client = proxy.client("alpha");
     client.send_raw(b"*3\r\n$3\r\nSET\r\n$4\r\nhuge\r\n$536870913\r\n");
@@ -178,7 +178,7 @@ fn one_byte_more_than_redis_takes_is_refused_before_it_is_sent() {
 /// The slow reader of a large reply, and many who are not.
 #[test]
 fn large_values_of_many_clients_come_whole_whoever_is_slow() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     let (_servers, proxy) = stand();
     let bytes = value("shared", 1, 4 << 20);
     let mut writer = proxy.client("alpha");
@@ -212,7 +212,7 @@ fn large_values_of_many_clients_come_whole_whoever_is_slow() {
 
 #[test]
 fn a_large_reply_delays_no_other_client_of_the_same_server() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     const LARGE: usize = 8 << 20;
     let (others_served, wait) = std::sync::mpsc::channel::<()>();
     let wait = std::sync::Mutex::new(wait);
@@ -280,7 +280,7 @@ fn half_a_reply(
 
 #[test]
 fn a_large_reply_reaches_its_client_while_it_comes_and_its_client_is_closed_if_the_rest_does_not() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     let (release, released) = std::sync::mpsc::channel::<()>();
     let released = std::sync::Mutex::new(released);
     let fake = FakeServer::start(move |mut conn| {
@@ -329,7 +329,7 @@ fn a_large_reply_reaches_its_client_while_it_comes_and_its_client_is_closed_if_t
 
 #[test]
 fn a_slow_reader_of_a_large_reply_is_nobody_elses_loss() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     let servers = Redis::fleet(1);
     let pool = Pool::over("alpha", &servers);
     let proxy = Proxy::coremux_with(&["--cores", "1"], &[pool]);

@@ -1,5 +1,6 @@
 //! The program as its users have it, in tests that need the machine for themselves: they measure memory,
-//! fill it, stop a worker, or swap the program for another. One runs at a time (`alone`).
+//! fill it, stop a worker, or swap the program for another. Tests of one file run beside each other, as
+//! elsewhere, and nothing beside them (`alone`).
 #![allow(
     clippy::unwrap_used,
     unreachable_pub,
@@ -19,13 +20,46 @@ mod systemd;
 mod thread;
 mod upgrade;
 
+use std::sync::Condvar;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
-static ALONE: Mutex<()> = Mutex::new(());
+/// Whose tests run, and how many of them.
+#[derive(Debug)]
+struct Machine {
+    of: &'static str,
+    tests: usize,
+}
 
-/// Waits for the tests before; whoever holds this is alone. A test begins with it (`tests/tidy.rs`).
-fn alone() -> MutexGuard<'static, ()> {
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+static MACHINE: Mutex<Machine> = Mutex::new(Machine { of: "", tests: 0 });
+static IS_FREE: Condvar = Condvar::new();
+
+fn machine() -> MutexGuard<'static, Machine> {
+    MACHINE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A test that has the machine, with others of its file at the most.
+#[derive(Debug)]
+struct Alone;
+
+/// Waits until no test of another promise runs; a test begins with it (`tests/tidy.rs`).
+fn alone(module: &'static str) -> Alone {
+    let promise = module.split("::").nth(1).expect("a module of this program");
+    let mut machine = machine();
+    while machine.tests > 0 && machine.of != promise {
+        machine = IS_FREE
+            .wait(machine)
+            .unwrap_or_else(PoisonError::into_inner);
+    }
+    machine.of = promise;
+    machine.tests += 1;
+    Alone
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        machine().tests -= 1;
+        IS_FREE.notify_all();
+    }
 }

@@ -85,7 +85,7 @@ fn ask(client: &mut Client, request: &[u8]) {
 
 #[test]
 fn three_hundred_clients_that_do_not_read_their_mebibytes() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     let mut stand = Stand::start(128, 1);
     let mut writer = stand.proxy.client("alpha");
     let bytes = value("large", 1, 1 << 20);
@@ -114,7 +114,7 @@ fn three_hundred_clients_that_do_not_read_their_mebibytes() {
 
 #[test]
 fn a_request_larger_than_the_limit_is_an_error_of_its_client() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     let mut stand = Stand::start(128, 2);
     let mut client = stand.proxy.client("alpha");
     let piece = vec![b'v'; 1 << 20];
@@ -137,7 +137,7 @@ fn a_request_larger_than_the_limit_is_an_error_of_its_client() {
 
 #[test]
 fn a_reply_larger_than_the_limit_ends_its_client() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     let mut stand = Stand::start(128, 3);
     let mut direct = stand.servers[0].client();
     let key = stand.proxy.key_on("alpha", &Pool::server_name(0), "huge");
@@ -163,7 +163,7 @@ fn a_reply_larger_than_the_limit_ends_its_client() {
 /// What clients have sent waits in the proxy when a server does not read.
 #[test]
 fn writes_to_a_server_that_hangs() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     let mut stand = Stand::start(160, 4);
     let hanging = Redis::start();
     let pools = [

@@ -93,7 +93,7 @@ fn signs_say(state: &str, admin: &Admin, proxy: &Proxy, healthy: bool) {
 
 #[test]
 fn a_proxy_that_begins_unhealthy_is_seen_to_be_healthy_once_it_is() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     let mut group = Group::start(1, 0, "");
     let pool = Pool::new("alpha")
         .with("sentinels", group.yml())
@@ -117,7 +117,7 @@ fn a_proxy_that_begins_unhealthy_is_seen_to_be_healthy_once_it_is() {
 
 #[test]
 fn drains_reloads_upgrades_and_stuck_workers_leave_every_sign_in_use() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     let redis = Redis::start();
     let pool = Pool::new("alpha").server(redis.address());
     let line = Line::start(&["--cores", "1"], std::slice::from_ref(&pool));

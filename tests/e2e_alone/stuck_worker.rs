@@ -50,7 +50,7 @@ fn stop_and_watch(admin: &Admin, process: u32) {
 
 #[test]
 fn a_stuck_worker_is_found_while_all_is_idle() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     let (_redis, pools) = pools();
     let (admin, mut proxy) = Admin::start(&["--cores", "2"], &pools);
     let process = proxy.process().id();
@@ -61,7 +61,7 @@ fn a_stuck_worker_is_found_while_all_is_idle() {
 
 #[test]
 fn a_stuck_worker_is_found_while_the_others_work() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     let (_redis, pools) = pools();
     let (admin, mut proxy) = Admin::start(&["--cores", "2"], &pools);
     let process = proxy.process().id();
@@ -82,7 +82,7 @@ fn a_stuck_worker_is_found_while_the_others_work() {
 
 #[test]
 fn workers_that_have_nothing_to_do_are_healthy_and_hardly_wake() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     let (_redis, pools) = pools();
     let (admin, _proxy) = Admin::start(&["--cores", "2"], &pools);
     let passes = || {
@@ -114,7 +114,7 @@ fn workers_that_have_nothing_to_do_are_healthy_and_hardly_wake() {
 
 #[test]
 fn without_anybody_to_see_it_nobody_is_woken() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     let (_redis, pools) = pools();
     let mut proxy = Proxy::coremux_with(&["--cores", "2"], &pools);
     let process = proxy.process().id();

@@ -101,7 +101,7 @@ impl Drop for Manager {
 
 #[test]
 fn systemd_hears_of_the_start_of_its_life_of_an_upgrade_and_of_the_end() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     let (manager, port, stats) = (Manager::new(), Port::reserve(), Port::reserve());
     let mut command = manager.command(PROGRAM, &port.address().to_string(), &stats);
     command.env("WATCHDOG_USEC", "500000");
@@ -131,7 +131,7 @@ fn systemd_hears_of_the_start_of_its_life_of_an_upgrade_and_of_the_end() {
 
 #[test]
 fn sockets_that_systemd_has_opened_are_listened_on() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     let (manager, stats) = (Manager::new(), Port::reserve());
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();

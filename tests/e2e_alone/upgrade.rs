@@ -54,7 +54,7 @@ fn counter(redis: &Redis, nth: usize) -> Reply {
 
 #[test]
 fn fifty_clients_that_pipeline_through_ten_upgrades_lose_nothing_and_no_door_is_ever_shut() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     const CLIENTS: usize = 50;
     let redis = Redis::fleet(2);
     let line = Line::start(&["--cores", "2"], &[Pool::over("alpha", &redis)]);
@@ -108,7 +108,7 @@ fn fifty_clients_that_pipeline_through_ten_upgrades_lose_nothing_and_no_door_is_
 
 #[test]
 fn a_request_that_is_half_sent_is_done_once_when_the_rest_has_come() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     let redis = Redis::start();
     let line = Line::start(
         &["--cores", "2"],
@@ -155,7 +155,7 @@ fn a_request_that_is_half_sent_is_done_once_when_the_rest_has_come() {
 
 #[test]
 fn the_new_process_knows_what_a_client_has_said_of_itself() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     let redis = Redis::start();
     let path = TempDir::new().unwrap();
     let path = path.path().join("beta.sock");
@@ -204,7 +204,7 @@ fn the_new_process_knows_what_a_client_has_said_of_itself() {
 
 #[test]
 fn a_request_in_flight_is_answered_by_the_process_that_sent_it() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     let redis = Redis::start();
     let line = Line::start(
         &["--cores", "1"],
@@ -237,7 +237,7 @@ fn a_request_in_flight_is_answered_by_the_process_that_sent_it() {
 
 #[test]
 fn a_new_process_that_is_lost_while_it_takes_over_leaves_the_old_one_serving() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     let redis = Redis::start();
     let line = Line::start(
         &["--cores", "2"],
@@ -345,7 +345,7 @@ impl Drop for Replaceable {
 
 #[test]
 fn if_the_new_process_is_no_good_the_old_one_serves_on_and_says_why() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     let proxy = Replaceable::start(&[]);
     let mut client = Client::connect(proxy.port.address());
     let pid = proxy.pid();
@@ -401,7 +401,7 @@ fn if_the_new_process_is_no_good_the_old_one_serves_on_and_says_why() {
 
 #[test]
 fn a_new_process_may_have_fewer_or_more_workers() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     let proxy = Replaceable::start(&[]);
     let clients = (0..16).map(|_| Client::connect(proxy.port.address()));
     let counting = Counting::start(clients.collect());
@@ -424,7 +424,7 @@ fn a_new_process_may_have_fewer_or_more_workers() {
 
 #[test]
 fn a_signal_upgrades_too_and_two_at_once_upgrade_once() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     let mut line = Line::start(
         &["--cores", "1"],
         &[Pool::new("alpha").server("127.0.0.1:1")],
@@ -444,7 +444,7 @@ fn a_signal_upgrades_too_and_two_at_once_upgrade_once() {
 
 #[test]
 fn a_daemon_is_upgraded_by_its_pid_file_which_always_names_the_one_that_serves() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     let proxy = Replaceable::start(&["-d", "-o", "log"]);
     let mut client = Client::connect(proxy.port.address());
     let old: u32 = proxy.pid().parse().unwrap();

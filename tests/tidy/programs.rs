@@ -8,7 +8,7 @@ use super::files::rust_below;
 const PROGRAMS_MAX: usize = 13;
 
 /// What a test begins with that needs the machine for itself.
-const ALONE: &str = "    let _alone = alone();";
+const ALONE: &str = "    let _alone = alone(module_path!());";
 
 /// Cargo's rule: `tests/NAME.rs` and `tests/NAME/main.rs`.
 fn is_program(path: &str) -> bool {

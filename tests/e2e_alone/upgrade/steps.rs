@@ -473,7 +473,7 @@ fn is_committed(step: &str) -> bool {
 
 #[test]
 fn who_goes_on_soon_is_waited_for_and_signals_change_nothing() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     let mut cases = Vec::new();
     for step in GIVER.iter().chain(&TAKER) {
         cases.push((*step, Continue, New, false));
@@ -488,7 +488,7 @@ fn who_goes_on_soon_is_waited_for_and_signals_change_nothing() {
 
 #[test]
 fn who_stands_still_is_given_up_and_serves_no_more_when_it_goes_on() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     let secs = Duration::from_secs;
     let mut cases = Vec::new();
     // The new one has 30 s to get ready, 5 s to serve, and 10 s for each client.
@@ -511,7 +511,7 @@ fn who_stands_still_is_given_up_and_serves_no_more_when_it_goes_on() {
 
 #[test]
 fn when_one_is_killed_the_other_one_serves() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     let mut cases = Vec::new();
     for step in &GIVER[1..] {
         cases.push((*step, Kill, New, true));
@@ -527,7 +527,7 @@ fn when_one_is_killed_the_other_one_serves() {
 
 #[test]
 fn an_end_that_is_asked_for_in_the_middle_is_the_end() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     let mut cases = Vec::new();
     for step in GIVER.iter().chain(&TAKER[..8]) {
         let expected = match *step {
@@ -573,7 +573,7 @@ fn start_upgrade(proxy: &Replaceable) -> Child {
 
 #[test]
 fn a_new_process_that_stands_still_when_it_is_ready_is_no_outage_for_thousands_of_clients() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     const MANY: usize = 1_500;
     let proxy = Replaceable::start_as(&stopping_wrapper(), &[]);
     let address = proxy.port.address();
@@ -603,7 +603,7 @@ fn a_new_process_that_stands_still_when_it_is_ready_is_no_outage_for_thousands_o
 
 #[test]
 fn a_process_that_is_told_to_end_while_it_upgrades_leaves_no_other_behind() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     let proxy = Replaceable::start(&[]);
     let mut client = Client::connect(proxy.port.address());
     assert_eq!(client.call(["SET", "key", "value"]), Reply::ok());

@@ -14,7 +14,7 @@ use crate::support::eventually;
 
 #[test]
 fn a_master_that_was_switched_is_where_it_was_told_to_be_and_a_newer_file_overrules_it() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     let redis = Redis::fleet(2);
     let pools = [Pool::over("alpha", &redis[..1])];
     let line = Line::start(&["--cores", "0,"], &pools);
@@ -50,7 +50,7 @@ fn a_master_that_was_switched_is_where_it_was_told_to_be_and_a_newer_file_overru
 
 #[test]
 fn the_log_level_that_was_told_stays() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     let pools = [Pool::new("alpha").server("127.0.0.1:1")];
     let line = Line::start(&["--cores", "0,"], &pools);
     line.upgrade();
@@ -62,7 +62,7 @@ fn the_log_level_that_was_told_stays() {
 
 #[test]
 fn a_drain_and_its_pace_stay_in_force_until_they_are_taken_back() {
-    let _alone = alone();
+    let _alone = alone(module_path!());
     const WITHIN: Duration = Duration::from_secs(8);
     const CLIENTS: usize = 16;
     let redis = Redis::start();
