@@ -13,6 +13,7 @@ from bench.lib.cpu import family
 from bench.tests.support import REPOSITORY
 from bench.tests.support import WithPrograms
 from bench.tests.support import built_floor
+from bench.tests.support import built_load
 from bench.tests.support import is_running
 from bench.tests.support import started
 from bench.tests.support import wait_until
