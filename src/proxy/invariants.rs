@@ -14,21 +14,13 @@ use crate::base::Key;
 use crate::base::PoolIdx;
 #[cfg(debug_assertions)]
 use crate::base::ServerIdx;
+#[cfg(debug_assertions)]
+use crate::proxy::server_conn::queue::Load;
 
 /// With more clients, or more requests under way, counts are not compared: tests under load would
 /// wait for nothing else.
 #[cfg(debug_assertions)]
 const COUNTED_MAX: usize = 300;
-
-/// What is under way for one client, or to one server.
-#[cfg(debug_assertions)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct UnderWay {
-    unsent: usize,
-    unsent_bytes: usize,
-    sent: usize,
-    sent_bytes: usize,
-}
 
 impl Proxy {
     /// Our own mistakes panic, in builds that can afford to look for them.
@@ -37,8 +29,8 @@ impl Proxy {
         {
             let mut requests = 0;
             for key in self.servers.keys() {
-                self.servers[key].check_invariants();
-                requests += self.servers[key].fifo.len();
+                self.servers[key].requests.check_invariants();
+                requests += self.servers[key].requests.len();
             }
             if requests <= COUNTED_MAX && self.clients.slab.len() <= COUNTED_MAX {
                 self.check_gauges();
@@ -49,22 +41,23 @@ impl Proxy {
 
     #[cfg(debug_assertions)]
     fn check_gauges(&self) {
-        let mut under_way: BTreeMap<(PoolIdx, ServerIdx), UnderWay> = BTreeMap::new();
+        let mut under_way: BTreeMap<(PoolIdx, ServerIdx), Load> = BTreeMap::new();
         for key in self.servers.keys() {
             let conn = &self.servers[key];
-            let sum = under_way.entry((conn.pool, conn.server)).or_default();
-            let sent = conn.fifo.len() - conn.unsent;
-            let bytes = conn.fifo.range(..sent).map(|sent| sent.bytes as usize);
-            sum.sent += sent;
-            sum.sent_bytes += bytes.sum::<usize>();
-            sum.unsent += conn.unsent;
-            sum.unsent_bytes += conn.queue.len();
+            let (sum, load) = (
+                under_way.entry((conn.pool, conn.server)).or_default(),
+                conn.requests.load(),
+            );
+            sum.unsent += load.unsent;
+            sum.unsent_bytes += load.unsent_bytes;
+            sum.sent += load.sent;
+            sum.sent_bytes += load.sent_bytes;
         }
         for (pool, of_pool) in (0..).map(PoolIdx).zip(&self.pools) {
             for (server, _) in (0..).map(ServerIdx).zip(&of_pool.servers) {
                 let stats = self.server_stats(pool, server);
                 let value = |gauge: u64| usize::try_from(gauge).unwrap_or(usize::MAX);
-                let shown = UnderWay {
+                let shown = Load {
                     unsent: value(stats.in_queue.value()),
                     unsent_bytes: value(stats.in_queue_bytes.value()),
                     sent: value(stats.out_queue.value()),
@@ -80,8 +73,7 @@ impl Proxy {
     fn check_clients(&self) {
         let mut awaited: BTreeMap<Key, (usize, usize)> = BTreeMap::new();
         for key in self.servers.keys() {
-            let fifo = self.servers[key].fifo.iter();
-            for pending in fifo.filter(|pending| !pending.awaiter.is_buried()) {
+            for pending in self.servers[key].requests.awaited() {
                 let (requests, bytes) = awaited.entry(pending.awaiter.client).or_default();
                 *requests += 1;
                 *bytes += pending.bytes as usize;

@@ -68,7 +68,7 @@ impl Proxy {
         for key in self.servers.keys() {
             let conn = &self.servers[key];
             let reply = conn.assembly.as_ref().map_or(0, |a| a.held_bytes());
-            bytes += conn.queue.len() + conn.sending.bytes + conn.sent.bytes() + reply;
+            bytes += conn.unsent_bytes() + conn.requests.kept_bytes() + reply;
             largest = largest.max(reply);
         }
         Holdings { bytes, largest }
@@ -116,7 +116,7 @@ impl Proxy {
         let keys: Vec<Key> = self.servers.keys().collect();
         let mut given_up = 0;
         for key in keys {
-            given_up += self.servers[key].sent.forget_bytes();
+            given_up += self.servers[key].requests.forget_kept_bytes();
         }
         let waiting = self.waiting_bytes();
         let mut consumers = Vec::new();
@@ -161,7 +161,7 @@ impl Proxy {
             if let (Some(awaiter), Some(reply)) = (conn.next_awaiter(), &conn.assembly) {
                 add(awaiter, reply.held_bytes());
             }
-            for pending in conn.fifo.range(conn.fifo.len() - conn.unsent..) {
+            for pending in conn.requests.unsent() {
                 add(pending.awaiter, pending.bytes as usize);
             }
         }

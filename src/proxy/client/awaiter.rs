@@ -3,7 +3,7 @@
 use crate::base::Key;
 
 /// Which of a client's requests a reply belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::proxy) struct Awaiter {
     pub(in crate::proxy) client: Key,
     pub(in crate::proxy) sequence: u32,

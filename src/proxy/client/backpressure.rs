@@ -12,7 +12,6 @@ use crate::base::Key;
 use crate::base::PoolIdx;
 use crate::proxy::Proxy;
 use crate::proxy::client::pause::PauseReason;
-use crate::proxy::server_conn::ServerConn;
 use crate::proxy::server_conn::ServerPhase;
 
 /// By server connection: whom it has stopped.
@@ -70,7 +69,8 @@ impl Proxy {
         let graves = std::mem::take(&mut self.graves);
         for conn in graves.iter().copied() {
             let found = self.servers.find(conn).filter(|conn| conn.pool == pool);
-            for client in found.map(ServerConn::late_writers).unwrap_or_default() {
+            let late = found.map(|conn| conn.requests.late_writers());
+            for client in late.unwrap_or_default() {
                 self.stop_late(conn, client);
             }
         }
@@ -136,6 +136,6 @@ impl Proxy {
     /// Whether something that has timed out on a connection may still be done.
     pub(in crate::proxy) fn is_late(&self, conn: Key) -> bool {
         let conn = self.servers.find(conn);
-        conn.is_some_and(|conn| conn.phase != ServerPhase::Closed && conn.untimed() > 0)
+        conn.is_some_and(|conn| conn.phase != ServerPhase::Closed && conn.requests.has_untimed())
     }
 }

@@ -31,7 +31,8 @@ use crate::proxy::effects::ConnId;
 use crate::proxy::effects::Output;
 use crate::proxy::failure::Answer;
 use crate::proxy::failure::RequestError;
-use crate::proxy::server_conn::Retry;
+use crate::proxy::server_conn::queue::Retry;
+use crate::proxy::server_conn::queue::Terms;
 
 /// A request as it came in.
 pub(in crate::proxy) struct Incoming<'a, C: Chunk> {
@@ -447,7 +448,6 @@ impl Proxy {
         let conn = self.server_conn(pool, (server, target), key, now);
         let server_conn = &mut self.servers[conn];
         let client = &mut self.clients.slab[key];
-        let before = server_conn.queue.len();
         let Incoming {
             request,
             chunk,
@@ -455,11 +455,12 @@ impl Proxy {
             errors,
             ..
         } = incoming;
-        request.write_to(&mut server_conn.queue, chunk, &mut self.wire.spare);
-        let bytes = server_conn.queue.len() - before;
+        request.write_to(server_conn.requests.writer(), chunk, &mut self.wire.spare);
         let awaiter = client.expect_reply();
+        let gauges = server_conn.counters(&self.stats);
+        let terms = Terms::new(retry, errors);
+        let bytes = server_conn.requests.push(awaiter, terms, now, gauges);
         client.replies.request_sent(bytes);
-        server_conn.enqueue(awaiter, bytes, (retry, errors), now);
         self.request_queued(conn, key, bytes, now);
     }
 

@@ -12,10 +12,9 @@ use crate::base::Time;
 use crate::proxy::Proxy;
 use crate::proxy::client::way::Way;
 use crate::proxy::pool::replicas::Target;
-use crate::proxy::server_conn::BATCH_BYTES_MAX;
-use crate::proxy::server_conn::Pending;
-use crate::proxy::server_conn::Retry;
 use crate::proxy::server_conn::ServerConn;
+use crate::proxy::server_conn::queue::BATCH_BYTES_MAX;
+use crate::proxy::server_conn::queue::Pending;
 
 /// Who comes behind no more bytes than these waits for them: they take less than a millisecond. A
 /// batch has more only if one request alone has.
@@ -62,7 +61,7 @@ impl Proxy {
 
     /// A request has timed out on a connection on which it was sent.
     pub(in crate::proxy) fn bury(&mut self, conn: Key, buried: &Pending) {
-        if buried.retry == Retry::Never {
+        if buried.writes() {
             if !self.graves.contains(&conn) {
                 self.forget_graves();
                 self.graves.push(conn);
@@ -75,7 +74,12 @@ impl Proxy {
     fn may_be_done_late(&mut self, client: Key) -> bool {
         self.forget_graves();
         let mut graves = self.graves.iter();
-        graves.any(|conn| self.servers[*conn].late_writers().contains(&client))
+        graves.any(|conn| {
+            self.servers[*conn]
+                .requests
+                .late_writers()
+                .contains(&client)
+        })
     }
 
     fn forget_graves(&mut self) {

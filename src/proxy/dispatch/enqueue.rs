@@ -12,17 +12,9 @@ use crate::proxy::failure::Answer;
 use crate::proxy::failure::Failure;
 use crate::proxy::failure::Outcome;
 use crate::proxy::failure::RequestError;
-use crate::proxy::server_conn::ServerConn;
 use crate::proxy::server_conn::ServerPhase;
-use crate::proxy::server_conn::Taken;
+use crate::proxy::server_conn::queue::RequestQueue;
 use crate::proxy::server_conn::reconnect;
-
-/// What a held request costs besides its bytes, so that a limit in bytes is one in number, too.
-const HELD_REQUEST_BYTES: usize = 128;
-
-pub(in crate::proxy) fn held_bytes(conn: &ServerConn) -> usize {
-    conn.queue.len() + conn.fifo.len() * HELD_REQUEST_BYTES
-}
 
 impl Proxy {
     /// Counts a request of `client` that was put into the FIFO, and sees that it is sent and timed.
@@ -35,25 +27,17 @@ impl Proxy {
         now: Time,
     ) {
         let conn = &self.servers[key];
-        let stats = &self.stats.pools[conn.pool.index()].servers[conn.server.index()];
+        let stats = conn.counters(&self.stats);
         stats.requests.add(1);
         stats.request_bytes.add(bytes);
-        self.request_passed_on(key, client, bytes, now);
+        self.request_passed_on(key, client, now);
     }
 
     /// The same with one that was counted on another connection.
     #[inline]
-    pub(in crate::proxy) fn request_passed_on(
-        &mut self,
-        key: Key,
-        client: Key,
-        bytes: usize,
-        now: Time,
-    ) {
+    pub(in crate::proxy) fn request_passed_on(&mut self, key: Key, client: Key, now: Time) {
         let conn = &mut self.servers[key];
-        let stats = &self.stats.pools[conn.pool.index()].servers[conn.server.index()];
-        stats.in_queue.add(1);
-        stats.in_queue_bytes.add(bytes);
+        conn.asked = true;
         if conn.is_open() {
             conn.sending.list(ConnId::Server(key), &mut self.wire);
         } else if !self.may_wait(key, now) {
@@ -84,7 +68,9 @@ impl Proxy {
         }
         let config = &self.pools[conn.pool.index()].config;
         let excess = match config.failure.policy {
-            OnServerFailure::Hold if held_bytes(conn) <= config.failure.hold_bytes => return true,
+            OnServerFailure::Hold if conn.requests.held_bytes() <= config.failure.hold_bytes => {
+                return true;
+            }
             OnServerFailure::Hold => true,
             _ if finds_out => return true,
             _ => false,
@@ -106,9 +92,8 @@ impl Proxy {
             .failure
             .hold_bytes;
         let answer = Answer::Request(RequestError::TooManyHeld);
-        while held_bytes(&self.servers[key]) > limit && !self.servers[key].fifo.is_empty() {
-            self.fail_last(key, answer);
-        }
+        let too_much = |requests: &RequestQueue| requests.held_bytes() > limit;
+        while too_much(&self.servers[key].requests) && self.fail_last(key, answer) {}
     }
 
     /// Why there is no connection.
@@ -117,18 +102,15 @@ impl Proxy {
         cause.unwrap_or(&Failure::TimedOut)
     }
 
-    /// Answers the request that was queued last, on a connection on which nothing was sent.
-    fn fail_last(&mut self, key: Key, answer: Answer<'_>) {
+    /// Answers the request that was queued last, if there is one that is not sent.
+    fn fail_last(&mut self, key: Key, answer: Answer<'_>) -> bool {
         let conn = &mut self.servers[key];
-        let Some(last) = conn.fifo.pop_back() else {
-            return;
+        let gauges = conn.counters(&self.stats);
+        let Some(last) = conn.requests.drop_last(gauges) else {
+            return false;
         };
-        conn.unsent -= 1;
-        conn.queue.drop_back(last.bytes as usize);
-        let stats = &self.stats.pools[conn.pool.index()].servers[conn.server.index()];
-        stats.in_queue.sub(1);
-        stats.in_queue_bytes.sub(last.bytes as usize);
         self.answer_failed(key, &last, answer);
+        true
     }
 
     pub(in crate::proxy) fn take_server_batch(&mut self, key: Key) -> Option<Batch> {
@@ -142,24 +124,12 @@ impl Proxy {
             conn.sending.begin(&batch);
             return Some(batch);
         }
-        let stats = &self.stats.pools[conn.pool.index()].servers[conn.server.index()];
+        let gauges = conn.counters(&self.stats);
         if !conn.greeting.is_empty() {
-            let batch = conn.send_question();
-            stats.out_queue.add(1);
-            stats.out_queue_bytes.add(batch.len());
-            return Some(batch);
+            return Some(conn.send_question(gauges));
         }
-        let Taken {
-            requests,
-            batch,
-            kept,
-        } = conn.take_requests();
-        let bytes = conn.sending.bytes;
-        conn.sent.begin(requests, kept);
-        stats.in_queue.sub(requests);
-        stats.in_queue_bytes.sub(bytes);
-        stats.out_queue.add(requests);
-        stats.out_queue_bytes.add(bytes);
+        let batch = conn.requests.take_batch(gauges);
+        conn.sending.begin(&batch);
         Some(batch)
     }
 
@@ -171,15 +141,15 @@ impl Proxy {
         };
         conn.sending.end();
         if conn.phase == ServerPhase::Closed {
-            if conn.replica.is_some() && !conn.fifo.is_empty() {
-                conn.sent.end(batch, &mut self.wire.spare);
+            if conn.replica.is_some() && !conn.requests.is_empty() {
+                conn.requests.batch_sent(batch, &mut self.wire.spare);
                 self.ask_all_elsewhere(key, &Failure::ClosedByServer, now);
             } else {
                 self.wire.spare.give_batch(batch);
             }
             return;
         }
-        conn.sent.end(batch, &mut self.wire.spare);
+        conn.requests.batch_sent(batch, &mut self.wire.spare);
         if conn.has_bytes() {
             conn.sending.list(ConnId::Server(key), &mut self.wire);
         }

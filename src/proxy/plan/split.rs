@@ -9,7 +9,6 @@ use crate::base::ServerIdx;
 use crate::base::Time;
 use crate::protocol::command::Args;
 use crate::protocol::command::Command;
-use crate::protocol::command::ErrorsBy;
 use crate::protocol::command::Gather;
 use crate::protocol::command::KeyIndexes;
 use crate::protocol::resp::Request;
@@ -18,7 +17,8 @@ use crate::proxy::client::requests::Incoming;
 use crate::proxy::failure::RequestError;
 use crate::proxy::plan::gather::Gathering;
 use crate::proxy::pool::replicas::Target;
-use crate::proxy::server_conn::Retry;
+use crate::proxy::server_conn::queue::Retry;
+use crate::proxy::server_conn::queue::Terms;
 
 /// One server's part of a request.
 #[derive(Clone, Copy, Debug)]
@@ -27,8 +27,6 @@ struct Fragment {
     target: Target,
     keys: usize,
     conn: Key,
-    // How long the connection's queue was before.
-    queued: usize,
 }
 
 /// Scratch space.
@@ -67,7 +65,6 @@ impl Split {
                 target: Target::Master,
                 keys: 0,
                 conn: Key::NONE,
-                queued: 0,
             });
         }
         self.fragments[usize::from(fragment)].keys += 1;
@@ -125,7 +122,7 @@ impl Proxy {
         now: Time,
     ) {
         let pool = self.clients.slab[key].pool;
-        let terms = (Retry::of(command.safe_to_retry()), command.errors);
+        let terms = Terms::new(Retry::of(command.safe_to_retry()), command.errors);
         for fragment in &mut split.fragments {
             let replica = command.may_ask_replica();
             let Some(target) = self.choose_target(key, pool, fragment.server, replica, now) else {
@@ -145,15 +142,14 @@ impl Proxy {
         );
         for fragment in &mut split.fragments {
             fragment.conn = self.server_conn(pool, (fragment.server, fragment.target), key, now);
-            let queue = &mut self.servers[fragment.conn].queue;
-            fragment.queued = queue.len();
+            let queue = self.servers[fragment.conn].requests.writer();
             let args = 1 + fragment.keys * keys.step();
             let head = format!("*{args}\r\n${}\r\n{}\r\n", command.name.len(), command.name);
             queue.push_copy(head.as_bytes(), spare);
         }
         for (index, fragment) in keys.iter().zip(&split.order) {
             let conn = split.fragments[usize::from(*fragment)].conn;
-            let queue = &mut self.servers[conn].queue;
+            let queue = self.servers[conn].requests.writer();
             for arg in index..index + keys.step() {
                 request.write_arg(arg, queue, spare);
             }
@@ -165,7 +161,7 @@ impl Proxy {
     fn enqueue_fragments(
         &mut self,
         key: Key,
-        (gather, terms): (Gather, (Retry, ErrorsBy)),
+        (gather, terms): (Gather, Terms),
         split: &Split,
         now: Time,
     ) {
@@ -186,8 +182,8 @@ impl Proxy {
         for (number, fragment) in (0u32..).zip(&split.fragments) {
             awaiter.fragment = number;
             let conn = &mut self.servers[fragment.conn];
-            let bytes = conn.queue.len() - fragment.queued;
-            conn.enqueue(awaiter, bytes, terms, now);
+            let gauges = conn.counters(&self.stats);
+            let bytes = conn.requests.push(awaiter, terms, now, gauges);
             self.clients.slab[key].replies.request_sent(bytes);
             self.request_queued(fragment.conn, key, bytes, now);
         }

@@ -19,7 +19,6 @@ use crate::base::Time;
 use crate::proxy::Proxy;
 use crate::proxy::failure::Failure;
 use crate::proxy::pool::NOBODYS_PLACES;
-use crate::proxy::server_conn::Pending;
 use crate::proxy::server_conn::ServerPhase;
 
 /// What Redis says at its `maxclients`, and closes.
@@ -59,9 +58,8 @@ impl Proxy {
         };
         let conn = &mut self.servers[key];
         let (pool, server) = (conn.pool, conn.server);
-        (conn.greeting, conn.assembly, conn.unsent) = (ByteQueue::default(), None, 0);
-        let pendings: Vec<Pending> = conn.fifo.drain(..).collect();
-        let queue = std::mem::take(&mut conn.queue);
+        (conn.greeting, conn.assembly) = (ByteQueue::default(), None);
+        let requests = conn.requests.take_unsent(conn.counters(&self.stats));
         let again = now + self.pools[pool.index()].config.failure.retry_timeout;
         let known = &mut self.pools[pool.index()].servers[server.index()];
         if place < known.way_around() {
@@ -74,7 +72,7 @@ impl Proxy {
         self.look_again(other, again);
         let known = &self.pools[pool.index()].servers[server.index()];
         let place = known.conns.iter().position(|key| *key == other);
-        self.give_requests((pool, server, place.unwrap_or(0)), pendings, queue, now);
+        self.give_requests((pool, server, place.unwrap_or(0)), requests, now);
     }
 
     /// Uses as many connections to a server as it may have, if it is time to try that again.

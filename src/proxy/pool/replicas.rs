@@ -36,10 +36,9 @@ use crate::proxy::failure::Failure;
 use crate::proxy::failure::Outcome;
 use crate::proxy::failure::RequestError;
 use crate::proxy::pool;
-use crate::proxy::server_conn::Pending;
 use crate::proxy::server_conn::ServerConn;
 use crate::proxy::server_conn::ServerPhase;
-use crate::proxy::server_conn::retry::sizes;
+use crate::proxy::server_conn::queue::Pending;
 
 /// A replica that cannot be connected to in this time is not waited for: another server can answer.
 const CONNECT_WITHIN: Duration = Duration::from_millis(200);
@@ -167,7 +166,7 @@ impl Proxy {
     // A client that has a part of a reply can have the rest from nobody else: that is waited for.
     fn leave_replica_conn(&mut self, key: Key, now: Time) {
         let conn = &mut self.servers[key];
-        if !conn.streaming {
+        if !conn.requests.is_streaming() {
             return self.fail_replica_conn(key, &Failure::Left, now);
         }
         conn.leaving = true;
@@ -207,10 +206,10 @@ impl Proxy {
             ServerPhase::Closed => return,
             ServerPhase::Ready => {
                 let timeout = self.pools[conn.pool.index()].config.timeouts.request;
-                let since = match conn.streaming {
+                let since = match conn.requests.is_streaming() {
                     // Only a standstill ends what its client has a part of.
                     true => Some(conn.last_heard),
-                    false => conn.fifo.front().map(|oldest| oldest.since),
+                    false => conn.requests.oldest_since(),
                 };
                 since.zip(timeout).map(|(since, timeout)| since + timeout)
             }
@@ -290,61 +289,41 @@ impl Proxy {
     pub(in crate::proxy) fn ask_all_elsewhere(&mut self, key: Key, failure: &Failure, now: Time) {
         self.end_half_given(key, failure, now);
         let conn = &mut self.servers[key];
-        let (pool, server) = (conn.pool, conn.server);
-        (conn.tombstones, conn.assembly) = (0, None);
+        conn.assembly = None;
         conn.greeting = ByteQueue::default();
-        let sent = conn.fifo.len() - conn.unsent - conn.sent.in_sending();
-        let mut sent_bytes = conn.sent.take();
-        let pendings: Vec<Pending> = conn.fifo.drain(..sent).collect();
-        let stats = &self.stats.pools[pool.index()].servers[server.index()];
-        stats.out_queue.sub(sent);
-        stats.out_queue_bytes.sub(sizes(&pendings));
-        for (place, pending) in pendings.iter().enumerate() {
-            let size = pending.bytes as usize;
+        let mut sent = conn.requests.take_arrived(conn.counters(&self.stats));
+        for (place, pending) in std::mem::take(&mut sent.pendings).iter().enumerate() {
             if place == 0 && matches!(failure, Failure::BadReply(_)) {
                 // It would be no reply elsewhere, either, and end the master's connection as well.
-                sent_bytes.skip_next(size);
+                sent.skip(pending);
                 self.answer_failed(key, pending, Answer::Server(failure, Outcome::NotDone));
                 continue;
             }
-            let mut bytes = ByteQueue::default();
-            let is_there = sent_bytes.has_next();
-            sent_bytes.move_next(size, &mut bytes, &mut self.wire.spare);
-            self.ask_elsewhere(key, pending, is_there.then_some(bytes), now);
+            let bytes = sent.take(pending, &mut self.wire.spare);
+            self.ask_elsewhere(key, pending, bytes, now);
         }
         self.ask_unsent_elsewhere(key, now);
     }
 
     // Nobody else can give the rest of a reply of which a part is on its way.
     fn end_half_given(&mut self, key: Key, failure: &Failure, now: Time) {
-        let conn = &mut self.servers[key];
-        if !std::mem::take(&mut conn.streaming) {
-            return;
-        }
-        let Some(awaiter) = conn.fifo.front().map(|first| first.awaiter) else {
+        let Some(awaiter) = self.servers[key].requests.half_given() else {
             return;
         };
-        if self.cut_short(key, awaiter, failure, now) {
-            if let Some(first) = self.servers[key].fifo.front_mut() {
-                first.awaiter = first.awaiter.buried();
-            }
+        let is_cut = self.cut_short(key, awaiter, failure, now);
+        let requests = &mut self.servers[key].requests;
+        match is_cut {
+            true => drop(requests.bury_streamed()),
+            false => requests.unstream(),
         }
     }
 
     /// Asks elsewhere what was not sent to a replica yet.
     fn ask_unsent_elsewhere(&mut self, key: Key, now: Time) {
         let conn = &mut self.servers[key];
-        let (pool, server) = (conn.pool, conn.server);
-        let unsent = conn.fifo.split_off(conn.fifo.len() - conn.unsent);
-        conn.unsent = 0;
-        let mut queue = std::mem::take(&mut conn.queue);
-        let stats = &self.stats.pools[pool.index()].servers[server.index()];
-        stats.in_queue.sub(unsent.len());
-        stats.in_queue_bytes.sub(queue.len());
-        for pending in &unsent {
-            let mut bytes = ByteQueue::default();
-            bytes.untake(queue.take_front(pending.bytes as usize));
-            self.ask_elsewhere(key, pending, Some(bytes), now);
+        let unsent = conn.requests.take_unsent(conn.counters(&self.stats));
+        for (pending, bytes) in unsent.each() {
+            self.ask_elsewhere(key, &pending, Some(bytes), now);
         }
     }
 
@@ -367,10 +346,10 @@ impl Proxy {
         };
         let to = self.server_conn(pool, (server, target), client, now);
         let conn = &mut self.servers[to];
-        conn.queue.append(bytes, &mut self.wire.spare);
-        let bytes = pending.bytes as usize;
-        conn.enqueue(pending.awaiter, bytes, (pending.retry, pending.errors), now);
-        self.request_passed_on(to, client, bytes, now);
+        let (gauges, requests) = (conn.counters(&self.stats), &mut conn.requests);
+        requests.writer().append(bytes, &mut self.wire.spare);
+        requests.push(pending.awaiter, pending.terms(), now, gauges);
+        self.request_passed_on(to, client, now);
     }
 
     /// A connection is closed whose last batch never came back: what was in it is answered.
@@ -381,12 +360,8 @@ impl Proxy {
         if conn.replica.is_none() {
             return;
         }
-        let rest = std::mem::take(&mut conn.fifo);
-        let (pool, server) = (conn.pool, conn.server);
-        for pending in &rest {
-            let stats = &self.stats.pools[pool.index()].servers[server.index()];
-            stats.out_queue.sub(1);
-            stats.out_queue_bytes.sub(pending.bytes as usize);
+        let rest = conn.requests.take_sent(conn.counters(&self.stats));
+        for pending in &rest.pendings {
             self.answer_failed(key, pending, LOST);
         }
     }

@@ -26,7 +26,6 @@ use crate::proxy::Proxy;
 use crate::proxy::client::pause::PauseReason;
 use crate::proxy::client::requests::PLACEHOLDER;
 use crate::proxy::effects::ConnId;
-use crate::proxy::server_conn::Retry;
 use crate::proxy::server_conn::ServerConn;
 use crate::route::Distribution;
 
@@ -68,14 +67,7 @@ impl WriteHolds {
         !self.servers.is_empty()
             && conn.replica.is_none()
             && self.is_of(conn.pool, conn.server)
-            && conn.has_unsent_writes()
-    }
-}
-
-impl ServerConn {
-    fn has_unsent_writes(&self) -> bool {
-        let mut unsent = self.fifo.range(self.fifo.len() - self.unsent..);
-        unsent.any(|pending| pending.retry == Retry::Never)
+            && conn.requests.has_unsent_writes()
     }
 }
 

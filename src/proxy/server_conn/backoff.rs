@@ -15,50 +15,13 @@
 //! it said so; keeps a request for longer than `hold_ms` after it was first sent, or goes on for
 //! longer on one connection: a server that refuses later means it.
 
-use crate::base::ByteQueue;
 use crate::base::Key;
 use crate::base::Time;
 use crate::config::OnServerFailure;
 use crate::protocol::ErrorClass;
 use crate::proxy::Proxy;
-use crate::proxy::dispatch::enqueue::held_bytes;
 use crate::proxy::effects::ConnId;
-use crate::proxy::server_conn::ServerConn;
 use crate::proxy::server_conn::reconnect;
-
-impl ServerConn {
-    /// Whether the next reply belongs to a request that can be asked again without being overtaken
-    /// by a later one of its client.
-    fn may_ask_again(&self) -> bool {
-        let sent = self.fifo.len() - self.unsent;
-        let mut sent = self
-            .fifo
-            .range(..sent)
-            .map(|pending| pending.awaiter.client);
-        sent.next()
-            .is_some_and(|first| !sent.any(|later| later == first))
-    }
-
-    /// Puts the request that the next reply belongs to before those that are not sent: whether its
-    /// bytes are still there.
-    fn take_back_first(&mut self, again: &mut ByteQueue, spare: &mut crate::base::Spare) -> bool {
-        let Some(first) = self.fifo.front() else {
-            return false;
-        };
-        if !self.sent.copy_first(first.bytes as usize, again, spare) {
-            return false;
-        }
-        let Some(pending) = self.pair(spare) else {
-            return false;
-        };
-        let queue = std::mem::take(&mut self.queue);
-        self.queue = std::mem::take(again);
-        self.queue.append(queue, spare);
-        self.fifo.insert(self.fifo.len() - self.unsent, pending);
-        self.unsent += 1;
-        true
-    }
-}
 
 impl Proxy {
     /// Whether a request waits whose reply would be this error.
@@ -74,7 +37,7 @@ impl Proxy {
         if conn.replica.is_some() || pool.config.failure.policy != OnServerFailure::Hold {
             return false;
         }
-        let Some(first) = conn.next_sent().copied() else {
+        let Some(first) = conn.requests.next_sent().copied() else {
             return false;
         };
         let hold_time = pool.hold_time;
@@ -87,30 +50,20 @@ impl Proxy {
             (_, true) => conn.rested.is_none_or(|rested| now < rested + hold_time),
             _ => return false,
         };
-        let refused = first.refused.unwrap_or(first.since);
+        let refused = conn.requests.first_refused().unwrap_or(first.since);
         if !may_rest
             || now >= refused + hold_time
             || !self.clients.awaits(first.awaiter)
-            || !conn.may_ask_again()
-            || held_bytes(conn) > pool.config.failure.hold_bytes
+            || !conn.requests.may_ask_first_again()
+            || conn.requests.held_bytes() > pool.config.failure.hold_bytes
         {
             return false;
         }
         let conn = &mut self.servers[key];
-        if let Some(first) = conn.fifo.front_mut() {
-            first.refused = Some(refused);
-        }
-        let before = conn.queue.len();
-        let mut again = ByteQueue::default();
-        if !conn.take_back_first(&mut again, &mut self.wire.spare) {
+        let (spare, gauges) = (&mut self.wire.spare, conn.counters(&self.stats));
+        if !conn.requests.requeue_first(refused, spare, gauges) {
             return false;
         }
-        let bytes = conn.queue.len() - before;
-        let stats = &self.stats.pools[conn.pool.index()].servers[conn.server.index()];
-        stats.out_queue.sub(1);
-        stats.out_queue_bytes.sub(bytes);
-        stats.in_queue.add(1);
-        stats.in_queue_bytes.add(bytes);
         self.rest(key, now);
         if elsewhere {
             self.ask_server(key, class, now);

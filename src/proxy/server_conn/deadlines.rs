@@ -18,10 +18,10 @@ use crate::proxy::failure::Answer;
 use crate::proxy::failure::Failure;
 use crate::proxy::failure::Outcome;
 use crate::proxy::failure::RequestError;
-use crate::proxy::server_conn::Pending;
-use crate::proxy::server_conn::Retry;
 use crate::proxy::server_conn::ServerPhase;
-use crate::proxy::server_conn::retry::sizes;
+use crate::proxy::server_conn::queue::Expired;
+use crate::proxy::server_conn::queue::Pending;
+use crate::proxy::server_conn::queue::RequestQueue;
 
 /// A server connection that is silent for so many times the pool's `timeout` is given up.
 const SILENCE_TIMEOUTS: u32 = 3;
@@ -61,7 +61,7 @@ impl Proxy {
 
     /// Sees that the oldest request is timed that was handed on to a new connection.
     pub(in crate::proxy) fn time_first(&mut self, key: Key) {
-        let oldest = self.servers[key].fifo.front().map(|oldest| oldest.since);
+        let oldest = self.servers[key].requests.oldest_since();
         if let (Some(since), Some(patience)) = (oldest, self.patience(key)) {
             self.look_again(key, since + patience);
         }
@@ -80,22 +80,20 @@ impl Proxy {
 
     /// What was held has all of `timeout` from the moment that it can be sent.
     pub(in crate::proxy) fn time_held(&mut self, key: Key, now: Time) {
-        self.time_anew(key, |_| now);
+        self.time_anew(key, |requests| requests.time_from(now));
     }
 
     /// What is handed on is held from now on, and what was refused from when it first was.
     pub(in crate::proxy) fn time_handed_on(&mut self, key: Key, now: Time) {
-        self.time_anew(key, |pending| pending.refused.unwrap_or(now));
+        self.time_anew(key, |requests| requests.time_from_refusal(now));
     }
 
-    fn time_anew(&mut self, key: Key, since: impl Fn(&Pending) -> Time) {
+    fn time_anew(&mut self, key: Key, time: impl Fn(&mut RequestQueue)) {
         let conn = &mut self.servers[key];
         let config = &self.pools[conn.pool.index()].config;
         let holds = config.failure.policy == OnServerFailure::Hold && conn.replica.is_none();
-        if holds && !conn.fifo.is_empty() {
-            for pending in &mut conn.fifo {
-                pending.since = since(pending);
-            }
+        if holds && !conn.requests.is_empty() {
+            time(&mut conn.requests);
             self.time_first(key);
         }
     }
@@ -116,7 +114,7 @@ impl Proxy {
         match conn.phase {
             ServerPhase::Closed => return,
             ServerPhase::Down { retry_at, .. } if retry_at <= now => {
-                if conn.fifo.is_empty() && self.is_unwanted(pool, server) {
+                if conn.requests.is_empty() && self.is_unwanted(pool, server) {
                     self.close_server_conn(key);
                     return;
                 }
@@ -140,7 +138,7 @@ impl Proxy {
         let config = &self.pools[self.servers[key].pool.index()].config;
         if config.failure.policy == OnServerFailure::Hold && !is_ready {
             self.expire_held(key, now);
-            if !self.servers[key].fifo.is_empty() {
+            if !self.servers[key].requests.is_empty() {
                 self.time_first(key);
             }
         } else if let Some(timeout) = config.timeouts.request {
@@ -156,11 +154,7 @@ impl Proxy {
     pub(in crate::proxy) fn expire_held(&mut self, key: Key, now: Time) {
         let conn = &self.servers[key];
         let hold_time = self.pools[conn.pool.index()].hold_time;
-        let expired = conn
-            .fifo
-            .iter()
-            .take_while(|pending| pending.since + hold_time <= now);
-        let expired = expired.count();
+        let expired = conn.requests.late(hold_time, now);
         if expired > 0 {
             let cause = self.cause_of(key).clone();
             self.fail_unsent(key, expired, Answer::Server(&cause, Outcome::Held));
@@ -171,44 +165,28 @@ impl Proxy {
     /// that swallows its late reply, an unsent one is not sent any more.
     fn expire_requests(&mut self, key: Key, timeout: Duration, now: Time) {
         let conn = &mut self.servers[key];
-        let untimed = conn.untimed();
-        let expired: Vec<Pending> = conn
-            .fifo
-            .range(untimed..)
-            .take_while(|pending| pending.since + timeout <= now)
-            .copied()
-            .collect();
-        let Some(oldest) = expired.first() else {
+        let (pool, server, gauges) = (conn.pool, conn.server, conn.counters(&self.stats));
+        let Expired { sent, unsent } = conn.requests.expire(timeout, now, gauges);
+        let Some(oldest) = sent.first().or(unsent.first()) else {
             return;
         };
         let since = oldest.since;
-        let sent = (conn.fifo.len() - conn.unsent - untimed).min(expired.len());
-        for pending in conn.fifo.range_mut(untimed..untimed + sent) {
-            conn.opinion.is_due &= pending.awaiter != Awaiter::OURS;
-            pending.awaiter = pending.awaiter.buried();
-        }
-        conn.tombstones += sent;
-        let unsent_bytes = sizes(&expired[sent..]);
-        conn.queue.drop_front(unsent_bytes);
-        conn.fifo.drain(untimed + sent..untimed + expired.len());
-        conn.unsent -= expired.len() - sent;
-        let (pool, server) = (conn.pool, conn.server);
-        let stats = &self.stats.pools[pool.index()].servers[server.index()];
-        stats.in_queue.sub(expired.len() - sent);
-        stats.in_queue_bytes.sub(unsent_bytes);
-        stats.server_timedout.add(expired.len());
-        for pending in &expired[..sent] {
+        conn.opinion.is_due &= !sent.iter().any(|sent| sent.awaiter == Awaiter::OURS);
+        gauges.server_timedout.add(sent.len() + unsent.len());
+        for pending in &sent {
             self.bury(key, pending);
         }
-        for (nth, pending) in expired.iter().enumerate() {
-            self.answer_failed(key, pending, timed_out(pending, nth < sent));
+        for (pendings, sent) in [(&sent, true), (&unsent, false)] {
+            for pending in pendings {
+                self.answer_failed(key, pending, timed_out(pending, sent));
+            }
         }
         let conn = &self.servers[key];
         // Where the server was it may fail.
         if conn.succeeded.is_none() {
             self.pools[pool.index()].servers[server.index()].suspect = true;
             self.report_failure(pool, server, since, now);
-        } else if conn.untimed() == conn.fifo.len() - conn.unsent && !conn.streaming {
+        } else if conn.requests.owes_nobody() {
             // Nobody awaits anything here, and some may wait for its end.
             self.fail_server_conn(key, &Failure::TimedOut, now);
         }
@@ -217,17 +195,17 @@ impl Proxy {
     /// Gives up a connection that has been silent for too long; sets the timer for the rest.
     fn time_next(&mut self, key: Key, timeout: Duration, now: Time) {
         let conn = &mut self.servers[key];
-        let Some(oldest) = conn.fifo.front() else {
+        let Some(oldest) = conn.requests.oldest_since() else {
             return;
         };
-        let silent_until = conn.last_heard.max(oldest.since) + timeout * SILENCE_TIMEOUTS;
-        if conn.awaits_replies() && silent_until <= now {
+        let silent_until = conn.last_heard.max(oldest) + timeout * SILENCE_TIMEOUTS;
+        if conn.requests.awaits_replies() && silent_until <= now {
             self.fail_server_conn(key, &Failure::TimedOut, now);
             return;
         }
-        let next = conn.fifo.get(conn.untimed());
-        let next = next.map(|pending| pending.since + timeout);
-        let standstill = conn.streaming.then(|| conn.last_heard + timeout);
+        let next = conn.requests.next_timed().map(|since| since + timeout);
+        let standstill = conn.requests.is_streaming();
+        let standstill = standstill.then(|| conn.last_heard + timeout);
         let due = [next, standstill].into_iter().flatten().min();
         self.look_again(key, due.map_or(silent_until, |due| due.min(silent_until)));
     }
@@ -236,7 +214,7 @@ impl Proxy {
 /// What a request is told whose time is over: one that was `sent` and changes something may be done
 /// all the same, or later.
 pub(in crate::proxy) fn timed_out(pending: &Pending, sent: bool) -> Answer<'static> {
-    match sent && pending.retry == Retry::Never {
+    match sent && pending.writes() {
         true => Answer::Server(&Failure::TimedOut, Outcome::Unknown),
         false => Answer::Request(RequestError::TimedOut),
     }

@@ -220,7 +220,7 @@ impl Proxy {
         let conn = &self.servers[key];
         let timeout = self.pools[conn.pool.index()].config.timeouts.request;
         let silent = |timeout| conn.last_heard + timeout * STUCK_TIMEOUTS <= now;
-        conn.tombstones > 0 && timeout.is_some_and(silent)
+        conn.requests.has_tombstones() && timeout.is_some_and(silent)
     }
 
     pub(in crate::proxy) fn conns_of(&self, pool: PoolIdx, server: ServerIdx) -> Vec<Key> {
@@ -312,7 +312,7 @@ impl Proxy {
             return;
         }
         let (pool, server, since) = (conn.pool, conn.server, conn.opened);
-        let (idle, asked) = (conn.fifo.is_empty(), conn.asked);
+        let (idle, asked) = (conn.requests.is_empty(), conn.asked);
         let succeeded = conn.succeeded.is_some();
         // The server is well; it could not read one client's request.
         let unreadable = conn.unreadable.is_some();
@@ -405,7 +405,7 @@ impl Proxy {
             return;
         };
         let conn = &self.servers[key];
-        if conn.fifo.is_empty() {
+        if conn.requests.is_empty() {
             return;
         }
         let next = self.put_conn(conn.pool, conn.server, place, now);
@@ -423,7 +423,7 @@ impl Proxy {
         };
         let conn = &self.servers[key];
         let (pool, server, attempts) = (conn.pool, conn.server, conn.attempts + 1);
-        if conn.fifo.is_empty() && self.is_unwanted(pool, server) {
+        if conn.requests.is_empty() && self.is_unwanted(pool, server) {
             return;
         }
         let next = self.put_conn(pool, server, place, now);

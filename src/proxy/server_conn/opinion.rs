@@ -20,15 +20,12 @@ use crate::protocol::Login;
 use crate::protocol::Question;
 use crate::protocol::Role;
 use crate::protocol::Told;
-use crate::protocol::command::ErrorsBy;
 use crate::proxy::Proxy;
-use crate::proxy::client::Awaiter;
 use crate::proxy::effects::ConnId;
 use crate::proxy::failure::Failure;
-use crate::proxy::server_conn::Pending;
-use crate::proxy::server_conn::Retry;
 use crate::proxy::server_conn::ServerConn;
 use crate::proxy::server_conn::ServerPhase;
+use crate::stats::ServerCounters;
 
 /// A server is not asked more often than this on a connection, however often it is spoken of.
 const ASKED_EVERY: Duration = Duration::from_millis(50);
@@ -44,25 +41,11 @@ pub(in crate::proxy) struct Opinion {
 
 impl ServerConn {
     /// Puts the question behind what was sent: it leaves before what was not.
-    pub(in crate::proxy) fn send_question(&mut self) -> Batch {
+    pub(in crate::proxy) fn send_question(&mut self, gauges: &ServerCounters) -> Batch {
         let batch = self.greeting.take();
-        let place = self.fifo.len() - self.unsent;
-        // The FIFO is sorted by time.
-        let next = self.fifo.get(place).map(|next| next.since);
-        let since = next.or(self.opinion.asked).unwrap_or(self.last_heard);
-        #[expect(clippy::cast_possible_truncation, reason = "a dozen")]
-        let bytes = batch.len() as u32;
-        let pending = Pending {
-            awaiter: Awaiter::OURS,
-            bytes,
-            retry: Retry::Never,
-            errors: ErrorsBy::Server,
-            since,
-            refused: None,
-        };
-        self.fifo.insert(place, pending);
+        let asked = self.opinion.asked.unwrap_or(self.last_heard);
+        self.requests.push_own(batch.len(), asked, gauges);
         self.sending.begin(&batch);
-        self.sent.begin(1, false);
         batch
     }
 }
@@ -101,15 +84,12 @@ impl Proxy {
         now: Time,
     ) -> Result<(), Failure> {
         let conn = &mut self.servers[key];
-        let Some(pending) = conn.pair(&mut self.wire.spare) else {
+        let gauges = conn.counters(&self.stats);
+        let Some(pending) = conn.requests.pair(&mut self.wire.spare, gauges) else {
             return Err(Failure::Unasked);
         };
         conn.opinion.is_due = false;
-        let (pool, server) = (conn.pool, conn.server);
-        let stats = &self.stats.pools[pool.index()].servers[server.index()];
-        stats.out_queue.sub(1);
-        stats.out_queue_bytes.sub(pending.bytes as usize);
-        let protocol = self.pools[pool.index()].protocol;
+        let protocol = self.pools[conn.pool.index()].protocol;
         let class = protocol.classify(answer);
         let told = protocol.told(answer);
         if self.servers[key].replica.is_some() {

@@ -87,7 +87,7 @@ impl Proxy {
             let bytes = assembly.come_bytes();
             let reply = assembly.into_bytes();
             // No error is so long that it would be passed on in parts.
-            let mark = match self.servers[key].streaming {
+            let mark = match self.servers[key].requests.is_streaming() {
                 true => 0,
                 false => first_byte(&reply),
             };
@@ -115,16 +115,15 @@ impl Proxy {
         if conn.opinion.is_due && conn.next_awaiter() == Some(Awaiter::OURS) {
             return self.server_answered(key, &reply.head(GREETING_BYTES_MAX), now);
         }
-        let (pool, server) = (conn.pool, conn.server);
         let mut class = ErrorClass::Request;
         // Who goes on has read on.
         conn.unreadable = None;
         if mark == b'-' {
-            let protocol = self.pools[pool.index()].protocol;
+            let protocol = self.pools[conn.pool.index()].protocol;
             let error = reply.head(ERROR_BYTES_MAX);
             class = protocol.classify(&error);
-            let first = conn.next_sent().copied();
-            let is_own = first.is_some_and(|first| first.errors == ErrorsBy::Server);
+            let first = conn.requests.next_sent().copied();
+            let is_own = first.is_some_and(|first| first.errors() == ErrorsBy::Server);
             if is_own && conn.replica.is_some() && class.is_unfit() {
                 // Whoever awaits it can be answered elsewhere.
                 return Err(Failure::Unfit(protocol.error_text(&error)));
@@ -145,14 +144,12 @@ impl Proxy {
             }
         }
         let conn = &mut self.servers[key];
-        let Some(pending) = conn.pair(&mut self.wire.spare) else {
+        let stats = conn.counters(&self.stats);
+        let Some(pending) = conn.requests.pair(&mut self.wire.spare, stats) else {
             return Err(Failure::Unasked);
         };
-        let stats = &self.stats.pools[pool.index()].servers[server.index()];
         stats.responses.add(1);
         stats.response_bytes.add(bytes);
-        stats.out_queue.sub(1);
-        stats.out_queue_bytes.sub(pending.bytes as usize);
         self.clients.deliver(
             pending.awaiter,
             reply,

@@ -27,67 +27,50 @@ use crate::proxy::failure::Answer;
 use crate::proxy::failure::Failure;
 use crate::proxy::failure::Outcome;
 use crate::proxy::failure::RequestError;
-use crate::proxy::server_conn::Pending;
-use crate::proxy::server_conn::Retry;
+use crate::proxy::server_conn::queue::Pending;
+use crate::proxy::server_conn::queue::Requests;
+use crate::proxy::server_conn::queue::Retry;
 
 impl Proxy {
     /// Of a connection that worked: leaves in its queue what is to be sent on the next one.
     pub(in crate::proxy) fn salvage_sent(&mut self, key: Key, failure: &Failure, now: Time) {
         let conn = &mut self.servers[key];
-        let (pool, server) = (conn.pool, conn.server);
-        let sent = conn.fifo.len() - conn.unsent;
-        conn.tombstones = 0;
         conn.assembly = None;
-        let streaming = std::mem::take(&mut conn.streaming);
-        let mut pendings: Vec<Pending> = conn.fifo.drain(..sent).collect();
+        let mut sent = conn.requests.take_sent(conn.counters(&self.stats));
         let unreadable = conn.unreadable.take();
-        let next = pendings.first().map(|next| next.awaiter.client);
+        let next = sent.pendings.first().map(|next| next.awaiter.client);
         let next = next.filter(|_| quarantine::may_be_provoked(failure));
         // Behind what the server could not read nothing was executed.
         let unread = unreadable.is_some();
         if !unread {
-            leave_out_overtaken(&mut pendings);
+            leave_out_overtaken(&mut sent.pendings);
         }
-        let mut bytes = conn.sent.take();
-        let mut again = ByteQueue::default();
-        let (mut retried, mut failed) = (Vec::new(), Vec::new());
-        for (place, mut pending) in pendings.iter().copied().enumerate() {
-            let size = pending.bytes as usize;
-            let half_given = streaming && place == 0;
+        let (mut again, mut failed) = (Requests::default(), Vec::new());
+        for (place, mut pending) in std::mem::take(&mut sent.pendings).into_iter().enumerate() {
+            let half_given = sent.half_given && place == 0;
             if half_given && self.cut_short(key, pending.awaiter, failure, now) {
-                bytes.skip_next(size);
+                sent.skip(&pending);
                 continue;
             }
-            let allowed = pending.retry == Retry::Once && failure.allows_retry(place == 0);
+            let allowed = pending.retry() == Retry::Once && failure.allows_retry(place == 0);
             let is_awaited = !pending.awaiter.is_buried() && pending.awaiter.client != Key::NONE;
-            let may_go = bytes.has_next() && is_awaited && (unread || allowed);
-            if may_go {
-                bytes.move_next(size, &mut again, &mut self.wire.spare);
+            if sent.has_next() && is_awaited && (unread || allowed) {
                 if !unread {
-                    pending.retry = Retry::Used;
+                    pending.set_retry(Retry::Used);
                 }
-                retried.push(pending);
+                sent.resend(pending, &mut again, &mut self.wire.spare);
             } else {
-                bytes.skip_next(size);
+                sent.skip(&pending);
                 failed.push(pending);
             }
         }
-        let stats = &self.stats.pools[pool.index()].servers[server.index()];
-        stats.out_queue.sub(sent);
-        stats.out_queue_bytes.sub(sizes(&pendings));
-        stats.in_queue.add(retried.len());
-        stats.in_queue_bytes.add(again.len());
         let conn = &mut self.servers[key];
-        again.append(std::mem::take(&mut conn.queue), &mut self.wire.spare);
-        conn.queue = again;
-        conn.unsent += retried.len();
-        for pending in retried.into_iter().rev() {
-            conn.fifo.push_front(pending);
-        }
+        let gauges = conn.counters(&self.stats);
+        conn.requests.requeue(again, &mut self.wire.spare, gauges);
         for pending in &failed {
-            let outcome = match pending.retry {
-                Retry::Never if !unread => Outcome::Unknown,
-                _ => Outcome::NotDone,
+            let outcome = match pending.writes() && !unread {
+                true => Outcome::Unknown,
+                false => Outcome::NotDone,
             };
             self.answer_failed(key, pending, Answer::Server(failure, outcome));
         }
@@ -106,7 +89,7 @@ impl Proxy {
             self.expire_held(key, now);
             self.refuse_excess(key);
         } else {
-            let count = self.servers[key].fifo.len();
+            let count = self.servers[key].requests.len();
             self.fail_unsent(key, count, Answer::Server(failure, Outcome::NotDone));
         }
     }
@@ -114,16 +97,8 @@ impl Proxy {
     /// Answers the first `count` requests of a connection on which nothing was sent.
     pub(in crate::proxy) fn fail_unsent(&mut self, key: Key, count: usize, answer: Answer<'_>) {
         let conn = &mut self.servers[key];
-        let failed: Vec<Pending> = conn.fifo.drain(..count).collect();
-        let bytes = sizes(&failed);
-        conn.unsent -= failed.len();
-        conn.queue.drop_front(bytes);
-        if conn.queue.is_empty() {
-            conn.queue = ByteQueue::default();
-        }
-        let stats = &self.stats.pools[conn.pool.index()].servers[conn.server.index()];
-        stats.in_queue.sub(failed.len());
-        stats.in_queue_bytes.sub(bytes);
+        let gauges = conn.counters(&self.stats);
+        let failed = conn.requests.drop_first(count, gauges);
         for pending in &failed {
             self.answer_failed(key, pending, answer);
         }
@@ -135,8 +110,9 @@ impl Proxy {
         let clients = &self.clients;
         let gone = |pending: &Pending| !clients.awaits(pending.awaiter);
         let conn = &mut self.servers[key];
-        let dropped = conn.drop_unsent(gone, &mut self.wire.spare);
-        self.count_dropped(key, &dropped);
+        let gauges = conn.counters(&self.stats);
+        conn.requests
+            .drop_unsent(gone, &mut self.wire.spare, gauges);
     }
 
     /// The same where requests have waited for their server; and the writes of those that have closed
@@ -144,35 +120,30 @@ impl Proxy {
     pub(in crate::proxy) fn drop_abandoned(&mut self, key: Key, now: Time) {
         self.drop_orphans(key);
         let clients = &self.clients;
-        let abandoned = |pending: &Pending| {
-            pending.retry == Retry::Never && !clients.may_still_write(pending.awaiter, now)
-        };
+        let abandoned =
+            |pending: &Pending| pending.writes() && !clients.may_still_write(pending.awaiter, now);
         let conn = &mut self.servers[key];
-        let dropped = conn.drop_unsent(abandoned, &mut self.wire.spare);
-        self.count_dropped(key, &dropped);
+        let gauges = conn.counters(&self.stats);
+        let dropped = conn
+            .requests
+            .drop_unsent(abandoned, &mut self.wire.spare, gauges);
         let answer = Answer::Request(RequestError::Abandoned);
         for pending in &dropped {
             self.answer_failed(key, pending, answer);
         }
     }
 
-    fn count_dropped(&self, key: Key, dropped: &[Pending]) {
-        let conn = &self.servers[key];
-        let stats = &self.stats.pools[conn.pool.index()].servers[conn.server.index()];
-        stats.in_queue.sub(dropped.len());
-        stats.in_queue_bytes.sub(sizes(dropped));
-    }
-
     /// Gives all that waits on a connection that has ended to the next one.
     pub(in crate::proxy) fn hand_on(&mut self, from: Key, to: Key) {
         let conn = &mut self.servers[from];
-        let fifo = std::mem::take(&mut conn.fifo);
-        let queue = std::mem::take(&mut conn.queue);
-        let unsent = std::mem::take(&mut conn.unsent);
-        debug_assert!(fifo.len() == unsent, "what was sent is settled before");
+        debug_assert!(
+            !conn.requests.awaits_replies(),
+            "what was sent is settled before"
+        );
+        let requests = std::mem::take(&mut conn.requests);
         let next = &mut self.servers[to];
-        next.asked = unsent > 0;
-        (next.fifo, next.queue, next.unsent) = (fifo, queue, unsent);
+        next.asked = !requests.is_empty();
+        next.requests = requests;
         self.full_queues.succeed(from, to);
     }
 
@@ -200,16 +171,14 @@ impl Proxy {
 fn leave_out_overtaken(sent: &mut [Pending]) {
     let mut writers = HashSet::new();
     for pending in sent.iter_mut().rev() {
-        match pending.retry {
+        match pending.retry() {
             Retry::Never => {
                 writers.insert(pending.awaiter.client);
             }
-            _ if writers.contains(&pending.awaiter.client) => pending.retry = Retry::Used,
+            _ if writers.contains(&pending.awaiter.client) => {
+                pending.set_retry(Retry::Used);
+            }
             _ => {}
         }
     }
-}
-
-pub(in crate::proxy) fn sizes(pendings: &[Pending]) -> usize {
-    pendings.iter().map(|pending| pending.bytes as usize).sum()
 }

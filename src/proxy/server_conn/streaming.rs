@@ -17,9 +17,9 @@ use crate::protocol::resp::ReplyAssembly;
 use crate::proxy::Proxy;
 use crate::proxy::client::Awaiter;
 use crate::proxy::failure::Failure;
-use crate::proxy::server_conn::Pending;
 use crate::proxy::server_conn::ServerPhase;
 use crate::proxy::server_conn::deadlines::timed_out;
+use crate::proxy::server_conn::queue::Pending;
 
 /// A reply is passed on in parts of so many bytes at least; one that is hardly longer is cheaper to
 /// pass on whole, by one system call.
@@ -42,7 +42,7 @@ impl Proxy {
             return;
         };
         if self.clients.is_due(awaiter) {
-            if !std::mem::replace(&mut conn.streaming, true) {
+            if conn.requests.stream() {
                 self.stats.counters.replies_streamed.add(1);
             }
             let part = assembly.take_bytes();
@@ -85,10 +85,10 @@ impl Proxy {
     /// request may wait.
     pub(in crate::proxy) fn expire_standstill(&mut self, key: Key, timeout: Duration, now: Time) {
         let conn = &mut self.servers[key];
-        if !conn.streaming || conn.last_heard + timeout > now {
+        if !conn.requests.is_streaming() || conn.last_heard + timeout > now {
             return;
         }
-        let Some(stalled) = conn.bury_streamed() else {
+        let Some(stalled) = conn.requests.bury_streamed() else {
             return;
         };
         let Pending { awaiter, since, .. } = stalled;

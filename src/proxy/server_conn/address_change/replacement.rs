@@ -11,10 +11,6 @@
 //! `stale`, nobody waits for others' replies: where the server was it may have gone silent. Never:
 //! decides why.
 
-use std::collections::HashSet;
-
-use crate::base::ByteQueue;
-use crate::base::Cursor;
 use crate::base::Key;
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
@@ -27,8 +23,8 @@ use crate::proxy::failure::Answer;
 use crate::proxy::failure::Outcome;
 use crate::proxy::pool::NOBODYS_PLACES;
 use crate::proxy::pool::replicas::Target;
-use crate::proxy::server_conn::Pending;
 use crate::proxy::server_conn::ServerPhase;
+use crate::proxy::server_conn::queue::Requests;
 
 impl Proxy {
     /// Replaces every connection to a server; those that have something to do at once.
@@ -71,11 +67,12 @@ impl Proxy {
         self.forget(key);
         let conn = &mut self.servers[key];
         let (pool, server, phase) = (conn.pool, conn.server, conn.phase);
-        let busy = conn.awaits_replies() || !conn.sending.is_idle();
+        let busy = conn.requests.awaits_replies() || !conn.sending.is_idle();
         if phase == ServerPhase::Ready && busy {
             (conn.succeeded, conn.leaving) = (Some(place), true);
-            let (pendings, queue) = self.take_unbound(key);
-            self.give_requests((pool, server, place), pendings, queue, now);
+            let gauges = conn.counters(&self.stats);
+            let requests = conn.requests.take_unbound(&mut self.wire.spare, gauges);
+            self.give_requests((pool, server, place), requests, now);
             return;
         }
         conn.phase = ServerPhase::Closed;
@@ -89,36 +86,13 @@ impl Proxy {
     /// Gives what is left on a connection that has ended to the one that has `place`.
     pub(in crate::proxy) fn give_rest(&mut self, key: Key, place: usize, now: Time) {
         let conn = &mut self.servers[key];
-        debug_assert!(!conn.awaits_replies(), "what was sent is settled before");
-        let pendings: Vec<Pending> = conn.fifo.drain(..).collect();
-        let queue = std::mem::take(&mut conn.queue);
-        conn.unsent = 0;
+        debug_assert!(
+            !conn.requests.awaits_replies(),
+            "what was sent is settled before"
+        );
+        let requests = conn.requests.take_unsent(conn.counters(&self.stats));
         let (pool, server) = (conn.pool, conn.server);
-        self.give_requests((pool, server, place), pendings, queue, now);
-    }
-
-    /// Takes the unsent requests of those clients that have sent nothing on this connection.
-    fn take_unbound(&mut self, key: Key) -> (Vec<Pending>, ByteQueue) {
-        let conn = &mut self.servers[key];
-        let sent = conn.fifo.len() - conn.unsent;
-        let senders = conn.fifo.range(..sent).map(|sent| sent.awaiter.client);
-        let bound: HashSet<Key> = senders.collect();
-        let unsent: Vec<Pending> = conn.fifo.drain(sent..).collect();
-        let (mut going, mut going_bytes) = (Vec::new(), ByteQueue::default());
-        let queue = std::mem::take(&mut conn.queue);
-        let mut cursor = Cursor::default();
-        for pending in unsent {
-            let size = pending.bytes as usize;
-            if bound.contains(&pending.awaiter.client) {
-                cursor.move_to(&queue, size, &mut conn.queue, &mut self.wire.spare);
-                conn.fifo.push_back(pending);
-            } else {
-                cursor.move_to(&queue, size, &mut going_bytes, &mut self.wire.spare);
-                going.push(pending);
-            }
-        }
-        conn.unsent = conn.fifo.len() - sent;
-        (going, going_bytes)
+        self.give_requests((pool, server, place), requests, now);
     }
 
     /// Puts requests behind those of the connection in a server's place, opened if need be. Each
@@ -126,11 +100,10 @@ impl Proxy {
     pub(in crate::proxy) fn give_requests(
         &mut self,
         (pool, server, place): (PoolIdx, ServerIdx, usize),
-        pendings: Vec<Pending>,
-        queue: ByteQueue,
+        requests: Requests,
         now: Time,
     ) {
-        if pendings.is_empty() {
+        if requests.is_empty() {
             return;
         }
         let known = &self.pools[pool.index()].servers[server.index()];
@@ -140,9 +113,8 @@ impl Proxy {
             key => key,
         };
         let conn = &mut self.servers[key];
-        conn.unsent += pendings.len();
-        conn.fifo.extend(pendings);
-        conn.queue.append(queue, &mut self.wire.spare);
+        let gauges = conn.counters(&self.stats);
+        conn.requests.append(requests, &mut self.wire.spare, gauges);
         conn.asked = true;
         if conn.phase == ServerPhase::Ready {
             if conn.has_bytes() {
@@ -153,7 +125,7 @@ impl Proxy {
             if config.failure.policy == OnServerFailure::Hold {
                 self.refuse_excess(key);
             } else {
-                let count = self.servers[key].fifo.len();
+                let count = self.servers[key].requests.len();
                 let cause = self.cause_of(key).clone();
                 self.fail_unsent(key, count, Answer::Server(&cause, Outcome::NotDone));
             }

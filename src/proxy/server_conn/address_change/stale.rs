@@ -48,11 +48,11 @@ impl Proxy {
         let Some(conn) = self.servers.find_mut(key) else {
             return;
         };
-        if conn.last && conn.fifo.is_empty() && conn.phase != ServerPhase::Closed {
+        if conn.last && conn.requests.is_empty() && conn.phase != ServerPhase::Closed {
             self.close_last(key);
             return;
         }
-        let is_settled = !conn.awaits_replies() && conn.sending.is_idle();
+        let is_settled = !conn.requests.awaits_replies() && conn.sending.is_idle();
         if !conn.leaving || conn.phase != ServerPhase::Ready || !is_settled {
             return;
         }

@@ -12,7 +12,7 @@ use crate::base::Spare;
 
 /// The batches, oldest first; the last one may still be with the socket's holder.
 #[derive(Debug, Default)]
-pub(in crate::proxy) struct SentBatches {
+pub(super) struct SentBatches {
     back: VecDeque<SentBatch>,
     // Requests of the batch that is being sent.
     sending: Unanswered,
@@ -35,7 +35,7 @@ struct Unanswered {
 
 impl SentBatches {
     /// A batch with so many requests is handed over, which is to be `kept` or not.
-    pub(in crate::proxy) fn begin(&mut self, requests: usize, kept: bool) {
+    pub(super) fn begin(&mut self, requests: usize, kept: bool) {
         self.sending = Unanswered {
             requests,
             answered_bytes: 0,
@@ -44,7 +44,7 @@ impl SentBatches {
     }
 
     /// It was sent.
-    pub(in crate::proxy) fn end(&mut self, batch: Batch, spare: &mut Spare) {
+    pub(super) fn end(&mut self, batch: Batch, spare: &mut Spare) {
         let unanswered = std::mem::take(&mut self.sending);
         if unanswered.requests == 0 {
             spare.give_batch(batch);
@@ -62,7 +62,7 @@ impl SentBatches {
 
     /// The oldest request, of so many bytes, has its reply.
     #[inline]
-    pub(in crate::proxy) fn answered(&mut self, bytes: usize, spare: &mut Spare) {
+    pub(super) fn answered(&mut self, bytes: usize, spare: &mut Spare) {
         let Some(oldest) = self.back.front_mut() else {
             self.sending.requests = self.sending.requests.saturating_sub(1);
             self.sending.answered_bytes += bytes;
@@ -79,12 +79,7 @@ impl SentBatches {
     }
 
     /// Appends a copy of the oldest request, of so many bytes, to `to`: whether it is kept.
-    pub(in crate::proxy) fn copy_first(
-        &self,
-        bytes: usize,
-        to: &mut ByteQueue,
-        spare: &mut Spare,
-    ) -> bool {
+    pub(super) fn copy_first(&self, bytes: usize, to: &mut ByteQueue, spare: &mut Spare) -> bool {
         let Some(SentBatch {
             batch: Some(batch),
             unanswered,
@@ -103,13 +98,13 @@ impl SentBatches {
     }
 
     /// How many requests of the batch that is being sent await replies.
-    pub(in crate::proxy) fn in_sending(&self) -> usize {
+    pub(super) fn in_sending(&self) -> usize {
         self.sending.requests
     }
 
     /// Everything unanswered, to be read from front to back. What is still being sent is not
     /// among it: nobody can say how much of it has arrived.
-    pub(in crate::proxy) fn take(&mut self) -> SentBytes {
+    pub(super) fn take(&mut self) -> SentBytes {
         let mut left = VecDeque::new();
         for sent in self.back.drain(..) {
             let bytes = sent.batch.map(|batch| {
@@ -127,7 +122,7 @@ impl SentBatches {
     }
 
     /// Gives up what is kept: nothing of it can be sent again. How many bytes that were.
-    pub(in crate::proxy) fn forget_bytes(&mut self) -> usize {
+    pub(super) fn forget_bytes(&mut self) -> usize {
         let bytes = self.bytes();
         for sent in &mut self.back {
             sent.batch = None;
@@ -136,13 +131,13 @@ impl SentBatches {
     }
 
     /// How many bytes are kept.
-    pub(in crate::proxy) fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         let kept = self.back.iter().filter_map(|sent| sent.batch.as_ref());
         kept.map(Batch::len).sum()
     }
 
     #[cfg(debug_assertions)]
-    pub(in crate::proxy) fn requests(&self) -> usize {
+    pub(super) fn requests(&self) -> usize {
         let back: usize = self.back.iter().map(|sent| sent.unanswered.requests).sum();
         back + self.sending.requests
     }
@@ -150,24 +145,19 @@ impl SentBatches {
 
 /// The bytes of requests that were sent and not answered, oldest first.
 #[derive(Debug)]
-pub(in crate::proxy) struct SentBytes {
+pub(super) struct SentBytes {
     left: VecDeque<(Option<ByteQueue>, usize)>,
     cursor: Cursor,
 }
 
 impl SentBytes {
     /// Whether the next request is among them.
-    pub(in crate::proxy) fn has_next(&self) -> bool {
+    pub(super) fn has_next(&self) -> bool {
         matches!(self.left.front(), Some((Some(_), _)))
     }
 
     /// Appends the next request, of so many bytes, to `to`.
-    pub(in crate::proxy) fn move_next(
-        &mut self,
-        bytes: usize,
-        to: &mut ByteQueue,
-        spare: &mut Spare,
-    ) {
+    pub(super) fn move_next(&mut self, bytes: usize, to: &mut ByteQueue, spare: &mut Spare) {
         if let Some((Some(queue), _)) = self.left.front() {
             self.cursor.move_to(queue, bytes, to, spare);
         }
@@ -175,7 +165,7 @@ impl SentBytes {
     }
 
     /// Leaves the next request, of so many bytes, out.
-    pub(in crate::proxy) fn skip_next(&mut self, bytes: usize) {
+    pub(super) fn skip_next(&mut self, bytes: usize) {
         if let Some((Some(queue), _)) = self.left.front() {
             self.cursor.pass(queue, bytes);
         }

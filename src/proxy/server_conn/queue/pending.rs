@@ -1,0 +1,160 @@
+//! One request that awaits its reply, in as few bytes as can be: a busy connection has hundreds.
+//!
+//! Owns: what must be known of a request after it was queued. Never: its bytes, which lie in the
+//! queue and in the batches that were sent.
+
+use crate::base::Time;
+use crate::protocol::command::ErrorsBy;
+use crate::proxy::client::Awaiter;
+
+/// What may be done with a request that was sent when its connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::proxy) enum Retry {
+    /// It changes nothing: it may be sent once more.
+    Once,
+    /// It changes nothing, and is not sent again all the same.
+    Used,
+    /// It may have been executed, and is not sent again.
+    Never,
+}
+
+impl Retry {
+    /// Of a command that is, or is not, safe to retry.
+    pub(in crate::proxy) fn of(safe: bool) -> Retry {
+        if safe { Retry::Once } else { Retry::Never }
+    }
+}
+
+/// What a request's command says of it, in one byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::proxy) struct Terms(u8);
+
+const USED: u8 = 1;
+const NEVER: u8 = 2;
+const RETRY: u8 = USED | NEVER;
+const ERRORS_BY_ANYBODY: u8 = 4;
+const REFUSED: u8 = 8;
+
+impl Terms {
+    /// How it may be retried, and whose words an error is.
+    pub(in crate::proxy) const fn new(retry: Retry, errors: ErrorsBy) -> Terms {
+        let errors = match errors {
+            ErrorsBy::Server => 0,
+            ErrorsBy::Anybody => ERRORS_BY_ANYBODY,
+        };
+        Terms(errors).with_retry(retry)
+    }
+
+    const fn with_retry(self, retry: Retry) -> Terms {
+        let bits = match retry {
+            Retry::Once => 0,
+            Retry::Used => USED,
+            Retry::Never => NEVER,
+        };
+        Terms(self.0 & !RETRY | bits)
+    }
+}
+
+/// A request that awaits its reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::proxy) struct Pending {
+    pub(in crate::proxy) awaiter: Awaiter,
+    /// From when its time counts: when it was queued or, if it was held, when it could be sent, or
+    /// when the connection ended on which it was.
+    pub(in crate::proxy) since: Time,
+    /// The request's size.
+    pub(in crate::proxy) bytes: u32,
+    terms: Terms,
+}
+
+/// Two of them share a cache line: four bytes more are seen in the CPU that each request costs.
+const _: () = assert!(size_of::<Pending>() <= 32);
+
+impl Pending {
+    pub(super) fn new(awaiter: Awaiter, bytes: usize, terms: Terms, since: Time) -> Pending {
+        #[expect(clippy::cast_possible_truncation, reason = "at most REQUEST_BYTES_MAX")]
+        let bytes = bytes as u32;
+        Pending {
+            awaiter,
+            since,
+            bytes,
+            terms,
+        }
+    }
+
+    #[inline]
+    pub(in crate::proxy) fn retry(&self) -> Retry {
+        match self.terms.0 & RETRY {
+            0 => Retry::Once,
+            USED => Retry::Used,
+            _ => Retry::Never,
+        }
+    }
+
+    pub(in crate::proxy) fn set_retry(&mut self, retry: Retry) {
+        self.terms = self.terms.with_retry(retry);
+    }
+
+    /// Whether it may change something.
+    #[inline]
+    pub(in crate::proxy) fn writes(&self) -> bool {
+        self.retry() == Retry::Never
+    }
+
+    /// Whose words an error is.
+    #[inline]
+    pub(in crate::proxy) fn errors(&self) -> ErrorsBy {
+        match self.terms.0 & ERRORS_BY_ANYBODY {
+            0 => ErrorsBy::Server,
+            _ => ErrorsBy::Anybody,
+        }
+    }
+
+    pub(in crate::proxy) fn terms(&self) -> Terms {
+        self.terms
+    }
+
+    /// Whether it was refused and taken back. When, is kept beside the queue: hardly any was.
+    #[inline]
+    pub(super) fn was_refused(&self) -> bool {
+        self.terms.0 & REFUSED != 0
+    }
+
+    pub(super) fn mark_refused(&mut self, refused: bool) {
+        match refused {
+            true => self.terms.0 |= REFUSED,
+            false => self.terms.0 &= !REFUSED,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Key;
+
+    #[test]
+    fn each_of_the_terms_is_kept_whatever_the_others_are() {
+        let awaiter = Awaiter {
+            client: Key::NONE,
+            sequence: 1,
+            fragment: 2,
+        };
+        for errors in [ErrorsBy::Server, ErrorsBy::Anybody] {
+            for first in [Retry::Once, Retry::Used, Retry::Never] {
+                for then in [Retry::Once, Retry::Used, Retry::Never] {
+                    let terms = Terms::new(first, errors);
+                    let mut pending = Pending::new(awaiter, 3, terms, Time::ZERO);
+                    assert_eq!((pending.retry(), pending.errors()), (first, errors));
+                    assert!(!pending.was_refused());
+                    pending.mark_refused(true);
+                    pending.set_retry(then);
+                    assert_eq!((pending.retry(), pending.errors()), (then, errors));
+                    assert!(pending.was_refused());
+                    pending.mark_refused(false);
+                    assert_eq!(pending.terms(), Terms::new(then, errors));
+                }
+            }
+        }
+    }
+}
