@@ -88,6 +88,7 @@ TARGETS: Sequence[Target] = (
     *_get_and_set(f"3B-{EIGHT}", P99, NUTCRACKER, 1.0, 1.0),
     *_get_and_set(f"100KiB-{FIFTY}", CPU, NUTCRACKER, 0.6, 0.6),
     *_get_and_set(f"100KiB-{FIFTY}", RATE, NUTCRACKER, 1.25, 1.25),
+    *_get_and_set(f"1MiB-{FIFTY}", CPU, NUTCRACKER, 0.8, 0.8),
     Target("mget1000-2srv-c50-P1", CPU, NUTCRACKER, 0.36, 0.36),
     Target("mget1000-5srv-c50-P1", CPU, NUTCRACKER, 0.36, 0.36),
     Target("open-50%", P99, NUTCRACKER, 1.0, 1.0),
