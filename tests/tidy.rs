@@ -9,6 +9,8 @@
     reason = "all of this is tests: what fails, fails the test"
 )]
 
+#[path = "tidy/circles.rs"]
+mod circles;
 #[path = "tidy/commands.rs"]
 mod commands;
 #[path = "tidy/documents.rs"]

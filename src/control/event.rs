@@ -1,7 +1,7 @@
 //! What happens in the control plane, as one queue of events.
 //!
 //! Owns: the queue. Tasks of the executor (signals, mailboxes, timers) put in what they learn; the
-//! loop of `conduct` takes it out, so that everything is handled one after the other.
+//! `main_loop` takes it out, so that everything is handled one after the other.
 
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
@@ -18,9 +18,9 @@ use crate::ejection::Probe;
 use crate::messages::Change;
 
 use super::adopt;
-use super::conduct::Outcome;
-use super::ctl::Asked;
+use super::asked::Asked;
 use super::signals::Signal;
+use super::source::Outcome;
 use super::supervisor::Phase;
 
 /// Something has happened.

@@ -44,6 +44,9 @@ pub struct Prepared {
     pub commit: Box<dyn FnOnce(Commit<'_>) -> Vec<ToWorker> + Send>,
 }
 
+/// What was read, or every problem.
+pub(super) type Outcome = Result<Prepared, Vec<String>>;
+
 /// What workers need to know besides the sockets.
 #[derive(Debug)]
 pub struct Commit<'a> {

@@ -16,9 +16,9 @@ use glommio::net::TcpStream;
 use tracing::warn;
 
 use crate::control::accept::Accepted;
+use crate::control::admission::Inside;
+use crate::control::admission::PATIENCE;
 use crate::control::adopt;
-use crate::control::inside::Inside;
-use crate::control::inside::PATIENCE;
 use crate::stats::Head;
 use crate::stats::Shape;
 use crate::stats::WorkerStats;

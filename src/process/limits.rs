@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::config::Config;
 use crate::config::ReadFrom;
-use crate::control::DESCRIPTORS_OF_DOORS;
+use crate::control::DESCRIPTORS_OF_ENDPOINTS;
 
 /// glommio makes no executor with less, whatever the kernel would need.
 const LOCKED_BYTES_MIN: u64 = 512 << 10;
@@ -96,8 +96,8 @@ pub(super) fn clients_left(config: &Config, workers: usize, open_files: u64) -> 
         1 + ends * pool.servers.len() as u64 * u64::from(pool.connections.per_server.get())
     };
     let servers: u64 = config.pools.iter().map(per_worker).sum::<u64>() * workers;
-    let doors = DESCRIPTORS_OF_DOORS as u64;
-    let kept = servers + DESCRIPTORS_OF_PROCESS + doors + DESCRIPTORS_OF_WORKER * workers;
+    let endpoints = DESCRIPTORS_OF_ENDPOINTS as u64;
+    let kept = servers + DESCRIPTORS_OF_PROCESS + endpoints + DESCRIPTORS_OF_WORKER * workers;
     open_files.saturating_sub(kept)
 }
 
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn too_few_files_for_the_clients_that_are_allowed_are_noticed() {
-        // 4 workers: (1 listener + 2 servers of 2 connections + 8) each, 64, and four doors of 16.
+        // 4 workers: (1 listener + 2 servers of 2 connections + 8) each, 64, and four endpoints of 16.
         let kept = 4 * (1 + 4 + 8) + 64 + 64;
         let limited = config("  client_connections: 500\n");
         assert_eq!(check_files(&limited, 4, kept + 500), None);

@@ -1,7 +1,7 @@
 //! `--upgrade`, and what the program is started with again.
 //!
 //! Owns: which file is started, and how a running proxy is told. What follows is
-//! `control::upgrade`'s.
+//! `control::main_loop::upgrade`'s.
 
 use std::ffi::OsStr;
 use std::ffi::OsString;

@@ -26,10 +26,9 @@ use serde::Serialize;
 use crate::base::PoolIdx;
 use crate::control::HealthMeans;
 use crate::control::StatsSource;
+use crate::control::asked::Asked;
+use crate::control::asked::Refused;
 use crate::control::clock::Clock;
-use crate::control::ctl;
-use crate::control::ctl::Asked;
-use crate::control::ctl::Refused;
 use crate::control::event::Event;
 use crate::control::event::Events;
 use crate::control::health::Health;
@@ -39,7 +38,7 @@ use super::page;
 
 /// Where a connection came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::control) enum Door {
+pub(in crate::control) enum Endpoint {
     /// `--admin`: everything that can be read.
     Admin,
     /// `--health`: what a load balancer needs.
@@ -48,23 +47,25 @@ pub(in crate::control) enum Door {
     Ctl,
 }
 
-impl Door {
+impl Endpoint {
     pub(super) fn name(self) -> &'static str {
         match self {
-            Door::Admin => "admin",
-            Door::Health(_) => "health",
-            Door::Ctl => "ctl",
+            Endpoint::Admin => "admin",
+            Endpoint::Health(_) => "health",
+            Endpoint::Ctl => "ctl",
         }
     }
 }
 
 /// All that an answer is made from.
 pub(in crate::control) struct Api {
-    door: Door,
+    endpoint: Endpoint,
     pub(super) health: Rc<RefCell<Health>>,
     pub(super) stats: Rc<StatsSource>,
     pub(super) clock: Clock,
     events: Events,
+    /// What `ctl` knows.
+    is_command: fn(&str) -> bool,
 }
 
 /// An answer, before it is HTTP.
@@ -163,23 +164,25 @@ impl Answer {
 
 impl Api {
     pub(in crate::control) fn new(
-        door: Door,
+        endpoint: Endpoint,
         health: &Rc<RefCell<Health>>,
         stats: &Rc<StatsSource>,
         clock: Clock,
         events: &Events,
+        is_command: fn(&str) -> bool,
     ) -> Rc<Api> {
         Rc::new(Api {
-            door,
+            endpoint,
             health: Rc::clone(health),
             stats: Rc::clone(stats),
             clock,
             events: events.clone(),
+            is_command,
         })
     }
 
-    pub(super) fn door(&self) -> Door {
-        self.door
+    pub(super) fn endpoint(&self) -> Endpoint {
+        self.endpoint
     }
 
     pub(super) async fn answer(
@@ -194,7 +197,7 @@ impl Api {
         let path = request.uri().path();
         let command = path
             .strip_prefix(COMMANDS_BELOW)
-            .filter(|_| self.door == Door::Ctl)
+            .filter(|_| self.endpoint == Endpoint::Ctl)
             .map(str::to_owned);
         let (answer, allow) = match command {
             Some(name) if request.method() == Method::POST => {
@@ -213,9 +216,9 @@ impl Api {
 
     fn read(&self, path: &str) -> Option<Answer> {
         // Whoever only knows the health port's address means what that port means.
-        match self.door {
-            Door::Health(HealthMeans::Live) if path == "/" => return Some(self.health()),
-            Door::Health(HealthMeans::Ready) if path == "/" => return Some(self.ready()),
+        match self.endpoint {
+            Endpoint::Health(HealthMeans::Live) if path == "/" => return Some(self.health()),
+            Endpoint::Health(HealthMeans::Ready) if path == "/" => return Some(self.ready()),
             _ => {}
         }
         if let Some(pool) = path.strip_prefix("/ready/") {
@@ -226,8 +229,8 @@ impl Api {
     }
 
     fn routes(&self) -> impl Iterator<Item = &'static Route> {
-        let door = self.door;
-        let open = move |route: &&Route| route.public || !matches!(door, Door::Health(_));
+        let endpoint = self.endpoint;
+        let open = move |route: &&Route| route.public || !matches!(endpoint, Endpoint::Health(_));
         ROUTES.iter().filter(open)
     }
 
@@ -260,10 +263,10 @@ impl Api {
 
     // Arguments are the lines of the body.
     async fn command(&self, name: &str, body: Incoming, commanded: &Cell<bool>) -> Answer {
-        let Some(command) = ctl::find(name) else {
+        if !(self.is_command)(name) {
             let text = format!("there is no command `{name}`\n");
             return Answer::text(StatusCode::NOT_FOUND, text);
-        };
+        }
         let body = match Limited::new(body, COMMAND_BYTES_MAX).collect().await {
             Ok(body) => body.to_bytes(),
             Err(_) => return too_large(),
@@ -271,7 +274,7 @@ impl Api {
         let Ok(words) = std::str::from_utf8(&body) else {
             return Answer::text(StatusCode::BAD_REQUEST, "arguments are UTF-8\n");
         };
-        let (asked, outcome) = Asked::new(command, words.lines().map(str::to_owned).collect());
+        let (asked, outcome) = Asked::new(name, words.lines().map(str::to_owned).collect());
         self.events.tell(Event::Ctl(asked));
         commanded.set(true);
         match outcome.recv().await {

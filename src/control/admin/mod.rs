@@ -1,6 +1,6 @@
 //! The admin side: HTTP for people, monitors and load balancers, and the socket of `coremux ctl`.
 //!
-//! Owns: three doors (the admin address, the health port, the control socket), how many may be
+//! Owns: three endpoints (the admin address, the health port, the control socket), how many may be
 //! inside and for how long. Never: a worker; what is shown was published by them and sampled before
 //! anybody asked, and what is asked for is an event of the control plane's loop.
 
@@ -20,12 +20,12 @@ use hyper::service::service_fn;
 use tracing::warn;
 
 use crate::control::accept::Accepted;
+use crate::control::admission::Inside;
+use crate::control::admission::PATIENCE;
 use crate::control::adopt;
-use crate::control::inside::Inside;
-use crate::control::inside::PATIENCE;
 
 pub(super) use api::Api;
-pub(super) use api::Door;
+pub(super) use api::Endpoint;
 pub(super) use text::of_status;
 
 use io::Io;
@@ -51,7 +51,7 @@ pub(super) async fn serve(mut accepted: Accepted, api: Rc<Api>) {
             }
             Err(error) => {
                 if accepts {
-                    warn!(door = api.door().name(), %error, "admin side cannot accept");
+                    warn!(door = api.endpoint().name(), %error, "admin side cannot accept");
                 }
                 accepts = false;
             }

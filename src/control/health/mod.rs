@@ -7,13 +7,14 @@
 //! Health is about this process alone. That a server is down does not make it unhealthy: moving a
 //! virtual IP to another host heals no server.
 
+mod debounce;
 mod file;
-mod following;
+mod liveness;
+mod outputs;
 mod port;
-mod pulse;
 mod report;
+mod sentinels;
 mod standing;
-mod steady;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -28,19 +29,20 @@ use crate::stats::Shape;
 use crate::stats::WorkerStats;
 
 pub use file::HealthFile;
-pub(super) use following::Following;
-pub(super) use following::SentinelsReport;
-pub(super) use port::HealthPort;
+pub use outputs::HealthMeans;
+pub(super) use outputs::HealthOutputs;
 pub(super) use report::HealthReport;
 pub(super) use report::PoolReport;
 pub(super) use report::ReadyReport;
 pub(super) use report::ServerReport;
+pub(super) use sentinels::SentinelState;
+pub(super) use sentinels::SentinelsReport;
 pub(super) use standing::PoolView;
 use standing::ServerView;
 
-use pulse::Pulse;
-use pulse::Pulses;
-use steady::Steady;
+use debounce::Debounced;
+use liveness::Liveness;
+use liveness::PassReports;
 
 /// How often it is sampled: five times in the second within which a stuck worker must be found.
 pub(super) const PERIOD: Duration = Duration::from_millis(200);
@@ -50,7 +52,7 @@ const RISE: u32 = 3;
 
 /// A reason against giving clients to this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Bar {
+pub(super) enum UnhealthyReason {
     /// Not all workers serve yet.
     Starting,
     /// Somebody told it to let clients go elsewhere, and may take that back.
@@ -64,15 +66,15 @@ pub(super) enum Bar {
     WorkerStuck,
 }
 
-impl Bar {
+impl UnhealthyReason {
     /// In JSON, in the log, and for people.
     pub(super) fn name(self) -> &'static str {
         match self {
-            Bar::Starting => "starting",
-            Bar::Draining => "draining",
-            Bar::Ending => "ending",
-            Bar::Fenced => "fenced",
-            Bar::WorkerStuck => "worker stuck",
+            UnhealthyReason::Starting => "starting",
+            UnhealthyReason::Draining => "draining",
+            UnhealthyReason::Ending => "ending",
+            UnhealthyReason::Fenced => "fenced",
+            UnhealthyReason::WorkerStuck => "worker stuck",
         }
     }
 }
@@ -80,13 +82,13 @@ impl Bar {
 /// What is believed of the process and its pools.
 #[derive(Debug)]
 pub(super) struct Health {
-    bars: BTreeSet<Bar>,
+    reasons: BTreeSet<UnhealthyReason>,
     fenced: BTreeSet<PoolIdx>,
-    well: Steady,
+    well: Debounced,
     since: Micros,
     sampled_at: Micros,
     workers: Vec<Arc<WorkerStats>>,
-    pulses: Vec<Pulse>,
+    pulses: Vec<Liveness>,
     pools: Vec<PoolView>,
 }
 
@@ -100,14 +102,14 @@ impl Health {
     ) -> Health {
         let pools = (0..).map(PoolIdx).zip(shape.pools.iter().zip(required));
         Health {
-            bars: BTreeSet::from([Bar::Starting]),
+            reasons: BTreeSet::from([UnhealthyReason::Starting]),
             fenced: BTreeSet::new(),
             // Down at once: whoever sets a bar knows why.
-            well: Steady::new(false, RISE, 1),
+            well: Debounced::new(false, RISE, 1),
             since: now,
             sampled_at: now,
             workers: workers.to_vec(),
-            pulses: workers.iter().map(|_| Pulse::new(now)).collect(),
+            pulses: workers.iter().map(|_| Liveness::new(now)).collect(),
             pools: pools
                 .map(|(idx, (pool, required))| {
                     PoolView::new(idx, pool, *required, workers.len(), now)
@@ -118,38 +120,38 @@ impl Health {
 
     /// Every worker serves, for the first time: there is nothing that could flap yet.
     pub(super) fn started(&mut self, now: Micros) {
-        self.bars.remove(&Bar::Starting);
-        if self.bars.is_empty() && !self.well.is_good() {
+        self.reasons.remove(&UnhealthyReason::Starting);
+        if self.reasons.is_empty() && !self.well.is_good() {
             self.well.set(true);
             self.since = now;
         }
     }
 
     /// A reason against, from now on.
-    pub(super) fn bar(&mut self, bar: Bar, now: Micros) {
-        self.bars.insert(bar);
+    pub(super) fn add_reason(&mut self, reason: UnhealthyReason, now: Micros) {
+        self.reasons.insert(reason);
         self.look(now);
     }
 
     /// The reason is gone.
-    pub(super) fn lift(&mut self, bar: Bar) {
-        self.bars.remove(&bar);
+    pub(super) fn remove_reason(&mut self, reason: UnhealthyReason) {
+        self.reasons.remove(&reason);
     }
 
     /// Whether that is a reason now.
-    pub(super) fn is_barred(&self, bar: Bar) -> bool {
-        self.bars.contains(&bar)
+    pub(super) fn has_reason(&self, reason: UnhealthyReason) -> bool {
+        self.reasons.contains(&reason)
     }
 
     /// The reasons against.
-    pub(super) fn bars(&self) -> impl Iterator<Item = &'static str> {
-        self.bars.iter().map(|bar| bar.name())
+    pub(super) fn reasons(&self) -> impl Iterator<Item = &'static str> {
+        self.reasons.iter().map(|reason| reason.name())
     }
 
     /// Whether all reasons against are what somebody told the process to do.
     pub(super) fn is_wanted(&self) -> bool {
-        let told = [Bar::Draining, Bar::Ending];
-        self.bars.iter().all(|bar| told.contains(bar))
+        let told = [UnhealthyReason::Draining, UnhealthyReason::Ending];
+        self.reasons.iter().all(|reason| told.contains(reason))
     }
 
     pub(super) fn is_healthy(&self) -> bool {
@@ -193,7 +195,7 @@ impl Health {
         self.workers = workers.to_vec();
         self.fenced.retain(|pool| table.pool(*pool).is_some());
         if self.fenced.is_empty() {
-            self.lift(Bar::Fenced);
+            self.remove_reason(UnhealthyReason::Fenced);
         }
     }
 
@@ -202,8 +204,8 @@ impl Health {
     pub(super) fn sample(&mut self, now: Micros) -> (Vec<WorkerIdx>, Vec<PoolIdx>) {
         let pulses = self.sample_pulses(now);
         match pulses.stuck {
-            true => self.bars.insert(Bar::WorkerStuck),
-            false => self.bars.remove(&Bar::WorkerStuck),
+            true => self.reasons.insert(UnhealthyReason::WorkerStuck),
+            false => self.reasons.remove(&UnhealthyReason::WorkerStuck),
         };
         self.look(now);
         let mut turned = Vec::new();
@@ -216,31 +218,33 @@ impl Health {
         (pulses.ask, turned)
     }
 
-    fn sample_pulses(&mut self, now: Micros) -> Pulses {
-        let mut found = Pulses::default();
-        // Before all serve they have no pulse, and when it ends none any more.
-        if self.bars.contains(&Bar::Starting) || self.bars.contains(&Bar::Ending) {
+    fn sample_pulses(&mut self, now: Micros) -> PassReports {
+        let mut found = PassReports::default();
+        // Before all serve they have no liveness, and when it ends none any more.
+        if self.reasons.contains(&UnhealthyReason::Starting)
+            || self.reasons.contains(&UnhealthyReason::Ending)
+        {
             return found;
         }
         let all = (0u16..).zip(self.pulses.iter_mut().zip(&self.workers));
-        for (idx, (pulse, stats)) in all {
-            if pulse.sample(stats, now) {
+        for (idx, (liveness, stats)) in all {
+            if liveness.sample(stats, now) {
                 found.ask.push(WorkerIdx(idx));
             }
-            found.stuck |= pulse.is_stuck();
+            found.stuck |= liveness.is_stuck();
         }
         found
     }
 
     fn look(&mut self, now: Micros) {
-        if self.well.see(self.bars.is_empty()) {
+        if self.well.see(self.reasons.is_empty()) {
             self.since = now;
         }
     }
 
     /// How long ago each worker's last pass was seen.
     pub(super) fn heartbeat_ages(&self, now: Micros) -> impl Iterator<Item = Micros> {
-        self.pulses.iter().map(move |pulse| pulse.age(now))
+        self.pulses.iter().map(move |liveness| liveness.age(now))
     }
 
     /// A pool's writes are refused for want of Sentinels, or no longer.
@@ -250,13 +254,13 @@ impl Health {
             false => self.fenced.remove(&pool),
         };
         match self.fenced.is_empty() {
-            true => self.lift(Bar::Fenced),
-            false => self.bar(Bar::Fenced, now),
+            true => self.remove_reason(UnhealthyReason::Fenced),
+            false => self.add_reason(UnhealthyReason::Fenced, now),
         }
     }
 
     /// How things stand with a pool's Sentinels.
-    pub(super) fn set_following(&mut self, pool: PoolIdx, following: Following) {
+    pub(super) fn set_following(&mut self, pool: PoolIdx, following: SentinelState) {
         let mut pools = self.pools.iter_mut();
         if let Some(pool) = pools.find(|known| known.idx == pool) {
             pool.following = Some(following);

@@ -6,9 +6,9 @@ use crate::base::PoolIdx;
 use crate::control::clock::Micros;
 use crate::control::clock::rfc3339;
 use crate::control::health::Health;
-use crate::control::health::following::MasterReport;
-use crate::control::health::following::ReplicaReport;
-use crate::control::health::following::SentinelsReport;
+use crate::control::health::sentinels::MasterReport;
+use crate::control::health::sentinels::ReplicaReport;
+use crate::control::health::sentinels::SentinelsReport;
 use crate::control::health::standing::PoolView;
 use crate::control::health::standing::ServerView;
 
@@ -88,13 +88,13 @@ impl Health {
             } else {
                 "unhealthy"
             },
-            reasons: self.bars().collect(),
+            reasons: self.reasons().collect(),
             since: rfc3339(self.since),
             workers: workers
-                .map(|(worker, pulse)| WorkerReport {
+                .map(|(worker, liveness)| WorkerReport {
                     worker,
-                    heartbeat_age_ms: pulse.age(now) / 1000,
-                    stuck: pulse.is_stuck(),
+                    heartbeat_age_ms: liveness.age(now) / 1000,
+                    stuck: liveness.is_stuck(),
                 })
                 .collect(),
         }

@@ -13,8 +13,8 @@ use crate::base::PoolIdx;
 use crate::base::ServerIdx;
 use crate::config::PoolConfig;
 use crate::control::clock::Micros;
-use crate::control::health::following::Following;
-use crate::control::health::steady::Steady;
+use crate::control::health::debounce::Debounced;
+use crate::control::health::sentinels::SentinelState;
 use crate::stats::PoolShape;
 use crate::stats::WorkerStats;
 
@@ -67,7 +67,7 @@ pub(in crate::control) struct ServerView {
     pub(in crate::control) failing_since: Option<Micros>,
     pub(super) ejected: bool,
     pub(super) unknown: bool,
-    usable: Steady,
+    usable: Debounced,
     // Each worker's replies at the last sample.
     replies: Vec<u64>,
     // Until when good replies were seen.
@@ -84,7 +84,7 @@ impl ServerView {
             failing_since: None,
             ejected: false,
             unknown: false,
-            usable: Steady::new(true, RISE, FALL),
+            usable: Debounced::new(true, RISE, FALL),
             replies: vec![0; workers],
             good_at: 0,
         }
@@ -146,7 +146,7 @@ pub(in crate::control) struct PoolView {
     /// Since when it is ready, or is not.
     pub(in crate::control) since: Micros,
     /// What its Sentinels say, if it has any.
-    pub(in crate::control) following: Option<Following>,
+    pub(in crate::control) following: Option<SentinelState>,
     ready: bool,
 }
 

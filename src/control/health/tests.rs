@@ -61,11 +61,11 @@ fn it_is_healthy_as_soon_as_all_workers_serve_and_not_before() {
 #[test]
 fn a_drain_is_seen_at_once_and_its_end_after_some_good_samples() {
     let mut world = World::started();
-    world.health.bar(Bar::Draining, 7);
+    world.health.add_reason(UnhealthyReason::Draining, 7);
     assert!(!world.health.is_healthy());
-    assert_eq!(world.health.bars().collect::<Vec<_>>(), ["draining"]);
+    assert_eq!(world.health.reasons().collect::<Vec<_>>(), ["draining"]);
     assert_eq!((world.health.since, world.health.weight()), (7, 0));
-    world.health.lift(Bar::Draining);
+    world.health.remove_reason(UnhealthyReason::Draining);
     for _ in 1..RISE {
         world.sample(&[0, 1]);
         assert!(!world.health.is_healthy());
@@ -86,7 +86,7 @@ fn a_stuck_worker_is_asked_and_then_makes_it_unhealthy_until_it_turns() {
         samples += 1;
     }
     assert_eq!(samples, 3);
-    assert_eq!(world.health.bars().collect::<Vec<_>>(), ["worker stuck"]);
+    assert_eq!(world.health.reasons().collect::<Vec<_>>(), ["worker stuck"]);
     (0..RISE).for_each(|_| _ = world.sample(&[0, 1]));
     assert!(world.health.is_healthy());
 }
@@ -100,7 +100,7 @@ fn a_fence_of_any_pool_keeps_it_unhealthy() {
     world.health.started(0);
     assert!(!world.health.is_healthy(), "nothing is confirmed yet");
     world.health.set_fenced(b, false, 0);
-    assert_eq!(world.health.bars().collect::<Vec<_>>(), ["fenced"]);
+    assert_eq!(world.health.reasons().collect::<Vec<_>>(), ["fenced"]);
     world.health.set_fenced(a, false, 0);
     (0..RISE).for_each(|_| _ = world.sample(&[0, 1]));
     assert!(world.health.is_healthy());
@@ -110,12 +110,12 @@ fn a_fence_of_any_pool_keeps_it_unhealthy() {
 fn a_process_that_ends_asks_nobody_and_stays_unhealthy() {
     let mut world = World::started();
     world.sample(&[0, 1]);
-    world.health.bar(Bar::Ending, world.now);
+    world.health.add_reason(UnhealthyReason::Ending, world.now);
     for _ in 0..10 {
         assert_eq!(world.sample(&[]), [0; 0]);
         assert!(!world.health.is_healthy());
     }
-    assert_eq!(world.health.bars().collect::<Vec<_>>(), ["ending"]);
+    assert_eq!(world.health.reasons().collect::<Vec<_>>(), ["ending"]);
 }
 
 #[test]

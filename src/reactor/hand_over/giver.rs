@@ -59,7 +59,7 @@ pub struct GiverSetup {
     /// Where each pool listens, as `PoolIdx` counts them.
     pub addresses: Vec<String>,
     /// Listening sockets that are not the workers'.
-    pub doors: Vec<OwnedFd>,
+    pub endpoints: Vec<OwnedFd>,
     /// What this process knows, and the new one is to begin with.
     pub known: Sections,
     /// How long the new process may take until it is ready.
@@ -304,7 +304,7 @@ impl HandingOver {
         let channel = &mut successor.channel;
         channel.tell(Kind::Hello, hello)?;
         let listeners = shown.iter().flat_map(|worker| &worker.listeners);
-        for socket in listeners.chain(&self.setup.doors) {
+        for socket in listeners.chain(&self.setup.endpoints) {
             channel.send(Kind::Socket, &[], Some(socket.as_fd()))?;
         }
         channel.say(Kind::Begin)

@@ -53,7 +53,7 @@ pub use taker::Taker;
 pub use taker::TakerSetup;
 
 /// What the old process was told and has learnt, in sections with names: JSON of which this floor
-/// knows nothing, see `control::bequest`.
+/// knows nothing, see `control::main_loop::bequest`.
 pub type Sections = serde_json::Map<String, Value>;
 
 /// A client on its way from one worker to another.

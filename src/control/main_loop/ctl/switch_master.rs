@@ -12,11 +12,11 @@ use std::sync::Arc;
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
 use crate::config::Table;
-use crate::control::conduct::Control;
-use crate::control::conduct::Switched;
-use crate::control::conduct::in_words;
+use crate::control::main_loop::Control;
+use crate::control::main_loop::Switched;
+use crate::control::main_loop::in_words;
 
-use super::Reply;
+use crate::control::asked::Reply;
 
 /// Done if any pool has the server where it was said to be; refused if none has, which is so where
 /// Sentinels know better.

@@ -6,12 +6,12 @@ use std::time::Duration;
 use tracing::info;
 use tracing::warn;
 
-use crate::control::bequest::Departing;
 use crate::control::clock::Micros;
 use crate::control::event::Departure;
 use crate::control::event::Event;
-use crate::control::health::Bar;
-use crate::control::health::Following;
+use crate::control::health::SentinelState;
+use crate::control::health::UnhealthyReason;
+use crate::control::main_loop::bequest::Departing;
 use crate::control::notify;
 use crate::reactor::ToWorker;
 
@@ -21,10 +21,10 @@ impl Control {
     /// Shows how things are, unless another process does yet.
     pub(super) fn open(&mut self) -> io::Result<()> {
         if self.upgrade.stands_by() {
-            self.signs.leave();
+            self.outputs.leave();
             return self.take_over();
         }
-        self.doors.open();
+        self.endpoints.open();
         Ok(())
     }
 
@@ -33,8 +33,8 @@ impl Control {
         info!(workers = self.workers.len(), "serving");
         let now = self.clock.now();
         self.health.borrow_mut().started(now);
-        self.doors.open();
-        self.signs.own();
+        self.endpoints.open();
+        self.outputs.own();
         self.show_health();
         if let Some(ready) = self.ready.take() {
             ready();
@@ -43,9 +43,9 @@ impl Control {
     }
 
     /// A reason against giving clients to us, shown at once.
-    pub(in crate::control) fn bar(&mut self, bar: Bar) {
+    pub(in crate::control) fn add_reason(&mut self, reason: UnhealthyReason) {
         let now = self.clock.now();
-        self.health.borrow_mut().bar(bar, now);
+        self.health.borrow_mut().add_reason(reason, now);
         self.show_health();
     }
 
@@ -102,7 +102,10 @@ impl Control {
         }
         self.show_health();
         if let Some(watchdog) = &mut self.watchdog {
-            let turns = !self.health.borrow().is_barred(Bar::WorkerStuck);
+            let turns = !self
+                .health
+                .borrow()
+                .has_reason(UnhealthyReason::WorkerStuck);
             watchdog.sample(turns && !self.upgrade.stands_by(), now);
         }
     }
@@ -110,11 +113,11 @@ impl Control {
     fn look_at_sentinels(&mut self, now: Micros) {
         let mut health = self.health.borrow_mut();
         for (pool, (view, then)) in self.sentinels.views() {
-            health.set_following(pool, Following::new(&view, then, now));
+            health.set_following(pool, SentinelState::new(&view, then, now));
         }
     }
 
     pub(in crate::control) fn show_health(&mut self) {
-        self.signs.show(&self.health.borrow());
+        self.outputs.show(&self.health.borrow());
     }
 }

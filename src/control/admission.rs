@@ -1,6 +1,6 @@
-//! Who is inside a door: so many at most, the longest inside goes first, and nobody stays.
+//! Connections to an endpoint: so many at most, the longest there is closed first, and none stays.
 //!
-//! Strangers reach some of the doors, so what they can take of the process is little and known
+//! Strangers reach some of the endpoints, so what they can take of the process is little and known
 //! beforehand: descriptors are set aside for just so many.
 
 use std::cell::RefCell;
@@ -16,10 +16,10 @@ use glommio::Task;
 pub(super) const PLACES: usize = 16;
 
 /// Statistics, admin, health, ctl.
-const DOORS: usize = 4;
+const ENDPOINTS: usize = 4;
 
-/// What all doors together may take of the process's descriptors.
-pub const DESCRIPTORS_OF_DOORS: usize = PLACES * DOORS;
+/// What all endpoints together may take of the process's descriptors.
+pub const DESCRIPTORS_OF_ENDPOINTS: usize = PLACES * ENDPOINTS;
 
 /// One question and its answer, from the accept to the last byte. What takes longer is a peer that
 /// does not send, or does not read.

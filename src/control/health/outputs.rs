@@ -1,23 +1,32 @@
 //! What shows the world how this process is: the health file and the health port.
 
 use std::os::fd::OwnedFd;
-use std::rc::Rc;
 
 use tracing::info;
 use tracing::warn;
 
-use super::HealthMeans;
-use super::admin;
-use super::admin::Api;
-use super::health::Health;
-use super::health::HealthFile;
-use super::health::HealthPort;
+use super::Health;
+use super::file::HealthFile;
+use super::port::HealthPort;
+use crate::control::accept::Accepted;
 
-/// The signs that are there.
-pub(super) struct Signs {
+/// What it means that the health port is open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HealthMeans {
+    /// That this process is healthy. All proxies see the same servers, so to close the port when
+    /// servers fail would take away all of them at once, and heal nothing.
+    #[default]
+    Live,
+    /// That its pools can serve, too: for who has something better to send clients to.
+    Ready,
+}
+
+/// The outputs that are there.
+pub(in crate::control) struct HealthOutputs {
     file: Option<HealthFile>,
     port: Option<HealthPort>,
-    port_api: Rc<Api>,
+    // Answers whoever connects to the health port.
+    answer: Box<dyn Fn(Accepted)>,
     means: HealthMeans,
     // Another process shows how things are.
     left: bool,
@@ -33,18 +42,18 @@ struct Shown {
     open: bool,
 }
 
-impl Signs {
-    /// `port_api` is what is behind the health port.
-    pub(super) fn new(
+impl HealthOutputs {
+    /// `answer` is what is behind the health port.
+    pub(in crate::control) fn new(
         file: Option<HealthFile>,
         port: Option<std::net::TcpListener>,
-        port_api: Rc<Api>,
+        answer: Box<dyn Fn(Accepted)>,
         means: HealthMeans,
-    ) -> Signs {
-        Signs {
+    ) -> HealthOutputs {
+        HealthOutputs {
             file,
             port: port.map(HealthPort::new),
-            port_api,
+            answer,
             means,
             left: false,
             shown: None,
@@ -53,7 +62,7 @@ impl Signs {
     }
 
     /// Shows how it is, if that is not what they show already.
-    pub(super) fn show(&mut self, health: &Health) {
+    pub(in crate::control) fn show(&mut self, health: &Health) {
         let healthy = health.is_healthy();
         let open = match self.means {
             HealthMeans::Live => healthy,
@@ -71,30 +80,27 @@ impl Signs {
                 port.close();
                 return true;
             }
-            let api = Rc::clone(&self.port_api);
-            port.open(|accepted| {
-                glommio::spawn_local(admin::serve(accepted, api)).detach();
-            })
+            port.open(&self.answer)
         });
         // What did not work is tried again at the next sample.
         self.shown = (written && turned).then_some(shown);
     }
 
     /// Leaves them as they are to another process that has them, too; who is inside is answered.
-    pub(super) fn leave(&mut self) {
+    pub(in crate::control) fn leave(&mut self) {
         self.left = true;
         self.file.iter_mut().for_each(HealthFile::leave);
         self.port.iter_mut().for_each(HealthPort::leave);
     }
 
     /// From now on this process shows how it is.
-    pub(super) fn own(&mut self) {
+    pub(in crate::control) fn own(&mut self) {
         (self.left, self.shown) = (false, None);
         self.port.iter_mut().for_each(HealthPort::own);
     }
 
     /// The health port's socket once more, for another process.
-    pub(super) fn shared(&self) -> Option<OwnedFd> {
+    pub(in crate::control) fn shared(&self) -> Option<OwnedFd> {
         self.port.as_ref().and_then(|port| port.shared().ok())
     }
 
@@ -106,7 +112,7 @@ impl Signs {
         match healthy {
             true => info!("healthy"),
             false => {
-                let reasons: Vec<&str> = health.bars().collect();
+                let reasons: Vec<&str> = health.reasons().collect();
                 let reasons = reasons.join(", ");
                 if health.is_wanted() {
                     info!(reasons, "unhealthy");

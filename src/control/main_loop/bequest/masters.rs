@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use tracing::info;
 
-use crate::control::conduct::Control;
+use crate::control::main_loop::Control;
 use crate::messages::Change;
 use crate::sentinel::Memory;
 
@@ -32,7 +32,7 @@ pub(super) fn take(control: &mut Control, said: Value) -> serde_json::Result<()>
             } = &change
             {
                 let (of, name) = control.labels(pool, *server);
-                let at = crate::control::conduct::in_words(addresses);
+                let at = crate::control::main_loop::in_words(addresses);
                 info!(
                     pool = of,
                     server = name,

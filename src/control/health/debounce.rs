@@ -2,7 +2,7 @@
 
 /// Something that is good or bad, seen again and again.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Steady {
+pub(super) struct Debounced {
     good: bool,
     rise: u32,
     fall: u32,
@@ -10,11 +10,11 @@ pub(super) struct Steady {
     against: u32,
 }
 
-impl Steady {
+impl Debounced {
     /// Believed to be `good`; it rises after so many good samples in a row, and falls after so
     /// many bad ones.
-    pub(super) fn new(good: bool, rise: u32, fall: u32) -> Steady {
-        Steady {
+    pub(super) fn new(good: bool, rise: u32, fall: u32) -> Debounced {
+        Debounced {
             good,
             rise,
             fall,
@@ -50,19 +50,19 @@ impl Steady {
 
 #[cfg(test)]
 mod tests {
-    use super::Steady;
+    use super::Debounced;
 
     #[test]
     fn what_comes_and_goes_changes_nothing_and_what_stays_does() {
-        let mut steady = Steady::new(true, 3, 2);
+        let mut debounced = Debounced::new(true, 3, 2);
         for good in [false, true, false, true, true, false, true] {
-            assert!(!steady.see(good), "one bad sample among good ones");
+            assert!(!debounced.see(good), "one bad sample among good ones");
         }
-        assert!(!steady.see(false));
-        assert!(steady.see(false) && !steady.is_good());
+        assert!(!debounced.see(false));
+        assert!(debounced.see(false) && !debounced.is_good());
         for good in [true, true, false, true, true] {
-            assert!(!steady.see(good));
+            assert!(!debounced.see(good));
         }
-        assert!(steady.see(true) && steady.is_good());
+        assert!(debounced.see(true) && debounced.is_good());
     }
 }

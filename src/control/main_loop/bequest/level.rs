@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::control::conduct::Control;
+use crate::control::main_loop::Control;
 
 pub(super) fn leave(control: &Control) -> serde_json::Result<Value> {
     serde_json::to_value(control.log.told_level())

@@ -7,8 +7,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::control::clock::Micros;
-use crate::control::conduct::Control;
-use crate::control::health::Bar;
+use crate::control::health::UnhealthyReason;
+use crate::control::main_loop::Control;
 
 /// `ctl drain`.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,7 +81,10 @@ pub(super) fn leave(control: &Control) -> serde_json::Result<Value> {
         }
     });
     serde_json::to_value(Drain {
-        draining: control.health.borrow().is_barred(Bar::Draining),
+        draining: control
+            .health
+            .borrow()
+            .has_reason(UnhealthyReason::Draining),
         departing,
     })
 }
@@ -91,8 +94,14 @@ pub(super) fn take(control: &mut Control, said: Value) -> serde_json::Result<()>
     let said: Drain = serde_json::from_value(said)?;
     let now = control.clock.now();
     match said.draining {
-        true => control.health.borrow_mut().bar(Bar::Draining, now),
-        false => control.health.borrow_mut().lift(Bar::Draining),
+        true => control
+            .health
+            .borrow_mut()
+            .add_reason(UnhealthyReason::Draining, now),
+        false => control
+            .health
+            .borrow_mut()
+            .remove_reason(UnhealthyReason::Draining),
     }
     control.departing = said.departing.map(|left| {
         let (after, within) = (left.after_ms, left.within_ms);

@@ -1,12 +1,16 @@
-//! Conducts the process: hears what happens, and does what follows from it.
+//! The one loop of the control plane: hears what happens, and does what follows from it.
 //!
-//! Owns: the one loop of the control plane, and the state that it changes. Never: decides what the
+//! Owns: the loop, the state that it changes, and all that acts on that state: each in a file of its
+//! own. Nothing outside of this room sees it; events come in, and words go out. Never: decides what the
 //! life of the process (`supervisor`), a failure (`Ejector`) or a name (`resolve`) means.
 
+mod bequest;
+pub mod ctl;
 mod moves;
 mod reload;
 mod servers;
 mod standing;
+mod upgrade;
 mod watched;
 mod workers;
 
@@ -29,25 +33,26 @@ use crate::control::Names;
 use crate::control::Probes;
 use crate::control::Setup;
 use crate::control::StatsSource;
+use crate::control::admin;
 use crate::control::admin::Api;
-use crate::control::admin::Door;
-use crate::control::bequest::Departing;
+use crate::control::admin::Endpoint;
 use crate::control::clock::Clock;
-use crate::control::doors::Doors;
+use crate::control::endpoints::Endpoints;
 use crate::control::event;
 use crate::control::event::Event;
 use crate::control::event::Events;
 use crate::control::health;
-use crate::control::health::Bar;
 use crate::control::health::Health;
+use crate::control::health::HealthOutputs;
+use crate::control::health::UnhealthyReason;
+use crate::control::main_loop::bequest::Departing;
+use crate::control::main_loop::upgrade::Upgrade;
 use crate::control::notify;
 use crate::control::sentinel::Watching;
 use crate::control::signals::Signal;
-use crate::control::signs::Signs;
 use crate::control::supervisor::Phase;
 use crate::control::supervisor::Step;
 use crate::control::supervisor::Supervisor;
-use crate::control::upgrade::Upgrade;
 use crate::control::watchdog::Watchdog;
 use crate::ejection::Ejector;
 use crate::messages::Change;
@@ -57,7 +62,6 @@ use crate::reactor::Sender;
 use crate::reactor::ToWorker;
 use crate::stats::WorkerStats;
 
-pub(super) use reload::Outcome;
 use reload::Reloading;
 
 pub(super) use moves::Switched;
@@ -70,11 +74,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(2);
 const GRACE: Duration = Duration::from_millis(500);
 
 /// Runs until the process should end.
-pub(super) async fn conduct(
-    setup: Setup,
-    inbox_wake: UnixStream,
-    names_wake: UnixStream,
-) -> Ending {
+pub(super) async fn run(setup: Setup, inbox_wake: UnixStream, names_wake: UnixStream) -> Ending {
     let (events_of, events) = event::queue();
     let tell = events_of.clone();
     let signals = setup.signals;
@@ -98,15 +98,23 @@ pub(super) async fn conduct(
     if setup.reload_on_change {
         events_of.every(watched::LOOK_PERIOD, || Event::LookAtFile);
     }
-    let api = |door| Api::new(door, &health, &stats, clock, &events_of);
-    let doors = Doors::new(
+    let is_command = ctl::is_command;
+    let api = |endpoint| Api::new(endpoint, &health, &stats, clock, &events_of, is_command);
+    let endpoints = Endpoints::new(
         (setup.stats_listener, Rc::clone(&stats)),
-        setup.admin.http.map(|socket| (socket, api(Door::Admin))),
-        setup.admin.ctl.map(|socket| (socket, api(Door::Ctl))),
+        setup
+            .admin
+            .http
+            .map(|socket| (socket, api(Endpoint::Admin))),
+        setup.admin.ctl.map(|socket| (socket, api(Endpoint::Ctl))),
     );
     let (file, port) = (setup.admin.health_file, setup.admin.health_port);
     let means = setup.admin.health_means;
-    let signs = Signs::new(file, port, api(Door::Health(means)), means);
+    let behind_port = api(Endpoint::Health(means));
+    let answer = move |accepted| {
+        glommio::spawn_local(admin::serve(accepted, Rc::clone(&behind_port))).detach();
+    };
+    let outputs = HealthOutputs::new(file, port, Box::new(answer), means);
     for change in setup.sentinels.changes() {
         if let Change::Fence { pool, fenced } = change {
             health.borrow_mut().set_fenced(pool, fenced, clock.now());
@@ -126,8 +134,8 @@ pub(super) async fn conduct(
         stats,
         clock,
         health,
-        doors,
-        signs,
+        endpoints,
+        outputs,
         table: setup.table,
         counters,
         reloading: Reloading::new(setup.source, setup.read),
@@ -146,33 +154,33 @@ pub(super) async fn conduct(
 }
 
 /// All that the loop changes; the acts of `ctl` get it, too.
-pub(super) struct Control {
-    pub(in crate::control) supervisor: Supervisor,
-    pub(in crate::control) workers: Vec<Sender<ToWorker>>,
+struct Control {
+    supervisor: Supervisor,
+    workers: Vec<Sender<ToWorker>>,
     inbox: Receiver<FromWorker>,
     names: Names,
-    pub(in crate::control) sentinels: Watching,
+    sentinels: Watching,
     ejector: Ejector,
-    pub(in crate::control) probes: Probes,
-    pub(in crate::control) log: Box<dyn Log>,
-    pub(in crate::control) stats: Rc<StatsSource>,
-    pub(in crate::control) clock: Clock,
-    pub(in crate::control) health: Rc<RefCell<Health>>,
+    probes: Probes,
+    log: Box<dyn Log>,
+    stats: Rc<StatsSource>,
+    clock: Clock,
+    health: Rc<RefCell<Health>>,
     /// What is served.
-    pub(in crate::control) table: Arc<Table>,
+    table: Arc<Table>,
     // Each worker's numbers, in the table's places.
     counters: Vec<Arc<WorkerStats>>,
     reloading: Reloading,
-    pub(in crate::control) doors: Doors,
-    pub(in crate::control) signs: Signs,
-    pub(in crate::control) upgrade: Upgrade,
+    endpoints: Endpoints,
+    outputs: HealthOutputs,
+    upgrade: Upgrade,
     watchdog: Option<Watchdog>,
     // How often clients were told to go, or to stay.
     departures: u32,
     // Until they are told to stay; it may be over.
-    pub(in crate::control) departing: Option<Departing>,
+    departing: Option<Departing>,
     ready: Option<Box<dyn FnOnce()>>,
-    pub(in crate::control) events: Events,
+    events: Events,
 }
 
 impl Control {
@@ -253,7 +261,7 @@ impl Control {
             }
             Event::HandedOver => vec![self.handed_over()],
             Event::Ctl(asked) => {
-                asked.act(self);
+                ctl::act(self, asked);
                 Vec::new()
             }
         }
@@ -278,7 +286,7 @@ impl Control {
     // What the new process has not been told with all else is told by the same signal.
     fn turn_log(&mut self, by: i8, signal: Unix) {
         self.log.change_level(by);
-        if self.upgrade.has_left_the_doors() {
+        if self.upgrade.has_left_the_endpoints() {
             self.upgrade.pass_on(signal);
         }
     }
@@ -294,7 +302,7 @@ impl Control {
                 // they are elsewhere, and whoever asks asks about the other process.
                 if !self.upgrade.is_gone() {
                     notify::stopping();
-                    self.bar(Bar::Ending);
+                    self.add_reason(UnhealthyReason::Ending);
                 }
                 info!(within_ms = within.as_millis(), "draining");
                 self.tell_all(&ToWorker::Drain { within });
@@ -303,7 +311,7 @@ impl Control {
             }
             Step::Stop => {
                 if !self.upgrade.is_gone() {
-                    self.bar(Bar::Ending);
+                    self.add_reason(UnhealthyReason::Ending);
                 }
                 self.tell_all(&ToWorker::Stop);
                 self.events

@@ -18,16 +18,16 @@ const MISSES_MAX: u32 = 3;
 
 /// One worker's passes.
 #[derive(Debug)]
-pub(super) struct Pulse {
+pub(super) struct Liveness {
     passes: u64,
     passed_at: Micros,
     asked: bool,
     misses: u32,
 }
 
-impl Pulse {
-    pub(super) fn new(now: Micros) -> Pulse {
-        Pulse {
+impl Liveness {
+    pub(super) fn new(now: Micros) -> Liveness {
+        Liveness {
             passes: 0,
             passed_at: now,
             asked: false,
@@ -39,9 +39,9 @@ impl Pulse {
     pub(super) fn sample(&mut self, stats: &WorkerStats, now: Micros) -> bool {
         let passes = stats.counters.passes.value();
         if passes != self.passes {
-            *self = Pulse {
+            *self = Liveness {
                 passes,
-                ..Pulse::new(now)
+                ..Liveness::new(now)
             };
             return false;
         }
@@ -63,7 +63,7 @@ impl Pulse {
 
 /// What a sample found.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Pulses {
+pub(super) struct PassReports {
     /// To be asked for a pass.
     pub(super) ask: Vec<WorkerIdx>,
     /// A worker is stuck.
@@ -80,34 +80,34 @@ mod tests {
     #[test]
     fn a_worker_that_passes_is_not_asked_and_one_that_sleeps_is_asked_once() {
         let stats = WorkerStats::default();
-        let mut pulse = Pulse::new(0);
+        let mut liveness = Liveness::new(0);
         stats.counters.passes.add(1);
-        assert!(!pulse.sample(&stats, STEP));
-        assert!(pulse.sample(&stats, 2 * STEP), "it sleeps");
-        assert!(!pulse.sample(&stats, 3 * STEP), "asked already");
+        assert!(!liveness.sample(&stats, STEP));
+        assert!(liveness.sample(&stats, 2 * STEP), "it sleeps");
+        assert!(!liveness.sample(&stats, 3 * STEP), "asked already");
         stats.counters.passes.add(1);
-        assert!(!pulse.sample(&stats, 4 * STEP));
-        assert!(pulse.sample(&stats, 5 * STEP), "it sleeps again");
-        assert!(!pulse.is_stuck());
+        assert!(!liveness.sample(&stats, 4 * STEP));
+        assert!(liveness.sample(&stats, 5 * STEP), "it sleeps again");
+        assert!(!liveness.is_stuck());
     }
 
     #[test]
     fn a_worker_without_a_pass_is_stuck_within_a_second_and_well_with_the_next_pass() {
         let stats = WorkerStats::default();
-        let mut pulse = Pulse::new(0);
+        let mut liveness = Liveness::new(0);
         stats.counters.passes.add(1);
-        pulse.sample(&stats, 0);
+        liveness.sample(&stats, 0);
         let mut now = 0;
-        while !pulse.is_stuck() {
+        while !liveness.is_stuck() {
             now += STEP;
-            pulse.sample(&stats, now);
+            liveness.sample(&stats, now);
         }
         // It may have stopped just after the sample that saw its last pass.
         assert!(now <= 1_000_000, "{now}");
-        assert_eq!(pulse.age(now), now);
+        assert_eq!(liveness.age(now), now);
         stats.counters.passes.add(1);
-        pulse.sample(&stats, now + STEP);
-        assert!(!pulse.is_stuck());
-        assert_eq!(pulse.age(now + STEP), 0);
+        liveness.sample(&stats, now + STEP);
+        assert!(!liveness.is_stuck());
+        assert_eq!(liveness.age(now + STEP), 0);
     }
 }

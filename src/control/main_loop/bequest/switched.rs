@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tracing::info;
 
-use crate::control::conduct::Control;
+use crate::control::main_loop::Control;
 use crate::messages::SocketAddress;
 
 /// `ctl switch-master`.

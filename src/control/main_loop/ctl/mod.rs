@@ -11,14 +11,13 @@ mod switch_master;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use glommio::channels::local_channel;
-use glommio::channels::local_channel::LocalReceiver;
-use glommio::channels::local_channel::LocalSender;
 use tracing::info;
 
-use super::admin;
-use super::conduct::Control;
-use super::health::Bar;
+use crate::control::admin;
+use crate::control::asked::Asked;
+use crate::control::asked::Reply;
+use crate::control::health::UnhealthyReason;
+use crate::control::main_loop::Control;
 
 /// Until clients are let go after a drain was shown: keepalived moves an address within two thirds
 /// of its advertisements' interval, which is a second at most where it matters.
@@ -97,11 +96,18 @@ pub const COMMANDS: &[Command] = &[
         doc: "take drain back",
         counts: 0..=0,
         act: |control, _, reply| {
-            if !control.health.borrow().is_barred(Bar::Draining) {
+            if !control
+                .health
+                .borrow()
+                .has_reason(UnhealthyReason::Draining)
+            {
                 return reply.done("it does not drain\n".to_owned());
             }
             info!("told to drain no longer");
-            control.health.borrow_mut().lift(Bar::Draining);
+            control
+                .health
+                .borrow_mut()
+                .remove_reason(UnhealthyReason::Draining);
             control.keep();
             reply.done("drains no longer\n".to_owned());
         },
@@ -174,10 +180,13 @@ fn drain(control: &mut Control, arguments: &[String], reply: Reply) {
             "usage: drain [--within SECONDS] [--after SECONDS], --after only with --within\n";
         return reply.refused(text.to_owned());
     }
-    let already = control.health.borrow().is_barred(Bar::Draining);
+    let already = control
+        .health
+        .borrow()
+        .has_reason(UnhealthyReason::Draining);
     if !already {
         info!("told to drain: unhealthy from now on, serving on");
-        control.bar(Bar::Draining);
+        control.add_reason(UnhealthyReason::Draining);
     }
     let mut text = match already {
         true => "draining already".to_owned(),
@@ -199,8 +208,32 @@ fn seconds(text: &str) -> Option<Duration> {
 }
 
 /// The row of `name`.
-pub(super) fn find(name: &str) -> Option<&'static Command> {
+fn find(name: &str) -> Option<&'static Command> {
     COMMANDS.iter().find(|command| command.name == name)
+}
+
+/// Whether there is a command of that name.
+pub(super) fn is_command(name: &str) -> bool {
+    find(name).is_some()
+}
+
+/// Does what somebody has asked for.
+pub(super) fn act(control: &mut Control, asked: Asked) {
+    let Asked {
+        command,
+        arguments,
+        reply,
+    } = asked;
+    if control.upgrade.has_left_the_endpoints() {
+        return reply.elsewhere();
+    }
+    let Some(command) = find(&command) else {
+        return reply.refused(format!("there is no command `{command}`\n"));
+    };
+    if !command.takes(arguments.len()) {
+        return reply.refused(format!("usage: {}\n", command.synopsis()));
+    }
+    (command.act)(control, &arguments, reply);
 }
 
 impl Command {
@@ -217,85 +250,6 @@ impl Command {
     #[must_use]
     pub fn takes(&self, arguments: usize) -> bool {
         self.counts.contains(&arguments)
-    }
-}
-
-/// What came of a command: its text, or why it was refused.
-type Outcome = Result<String, Refused>;
-
-/// Why a command was not done.
-pub(super) enum Refused {
-    /// In words.
-    Because(String),
-    /// Another process answers from now on, by the same socket.
-    AskAgain,
-}
-
-/// A command that somebody waits for.
-pub(super) struct Asked {
-    command: &'static Command,
-    arguments: Vec<String>,
-    reply: Reply,
-}
-
-impl Asked {
-    /// The command, for the loop, and where its outcome will come.
-    pub(super) fn new(
-        command: &'static Command,
-        arguments: Vec<String>,
-    ) -> (Asked, LocalReceiver<Outcome>) {
-        let (sender, outcome) = local_channel::new_bounded(1);
-        let asked = Asked {
-            command,
-            arguments,
-            reply: Reply(sender),
-        };
-        (asked, outcome)
-    }
-
-    /// Does it.
-    pub(super) fn act(self, control: &mut Control) {
-        if control.upgrade.has_left_the_doors() {
-            return self.reply.elsewhere();
-        }
-        if !self.command.takes(self.arguments.len()) {
-            let usage = format!("usage: {}\n", self.command.synopsis());
-            return self.reply.refused(usage);
-        }
-        (self.command.act)(control, &self.arguments, self.reply);
-    }
-}
-
-/// Answers whoever asked, once. Without an answer he is told that there is none.
-pub(super) struct Reply(LocalSender<Outcome>);
-
-impl Reply {
-    /// It is done; `text` is for people, whole lines.
-    pub(super) fn done(self, text: String) {
-        self.give(Ok(text));
-    }
-
-    /// It is not done, and why.
-    pub(super) fn refused(self, text: String) {
-        self.give(Err(Refused::Because(text)));
-    }
-
-    /// Another process is to be asked, by the same socket.
-    pub(super) fn elsewhere(self) {
-        self.give(Err(Refused::AskAgain));
-    }
-
-    fn judged(self, good: bool, text: String) {
-        self.give(if good {
-            Ok(text)
-        } else {
-            Err(Refused::Because(text))
-        });
-    }
-
-    fn give(self, outcome: Outcome) {
-        // Fails when nobody waits any more.
-        let _ = self.0.try_send(outcome);
     }
 }
 

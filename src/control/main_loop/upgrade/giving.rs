@@ -7,9 +7,9 @@ use tracing::error;
 use tracing::info;
 use tracing::warn;
 
-use crate::control::conduct::Control;
-use crate::control::ctl::Reply;
+use crate::control::asked::Reply;
 use crate::control::event::Event;
+use crate::control::main_loop::Control;
 use crate::control::notify;
 use crate::control::supervisor::Phase;
 use crate::control::supervisor::Step;
@@ -80,13 +80,13 @@ impl Control {
         let (tell, inbox) = mailbox().map_err(no_descriptor)?;
         let wake = inbox.wake_socket().map_err(no_descriptor)?;
         self.events.when_woken(wake, || Event::Giver);
-        let mut doors = self.doors.shared();
-        doors.extend(self.signs.shared());
+        let mut endpoints = self.endpoints.shared();
+        endpoints.extend(self.outputs.shared());
         let setup = GiverSetup {
             command: (self.upgrade.setup.command)(),
             workers: self.workers.clone(),
             addresses: self.addresses(),
-            doors,
+            endpoints,
             known: self.bequest(),
             start_within: START_WITHIN,
             hand_over_within: HAND_OVER_WITHIN,
@@ -156,8 +156,8 @@ impl Control {
         giving.process = Some(ready);
         giving.giver.commit(known);
         // From here on the world sees the new process.
-        self.doors.leave();
-        self.signs.leave();
+        self.endpoints.leave();
+        self.outputs.leave();
     }
 
     fn other_serves(&mut self) {
@@ -207,8 +207,8 @@ impl Control {
         };
         // What it had left, it takes again.
         if giving.process.is_some() {
-            self.doors.open();
-            self.signs.own();
+            self.endpoints.open();
+            self.outputs.own();
             self.show_health();
         }
         self.upgrade.story = Some(format!("upgrade failed: {why}"));

@@ -16,7 +16,7 @@ use crate::sentinel::View;
 
 /// A pool's Sentinels, and what they say.
 #[derive(Clone, Debug)]
-pub(in crate::control) struct Following {
+pub(in crate::control) struct SentinelState {
     pub(in crate::control) sentinels: SentinelsReport,
     /// By the server's name.
     pub(in crate::control) servers: BTreeMap<Arc<str>, FollowedServer>,
@@ -73,9 +73,9 @@ pub(in crate::control) struct ReplicaReport {
     pub(in crate::control) lag_ms: Option<u64>,
 }
 
-impl Following {
+impl SentinelState {
     /// What `view` shows, as it was at `then` by the watcher's clock, which is `now` by ours.
-    pub(in crate::control) fn new(view: &View, then: Time, now: Micros) -> Following {
+    pub(in crate::control) fn new(view: &View, then: Time, now: Micros) -> SentinelState {
         let at = |time: Time| now.saturating_sub(micros(then.since(time)));
         let sentinels = view.sentinels.iter();
         let connected = sentinels
@@ -105,7 +105,7 @@ impl Following {
             };
             (Arc::clone(&server.name), followed)
         });
-        Following {
+        SentinelState {
             servers: servers.collect(),
             sentinels: SentinelsReport {
                 known: view.sentinels.len(),

@@ -1,4 +1,4 @@
-//! The doors that are always open: statistics, the admin side, the control socket.
+//! The endpoints that are always open: statistics, the admin side, the control socket.
 //!
 //! Owns: their listening sockets, and whether this process answers at them. Another one may share
 //! them: to leave them closes nothing, and whoever knocks is answered by it.
@@ -20,7 +20,7 @@ use super::admin::Api;
 use super::stats_port;
 
 /// The sockets, and who answers.
-pub(super) struct Doors {
+pub(super) struct Endpoints {
     stats: (TcpListener, Rc<StatsSource>),
     admin: Option<(TcpListener, Rc<Api>)>,
     ctl: Option<(UnixListener, Rc<Api>)>,
@@ -28,14 +28,14 @@ pub(super) struct Doors {
     accepting: Option<Vec<Accepting>>,
 }
 
-impl Doors {
+impl Endpoints {
     /// Nobody is answered yet.
     pub(super) fn new(
         stats: (TcpListener, Rc<StatsSource>),
         admin: Option<(TcpListener, Rc<Api>)>,
         ctl: Option<(UnixListener, Rc<Api>)>,
-    ) -> Doors {
-        Doors {
+    ) -> Endpoints {
+        Endpoints {
             stats,
             admin,
             ctl,
@@ -56,8 +56,8 @@ impl Doors {
         }
         let admin = self.admin.iter().map(|(s, api)| (at(s.try_clone()), api));
         let ctl = self.ctl.iter().map(|(s, api)| (at(s.try_clone()), api));
-        for (door, api) in admin.chain(ctl) {
-            if let Some((accepting, accepted)) = door {
+        for (endpoint, api) in admin.chain(ctl) {
+            if let Some((accepting, accepted)) = endpoint {
                 glommio::spawn_local(admin::serve(accepted, Rc::clone(api))).detach();
                 all.push(accepting);
             }
@@ -85,7 +85,7 @@ fn at(socket: io::Result<impl Into<OwnedFd>>) -> Option<(Accepting, Accepted)> {
     own(socket.and_then(|socket| accept(socket.into())))
 }
 
-// Without a descriptor left there is one door fewer, and it says so.
+// Without a descriptor left there is one endpoint fewer, and it says so.
 fn own<T>(socket: io::Result<T>) -> Option<T> {
     socket
         .inspect_err(|error| error!(%error, "a listening socket cannot be shared"))

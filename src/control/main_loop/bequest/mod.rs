@@ -26,7 +26,7 @@ use tracing::warn;
 
 use crate::reactor::hand_over::Sections;
 
-use super::conduct::Control;
+use crate::control::main_loop::Control;
 
 pub(super) use drain::Departing;
 

@@ -22,7 +22,6 @@ mod giving;
 mod taking;
 
 use std::collections::BTreeSet;
-use std::process::Command;
 use std::time::Instant;
 
 use rustix::process::Signal;
@@ -34,23 +33,11 @@ use crate::reactor::hand_over::FromGiver;
 use crate::reactor::hand_over::FromTaker;
 use crate::reactor::hand_over::Giver;
 use crate::reactor::hand_over::NewProcess;
-use crate::reactor::hand_over::Predecessor;
 use crate::reactor::hand_over::Taker;
 
-use super::Ending;
-use super::ctl::Reply;
-
-/// What an upgrade needs of the process.
-pub struct UpgradeSetup {
-    /// Starts this program again, as it was started.
-    pub command: Box<dyn Fn() -> Command>,
-    /// Takes the pid file again, after a new process was lost.
-    pub reclaim: Box<dyn Fn()>,
-    /// The process that hands over to this one.
-    pub predecessor: Option<Predecessor>,
-    /// The servers of which only the Sentinels know where they are.
-    pub masters: BTreeSet<(PoolIdx, ServerIdx)>,
-}
+use crate::control::Ending;
+use crate::control::asked::Reply;
+use crate::control::setup::UpgradeSetup;
 
 /// Where it is.
 enum State {
@@ -124,8 +111,8 @@ impl Upgrade {
         matches!(self.state, State::Gone { .. })
     }
 
-    /// Whether another process answers at the doors: what this one is told would be lost.
-    pub(super) fn has_left_the_doors(&self) -> bool {
+    /// Whether another process answers at the endpoints: what this one is told would be lost.
+    pub(super) fn has_left_the_endpoints(&self) -> bool {
         match &self.state {
             State::Giving(giving) => giving.process.is_some(),
             State::Gone { .. } => true,

@@ -23,9 +23,10 @@ use crate::control::Numbers;
 use crate::control::Prepared;
 use crate::control::Source;
 use crate::control::Stamp;
-use crate::control::ctl::Reply;
+use crate::control::asked::Reply;
 use crate::control::event::Event;
 use crate::control::probe;
+use crate::control::source::Outcome;
 use crate::control::supervisor::Phase;
 use crate::messages::Change;
 use crate::proxy::Reload;
@@ -37,9 +38,6 @@ use crate::stats::WorkerStats;
 use super::Control;
 use super::watched::STILL_FOR;
 use super::watched::Watched;
-
-/// What came of reading the file and opening sockets.
-pub(in crate::control) type Outcome = Result<Prepared, Vec<String>>;
 
 /// Reloads: the one that is under way, and who wants another after it.
 pub(super) struct Reloading {
