@@ -39,7 +39,7 @@ from bench.lib.servers import fill_value
 from bench.lib.summary import PointResult
 from bench.lib.summary import Sample
 from bench.lib.summary import Spoiled
-from bench.lib.summary import is_uneven
+from bench.lib.summary import uneven_contenders
 
 # Long enough that opening the connections does not hide the rate; the rate is only used to size the windows.
 PROBE_S = 0.1
@@ -83,7 +83,7 @@ class Bench:
             rates = [size for size in sizes.values() if not isinstance(size, Spoiled)]
             self.saturation = min(rates, default=None)
         for repeat in range(1 + REPEATS):
-            if repeat and not is_uneven(result):
+            if repeat and not uneven_contenders(result):
                 break
             self._take_turns(point, able, sizes, result)
         return result

@@ -11,7 +11,6 @@ from bench.lib.errors import CannotRun
 from bench.lib.point import Kind
 from bench.lib.point import Point
 from bench.lib.summary import METRICS
-from bench.lib.summary import UNEVEN_MAX
 from bench.lib.summary import PointResult
 from bench.lib.summary import Sample
 from bench.lib.summary import Spoiled
@@ -20,6 +19,7 @@ from bench.lib.summary import metric_values
 from bench.lib.summary import load_metric
 from bench.lib.summary import ratios
 from bench.lib.summary import spread
+from bench.lib.summary import uneven_contenders
 from bench.lib.summary import unevenness
 
 SCHEMA = "coremux-bench-compare/2"
@@ -98,13 +98,11 @@ def noise_text(results: Sequence[PointResult]) -> str:
 
 def uneven_lines(results: Sequence[PointResult]) -> list[str]:
     """Rows whose rounds lie too far apart even after all repeats: their medians are luck."""
-    lines = []
-    for result in results:
-        for name, samples in result.rounds.items():
-            uneven = unevenness(samples, load_metric(result.point))
-            if uneven is not None and uneven > UNEVEN_MAX:
-                lines.append(f"{result.point.name}: {name}: {uneven:.0%} between the quarters of {len(samples)} rounds")
-    return lines
+    return [
+        f"{result.point.name}: {name}: {uneven:.0%} between the quarters of {len(result.rounds[name])} rounds"
+        for result in results
+        for name, uneven in uneven_contenders(result).items()
+    ]
 
 
 def spoiled_lines(results: Sequence[PointResult]) -> list[str]:

@@ -9,10 +9,10 @@ from bench.lib.summary import Sample
 from bench.lib.summary import Spoiled
 from bench.lib.summary import Spread
 from bench.lib.summary import best_ratios
-from bench.lib.summary import is_uneven
 from bench.lib.summary import metric_values
 from bench.lib.summary import ratios
 from bench.lib.summary import spread
+from bench.lib.summary import uneven_contenders
 from bench.lib.summary import unevenness
 
 SAMPLE = Sample(
@@ -88,8 +88,8 @@ class Evenness(unittest.TestCase):
 
     def test_rounds_that_disagree_do(self) -> None:
         self.assertEqual(unevenness(samples(50, 100, 150), "requests_per_s"), 0.5)
-        self.assertTrue(is_uneven(PointResult(POINT, {"direct": samples(1, 1, 1), "coremux": samples(50, 100, 150)})))
-        self.assertFalse(is_uneven(PointResult(POINT, {"direct": samples(100, 100, 100)})))
+        result = PointResult(POINT, {"direct": samples(1, 1, 1), "coremux": samples(50, 100, 150)})
+        self.assertEqual(uneven_contenders(result), {"coremux": 0.5})
 
     def test_two_rounds_say_nothing(self) -> None:
         self.assertIsNone(unevenness([*samples(1, 9), Spoiled("gone")], "requests_per_s"))
