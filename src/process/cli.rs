@@ -26,6 +26,7 @@ use crate::control::HealthMeans;
 use crate::control::ctl::COMMANDS;
 
 pub use crate::process::cores::Cores;
+pub use crate::process::log::LogFormat;
 pub use crate::process::memory_limit::MemoryLimit;
 
 /// The program's name in every message.
@@ -42,6 +43,8 @@ pub struct Options {
     pub verbosity: u8,
     /// `-o`: the log file; `None` is stderr.
     pub output: Option<PathBuf>,
+    /// `--log-format`.
+    pub log_format: LogFormat,
     /// `-s`: 1..=65535.
     pub stats_port: u16,
     /// `-a`.
@@ -226,6 +229,10 @@ struct Cli {
     #[arg(allow_hyphen_values = true)]
     mbuf_size: Option<NonZeroUsize>,
 
+    /// How log lines are written
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+
     /// Cores to work on: auto (leaves room for what runs beside), a count (4), or a list (0-3,6;
     /// core 5 alone is 5,)
     #[arg(
@@ -382,6 +389,7 @@ impl Cli {
                 daemonize: self.daemonize,
                 verbosity: self.verbose,
                 output: self.output,
+                log_format: self.log_format,
                 stats_port: self.stats_port,
                 stats_addr: self.stats_addr,
                 stats_interval: self.stats_interval,

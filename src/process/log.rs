@@ -3,11 +3,10 @@
 //! Owns: twemproxy's twelve levels laid over five, the form of a line. Never: what is worth a line; the
 //! file, which is `sink`'s; how often the same is said, which is `pace`'s. There is no line per request.
 
+mod fact;
 mod pace;
 mod sink;
 
-use std::fmt;
-use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 use std::path::PathBuf;
@@ -20,8 +19,6 @@ use thiserror::Error;
 use tracing::Event;
 use tracing::Level;
 use tracing::Subscriber;
-use tracing::field::Field;
-use tracing::field::Visit;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer;
 use tracing_subscriber::Registry;
@@ -32,9 +29,11 @@ use tracing_subscriber::reload;
 
 use crate::control;
 
-use pace::SUBJECTS;
+pub use fact::LogFormat;
+
+use fact::Fact;
+use fact::Value;
 use pace::Sameness;
-use pace::Text;
 use sink::Sink;
 
 /// twemproxy's most talkative level (`LOG_PVERB`).
@@ -82,8 +81,12 @@ struct Verbosity {
 /// # Errors
 ///
 /// When the file cannot be opened for appending.
-pub(super) fn init(output: Option<&Path>, verbosity: u8) -> Result<Log, LogError> {
-    let (log, subscriber) = build(output, verbosity)?;
+pub(super) fn init(
+    output: Option<&Path>,
+    format: LogFormat,
+    verbosity: u8,
+) -> Result<Log, LogError> {
+    let (log, subscriber) = build(output, format, verbosity)?;
     tracing::subscriber::set_global_default(subscriber).map_err(|_| LogError::Twice)?;
     log_panics();
     Ok(log)
@@ -108,9 +111,13 @@ fn log_panics() {
 
 type Lines = Layered<Writer, Layered<reload::Layer<LevelFilter, Registry>, Registry>>;
 
-fn build(output: Option<&Path>, verbosity: u8) -> Result<(Log, Lines), LogError> {
+fn build(
+    output: Option<&Path>,
+    format: LogFormat,
+    verbosity: u8,
+) -> Result<(Log, Lines), LogError> {
     let verbosity = verbosity.min(VERBOSITY_MAX);
-    let sink = Arc::new(Sink::open(output)?);
+    let sink = Arc::new(Sink::open(output, format)?);
     let (layer, filter) = reload::Layer::new(level_of(verbosity));
     let subscriber = tracing_subscriber::registry()
         .with(layer)
@@ -161,10 +168,10 @@ impl Log {
         // It fails only when there is no subscriber any more, and so no log.
         let _ = self.filter.reload(level);
         // Whatever the level: whoever turned it wants to see that it turned.
-        self.sink.write(&Text {
-            level: Level::INFO,
-            words: format!("log level verbosity={verbosity} level={level}"),
-        });
+        let fact = Fact::new(Level::INFO, "log level")
+            .with("verbosity", Value::Unsigned(verbosity.into()))
+            .with("level", Value::Text(level.to_string()));
+        self.sink.write(&fact);
         verbosity
     }
 }
@@ -221,63 +228,13 @@ impl<S: Subscriber> Layer<S> for Writer {
         {
             return;
         }
-        let mut line = Line::default();
-        event.record(&mut line);
-        let same = Sameness::of(metadata, &line.message, &line.subjects);
-        let text = Text {
-            level: *metadata.level(),
-            words: line.message + &line.fields,
-        };
+        let mut fact = Fact::new(*metadata.level(), "");
+        event.record(&mut fact);
         // Who turns the level up to see everything sees everything.
-        match text.level > Level::INFO {
-            true => self.0.write(&text),
-            false => self.0.admit(same, text),
+        match fact.level > Level::INFO {
+            true => self.0.write(&fact),
+            false => self.0.admit(Sameness::of(metadata, &fact), fact),
         }
-    }
-}
-
-/// The message, then ` key=value` for each field.
-#[derive(Default)]
-struct Line {
-    message: String,
-    fields: String,
-    // Those of the fields that say of what it speaks.
-    subjects: String,
-}
-
-impl Line {
-    fn put(&mut self, field: &Field, value: &str) {
-        if field.name() == "message" {
-            self.message.push_str(&one_line(value));
-            return;
-        }
-        if SUBJECTS.contains(&field.name()) {
-            self.subjects.push_str(value);
-            self.subjects.push('\0');
-        }
-        let quoted = value.len() > 1 && value.starts_with('"') && value.ends_with('"');
-        let plain = |c: char| !c.is_control() && !matches!(c, ' ' | '"' | '=');
-        let written = if quoted || (!value.is_empty() && value.chars().all(plain)) {
-            write!(self.fields, " {}={value}", field.name())
-        } else {
-            write!(self.fields, " {}={value:?}", field.name())
-        };
-        written.expect("a String takes all that is written");
-    }
-}
-
-// A name in a configuration must not be able to forge a line.
-fn one_line(text: &str) -> String {
-    text.replace(char::is_control, " ")
-}
-
-impl Visit for Line {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, value);
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put(field, &format!("{value:?}"));
     }
 }
 
@@ -292,7 +249,7 @@ mod tests {
     fn logged(verbosity: u8, act: impl FnOnce(&Log, &Path)) -> Vec<String> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("coremux.log");
-        let (log, subscriber) = build(Some(&path), verbosity).unwrap();
+        let (log, subscriber) = build(Some(&path), LogFormat::Text, verbosity).unwrap();
         log.start().unwrap();
         tracing::subscriber::with_default(subscriber, || act(&log, &path));
         log.finish();
@@ -415,11 +372,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("coremux.log");
         fs::write(&path, "[2026-01-01 00:00:00.000] info before\n").unwrap();
-        let (log, subscriber) = build(Some(&path), 5).unwrap();
+        let (log, subscriber) = build(Some(&path), LogFormat::Text, 5).unwrap();
         tracing::subscriber::with_default(subscriber, || tracing::info!("after"));
         log.finish();
         assert_eq!(without_times(&path), ["info before", "info after"]);
-        let error = build(Some(dir.path()), 5).unwrap_err();
+        let error = build(Some(dir.path()), LogFormat::Text, 5).unwrap_err();
         assert!(
             error.to_string().contains("cannot open the log file /"),
             "{error}"

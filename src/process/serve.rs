@@ -93,7 +93,11 @@ pub fn serve(
     read: Option<Stamp>,
     mut predecessor: Option<(Predecessor, Vec<OwnedFd>)>,
 ) -> ExitCode {
-    let log = match log::init(options.output.as_deref(), options.verbosity) {
+    let log = match log::init(
+        options.output.as_deref(),
+        options.log_format,
+        options.verbosity,
+    ) {
         Ok(log) => log,
         Err(error) => {
             refuse(predecessor, &error);

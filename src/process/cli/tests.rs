@@ -2,6 +2,7 @@ use super::Action;
 use super::Cores;
 use super::HealthMeans;
 use super::HostPort;
+use super::LogFormat;
 use super::MemoryLimit;
 use super::Options;
 use super::parse;
@@ -31,6 +32,7 @@ fn nothing_said_is_twemproxys_defaults() {
         daemonize: false,
         verbosity: 5,
         output: None,
+        log_format: LogFormat::Text,
         stats_port: 22222,
         stats_addr: "0.0.0.0".to_owned(),
         stats_interval: Duration::from_secs(30),
@@ -50,12 +52,13 @@ fn nothing_said_is_twemproxys_defaults() {
 #[test]
 fn every_flag_says_what_it_says() {
     let said = "-d -v 7 -o log -c conf -s 1 -a ::1 -i 10 -p pid --cores 0-1,4 \
-                --memory-limit 2GiB";
+                --memory-limit 2GiB --log-format json";
     let expected = Options {
         conf_file: PathBuf::from("conf"),
         daemonize: true,
         verbosity: 7,
         output: Some(PathBuf::from("log")),
+        log_format: LogFormat::Json,
         stats_port: 1,
         stats_addr: "::1".to_owned(),
         stats_interval: Duration::from_millis(10),
@@ -67,10 +70,10 @@ fn every_flag_says_what_it_says() {
     assert_eq!(options(said), expected);
     let long = "--daemonize --verbose=7 --output=log --conf-file conf --stats-port 1 \
                 --stats-addr ::1 --stats-interval 10 --pid-file pid --cores=0-1,4 \
-                --memory-limit=2GiB";
+                --memory-limit=2GiB --log-format=json";
     assert_eq!(options(long), expected);
     let short = "--daem --verb 7 --out log --conf conf --stats-p 1 --stats-a ::1 --stats-i 10 \
-                 --pid pid --cor 0-1,4 --mem 2GiB";
+                 --pid pid --cor 0-1,4 --mem 2GiB --log json";
     assert_eq!(options(short), expected);
 }
 

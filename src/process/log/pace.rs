@@ -12,8 +12,10 @@ use std::hash::Hash;
 use std::hash::Hasher;
 use std::time::Duration;
 
-use tracing::Level;
 use tracing::Metadata;
+
+use super::fact::Fact;
+use super::fact::Value;
 
 /// So many lines of the same come through at once: a trouble is seen as it happened.
 const BURST: u32 = 10;
@@ -23,33 +25,13 @@ const PERIOD: Duration = Duration::from_secs(10);
 
 /// Fields that say of what a line speaks. Each value has its own pace: a server that comes and goes
 /// hides nothing of another one.
-pub(super) const SUBJECTS: &[&str] = &[
+const SUBJECTS: &[&str] = &[
     "pool", "server", "replica", "sentinel", "name", "address", "door", "path",
 ];
 
 /// Subjects may come from the network, and so without end: beyond these, all lines that one place in
 /// the code writes have one pace together.
 const SUBJECTS_MAX: usize = 1024;
-
-/// A line, but for its time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Text {
-    pub(super) level: Level,
-    pub(super) words: String,
-}
-
-impl Text {
-    /// The same; it stands for so many others, too.
-    fn with(self, more: u64) -> Text {
-        match more {
-            0 => self,
-            more => Text {
-                words: format!("{} more={more}", self.words),
-                ..self
-            },
-        }
-    }
-}
 
 /// What a line is the same as.
 #[derive(Clone, Copy, Debug)]
@@ -59,12 +41,17 @@ pub(super) struct Sameness {
 }
 
 impl Sameness {
-    /// Of a line of this place in the code, whose words and subjects are those.
-    pub(super) fn of(metadata: &'static Metadata<'static>, message: &str, subjects: &str) -> Self {
+    /// Of what this place in the code says: its words, and the subjects of which it speaks.
+    pub(super) fn of(metadata: &'static Metadata<'static>, fact: &Fact) -> Self {
         let mut place = DefaultHasher::new();
         metadata.callsite().hash(&mut place);
         let mut subject = place.clone();
-        (message, subjects).hash(&mut subject);
+        fact.message.hash(&mut subject);
+        for (name, value) in &fact.fields {
+            if let (true, Value::Text(value)) = (SUBJECTS.contains(name), value) {
+                value.hash(&mut subject);
+            }
+        }
         Sameness {
             place: place.finish(),
             subject: subject.finish(),
@@ -78,7 +65,7 @@ struct Allowance {
     // When `lines` was true.
     at: Duration,
     left_out: u64,
-    last: Option<Text>,
+    last: Option<Fact>,
 }
 
 impl Allowance {
@@ -108,7 +95,7 @@ pub(super) struct Pace {
 impl Pace {
     /// The line as it may be written now, or nothing: it is counted, and written later as the last of
     /// several.
-    pub(super) fn admit(&mut self, same: Sameness, text: Text, now: Duration) -> Option<Text> {
+    pub(super) fn admit(&mut self, same: Sameness, fact: Fact, now: Duration) -> Option<Fact> {
         let key = self.key(same, now);
         let allowance = self.allowances.entry(key).or_insert(Allowance {
             lines: BURST,
@@ -118,13 +105,16 @@ impl Pace {
         });
         allowance.renew(now);
         if allowance.lines == 0 {
-            self.waiting += usize::from(allowance.last.replace(text).is_none());
+            self.waiting += usize::from(allowance.last.replace(fact).is_none());
             allowance.left_out += 1;
             return None;
         }
         allowance.lines -= 1;
         self.waiting -= usize::from(allowance.last.take().is_some());
-        Some(text.with(std::mem::take(&mut allowance.left_out)))
+        Some(Fact {
+            more: std::mem::take(&mut allowance.left_out),
+            ..fact
+        })
     }
 
     // A map that is full is swept once a second at most: who floods it must not make it costly.
@@ -159,7 +149,7 @@ impl Pace {
     }
 
     /// Those that may be written now, each for all of its kind.
-    pub(super) fn due(&mut self, now: Duration) -> Vec<Text> {
+    pub(super) fn due(&mut self, now: Duration) -> Vec<Fact> {
         let mut due = Vec::new();
         if self.waiting == 0 {
             return due;
@@ -175,7 +165,7 @@ impl Pace {
     }
 
     /// All that was left out, whatever the time: nothing is said after it.
-    pub(super) fn rest(&mut self) -> Vec<Text> {
+    pub(super) fn rest(&mut self) -> Vec<Fact> {
         self.waiting = 0;
         let allowances = self.allowances.values_mut();
         allowances.filter_map(Allowance::give).collect()
@@ -183,16 +173,21 @@ impl Pace {
 }
 
 impl Allowance {
-    fn give(&mut self) -> Option<Text> {
+    fn give(&mut self) -> Option<Fact> {
         let last = self.last.take()?;
         self.lines = self.lines.saturating_sub(1);
         // It is one of those that it stands for.
-        Some(last.with(std::mem::take(&mut self.left_out) - 1))
+        Some(Fact {
+            more: std::mem::take(&mut self.left_out) - 1,
+            ..last
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tracing::Level;
+
     use super::*;
 
     const fn seconds(seconds: u64) -> Duration {
@@ -203,15 +198,13 @@ mod tests {
         Sameness { place, subject }
     }
 
-    fn text(words: impl ToString) -> Text {
-        Text {
-            level: Level::WARN,
-            words: words.to_string(),
-        }
+    fn text(message: impl ToString) -> Fact {
+        Fact::new(Level::WARN, message.to_string())
     }
 
-    fn words(lines: &[Text]) -> Vec<&str> {
-        lines.iter().map(|line| line.words.as_str()).collect()
+    fn said(lines: &[Fact]) -> Vec<(&str, u64)> {
+        let said = lines.iter().map(|line| (line.message.as_str(), line.more));
+        said.collect()
     }
 
     #[test]
@@ -225,7 +218,7 @@ mod tests {
         assert_eq!(written.len(), 10);
         assert_eq!(pace.due_in(seconds(4)), Some(seconds(7)));
         assert_eq!(pace.due(seconds(10)), []);
-        assert_eq!(words(&pace.due(seconds(11))), ["line 14999 more=14989"]);
+        assert_eq!(said(&pace.due(seconds(11))), [("line 14999", 14_989)]);
         assert_eq!(pace.due_in(seconds(11)), None);
         assert_eq!(pace.due(seconds(1000)), []);
     }
@@ -252,10 +245,9 @@ mod tests {
         let mut pace = Pace::default();
         let mut random = crate::base::Random::new(7);
         let (mut said, mut told) = (0, 0);
-        let mut count = |lines: &[Text]| {
+        let mut count = |lines: &[Fact]| {
             for line in lines {
-                let more = line.words.split_once("more=");
-                told += 1 + more.map_or(0, |(_, more)| more.parse::<u64>().unwrap());
+                told += 1 + line.more;
             }
         };
         let mut now = Duration::ZERO;

@@ -37,17 +37,15 @@ use rustix::fs::OFlags;
 use tracing::Level;
 
 use super::LogError;
+use super::fact::Fact;
+use super::fact::LogFormat;
+use super::fact::Value;
 use super::pace::Pace;
 use super::pace::Sameness;
-use super::pace::Text;
 
 /// What may wait to be written: a pause of the disk, not an outage of it. Half a megabyte of usual
 /// lines.
 const LINES_MAX: usize = 4096;
-
-/// A pipe takes so much at once or not at all (`PIPE_BUF`), so lines of several processes do not mix
-/// there.
-const LINE_BYTES_MAX: usize = 4096;
 
 /// Whoever writes looks up so often from a file that takes nothing.
 const LOOK_UP: Timespec = Timespec {
@@ -80,6 +78,7 @@ pub(super) struct Sink {
 
 #[derive(Debug)]
 struct Shared {
+    format: LogFormat,
     began: Instant,
     pace: Mutex<Pace>,
     // Lines that found no room, or were not taken.
@@ -103,7 +102,7 @@ impl Sink {
     /// # Errors
     ///
     /// When the file cannot be opened for appending.
-    pub(super) fn open(path: Option<&Path>) -> Result<Sink, LogError> {
+    pub(super) fn open(path: Option<&Path>, format: LogFormat) -> Result<Sink, LogError> {
         let target = match path {
             Some(path) => open(path)?,
             None => Target::Stderr,
@@ -111,6 +110,7 @@ impl Sink {
         #[allow(clippy::disallowed_methods, reason = "the top floor has a clock")]
         let began = Instant::now();
         let shared = Arc::new(Shared {
+            format,
             began,
             pace: Mutex::default(),
             lost: AtomicU64::new(0),
@@ -152,18 +152,19 @@ impl Sink {
     }
 
     /// Writes a line, unless there were too many of the same.
-    pub(super) fn admit(&self, same: Sameness, text: Text) {
-        let admitted = self.shared.pace().admit(same, text, self.shared.now());
+    pub(super) fn admit(&self, same: Sameness, fact: Fact) {
+        let admitted = self.shared.pace().admit(same, fact, self.shared.now());
         match admitted {
-            Some(text) => self.write(&text),
+            Some(fact) => self.write(&fact),
             // Full means that the writer is about to look anyway.
             None => _ = self.messages.try_send(Message::Look),
         }
     }
 
     /// Writes a line.
-    pub(super) fn write(&self, text: &Text) {
-        if self.messages.try_send(Message::Line(line(text))).is_err() {
+    pub(super) fn write(&self, fact: &Fact) {
+        let line = line(fact, self.shared.format);
+        if self.messages.try_send(Message::Line(line)).is_err() {
             self.shared.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -178,8 +179,8 @@ impl Sink {
 
     /// Writes what was left out, and waits until everything is written, for so long.
     pub(super) fn flush(&self, within: Duration) {
-        for text in self.shared.pace().rest() {
-            self.write(&text);
+        for fact in self.shared.pace().rest() {
+            self.write(&fact);
         }
         // A process that could not start has something to say, too.
         if self.start().is_ok() {
@@ -203,24 +204,8 @@ impl Sink {
     }
 }
 
-fn line(text: &Text) -> String {
-    let time = jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S%.3f");
-    let level = match text.level {
-        Level::ERROR => "error",
-        Level::WARN => "warn",
-        Level::INFO => "info",
-        Level::DEBUG => "debug",
-        Level::TRACE => "trace",
-    };
-    let mut line = format!("[{time}] {level} {}", text.words);
-    if line.len() >= LINE_BYTES_MAX {
-        let fits = |at: &usize| line.is_char_boundary(*at);
-        let end = (0..=LINE_BYTES_MAX - "…\n".len()).rev().find(fits);
-        line.truncate(end.unwrap_or_default());
-        line.push('…');
-    }
-    line.push('\n');
-    line
+fn line(fact: &Fact, format: LogFormat) -> String {
+    fact.line(format, &jiff::Zoned::now())
 }
 
 #[derive(Debug)]
@@ -298,15 +283,15 @@ impl Writer {
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             let due = self.shared.pace().due(self.shared.now());
-            for text in due {
-                self.write(&line(&text));
+            for fact in due {
+                self.write(&line(&fact, self.shared.format));
             }
         }
     }
 
     fn write(&mut self, line: &str) {
         let lost = self.shared.lost.swap(0, Ordering::Relaxed);
-        if lost > 0 && !self.put(&note(lost)) {
+        if lost > 0 && !self.put(&note(lost, self.shared.format)) {
             // It is too late for this line, too.
             self.shared.lost.fetch_add(lost + 1, Ordering::Relaxed);
         } else if !self.put(line) {
@@ -360,28 +345,21 @@ impl Writer {
             return;
         };
         // The old file is kept when the new one cannot be had: better there than nowhere.
-        let text = match open(path) {
+        let fact = match open(path) {
             Ok(target) => {
                 (self.waits, self.target, self.torn) = (target.may_make_wait(), target, false);
-                Text {
-                    level: Level::INFO,
-                    words: "log file opened again".to_owned(),
-                }
+                Fact::new(Level::INFO, "log file opened again")
             }
-            Err(error) => Text {
-                level: Level::ERROR,
-                words: format!("log file not opened again error={:?}", error.to_string()),
-            },
+            Err(error) => Fact::new(Level::ERROR, "log file not opened again")
+                .with("error", Value::Text(error.to_string())),
         };
-        self.write(&line(&text));
+        self.write(&line(&fact, self.shared.format));
     }
 }
 
-fn note(lost: u64) -> String {
-    line(&Text {
-        level: Level::WARN,
-        words: format!("log lines were lost, not taken in time count={lost}"),
-    })
+fn note(lost: u64, format: LogFormat) -> String {
+    let fact = Fact::new(Level::WARN, "log lines were lost, not taken in time");
+    line(&fact.with("count", Value::Unsigned(lost)), format)
 }
 
 #[cfg(test)]
@@ -392,11 +370,8 @@ mod tests {
 
     use super::*;
 
-    fn text(words: impl ToString) -> Text {
-        Text {
-            level: Level::INFO,
-            words: words.to_string(),
-        }
+    fn text(message: impl ToString) -> Fact {
+        Fact::new(Level::INFO, message.to_string())
     }
 
     fn fifo(path: &Path) {
@@ -418,10 +393,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("fifo");
         fifo(&path);
-        let error = Sink::open(Some(&path)).unwrap_err().to_string();
+        let error = Sink::open(Some(&path), LogFormat::Text)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("cannot open the log file"), "{error}");
         let mut reader = reader(&path);
-        let sink = Sink::open(Some(&path)).unwrap();
+        let sink = Sink::open(Some(&path), LogFormat::Text).unwrap();
         sink.start().unwrap();
         // More than the pipe and the queue hold.
         let lines = 3 * LINES_MAX;
@@ -455,7 +432,7 @@ mod tests {
         let path = dir.path().join("log");
         fifo(&path);
         let _held = reader(&path);
-        let sink = Sink::open(Some(&path)).unwrap();
+        let sink = Sink::open(Some(&path), LogFormat::Text).unwrap();
         sink.start().unwrap();
         (0..LINES_MAX).for_each(|nth| sink.write(&text(format!("{nth} {}", "x".repeat(200)))));
         fs::remove_file(&path).unwrap();
@@ -471,14 +448,11 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_costs_lines_and_a_long_line_is_cut_at_a_character() {
-        let full = Sink::open(Some(Path::new("/dev/full"))).unwrap();
+    fn a_full_disk_costs_lines_and_nothing_else() {
+        let full = Sink::open(Some(Path::new("/dev/full")), LogFormat::Text).unwrap();
         full.start().unwrap();
         full.write(&text("lost"));
         full.flush(Duration::from_secs(20));
         assert_eq!(full.shared.lost.load(Ordering::Relaxed), 1);
-        let cut = line(&text("ä".repeat(5000)));
-        assert!(cut.ends_with("ä…\n") && cut.len() <= LINE_BYTES_MAX);
-        assert!(cut.len() > LINE_BYTES_MAX - 4);
     }
 }

@@ -255,3 +255,45 @@ fn a_process_without_descriptors_says_so_and_not_all_the_time() {
     drop(strangers);
     eventually("it serves again", || served(&bare));
 }
+
+#[test]
+fn every_line_of_a_json_log_is_an_object_with_its_facts() {
+    let redis = Redis::start();
+    let directory = TempDir::new().unwrap();
+    let log = directory.path().join("log");
+    let mut bare = Bare::start(
+        &[
+            "--log-format",
+            "json",
+            "-v",
+            "7",
+            "-o",
+            log.to_str().unwrap(),
+        ],
+        &redis,
+        Stdio::null(),
+    );
+    serves(&bare, 3);
+    let reopened = directory.path().join("log.1");
+    fs::rename(&log, &reopened).unwrap();
+    bare.signal("HUP");
+    bare.signal("TERM");
+    assert!(bare.ended().success());
+    let all =
+        fs::read_to_string(&reopened).unwrap() + &fs::read_to_string(&log).unwrap_or_default();
+    let lines: Vec<serde_json::Value> = all
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}")))
+        .collect();
+    for line in &lines {
+        let words = ["time", "level", "message"].map(|name| line[name].is_string());
+        assert_eq!(words, [true; 3], "{line}");
+    }
+    let broken = |line: &&serde_json::Value| line["message"] == "client sent a broken request";
+    let broken = lines.iter().find(broken).expect("what serves() provokes");
+    assert_eq!(
+        (&broken["pool"], &broken["level"]),
+        (&"alpha".into(), &"info".into())
+    );
+    assert!(broken["client"].is_u64(), "a number stays one: {broken}");
+}
