@@ -9,6 +9,7 @@
 pub mod command;
 mod error_class;
 mod greeting;
+mod join;
 pub mod resp;
 mod spoken;
 
@@ -18,4 +19,5 @@ pub use greeting::Login;
 pub use greeting::Question;
 pub use greeting::Role;
 pub use greeting::Told;
+pub use join::Join;
 pub use spoken::Protocol;

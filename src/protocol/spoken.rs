@@ -5,13 +5,19 @@
 use std::fmt;
 use std::fmt::Display;
 
+use crate::base::ByteQueue;
+use crate::base::Spare;
 use crate::protocol::ErrorClass;
 use crate::protocol::Greeting;
+use crate::protocol::Join;
 use crate::protocol::Login;
 use crate::protocol::Question;
 use crate::protocol::Told;
+use crate::protocol::command::Command;
+use crate::protocol::command::Gather;
 use crate::protocol::resp;
 use crate::protocol::resp::ProtocolError;
+use crate::protocol::resp::Request;
 
 /// What a pool's clients and servers speak.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,6 +50,44 @@ impl Protocol {
             Protocol::Resp => {
                 resp::write_error("ERR", format_args!("Protocol error: {error}"), out);
             }
+        }
+    }
+
+    /// Begins, in a server's queue, its part of a split request: so many keys, each of which brings
+    /// `step` arguments.
+    pub fn begin_part(
+        self,
+        command: &Command,
+        keys: usize,
+        step: usize,
+        queue: &mut ByteQueue,
+        spare: &mut Spare,
+    ) {
+        match self {
+            Protocol::Resp => resp::begin_part(command, keys, step, queue, spare),
+        }
+    }
+
+    /// Appends the key at `index`, and what belongs to it.
+    pub fn write_part(
+        self,
+        request: &Request<'_>,
+        index: usize,
+        step: usize,
+        queue: &mut ByteQueue,
+        spare: &mut Spare,
+    ) {
+        match self {
+            Protocol::Resp => resp::write_part(request, index, step, queue, spare),
+        }
+    }
+
+    /// What joins the replies to the parts. Of [`Gather::Concat`], `order` says which part has each
+    /// key, in the order of the keys.
+    #[must_use]
+    pub fn join(self, how: Gather, order: Vec<u16>) -> Join {
+        match self {
+            Protocol::Resp => Join::Resp(resp::Join::new(how, order)),
         }
     }
 

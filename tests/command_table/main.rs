@@ -15,12 +15,12 @@ use coremux::protocol::command::Command;
 use coremux::protocol::command::CommandError;
 use coremux::protocol::command::Handling;
 use coremux::protocol::command::Refusal;
-use coremux::protocol::command::Resp;
 use coremux::protocol::command::command_reply;
 use coremux::protocol::command::commands;
 use coremux::protocol::command::help_reply;
 use coremux::protocol::command::lookup_full;
 use coremux::protocol::command::resolve;
+use coremux::protocol::resp::Resp;
 
 use redis::Connection;
 use redis::Redis;

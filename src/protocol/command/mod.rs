@@ -52,9 +52,10 @@ pub use lookup::command_count;
 pub use lookup::commands;
 pub use lookup::lookup;
 pub use lookup::lookup_full;
-pub use reply::Resp;
 pub use reply::command_reply;
+pub use reply::glob_matches;
 pub use reply::help_reply;
+pub use reply::info_reply;
 
 /// A row of the table.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -89,6 +90,13 @@ pub struct Command {
     pub subcommands: &'static [Command],
     more_categories: Categories,
     not_categories: Categories,
+}
+
+/// Whether a client may give itself this name, or its library this one (redis: src/networking.c,
+/// validateClientAttr): it would break the line of `CLIENT INFO` otherwise.
+#[must_use]
+pub fn is_client_name(name: &[u8]) -> bool {
+    name.iter().all(u8::is_ascii_graphic)
 }
 
 /// Finds the row of a request, its subcommand's if it has one, and checks the number of arguments.

@@ -11,11 +11,14 @@ mod foreign;
 mod greeting;
 mod header;
 mod inline;
+mod join;
+mod part;
 mod reply;
 mod reply_assembly;
 mod request;
 mod request_assembly;
 mod write;
+mod writer;
 
 pub use error::classify;
 pub use error::error_text;
@@ -25,6 +28,9 @@ pub use foreign::Foreign;
 pub use greeting::all_well;
 pub use greeting::greeting;
 pub use greeting::told;
+pub use join::Join;
+pub use part::begin_part;
+pub use part::write_part;
 pub use reply::ReplyError;
 pub use reply::cut_reply;
 pub use reply_assembly::ReplyAssembly;
@@ -36,6 +42,8 @@ pub use request::cut_request;
 pub use request_assembly::Assembled;
 pub use request_assembly::RequestAssembly;
 pub use write::write_request;
+pub use writer::Resp;
+pub use writer::Writer;
 
 /// 512 MiB, Redis's own proto-max-bulk-len: more would only be refused a hop later.
 pub const BULK_BYTES_MAX: u64 = 512 << 20;

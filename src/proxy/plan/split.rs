@@ -132,6 +132,7 @@ impl Proxy {
             };
             fragment.target = target;
         }
+        let protocol = self.pools[pool.index()].protocol;
         let spare = &mut Default::default();
         std::mem::swap(spare, &mut self.wire.spare);
         self.choose_way(
@@ -143,16 +144,12 @@ impl Proxy {
         for fragment in &mut split.fragments {
             fragment.conn = self.server_conn(pool, (fragment.server, fragment.target), key, now);
             let queue = self.servers[fragment.conn].requests.writer();
-            let args = 1 + fragment.keys * keys.step();
-            let head = format!("*{args}\r\n${}\r\n{}\r\n", command.name.len(), command.name);
-            queue.push_copy(head.as_bytes(), spare);
+            protocol.begin_part(command, fragment.keys, keys.step(), queue, spare);
         }
         for (index, fragment) in keys.iter().zip(&split.order) {
             let conn = split.fragments[usize::from(*fragment)].conn;
             let queue = self.servers[conn].requests.writer();
-            for arg in index..index + keys.step() {
-                request.write_arg(arg, queue, spare);
-            }
+            protocol.write_part(request, index, keys.step(), queue, spare);
         }
         std::mem::swap(spare, &mut self.wire.spare);
         self.enqueue_fragments(key, (gather, terms), split, now);
@@ -178,7 +175,8 @@ impl Proxy {
         };
         let client = &mut self.clients.slab[key];
         let pool = client.pool;
-        let mut awaiter = client.expect_gathered(Gathering::new(gather, fragments, order));
+        let join = self.pools[pool.index()].protocol.join(gather, order);
+        let mut awaiter = client.expect_gathered(Gathering::new(join, fragments));
         for (number, fragment) in (0u32..).zip(&split.fragments) {
             awaiter.fragment = number;
             let conn = &mut self.servers[fragment.conn];

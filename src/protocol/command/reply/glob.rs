@@ -2,7 +2,8 @@
 //! and `\` before a byte that stands for itself.
 
 /// Whether `pattern` matches all of `text`. Never worse than the product of their lengths.
-pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
+#[must_use]
+pub fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (0, 0);
     // After the last `*` seen, and how far into the text it was tried to reach.
     let mut star = None;

@@ -9,15 +9,18 @@ mod getkeys;
 mod glob;
 mod info;
 mod list;
-mod writer;
+mod sections;
+
+use crate::protocol::resp::Resp;
+use crate::protocol::resp::Writer;
 
 use super::Args;
 use super::Command;
 use super::lookup;
 use super::resolve;
 
-pub use writer::Resp;
-use writer::Writer;
+pub use glob::matches as glob_matches;
+pub use sections::info_reply;
 
 /// Appends the reply to `COMMAND` or one of its subcommands.
 ///

@@ -2,6 +2,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::base::Key;
+use crate::protocol::Protocol;
 use crate::protocol::command::Gather;
 
 const CONN: ConnId = ConnId::Client(Key::NONE);
@@ -66,7 +67,7 @@ fn replies_leave_in_the_order_of_the_requests() {
 fn a_gathered_reply_waits_for_its_last_fragment_and_for_its_turn() {
     let mut client = Client::new();
     let first = client.replies.expect_one();
-    let sum = Gathering::new(Gather::Sum, 2, Vec::new());
+    let sum = Gathering::new(Protocol::Resp.join(Gather::Sum, Vec::new()), 2);
     let both = client.replies.expect_gathered(sum);
     client.deliver((both, 1), b":2\r\n");
     client.deliver((both, 0), b":40\r\n");

@@ -1,4 +1,4 @@
-//! Appends replies of either version of the protocol.
+//! Replies of the proxy's own, in either version of the protocol.
 
 /// The version of the protocol that a client reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -11,23 +11,26 @@ pub enum Resp {
 }
 
 /// Appends values to a buffer.
-pub(super) struct Writer<'a> {
+#[derive(Debug)]
+pub struct Writer<'a> {
     resp: Resp,
     out: &'a mut Vec<u8>,
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(resp: Resp, out: &'a mut Vec<u8>) -> Writer<'a> {
+    /// Appends to `out`.
+    #[must_use]
+    pub fn new(resp: Resp, out: &'a mut Vec<u8>) -> Writer<'a> {
         Writer { resp, out }
     }
 
     /// The head of an array of `len` values.
-    pub(super) fn array(&mut self, len: usize) {
+    pub fn array(&mut self, len: usize) {
         self.line(b'*', len);
     }
 
     /// The head of a set of `len` values.
-    pub(super) fn set(&mut self, len: usize) {
+    pub fn set(&mut self, len: usize) {
         match self.resp {
             Resp::V2 => self.line(b'*', len),
             Resp::V3 => self.line(b'~', len),
@@ -35,40 +38,58 @@ impl<'a> Writer<'a> {
     }
 
     /// The head of a map of `len` pairs.
-    pub(super) fn map(&mut self, len: usize) {
+    pub fn map(&mut self, len: usize) {
         match self.resp {
             Resp::V2 => self.line(b'*', 2 * len),
             Resp::V3 => self.line(b'%', len),
         }
     }
 
-    pub(super) fn integer(&mut self, value: i64) {
+    /// An integer.
+    pub fn integer(&mut self, value: i64) {
         self.line(b':', value);
     }
 
     /// An integer that counts something.
-    pub(super) fn length(&mut self, value: usize) {
+    pub fn length(&mut self, value: usize) {
         self.line(b':', value);
     }
 
-    pub(super) fn bulk(&mut self, text: impl AsRef<[u8]>) {
+    /// An integer that numbers something.
+    pub fn count(&mut self, value: u64) {
+        self.line(b':', value);
+    }
+
+    /// A bulk string.
+    pub fn bulk(&mut self, text: impl AsRef<[u8]>) {
         let text = text.as_ref();
         self.line(b'$', text.len());
         self.out.extend_from_slice(text);
         self.out.extend_from_slice(b"\r\n");
     }
 
+    /// What says that something was done.
+    pub fn ok(&mut self) {
+        self.status("OK");
+    }
+
     /// A simple string; it must not have a line end in it.
-    pub(super) fn status(&mut self, text: &str) {
+    pub fn status(&mut self, text: &str) {
         self.text(b'+', text);
     }
 
     /// An error, `ERR` included in the text; it must not have a line end in it.
-    pub(super) fn error(&mut self, text: &str) {
+    pub fn error(&mut self, text: &str) {
         self.text(b'-', text);
     }
 
-    pub(super) fn nil(&mut self) {
+    /// An error that repeats what a client has sent: a line end in it becomes a blank.
+    pub fn error_echo(&mut self, text: &str) {
+        self.error(&text.replace(['\r', '\n'], " "));
+    }
+
+    /// Nothing where a bulk string might be.
+    pub fn nil(&mut self) {
         let nil: &[u8] = match self.resp {
             Resp::V2 => b"$-1\r\n",
             Resp::V3 => b"_\r\n",

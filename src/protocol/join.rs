@@ -1,0 +1,28 @@
+//! Joins the replies to the parts of one request, as its protocol does.
+
+use crate::base::ByteQueue;
+use crate::base::Spare;
+use crate::protocol::resp;
+
+/// What has come of the replies to one split request.
+#[derive(Debug)]
+pub enum Join {
+    /// Redis's.
+    Resp(resp::Join),
+}
+
+impl Join {
+    /// Takes the reply to part `index`.
+    pub fn add(&mut self, index: u32, reply: ByteQueue) {
+        match self {
+            Join::Resp(join) => join.add(index, reply),
+        }
+    }
+
+    /// Appends the reply to the whole request.
+    pub fn finish(self, out: &mut ByteQueue, spare: &mut Spare) {
+        match self {
+            Join::Resp(join) => join.finish(out, spare),
+        }
+    }
+}
