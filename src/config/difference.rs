@@ -90,6 +90,18 @@ impl Difference {
         self.pools.get(&idx)
     }
 
+    /// Whether the file has a server elsewhere that both tables have.
+    #[must_use]
+    pub fn moves(&self, pool: PoolIdx, server: ServerIdx) -> bool {
+        let Some(PoolDifference::Changed(changes)) = self.pool(pool) else {
+            return false;
+        };
+        matches!(
+            changes.server(server),
+            Some(ServerDifference::Changed { moved: true, .. })
+        )
+    }
+
     /// A line for each difference, as in `server reweighted pool=alpha server=one weight=2 was=1`.
     #[must_use]
     pub fn lines(&self, was: &Table, next: &Table) -> Vec<String> {

@@ -2,7 +2,7 @@
 //!
 //! Owns: what a new table means for the clients and connections of each pool. What has not changed
 //! is not touched: its connections stay, and nobody waits. Never: reads a file, decides what is
-//! different; it is given the new table, and compares with what it has.
+//! different; it is given the new table and its difference from the one before.
 //!
 //! **Order.** Where a pool's keys, or its connections, have other places than before, a client's
 //! next request could overtake those that are on their way. So it is read when they are answered.
@@ -14,7 +14,11 @@ use crate::base::Key;
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
 use crate::base::Time;
+use crate::config::Difference;
+use crate::config::Effect;
+use crate::config::PoolChanges;
 use crate::config::PoolConfig;
+use crate::config::PoolDifference;
 use crate::config::ReadFrom;
 use crate::config::Table;
 use crate::proxy::Proxy;
@@ -28,6 +32,8 @@ use crate::stats::WorkerStats;
 pub struct Reload {
     /// What is to be served.
     pub table: Arc<Table>,
+    /// What is different from what was served.
+    pub difference: Arc<Difference>,
     /// The servers that were there before and are elsewhere now: where the table says.
     pub moved: BTreeSet<(PoolIdx, ServerIdx)>,
 }
@@ -41,18 +47,17 @@ impl Proxy {
         self.stats = stats;
         let table = &*reload.table;
         for (idx, places) in (0..).map(PoolIdx).zip(table.places()) {
-            match (table.pool(idx), self.pools.get(idx.index())) {
-                (Some(config), None) => {
-                    self.pools.push(Pool::new(config.clone()));
+            match (reload.difference.pool(idx), table.pool(idx)) {
+                (Some(PoolDifference::Added), Some(config)) => {
+                    debug_assert!(idx.index() == self.pools.len(), "a new pool's place");
                     debug_assert!(places == config.servers.len(), "a new pool's places");
+                    self.pools.push(Pool::new(config.clone()));
                 }
-                (Some(config), Some(pool)) if !pool.retired => {
-                    let config = config.clone();
-                    self.change_pool(idx, config, reload, now);
+                (Some(PoolDifference::Changed(changes)), Some(config)) => {
+                    self.change_pool(idx, config.clone(), changes, reload, now);
                 }
-                (None, Some(pool)) if !pool.retired => self.retire_pool(idx, now),
-                (None, None) => debug_assert!(false, "a place that never was served"),
-                _ => {}
+                (Some(PoolDifference::Removed), _) => self.retire_pool(idx, now),
+                (None, _) | (Some(_), None) => {}
             }
             if table
                 .pool(idx)
@@ -64,24 +69,28 @@ impl Proxy {
         self.check_invariants();
     }
 
-    fn change_pool(&mut self, idx: PoolIdx, config: PoolConfig, reload: &Reload, now: Time) {
-        let pool = &mut self.pools[idx.index()];
+    fn change_pool(
+        &mut self,
+        idx: PoolIdx,
+        config: PoolConfig,
+        changes: &PoolChanges,
+        reload: &Reload,
+        now: Time,
+    ) {
         let is_moved = |server| reload.moved.contains(&(idx, server));
-        let moved: Vec<ServerIdx> = {
-            let places = reload.table.server_order(idx).iter().copied();
-            places.filter(|&server| is_moved(server)).collect()
-        };
+        let mut served = reload.table.server_order(idx).iter();
+        let any_moved = served.any(|&server| is_moved(server));
         let places = pool::places(&config);
-        let other_places = config.connections.per_server != pool.config.connections.per_server;
-        let other_greeting = !pool.greets_as(&config);
+        let other_places = changes.has(Effect::Connections);
+        let other_greeting = changes.regreets();
         let no_password = config.greeting.redis_auth.is_none();
         let idle = config.timeouts.client_idle;
-        let other_idle = idle != pool.config.timeouts.client_idle;
-        let in_order = pool.maps_as(&config)
-            && moved.is_empty()
+        let other_idle = changes.has(Effect::IdleClients);
+        let in_order = !changes.remaps()
+            && !any_moved
             && !other_places
             && !other_greeting
-            && config.replicas.read_from == pool.config.replicas.read_from;
+            && !changes.has(Effect::Readers);
         if !in_order {
             self.stop_late_writers(idx);
         }
@@ -96,7 +105,7 @@ impl Proxy {
                 pool.servers[server.index()].set_address(&config.address);
             }
         }
-        pool.set_rules(config, reload.table.server_order(idx));
+        pool.set_rules(config, reload.table.server_order(idx), changes.remaps());
         for key in self.clients_of(idx) {
             let client = &mut self.clients.slab[key];
             if no_password {

@@ -26,6 +26,8 @@ pub struct Bench {
     pub proxy: Proxy,
     pub now: Time,
     pub outputs: Vec<Output>,
+    /// What it serves.
+    pub table: coremux::config::Table,
     /// Where it counts.
     pub stats: Arc<WorkerStats>,
     /// Batches that are being sent.
@@ -52,6 +54,7 @@ impl Bench {
         };
         let stats = Arc::new(WorkerStats::new(&shape));
         Bench {
+            table: coremux::config::Table::new(Arc::clone(&config)),
             stats: Arc::clone(&stats),
             proxy: Proxy::new(ProxySetup {
                 config,

@@ -13,7 +13,6 @@ use coremux::config::Config;
 use coremux::config::HostPort;
 use coremux::config::PoolConfig;
 use coremux::config::ServerAddress;
-use coremux::config::Table;
 use coremux::proxy::Reload;
 use coremux::route::Hash;
 
@@ -108,6 +107,7 @@ impl World {
         });
         let next = self.control.table.next(Arc::new(Config::from_pools(pools)));
         let table = Arc::new(next.expect("places are left"));
+        let difference = coremux::config::Difference::between(&self.control.table, &table);
         self.control.table = Arc::clone(&table);
         for worker in 0..self.workers.len() {
             let arrival = self.mail_arrives(worker);
@@ -120,7 +120,11 @@ impl World {
                 },
             );
         }
-        self.control.reloads.push(Reload { table, moved });
+        self.control.reloads.push(Reload {
+            table,
+            difference: Arc::new(difference),
+            moved,
+        });
     }
 
     /// A worker hears of it.
@@ -169,14 +173,17 @@ mod by_hand {
     }
 
     fn reload_with(bench: &mut Bench, keys: &str, servers: &[&str], moved: bool) {
-        let table = Table::new(config(keys, &["10.0.0.1:6379:1 one"]));
-        let table = table.next(config(keys, servers)).expect("places are left");
+        let table = bench.table.next(config(keys, servers));
+        let table = table.expect("places are left");
+        let difference = coremux::config::Difference::between(&bench.table, &table);
         let first = (PoolIdx(0), ServerIdx(0));
         let stats = Arc::new(bench.stats.grown(table.places()));
         let reload = Reload {
-            table: Arc::new(table),
+            table: Arc::new(table.clone()),
+            difference: Arc::new(difference),
             moved: moved.then_some(first).into_iter().collect(),
         };
+        bench.table = table;
         bench.proxy.reload(&reload, stats, bench.now);
         bench.turn();
     }

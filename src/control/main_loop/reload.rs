@@ -209,7 +209,7 @@ impl Control {
             return Ok(text + "nothing is different\n");
         }
         let lines = difference.lines(&self.table, &next);
-        self.take_table(next, commit);
+        self.take_table(next, difference, commit);
         info!(changes = lines.len(), "reloaded");
         for line in lines {
             info!("{line}");
@@ -221,9 +221,10 @@ impl Control {
     fn take_table(
         &mut self,
         next: Table,
+        difference: Difference,
         commit: Box<dyn FnOnce(Commit<'_>) -> Vec<ToWorker> + Send>,
     ) {
-        let moved = self.moved_by(&next);
+        let moved = self.moved_by(&next, &difference);
         let table = Arc::new(next);
         let counters = self.counters.iter();
         let counters = counters.map(|stats| Arc::new(stats.grown(table.places())));
@@ -232,6 +233,7 @@ impl Control {
             was: &self.table,
             reload: Reload {
                 table: Arc::clone(&table),
+                difference: Arc::new(difference),
                 moved: moved.clone(),
             },
             stats: self.counters.clone(),
@@ -293,18 +295,18 @@ impl Control {
 
     /// The servers that the file has moved. Where Sentinels have said where a master is, the file
     /// says nothing any more.
-    fn moved_by(&self, next: &Table) -> BTreeSet<(PoolIdx, ServerIdx)> {
+    fn moved_by(&self, next: &Table, difference: &Difference) -> BTreeSet<(PoolIdx, ServerIdx)> {
         let mut moved = BTreeSet::new();
         for (pool, server, config) in next.all_servers() {
-            let Some(was) = self.table.server(pool, server) else {
+            if self.table.server(pool, server).is_none() {
                 continue;
-            };
+            }
             let follows = |table: &Table| {
                 let pool = table.pool(pool);
                 pool.is_some_and(|pool| !pool.sentinels.addresses.is_empty())
             };
             let told = self.probes.is_told(pool, server);
-            let other = was.address != config.address;
+            let other = difference.moves(pool, server);
             let counts = match follows(next) {
                 true => other && !told,
                 false => other || (told && follows(&self.table)),

@@ -193,9 +193,14 @@ impl Pool {
         self.router = router(&self.config, &live);
     }
 
-    /// Takes the rules of another configuration, in which its servers have these places.
-    pub(in crate::proxy) fn set_rules(&mut self, config: PoolConfig, places: &[ServerIdx]) {
-        let maps_as_before = self.maps_as(&config);
+    /// Takes the rules of another configuration, in which its servers have these places; `remaps` says
+    /// whether keys live elsewhere by it.
+    pub(in crate::proxy) fn set_rules(
+        &mut self,
+        config: PoolConfig,
+        places: &[ServerIdx],
+        remaps: bool,
+    ) {
         let mut in_order = places.iter().enumerate();
         let identity = in_order.all(|(at, place)| place.index() == at);
         let identity = identity && places.len() == self.servers.len();
@@ -207,7 +212,7 @@ impl Pool {
         self.hold_time = config.failure.hold_time.with(self.hold_needed);
         self.config = config;
         // A ring of many servers takes a millisecond, in which no client is served.
-        if !maps_as_before {
+        if remaps {
             self.build_router();
         }
     }
@@ -216,24 +221,6 @@ impl Pool {
     pub(in crate::proxy) fn set_hold_needed(&mut self, needed: Duration) {
         self.hold_needed = Some(needed);
         self.hold_time = self.config.failure.hold_time.with(self.hold_needed);
-    }
-
-    /// Whether every key lives where it lives by another configuration.
-    pub(in crate::proxy) fn maps_as(&self, config: &PoolConfig) -> bool {
-        let (ours, theirs) = (&self.config.servers, &config.servers);
-        let alike =
-            |(a, b): (&ServerConfig, &ServerConfig)| a.name == b.name && a.weight == b.weight;
-        self.config.mapping == config.mapping
-            && ours.len() == theirs.len()
-            && ours.iter().zip(theirs).all(alike)
-    }
-
-    /// Whether connections of the one configuration are greeted as those of the other.
-    pub(in crate::proxy) fn greets_as(&self, config: &PoolConfig) -> bool {
-        let (plain, proving, replica) = greetings(config);
-        plain == self.greeting
-            && proving == self.proving_greeting
-            && replica == self.replica_greeting
     }
 }
 

@@ -106,6 +106,7 @@ pub fn reload(table: &Table, dice: &mut Dice) -> Reload {
         before.is_some_and(|before| before.address != config.address)
     });
     Reload {
+        difference: Arc::new(coremux::config::Difference::between(table, &next)),
         moved: known.map(|(pool, server, _)| (pool, server)).collect(),
         table: Arc::new(next),
     }
