@@ -25,6 +25,8 @@ mod guides;
 mod kept;
 #[path = "tidy/programs.rs"]
 mod programs;
+#[path = "tidy/protocol.rs"]
+mod protocol;
 #[path = "tidy/source.rs"]
 mod source;
 

@@ -6,18 +6,34 @@
 //! The data plane names [`Protocol`] and what stands beside it here; the folders below are one
 //! protocol each.
 
+mod assembly;
+mod broken;
 pub mod command;
 mod error_class;
+mod expect;
 mod greeting;
 mod join;
+mod reply;
+mod request;
 pub mod resp;
 mod spoken;
 
+pub use assembly::Assembled;
+pub use assembly::ReplyAssembly;
+pub use assembly::RequestAssembly;
+pub use broken::ProtocolError;
+pub use broken::ReplyError;
 pub use error_class::ErrorClass;
+pub use expect::Expect;
 pub use greeting::Greeting;
 pub use greeting::Login;
 pub use greeting::Question;
 pub use greeting::Role;
 pub use greeting::Told;
 pub use join::Join;
+pub use reply::Cut;
+pub use reply::ReplyKind;
+pub use request::Arg;
+pub use request::Body;
+pub use request::Request;
 pub use spoken::Protocol;

@@ -7,17 +7,25 @@ use std::fmt::Display;
 
 use crate::base::ByteQueue;
 use crate::base::Spare;
+use crate::protocol::Arg;
+use crate::protocol::Cut;
 use crate::protocol::ErrorClass;
+use crate::protocol::Expect;
 use crate::protocol::Greeting;
 use crate::protocol::Join;
 use crate::protocol::Login;
+use crate::protocol::ProtocolError;
 use crate::protocol::Question;
+use crate::protocol::ReplyAssembly;
+use crate::protocol::ReplyError;
+use crate::protocol::Request;
+use crate::protocol::RequestAssembly;
 use crate::protocol::Told;
+use crate::protocol::command;
 use crate::protocol::command::Command;
+use crate::protocol::command::CommandError;
 use crate::protocol::command::Gather;
 use crate::protocol::resp;
-use crate::protocol::resp::ProtocolError;
-use crate::protocol::resp::Request;
 
 /// What a pool's clients and servers speak.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +44,94 @@ impl fmt::Display for Protocol {
 }
 
 impl Protocol {
+    /// Cuts the request that begins at `buf[0]` if it lies whole in `buf`: how many bytes it has,
+    /// and into `args` where its arguments lie. `None` is for an assembly.
+    ///
+    /// # Errors
+    /// What makes the bytes no request, as soon as it is certain.
+    #[inline]
+    pub fn cut_request(
+        self,
+        buf: &[u8],
+        args: &mut Vec<Arg>,
+    ) -> Result<Option<usize>, ProtocolError> {
+        match self {
+            Protocol::Resp => Ok(resp::cut_request(buf, args)?),
+        }
+    }
+
+    /// A request that does not lie whole in what was received.
+    #[must_use]
+    pub fn request_assembly(self) -> RequestAssembly {
+        match self {
+            Protocol::Resp => RequestAssembly::Resp(resp::RequestAssembly::default()),
+        }
+    }
+
+    /// Cuts the message of a server that begins at `buf[0]` if it lies whole in `buf`. The request
+    /// whose turn it is expects this.
+    ///
+    /// # Errors
+    /// What makes the bytes no message, as soon as it is certain.
+    #[inline]
+    pub fn cut_reply(self, _expect: Expect, buf: &[u8]) -> Result<Option<Cut>, ReplyError> {
+        match self {
+            Protocol::Resp => Ok(resp::cut(buf)?),
+        }
+    }
+
+    /// A message of a server that does not lie whole in what was received.
+    #[must_use]
+    pub fn reply_assembly(self, _expect: Expect) -> ReplyAssembly {
+        match self {
+            Protocol::Resp => ReplyAssembly::Resp(resp::ReplyAssembly::default()),
+        }
+    }
+
+    /// What the table of commands says of a request.
+    ///
+    /// # Errors
+    /// The command is unknown, or its arguments are too few or too many.
+    #[inline]
+    pub fn resolve(self, request: &Request<'_>) -> Result<&'static Command, CommandError> {
+        match self {
+            Protocol::Resp => command::resolve(request),
+        }
+    }
+
+    /// What comes for a request. That of a part of it is the same.
+    #[inline]
+    #[must_use]
+    pub fn expect(self, _command: &Command, _request: &Request<'_>) -> Expect {
+        match self {
+            Protocol::Resp => Expect::ONE,
+        }
+    }
+
+    /// Whether a message that begins like this was asked for by nobody.
+    #[inline]
+    #[must_use]
+    pub fn is_unasked(self, _buf: &[u8]) -> bool {
+        match self {
+            Protocol::Resp => false,
+        }
+    }
+
+    /// Whether a client that [may](Expect::MAYBE) get a reply gets this one.
+    #[must_use]
+    pub fn passes(self, _reply: &[u8]) -> bool {
+        match self {
+            Protocol::Resp => true,
+        }
+    }
+
+    /// Appends the error that tells a client why a request is not done.
+    pub fn write_refusal(self, error: &CommandError, request: &Request<'_>, out: &mut Vec<u8>) {
+        match self {
+            Protocol::Resp => error.write_reply(request, out),
+        }
+    }
+
     /// Appends an error: its `code` is a word that clients of some protocols tell errors apart by.
     /// Neither has a line end in it.
     pub fn write_error(self, code: &str, text: impl Display, out: &mut Vec<u8>) {
@@ -58,6 +154,7 @@ impl Protocol {
     pub fn begin_part(
         self,
         command: &Command,
+        _request: &Request<'_>,
         keys: usize,
         step: usize,
         queue: &mut ByteQueue,
@@ -79,6 +176,13 @@ impl Protocol {
     ) {
         match self {
             Protocol::Resp => resp::write_part(request, index, step, queue, spare),
+        }
+    }
+
+    /// Ends a part.
+    pub fn end_part(self, _queue: &mut ByteQueue, _spare: &mut Spare) {
+        match self {
+            Protocol::Resp => {}
         }
     }
 

@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use crate::protocol::Protocol;
-use crate::protocol::resp::ReplyError;
+use crate::protocol::ReplyError;
 
 /// Why a server connection ended, or never began.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

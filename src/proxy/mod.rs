@@ -48,7 +48,7 @@ use crate::base::Time;
 use crate::base::WorkerIdx;
 use crate::config::Config;
 use crate::messages::Change;
-use crate::protocol::resp::Arg;
+use crate::protocol::Arg;
 use crate::stats::WorkerStats;
 
 pub use client::ClientLoad;
@@ -107,6 +107,8 @@ pub struct Proxy {
     full_queues: FullQueues,
     // Connections that may have to swallow replies, see `dispatch/bypass`.
     graves: Vec<Key>,
+    // Clients of whose requests one has ended without a reply.
+    unheard: Vec<Key>,
     wire: Wire,
     timers: Timers,
     stats: Arc<WorkerStats>,
@@ -137,6 +139,7 @@ impl Proxy {
             servers: Slab::default(),
             full_queues: FullQueues::default(),
             graves: Vec::new(),
+            unheard: Vec::new(),
             wire: Wire::default(),
             timers: Timers::default(),
             stats: setup.stats,
@@ -394,6 +397,9 @@ impl Proxy {
     pub fn poll_output(&mut self, now: Time) -> Option<Output> {
         if self.wire.outputs.is_empty() {
             self.release_stopped();
+        }
+        if !self.unheard.is_empty() {
+            self.settle_unheard(now);
         }
         if !self.clients.resumable.is_empty() {
             self.resume_clients(now);

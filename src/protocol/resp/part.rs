@@ -2,8 +2,10 @@
 
 use crate::base::ByteQueue;
 use crate::base::Spare;
+use crate::protocol::Request;
 use crate::protocol::command::Command;
-use crate::protocol::resp::Request;
+use crate::protocol::request::IN_SKELETON;
+use crate::protocol::resp::header::header_bytes;
 
 /// Begins a part with so many keys, each of which brings `step` arguments: itself, and values.
 pub fn begin_part(
@@ -27,6 +29,40 @@ pub fn write_part(
     spare: &mut Spare,
 ) {
     for arg in index..index + step {
-        request.write_arg(arg, queue, spare);
+        write_arg(request, arg, queue, spare);
+    }
+}
+
+/// Appends argument `index` as a bulk string.
+fn write_arg(request: &Request<'_>, index: usize, queue: &mut ByteQueue, spare: &mut Spare) {
+    let arg = request.args[index];
+    let (start, len) = (arg.start as usize, arg.len as usize);
+    let header = start - header_bytes(len);
+    if arg.body == IN_SKELETON {
+        queue.push_copy(&request.skeleton[header..start + len + 2], spare);
+    } else {
+        let body = arg.body as usize;
+        request.write_range(
+            header..start + 2,
+            &request.bodies[body..=body],
+            queue,
+            spare,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::resp::cut_request;
+
+    #[test]
+    fn an_argument_is_written_with_its_header() {
+        let frame = b"*2\r\n$4\r\nMGET\r\n$12\r\n0123456789ab\r\n";
+        let (mut args, mut queue, mut spare) = (Vec::new(), ByteQueue::default(), Spare::default());
+        assert!(cut_request(frame, &mut args).is_ok());
+        let request = Request::whole(frame, &args);
+        write_arg(&request, 1, &mut queue, &mut spare);
+        assert_eq!(queue.to_vec(), b"$12\r\n0123456789ab\r\n");
     }
 }

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::protocol::Cut;
+use crate::protocol::ReplyKind;
 use crate::protocol::resp::BULK_BYTES_MAX;
 use crate::protocol::resp::LINE_BYTES_MAX;
 use crate::protocol::resp::header::Header;
@@ -41,6 +43,28 @@ pub fn cut_reply(buf: &[u8]) -> Result<Option<usize>, ReplyError> {
     let mut values_left: u64 = 1;
     let at = cut_values(buf, 0, &mut values_left)?;
     Ok((values_left == 0).then_some(at))
+}
+
+/// What a reply is that begins with this byte.
+#[inline]
+pub(super) fn kind(mark: u8) -> ReplyKind {
+    match mark {
+        b'-' => ReplyKind::Error,
+        _ => ReplyKind::Value,
+    }
+}
+
+/// The same, and what it is.
+///
+/// # Errors
+/// As [`cut_reply`].
+#[inline]
+pub fn cut(buf: &[u8]) -> Result<Option<Cut>, ReplyError> {
+    let bytes = cut_reply(buf)?;
+    Ok(bytes.map(|bytes| Cut {
+        bytes,
+        kind: kind(buf[0]),
+    }))
 }
 
 /// Steps over the values at `buf[at..]` that lie whole in `buf`, of `values_left` that are to

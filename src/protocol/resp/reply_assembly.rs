@@ -3,7 +3,8 @@
 use crate::base::ByteQueue;
 use crate::base::Chunk;
 use crate::base::Spare;
-use crate::protocol::resp::Assembled;
+use crate::protocol::Assembled;
+use crate::protocol::ReplyKind;
 use crate::protocol::resp::BULK_BYTES_MAX;
 use crate::protocol::resp::LINE_BYTES_MAX;
 use crate::protocol::resp::header::Header;
@@ -12,11 +13,14 @@ use crate::protocol::resp::reply::ELEMENTS_MAX;
 use crate::protocol::resp::reply::ReplyError;
 use crate::protocol::resp::reply::add_values;
 use crate::protocol::resp::reply::cut_values;
+use crate::protocol::resp::reply::kind;
 
 /// One unfinished reply. Its large stretches stay in the buffers where they were received.
 #[derive(Debug)]
 pub struct ReplyAssembly {
     bytes: ByteQueue,
+    // What it begins with.
+    mark: u8,
     // How many have come, kept or not.
     come: usize,
     // Nobody awaits the reply any more: of what comes only the head is kept.
@@ -49,6 +53,7 @@ impl Default for ReplyAssembly {
     fn default() -> Self {
         ReplyAssembly {
             bytes: ByteQueue::default(),
+            mark: 0,
             come: 0,
             forgotten: false,
             values_left: 1,
@@ -68,6 +73,9 @@ impl ReplyAssembly {
         at: usize,
         spare: &mut Spare,
     ) -> Result<Assembled, ReplyError> {
+        if self.come == 0 {
+            self.mark = chunk.bytes().get(at).copied().unwrap_or(0);
+        }
         let used = self.step_over(&chunk.bytes()[at..])?;
         let kept = match self.forgotten {
             true => used.min(HEAD_BYTES.saturating_sub(self.bytes.len())),
@@ -91,6 +99,12 @@ impl ReplyAssembly {
         let head: Vec<u8> = all.take(HEAD_BYTES).copied().collect();
         self.bytes = ByteQueue::default();
         self.bytes.push_copy(&head, &mut Spare::default());
+    }
+
+    /// What it is: whether it begins as an error does.
+    #[must_use]
+    pub fn kind(&self) -> ReplyKind {
+        kind(self.mark)
     }
 
     /// How many bytes of the reply have come, kept or not.

@@ -1,20 +1,14 @@
-//! A request: an array of bulk strings, and where its arguments lie.
+//! A request: an array of bulk strings.
 
-use std::cell::OnceCell;
-
-use bytes::Bytes;
 use thiserror::Error;
 
-use crate::base::ByteQueue;
-use crate::base::Chunk;
-use crate::base::Spare;
-use crate::protocol::command::Args;
+use crate::protocol::request::Arg;
+use crate::protocol::request::IN_SKELETON;
 use crate::protocol::resp::ARGS_MAX;
 use crate::protocol::resp::BULK_BYTES_MAX;
 use crate::protocol::resp::REQUEST_BYTES_MAX;
 use crate::protocol::resp::foreign::Foreign;
 use crate::protocol::resp::header::Header;
-use crate::protocol::resp::header::header_bytes;
 use crate::protocol::resp::header::read_header;
 
 /// The client's bytes are not a request. Closes that client, after saying so; the texts are
@@ -50,147 +44,18 @@ pub enum ProtocolError {
     UnbalancedQuotes,
 }
 
-/// Where one argument lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Arg {
-    // In the skeleton; of an argument held apart, where its bytes would be.
-    pub(super) start: u32,
-    pub(super) len: u32,
-    // Which body holds the bytes; `IN_SKELETON` if none does.
-    pub(super) body: u32,
-}
-
-/// The mark of an argument that lies in the skeleton.
-pub(super) const IN_SKELETON: u32 = u32::MAX;
-
-/// A large argument, held apart from the skeleton in the buffers where it was received.
-#[derive(Debug)]
-pub struct Body {
-    /// Where in the skeleton its bytes belong.
-    pub(super) at: usize,
-    pub(super) pieces: Vec<Bytes>,
-    // For the rare command that must look at a large argument, such as a key of 1 MiB.
-    pub(super) joined: OnceCell<Vec<u8>>,
-}
-
-impl Body {
-    fn bytes(&self) -> &[u8] {
-        match self.pieces.as_slice() {
-            [only] => only,
-            pieces => self.joined.get_or_init(|| pieces.concat()),
-        }
-    }
-}
-
-/// One request: a canonical frame. Its skeleton is the frame without the large arguments' bytes.
-#[derive(Clone, Copy, Debug)]
-pub struct Request<'a> {
-    pub(super) skeleton: &'a [u8],
-    pub(super) args: &'a [Arg],
-    pub(super) bodies: &'a [Body],
-}
-
-impl<'a> Request<'a> {
-    /// A request whose frame lies whole in `frame`, cut by [`cut_request`] into `args`.
-    #[must_use]
-    pub fn whole(frame: &'a [u8], args: &'a [Arg]) -> Request<'a> {
-        Request {
-            skeleton: frame,
-            args,
-            bodies: &[],
-        }
-    }
-
-    /// How many arguments, the command's name included.
-    #[must_use]
-    #[expect(
-        clippy::len_without_is_empty,
-        reason = "an empty array is never a request"
-    )]
-    pub fn len(&self) -> usize {
-        self.args.len()
-    }
-
-    /// Appends the frame as it is. `chunk`, if given, is the buffer in which a whole frame lies,
-    /// from byte `at` on.
-    #[inline]
-    pub fn write_to<C: Chunk>(
-        &self,
-        queue: &mut ByteQueue,
-        chunk: Option<(&C, usize)>,
-        spare: &mut Spare,
-    ) {
-        match chunk {
-            Some((chunk, at)) if self.bodies.is_empty() => {
-                queue.push_from(chunk, at..at + self.skeleton.len(), spare);
-            }
-            _ => self.write_range(0..self.skeleton.len(), self.bodies, queue, spare),
-        }
-    }
-
-    /// Appends argument `index` as a bulk string.
-    pub fn write_arg(&self, index: usize, queue: &mut ByteQueue, spare: &mut Spare) {
-        let arg = self.args[index];
-        let (start, len) = (arg.start as usize, arg.len as usize);
-        let header = start - header_bytes(len);
-        if arg.body == IN_SKELETON {
-            queue.push_copy(&self.skeleton[header..start + len + 2], spare);
-        } else {
-            let body = arg.body as usize;
-            self.write_range(header..start + 2, &self.bodies[body..=body], queue, spare);
-        }
-    }
-
-    /// How many bytes the frame has.
-    #[must_use]
-    pub fn frame_bytes(&self) -> usize {
-        let bodies = self.bodies.iter().flat_map(|body| &body.pieces);
-        self.skeleton.len() + bodies.map(Bytes::len).sum::<usize>()
-    }
-
-    fn write_range(
-        &self,
-        range: std::ops::Range<usize>,
-        bodies: &[Body],
-        queue: &mut ByteQueue,
-        spare: &mut Spare,
-    ) {
-        let mut from = range.start;
-        for body in bodies {
-            queue.push_copy(&self.skeleton[from..body.at], spare);
-            for piece in &body.pieces {
-                queue.push(piece.clone(), spare);
-            }
-            from = body.at;
-        }
-        queue.push_copy(&self.skeleton[from..range.end], spare);
-    }
-}
-
-impl Args for Request<'_> {
-    #[inline]
-    fn len(&self) -> usize {
-        self.args.len()
-    }
-
-    #[inline]
-    fn arg(&self, index: usize) -> &[u8] {
-        let arg = self.args[index];
-        match self.bodies.get(arg.body as usize) {
-            None => &self.skeleton[arg.start as usize..][..arg.len as usize],
-            Some(body) => body.bytes(),
-        }
-    }
-}
-
-/// Cuts the request that begins at `buf[0]`, which is `*`, if it lies whole in `buf`: how many
-/// bytes it has, and into `args` where its arguments lie. `*0` and `*-1` have none.
+/// Cuts the request that begins at `buf[0]` if it is an array that lies whole in `buf`: how many
+/// bytes it has, and into `args` where its arguments lie. `*0` and `*-1` have none. An inline
+/// command is left to [`RequestAssembly`](crate::protocol::resp::RequestAssembly).
 ///
 /// # Errors
 /// What makes the bytes no request, as soon as it is certain.
 #[inline]
 pub fn cut_request(buf: &[u8], args: &mut Vec<Arg>) -> Result<Option<usize>, ProtocolError> {
     args.clear();
+    if buf.first() != Some(&b'*') {
+        return Ok(None);
+    }
     let (count, mut at) = match read_header(buf, 0) {
         Header::Number { value, end } if value <= ARGS_MAX => (value, end),
         Header::Null { end } => (0, end),
@@ -238,6 +103,8 @@ pub fn cut_request(buf: &[u8], args: &mut Vec<Arg>) -> Result<Option<usize>, Pro
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::Request;
+    use crate::protocol::command::Args;
 
     fn args_of(frame: &[u8]) -> Vec<Vec<u8>> {
         let mut args = Vec::new();
@@ -279,14 +146,5 @@ mod tests {
         );
         assert_eq!(cut(b"*1\r\n$1\r\nkk\r\n"), Err(ProtocolError::NoLineEnd));
         assert_eq!(cut(b"*1\r\n$1\r\nk\rk"), Err(ProtocolError::NoLineEnd));
-    }
-
-    #[test]
-    fn an_argument_is_written_with_its_header() {
-        let frame = b"*2\r\n$4\r\nMGET\r\n$12\r\n0123456789ab\r\n";
-        let (mut args, mut queue, mut spare) = (Vec::new(), ByteQueue::default(), Spare::default());
-        assert!(cut_request(frame, &mut args).is_ok());
-        Request::whole(frame, &args).write_arg(1, &mut queue, &mut spare);
-        assert_eq!(queue.to_vec(), b"$12\r\n0123456789ab\r\n");
     }
 }

@@ -9,6 +9,11 @@ use crate::base::ByteQueue;
 use crate::base::Chunk;
 use crate::base::SHARE_BYTES_MIN;
 use crate::base::Spare;
+use crate::protocol::Assembled;
+use crate::protocol::Request;
+use crate::protocol::request::Arg;
+use crate::protocol::request::Body;
+use crate::protocol::request::IN_SKELETON;
 use crate::protocol::resp::ARGS_MAX;
 use crate::protocol::resp::BULK_BYTES_MAX;
 use crate::protocol::resp::INLINE_BYTES_MAX;
@@ -17,22 +22,9 @@ use crate::protocol::resp::foreign::Foreign;
 use crate::protocol::resp::header::Header;
 use crate::protocol::resp::header::read_header;
 use crate::protocol::resp::inline::split_words;
-use crate::protocol::resp::request::Arg;
-use crate::protocol::resp::request::Body;
-use crate::protocol::resp::request::IN_SKELETON;
 use crate::protocol::resp::request::ProtocolError;
-use crate::protocol::resp::request::Request;
 use crate::protocol::resp::request::cut_request;
 use crate::protocol::resp::write::write_words;
-
-/// What a call of [`RequestAssembly::feed`] has done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Assembled {
-    /// How many bytes it used.
-    pub used: usize,
-    /// Whether the request is complete; if not, all bytes were used.
-    pub complete: bool,
-}
 
 /// One unfinished request.
 #[derive(Debug)]

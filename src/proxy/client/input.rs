@@ -15,7 +15,8 @@ use bytes::Bytes;
 
 use crate::base::Chunk;
 use crate::base::Time;
-use crate::protocol::resp::RequestAssembly;
+use crate::protocol::Protocol;
+use crate::protocol::RequestAssembly;
 
 /// Behind the end of a client, its writes may wait so long for a server. Longer than connecting takes,
 /// so that a shell's pipe is served; shorter than what makes clients give up and ask again.
@@ -90,8 +91,9 @@ impl Input {
     }
 
     /// Takes the request that has begun, or begins one.
-    pub(in crate::proxy) fn take_assembly(&mut self) -> Box<RequestAssembly> {
-        self.assembly.take().unwrap_or_default()
+    pub(in crate::proxy) fn take_assembly(&mut self, protocol: Protocol) -> Box<RequestAssembly> {
+        let begun = self.assembly.take();
+        begun.unwrap_or_else(|| Box::new(protocol.request_assembly()))
     }
 
     /// The request goes on with what comes next.
@@ -177,7 +179,7 @@ mod tests {
     #[test]
     fn all_of_it_begins_with_the_request_that_had_begun() {
         let mut input = Input::new(Time::ZERO);
-        let mut assembly = input.take_assembly();
+        let mut assembly = input.take_assembly(Protocol::Resp);
         let begun = Bytes::from_static(b"*2\r\n$3\r\nGET\r\n$1");
         let fed = assembly.feed(&begun, 0, &mut Spare::default()).unwrap();
         assert!(!fed.complete);
@@ -202,7 +204,7 @@ mod tests {
     #[test]
     fn what_is_forgotten_is_no_more() {
         let mut input = Input::new(Time::ZERO);
-        let assembly = input.take_assembly();
+        let assembly = input.take_assembly(Protocol::Resp);
         input.set_assembly(assembly);
         input.keep(&Bytes::from_static(b"abc"));
         input.forget();

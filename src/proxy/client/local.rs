@@ -5,11 +5,11 @@
 
 use crate::base::Key;
 use crate::base::Time;
+use crate::protocol::Request;
 use crate::protocol::command;
 use crate::protocol::command::Args;
 use crate::protocol::command::Local;
 use crate::protocol::resp::BULK_BYTES_MAX;
-use crate::protocol::resp::Request;
 use crate::protocol::resp::Resp;
 use crate::protocol::resp::Writer;
 use crate::proxy::Proxy;

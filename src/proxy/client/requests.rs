@@ -12,7 +12,9 @@ use crate::base::PoolIdx;
 use crate::base::ServerIdx;
 use crate::base::Time;
 use crate::config::UnknownCommands;
-use crate::protocol::command;
+use crate::protocol::Expect;
+use crate::protocol::ProtocolError;
+use crate::protocol::Request;
 use crate::protocol::command::Args;
 use crate::protocol::command::Command;
 use crate::protocol::command::CommandError;
@@ -20,9 +22,6 @@ use crate::protocol::command::ErrorsBy;
 use crate::protocol::command::Handling;
 use crate::protocol::command::KeyIndexes;
 use crate::protocol::command::Local;
-use crate::protocol::resp::ProtocolError;
-use crate::protocol::resp::Request;
-use crate::protocol::resp::cut_request;
 use crate::proxy::Proxy;
 use crate::proxy::client::Client;
 use crate::proxy::client::Phase;
@@ -45,6 +44,8 @@ pub(in crate::proxy) struct Incoming<'a, C: Chunk> {
     pub(in crate::proxy) replica: bool,
     /// Whose words an error would be.
     pub(in crate::proxy) errors: ErrorsBy,
+    /// What comes for it.
+    pub(in crate::proxy) expect: Expect,
 }
 
 impl<C: Chunk> Clone for Incoming<'_, C> {
@@ -137,6 +138,14 @@ impl Proxy {
         self.time_client(key, until);
     }
 
+    /// Brings clients on that have got nothing for a request: no send tells when they are settled.
+    pub(in crate::proxy) fn settle_unheard(&mut self, now: Time) {
+        for key in std::mem::take(&mut self.unheard) {
+            self.settle_client(key, now);
+            self.migrate_if_settled(key);
+        }
+    }
+
     /// Looks at a client at `due`, and not before.
     pub(in crate::proxy) fn time_client(&mut self, key: Key, due: Time) {
         if let Some(client) = self.clients.slab.find_mut(key) {
@@ -224,8 +233,9 @@ impl Proxy {
                 break;
             }
             let buf = &chunk.bytes()[at..];
-            if !client.input.is_assembling() && buf[0] == b'*' {
-                match cut_request(buf, &mut args) {
+            if !client.input.is_assembling() {
+                let protocol = self.pools[client.pool.index()].protocol;
+                match protocol.cut_request(buf, &mut args) {
                     Ok(Some(bytes)) => {
                         let request = Request::whole(&buf[..bytes], &args);
                         if self.waits_for_a_master(key, &request) {
@@ -262,8 +272,9 @@ impl Proxy {
         at: usize,
         now: Time,
     ) -> Result<usize, ProtocolError> {
-        let input = &mut self.clients.slab[key].input;
-        let mut assembly = input.take_assembly();
+        let client = &mut self.clients.slab[key];
+        let (input, protocol) = (&mut client.input, self.pools[client.pool.index()].protocol);
+        let mut assembly = input.take_assembly(protocol);
         let fed = assembly.feed(chunk, at, &mut self.wire.spare)?;
         if !fed.complete {
             input.set_assembly(assembly);
@@ -294,14 +305,14 @@ impl Proxy {
         let client = &mut self.clients.slab[key];
         let (of_pool, id) = (&self.pools[client.pool.index()], client.session.id());
         let (pool, protocol) = (&of_pool.config.name, of_pool.protocol);
-        match error {
+        match error.foreign() {
             // It comes again and again, and only people can put it right.
-            ProtocolError::Foreign(foreign) => tracing::warn!(
+            Some(foreign) => tracing::warn!(
                 %pool,
                 client = id,
                 "client closed: it speaks {foreign}, and this port speaks {protocol} only"
             ),
-            _ => tracing::info!(%pool, client = id, %error, "client sent a broken request"),
+            None => tracing::info!(%pool, client = id, %error, "client sent a broken request"),
         }
         let mut reply = Vec::new();
         protocol.write_protocol_error(&error, &mut reply);
@@ -322,7 +333,8 @@ impl Proxy {
         if request.is_empty() {
             return;
         }
-        let found = command::resolve(request);
+        let protocol = self.pools[self.clients.slab[key].pool.index()].protocol;
+        let found = protocol.resolve(request);
         if !self.clients.slab[key].session.is_authenticated() && !answers_anyone(found) {
             self.reply_error(key, RequestError::NotAuthenticated);
             return;
@@ -344,6 +356,7 @@ impl Proxy {
             retry: Retry::of(command.safe_to_retry()),
             replica: command.may_ask_replica(),
             errors: command.errors,
+            expect: protocol.expect(command, request),
         };
         match command.handling(request) {
             Handling::Forward => match command.keys(request) {
@@ -382,6 +395,7 @@ impl Proxy {
                 retry: Retry::Never,
                 replica: false,
                 errors: ErrorsBy::Anybody,
+                expect: Expect::ONE,
             };
             self.route_key(key, request.arg(1), incoming, now);
         } else {
@@ -409,7 +423,7 @@ impl Proxy {
             .map_or(PLACEHOLDER, |index| request.arg(index));
         let server = pool_of_client.server_of(first, random);
         if indexes.any(|index| pool_of_client.server_of(request.arg(index), random) != server) {
-            self.reply_error(key, RequestError::CrossServer);
+            self.refuse_quietly(key, incoming.expect, RequestError::CrossServer);
             return;
         }
         self.forward(key, pool, server, incoming, now);
@@ -432,16 +446,16 @@ impl Proxy {
     ) {
         let Some(server) = server else {
             self.stats.pools[pool.index()].counters.forward_error.add(1);
-            self.reply_error(key, RequestError::NoServer);
+            self.refuse_quietly(key, incoming.expect, RequestError::NoServer);
             return;
         };
         if incoming.retry == Retry::Never && self.pools[pool.index()].fenced {
-            self.reply_error(key, RequestError::Fenced);
+            self.refuse_quietly(key, incoming.expect, RequestError::Fenced);
             return;
         }
         let Some(target) = self.choose_target(key, pool, server, incoming.replica, now) else {
             self.stats.pools[pool.index()].counters.forward_error.add(1);
-            self.reply_error(key, RequestError::NoReplica);
+            self.refuse_quietly(key, incoming.expect, RequestError::NoReplica);
             return;
         };
         self.choose_way(key, pool, [(server, target)], now);
@@ -453,12 +467,13 @@ impl Proxy {
             chunk,
             retry,
             errors,
+            expect,
             ..
         } = incoming;
         request.write_to(server_conn.requests.writer(), chunk, &mut self.wire.spare);
         let awaiter = client.expect_reply();
         let gauges = server_conn.counters(&self.stats);
-        let terms = Terms::new(retry, errors);
+        let terms = Terms::new(retry, errors, expect);
         let bytes = server_conn.requests.push(awaiter, terms, now, gauges);
         client.replies.request_sent(bytes);
         self.request_queued(conn, key, bytes, now);
@@ -469,7 +484,8 @@ impl Proxy {
             self.note_refused(key, command);
         }
         let mut reply = Vec::new();
-        error.write_reply(request, &mut reply);
+        let protocol = self.pools[self.clients.slab[key].pool.index()].protocol;
+        protocol.write_refusal(error, request, &mut reply);
         self.reply(key, &reply);
     }
 
@@ -477,6 +493,13 @@ impl Proxy {
     pub(in crate::proxy) fn reply_error(&mut self, key: Key, error: RequestError) {
         let protocol = self.pools[self.clients.slab[key].pool.index()].protocol;
         self.reply(key, &Answer::Request(error).encode(protocol));
+    }
+
+    /// The same, unless nothing comes for the request, not even an error.
+    fn refuse_quietly(&mut self, key: Key, expect: Expect, error: RequestError) {
+        if !expect.is_none() {
+            self.reply_error(key, error);
+        }
     }
 
     /// Answers the next request of a client at once.

@@ -13,11 +13,11 @@
 
 use crate::base::Key;
 use crate::config::UnknownCommands;
+use crate::protocol::Request;
 use crate::protocol::command::Command;
 use crate::protocol::command::CommandError;
 use crate::protocol::command::Handling;
 use crate::protocol::command::Local;
-use crate::protocol::resp::Request;
 use crate::proxy::Proxy;
 use crate::proxy::failure::RequestError;
 

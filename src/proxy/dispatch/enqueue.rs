@@ -150,8 +150,12 @@ impl Proxy {
             return;
         }
         conn.requests.batch_sent(batch, &mut self.wire.spare);
+        let is_silent = conn.requests.next_expected().is_none();
         if conn.has_bytes() {
             conn.sending.list(ConnId::Server(key), &mut self.wire);
+        }
+        if is_silent {
+            self.end_silent(key);
         }
     }
 }

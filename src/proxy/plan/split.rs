@@ -7,11 +7,11 @@ use crate::base::Chunk;
 use crate::base::Key;
 use crate::base::ServerIdx;
 use crate::base::Time;
+use crate::protocol::Request;
 use crate::protocol::command::Args;
 use crate::protocol::command::Command;
 use crate::protocol::command::Gather;
 use crate::protocol::command::KeyIndexes;
-use crate::protocol::resp::Request;
 use crate::proxy::Proxy;
 use crate::proxy::client::requests::Incoming;
 use crate::proxy::failure::RequestError;
@@ -122,7 +122,9 @@ impl Proxy {
         now: Time,
     ) {
         let pool = self.clients.slab[key].pool;
-        let terms = Terms::new(Retry::of(command.safe_to_retry()), command.errors);
+        let protocol = self.pools[pool.index()].protocol;
+        let retry = Retry::of(command.safe_to_retry());
+        let terms = Terms::new(retry, command.errors, protocol.expect(command, request));
         for fragment in &mut split.fragments {
             let replica = command.may_ask_replica();
             let Some(target) = self.choose_target(key, pool, fragment.server, replica, now) else {
@@ -132,7 +134,6 @@ impl Proxy {
             };
             fragment.target = target;
         }
-        let protocol = self.pools[pool.index()].protocol;
         let spare = &mut Default::default();
         std::mem::swap(spare, &mut self.wire.spare);
         self.choose_way(
@@ -144,12 +145,16 @@ impl Proxy {
         for fragment in &mut split.fragments {
             fragment.conn = self.server_conn(pool, (fragment.server, fragment.target), key, now);
             let queue = self.servers[fragment.conn].requests.writer();
-            protocol.begin_part(command, fragment.keys, keys.step(), queue, spare);
+            protocol.begin_part(command, request, fragment.keys, keys.step(), queue, spare);
         }
         for (index, fragment) in keys.iter().zip(&split.order) {
             let conn = split.fragments[usize::from(*fragment)].conn;
             let queue = self.servers[conn].requests.writer();
             protocol.write_part(request, index, keys.step(), queue, spare);
+        }
+        for fragment in &split.fragments {
+            let queue = self.servers[fragment.conn].requests.writer();
+            protocol.end_part(queue, spare);
         }
         std::mem::swap(spare, &mut self.wire.spare);
         self.enqueue_fragments(key, (gather, terms), split, now);

@@ -17,11 +17,10 @@ use crate::base::PoolIdx;
 use crate::base::ServerIdx;
 use crate::base::Time;
 use crate::config::UnknownCommands;
-use crate::protocol::command;
+use crate::protocol::Request;
 use crate::protocol::command::Args;
 use crate::protocol::command::CommandError;
 use crate::protocol::command::Handling;
-use crate::protocol::resp::Request;
 use crate::proxy::Proxy;
 use crate::proxy::client::pause::PauseReason;
 use crate::proxy::client::requests::PLACEHOLDER;
@@ -148,7 +147,7 @@ impl Proxy {
         // It may go to any of them.
         let anywhere = pool.config.mapping.distribution == Distribution::Random;
         let lives_there = |name: &[u8]| anywhere || pool.server_of(name, 0) == Some(server);
-        let command = match command::resolve(request) {
+        let command = match pool.protocol.resolve(request) {
             Ok(command) => command,
             Err(CommandError::Unknown) => {
                 let forward = pool.config.unknown_commands == UnknownCommands::Forward;

@@ -21,7 +21,7 @@ use crate::base::PoolIdx;
 use crate::base::ServerIdx;
 use crate::base::Time;
 use crate::messages::SocketAddress;
-use crate::protocol::resp::ReplyAssembly;
+use crate::protocol::ReplyAssembly;
 use crate::proxy::client::Awaiter;
 use crate::proxy::effects::Sending;
 use crate::proxy::failure::Failure;

@@ -3,23 +3,26 @@
 //! Owns: the strictness towards servers. Bytes that are no reply end the connection and fail its
 //! FIFO; nothing of them is passed on, but for what seemed the beginning of a large reply.
 
-use crate::base::ByteQueue;
+use bytes::Bytes;
+
 use crate::base::Chunk;
 use crate::base::Key;
 use crate::base::Time;
 use crate::messages::Report;
+use crate::protocol::Cut;
 use crate::protocol::ErrorClass;
+use crate::protocol::Expect;
+use crate::protocol::ReplyKind;
 use crate::protocol::Role;
 use crate::protocol::Told;
 use crate::protocol::command::ErrorsBy;
-use crate::protocol::resp::ReplyAssembly;
-use crate::protocol::resp::cut_reply;
 use crate::proxy::Proxy;
 use crate::proxy::client::Awaiter;
 use crate::proxy::client::Reply;
 use crate::proxy::effects::Output;
 use crate::proxy::failure::Failure;
 use crate::proxy::server_conn::ServerPhase;
+use crate::proxy::server_conn::queue::Pending;
 
 /// As much of a server's refusal as is told to clients.
 const GREETING_BYTES_MAX: usize = 512;
@@ -60,17 +63,25 @@ impl Proxy {
         if conn.phase == ServerPhase::Closed {
             return Ok(buf.len());
         }
+        let protocol = self.pools[conn.pool.index()].protocol;
+        let mut expect = conn.requests.next_expected();
+        if expect.is_none() && conn.assembly.is_none() && !protocol.is_unasked(buf) {
+            // What comes is for a later request: this one was sent before.
+            self.end_silent(key);
+            expect = self.servers[key].requests.next_expected();
+        }
+        let conn = &mut self.servers[key];
         if conn.assembly.is_none() {
-            if let Some(bytes) = cut_reply(buf).map_err(Failure::BadReply)? {
-                let reply = Reply::InChunk(chunk, at..at + bytes);
-                self.deliver(key, reply, buf[0], bytes, now)?;
-                return Ok(bytes);
+            if let Some(cut) = protocol.cut_reply(expect, buf).map_err(Failure::BadReply)? {
+                let reply = Reply::InChunk(chunk, at..at + cut.bytes);
+                self.deliver(key, reply, cut, now)?;
+                return Ok(cut.bytes);
             }
         }
         let mut assembly = conn
             .assembly
             .take()
-            .unwrap_or_else(|| Box::new(ReplyAssembly::default()));
+            .unwrap_or_else(|| Box::new(protocol.reply_assembly(expect)));
         // A large reply to a client that has gone, or that was answered with a time-out, costs
         // nothing. In the greeting and without a request the FIFO says nothing of who awaits it.
         let awaiter = conn
@@ -84,14 +95,12 @@ impl Proxy {
             .feed(chunk, at, &mut self.wire.spare)
             .map_err(Failure::BadReply)?;
         if fed.complete {
-            let bytes = assembly.come_bytes();
-            let reply = assembly.into_bytes();
-            // No error is so long that it would be passed on in parts.
-            let mark = match self.servers[key].requests.is_streaming() {
-                true => 0,
-                false => first_byte(&reply),
+            let cut = Cut {
+                bytes: assembly.come_bytes(),
+                kind: assembly.kind(),
             };
-            self.deliver(key, Reply::<C>::Assembled(reply), mark, bytes, now)?;
+            let reply = assembly.into_bytes();
+            self.deliver(key, Reply::<C>::Assembled(reply), cut, now)?;
         } else {
             self.pass_on(key, &mut assembly);
             self.servers[key].assembly = Some(assembly);
@@ -104,10 +113,13 @@ impl Proxy {
         &mut self,
         key: Key,
         reply: Reply<'_, C>,
-        mark: u8,
-        bytes: usize,
+        cut: Cut,
         now: Time,
     ) -> Result<(), Failure> {
+        // Nobody here has asked for any.
+        if cut.kind == ReplyKind::Message {
+            return Ok(());
+        }
         let conn = &mut self.servers[key];
         if let ServerPhase::Greeting { left } = conn.phase {
             return self.greeting_reply(key, left, &reply.head(GREETING_BYTES_MAX), now);
@@ -115,10 +127,14 @@ impl Proxy {
         if conn.opinion.is_due && conn.next_awaiter() == Some(Awaiter::OURS) {
             return self.server_answered(key, &reply.head(GREETING_BYTES_MAX), now);
         }
+        if conn.requests.swallow() {
+            return Ok(());
+        }
         let mut class = ErrorClass::Request;
         // Who goes on has read on.
         conn.unreadable = None;
-        if mark == b'-' {
+        // No error is so long that it would be passed on in parts.
+        if cut.kind == ReplyKind::Error && !conn.requests.is_streaming() {
             let protocol = self.pools[conn.pool.index()].protocol;
             let error = reply.head(ERROR_BYTES_MAX);
             class = protocol.classify(&error);
@@ -149,15 +165,52 @@ impl Proxy {
             return Err(Failure::Unasked);
         };
         stats.responses.add(1);
-        stats.response_bytes.add(bytes);
-        self.clients.deliver(
-            pending.awaiter,
-            reply,
-            pending.bytes as usize,
-            &mut self.wire,
-        );
+        stats.response_bytes.add(cut.bytes);
+        let next_is_silent = conn.requests.next_expected().is_none() && conn.sending.is_idle();
+        if pending.expect() == Expect::MAYBE && !self.is_passed(key, &reply) {
+            self.deliver_nothing(&pending);
+        } else {
+            self.clients.deliver(
+                pending.awaiter,
+                reply,
+                pending.bytes as usize,
+                &mut self.wire,
+            );
+        }
         self.server_spoke(key, class, pending.since, now);
+        if next_is_silent {
+            self.end_silent(key);
+        }
         Ok(())
+    }
+
+    fn is_passed<C: Chunk>(&self, key: Key, reply: &Reply<'_, C>) -> bool {
+        let protocol = self.pools[self.servers[key].pool.index()].protocol;
+        protocol.passes(&reply.head(ERROR_BYTES_MAX))
+    }
+
+    /// Ends the requests whose turn it is and for which nothing comes: they are sent.
+    pub(in crate::proxy) fn end_silent(&mut self, key: Key) {
+        loop {
+            let conn = &mut self.servers[key];
+            if !conn.requests.next_expected().is_none() {
+                return;
+            }
+            let stats = conn.counters(&self.stats);
+            let Some(pending) = conn.requests.pair(&mut self.wire.spare, stats) else {
+                return;
+            };
+            self.deliver_nothing(&pending);
+        }
+    }
+
+    /// A request is done, and its client hears nothing of it.
+    pub(in crate::proxy) fn deliver_nothing(&mut self, pending: &Pending) {
+        let (client, bytes) = (pending.awaiter.client, pending.bytes as usize);
+        let nothing = Reply::<Bytes>::Own(&[]);
+        self.clients
+            .deliver(pending.awaiter, nothing, bytes, &mut self.wire);
+        self.unheard.push(client);
     }
 
     /// What a reply to a request of `since`, with an error of this class or none, says of its
@@ -229,8 +282,4 @@ impl Proxy {
         }
         Ok(())
     }
-}
-
-fn first_byte(reply: &ByteQueue) -> u8 {
-    reply.cursor().next_byte(reply).unwrap_or(0)
 }

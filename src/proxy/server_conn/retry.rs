@@ -158,6 +158,9 @@ impl Proxy {
         }
         let pool = self.servers[key].pool;
         self.stats.pools[pool.index()].counters.forward_error.add(1);
+        if pending.expect().is_none() {
+            return self.deliver_nothing(pending);
+        }
         let bytes = pending.bytes as usize;
         let answer = answer.encode(self.pools[pool.index()].protocol);
         let reply = Reply::<Bytes>::Own(&answer);

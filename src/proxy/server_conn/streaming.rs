@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use crate::base::Key;
 use crate::base::Time;
-use crate::protocol::resp::ReplyAssembly;
+use crate::protocol::ReplyAssembly;
+use crate::protocol::ReplyKind;
 use crate::proxy::Proxy;
 use crate::proxy::client::Awaiter;
 use crate::proxy::failure::Failure;
@@ -30,12 +31,12 @@ impl Proxy {
     /// worth while, and if it is what its client is to get next.
     #[inline]
     pub(in crate::proxy) fn pass_on(&mut self, key: Key, assembly: &mut ReplyAssembly) {
-        if assembly.held_bytes() < STEP_BYTES {
+        if assembly.held_bytes() < STEP_BYTES || assembly.kind() == ReplyKind::Message {
             return;
         }
         let conn = &mut self.servers[key];
         // In the greeting, and without a request, nobody awaits it.
-        if conn.phase != ServerPhase::Ready {
+        if conn.phase != ServerPhase::Ready || !conn.requests.next_expected().passes_at_once() {
             return;
         }
         let Some(awaiter) = conn.next_awaiter() else {

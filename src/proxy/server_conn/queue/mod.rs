@@ -24,6 +24,7 @@ use crate::base::ByteQueue;
 use crate::base::Key;
 use crate::base::Spare;
 use crate::base::Time;
+use crate::protocol::Expect;
 use crate::protocol::command::ErrorsBy;
 use crate::proxy::client::Awaiter;
 use crate::proxy::server_conn::queue::in_flight::SentBatches;
@@ -59,6 +60,8 @@ pub(in crate::proxy) struct RequestQueue {
     sent: SentBatches,
     // The first in the FIFO has been given a part of its reply.
     streaming: bool,
+    // How many replies have come that the first in the FIFO swallows.
+    swallowed: u16,
     // How many at the front of the FIFO, behind that one, have been answered with a time-out
     // already.
     tombstones: usize,
@@ -109,6 +112,12 @@ impl RequestQueue {
     #[inline]
     pub(in crate::proxy) fn next_sent(&self) -> Option<&Pending> {
         self.fifo.front().filter(|_| self.awaits_replies())
+    }
+
+    /// What comes next, if something was asked for.
+    #[inline]
+    pub(in crate::proxy) fn next_expected(&self) -> Expect {
+        self.next_sent().map_or(Expect::ONE, Pending::expect)
     }
 
     /// From when the oldest request's time counts.
@@ -262,7 +271,7 @@ impl RequestQueue {
         let place = self.sent_len();
         // The FIFO is sorted by time.
         let since = self.fifo.get(place).map_or(asked, |next| next.since);
-        let terms = Terms::new(Retry::Never, ErrorsBy::Server);
+        let terms = Terms::new(Retry::Never, ErrorsBy::Server, Expect::ONE);
         let pending = Pending::new(Awaiter::OURS, bytes, terms, since);
         self.fifo.insert(place, pending);
         self.sent.begin(1, false);
@@ -282,12 +291,24 @@ impl RequestQueue {
         if !std::mem::take(&mut self.streaming) {
             self.tombstones = self.tombstones.saturating_sub(1);
         }
+        self.swallowed = 0;
         let pending = self.fifo.pop_front()?;
         take_refused(&mut self.refused, &pending);
         let bytes = pending.bytes as usize;
         self.sent.answered(bytes, spare);
         count_answered(1, bytes, gauges);
         Some(pending)
+    }
+
+    /// Counts a reply that comes before the one that the first request awaits: whether it is such.
+    #[inline]
+    pub(in crate::proxy) fn swallow(&mut self) -> bool {
+        let awaited = self
+            .next_sent()
+            .map_or(0, |first| first.expect().swallowed());
+        let is_early = self.swallowed < awaited;
+        self.swallowed += u16::from(is_early);
+        is_early
     }
 
     /// A part of the next reply is given: whether that is the first part.

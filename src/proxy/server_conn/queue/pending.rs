@@ -4,6 +4,7 @@
 //! queue and in the batches that were sent.
 
 use crate::base::Time;
+use crate::protocol::Expect;
 use crate::protocol::command::ErrorsBy;
 use crate::proxy::client::Awaiter;
 
@@ -25,9 +26,12 @@ impl Retry {
     }
 }
 
-/// What a request's command says of it, in one byte.
+/// What a request's command says of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::proxy) struct Terms(u8);
+pub(in crate::proxy) struct Terms {
+    flags: u8,
+    expect: Expect,
+}
 
 const USED: u8 = 1;
 const NEVER: u8 = 2;
@@ -36,13 +40,13 @@ const ERRORS_BY_ANYBODY: u8 = 4;
 const REFUSED: u8 = 8;
 
 impl Terms {
-    /// How it may be retried, and whose words an error is.
-    pub(in crate::proxy) const fn new(retry: Retry, errors: ErrorsBy) -> Terms {
-        let errors = match errors {
+    /// How it may be retried, whose words an error is, and what comes for it.
+    pub(in crate::proxy) const fn new(retry: Retry, errors: ErrorsBy, expect: Expect) -> Terms {
+        let flags = match errors {
             ErrorsBy::Server => 0,
             ErrorsBy::Anybody => ERRORS_BY_ANYBODY,
         };
-        Terms(errors).with_retry(retry)
+        Terms { flags, expect }.with_retry(retry)
     }
 
     const fn with_retry(self, retry: Retry) -> Terms {
@@ -51,7 +55,10 @@ impl Terms {
             Retry::Used => USED,
             Retry::Never => NEVER,
         };
-        Terms(self.0 & !RETRY | bits)
+        Terms {
+            flags: self.flags & !RETRY | bits,
+            ..self
+        }
     }
 }
 
@@ -84,7 +91,7 @@ impl Pending {
 
     #[inline]
     pub(in crate::proxy) fn retry(&self) -> Retry {
-        match self.terms.0 & RETRY {
+        match self.terms.flags & RETRY {
             0 => Retry::Once,
             USED => Retry::Used,
             _ => Retry::Never,
@@ -104,10 +111,16 @@ impl Pending {
     /// Whose words an error is.
     #[inline]
     pub(in crate::proxy) fn errors(&self) -> ErrorsBy {
-        match self.terms.0 & ERRORS_BY_ANYBODY {
+        match self.terms.flags & ERRORS_BY_ANYBODY {
             0 => ErrorsBy::Server,
             _ => ErrorsBy::Anybody,
         }
+    }
+
+    /// What comes for it.
+    #[inline]
+    pub(in crate::proxy) fn expect(&self) -> Expect {
+        self.terms.expect
     }
 
     pub(in crate::proxy) fn terms(&self) -> Terms {
@@ -117,13 +130,13 @@ impl Pending {
     /// Whether it was refused and taken back. When, is kept beside the queue: hardly any was.
     #[inline]
     pub(super) fn was_refused(&self) -> bool {
-        self.terms.0 & REFUSED != 0
+        self.terms.flags & REFUSED != 0
     }
 
     pub(super) fn mark_refused(&mut self, refused: bool) {
         match refused {
-            true => self.terms.0 |= REFUSED,
-            false => self.terms.0 &= !REFUSED,
+            true => self.terms.flags |= REFUSED,
+            false => self.terms.flags &= !REFUSED,
         }
     }
 }
@@ -143,7 +156,7 @@ mod tests {
         for errors in [ErrorsBy::Server, ErrorsBy::Anybody] {
             for first in [Retry::Once, Retry::Used, Retry::Never] {
                 for then in [Retry::Once, Retry::Used, Retry::Never] {
-                    let terms = Terms::new(first, errors);
+                    let terms = Terms::new(first, errors, Expect::VALUES);
                     let mut pending = Pending::new(awaiter, 3, terms, Time::ZERO);
                     assert_eq!((pending.retry(), pending.errors()), (first, errors));
                     assert!(!pending.was_refused());
@@ -152,7 +165,7 @@ mod tests {
                     assert_eq!((pending.retry(), pending.errors()), (then, errors));
                     assert!(pending.was_refused());
                     pending.mark_refused(false);
-                    assert_eq!(pending.terms(), Terms::new(then, errors));
+                    assert_eq!(pending.terms(), Terms::new(then, errors, Expect::VALUES));
                 }
             }
         }

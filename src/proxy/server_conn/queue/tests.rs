@@ -13,8 +13,8 @@ use proptest::proptest;
 
 use super::*;
 
-const READ: Terms = Terms::new(Retry::Once, ErrorsBy::Server);
-const WRITE: Terms = Terms::new(Retry::Never, ErrorsBy::Server);
+const READ: Terms = Terms::new(Retry::Once, ErrorsBy::Server, Expect::ONE);
+const WRITE: Terms = Terms::new(Retry::Never, ErrorsBy::Server, Expect::ONE);
 const TIMEOUT: Duration = Duration::from_micros(100);
 
 fn at(micros: u64) -> Time {
