@@ -26,7 +26,8 @@ impl Worker {
                     };
                     socket.wants_receive = false;
                     if socket.receiving {
-                        self.ring
+                        let apart = socket.apart;
+                        self.ring_of(apart)
                             .cancel(Token::Receive(place).pack(), Token::Nothing.pack());
                     }
                 }

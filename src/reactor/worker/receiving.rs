@@ -18,11 +18,12 @@ impl Worker {
         &mut self,
         place: Place,
         completion: Completion,
+        apart: bool,
         now: Time,
     ) -> std::io::Result<()> {
         let block = completion
             .buffer
-            .and_then(|buffer| self.ring.take_buffer(buffer));
+            .and_then(|buffer| self.ring_of(apart).take_buffer(buffer));
         let blocks = Arc::clone(self.ring.blocks());
         let sockets = if place.is_server {
             &mut self.servers
@@ -43,7 +44,11 @@ impl Worker {
                 match (usize::try_from(completion.result), block) {
                     (Ok(len), Some(block)) if usable && len > 0 => {
                         self.wait.received(&mut socket.seen);
-                        self.wait.heard(&mut socket.awaited);
+                        if place.is_server {
+                            self.wait.heard(&mut socket.owed, now);
+                        } else {
+                            self.wait.asked_for(len);
+                        }
                         let filled = Filled::new(block, len, &blocks);
                         self.proxy.received(conn, &filled, now);
                         filled.into_block()
@@ -62,7 +67,7 @@ impl Worker {
             }
         };
         if let Some(buffer) = completion.buffer {
-            self.ring.recycle(buffer, kept)?;
+            self.ring_of(apart).recycle(buffer, kept)?;
             // A pass may bring more than there is between the thresholds.
             if self.watch.is_high() {
                 self.look_at_memory(now);
@@ -102,8 +107,13 @@ impl Worker {
         };
         if socket.wants_receive && !socket.receiving && !socket.ended && !socket.closing {
             socket.receiving = true;
+            socket.apart = place.is_server && self.apart;
             socket.under_way += 1;
-            self.ring.receive(socket.fd(), Token::Receive(place).pack());
+            let ring = match &mut self.servers_ring {
+                Some(ring) if socket.apart => ring,
+                _ => &mut self.ring,
+            };
+            ring.receive(socket.fd(), Token::Receive(place).pack());
         }
     }
 }
