@@ -1,8 +1,9 @@
 //! The program as its users have it: real servers, real clients, real sockets. A file is a promise, and
 //! opens with it.
 //!
-//! Tests of this program run beside each other, as many as there are cores: what must have the machine for
-//! itself, as it measures memory, stops a worker or swaps the program, is in `e2e_alone`.
+//! Tests of this program run beside each other, several a core, for they wait far more than they work. What
+//! must have the machine for itself, as it measures memory, stops a worker or swaps the program, is in
+//! `e2e_alone`.
 //!
 //! `cargo test --test e2e sentinel::` runs a folder, and `… a_server_that` whatever has that in its name.
 #![allow(
