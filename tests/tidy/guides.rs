@@ -136,6 +136,35 @@ fn every_link_of_a_document_leads_somewhere() {
     expect_none("a link that leads nowhere", &found);
 }
 
+/// Where the paths begin that documents name in backticks.
+const FOLDERS: &[&str] = &["bench/", "benches/", "conf/", "docs/", "scripts/", "tests/"];
+
+#[test]
+fn every_file_that_a_document_names_is_there() {
+    let mut found = Vec::new();
+    let mut count = 0;
+    // What has changed may be gone by now.
+    for document in documents().values().filter(|it| it.path != "CHANGELOG.md") {
+        for (number, language, line) in lines(document) {
+            let quoted = line
+                .split('`')
+                .skip(1)
+                .step_by(2)
+                .filter(|_| language.is_none());
+            for path in quoted.filter_map(|quoted| quoted.split(' ').next()) {
+                if FOLDERS.iter().any(|folder| path.starts_with(folder)) {
+                    count += 1;
+                    if !root().join(path).exists() {
+                        found.push(document.place(number, path));
+                    }
+                }
+            }
+        }
+    }
+    assert!(count >= 20, "documents name files");
+    expect_none("a file that is not there", &found);
+}
+
 #[test]
 fn every_configuration_in_a_document_is_valid() {
     let mut count = 0;
