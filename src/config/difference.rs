@@ -171,7 +171,7 @@ impl PoolChanges {
         self.keys.iter().any(|key| key.effect == effect)
     }
 
-    /// Whether keys live elsewhere.
+    /// Whether keys move to other servers.
     #[must_use]
     pub fn remaps(&self) -> bool {
         let mut servers = self.servers.values();

@@ -138,7 +138,7 @@ impl<T: Clone + PartialEq> Form<T> {
         }
     }
 
-    /// As the file would say it; nothing if nobody may see it.
+    /// As the file would have it; nothing if it is a secret.
     pub(super) fn show(&self, value: &T) -> Option<String> {
         match (&self.show, &self.read) {
             (Show::Text(show), _) => Some(show(value)),
@@ -194,7 +194,7 @@ pub(super) const READ_FROM: Form<ReadFrom> = Form::choice(
     ],
 );
 
-/// Accepted, checked and heeded by nobody.
+/// Accepted and checked, without effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ignored;
 

@@ -52,7 +52,7 @@ pool {
     unknown_commands: UnknownCommands {
         key: "unknown_commands", takes: UNKNOWN_COMMANDS, default: "refuse";
         from: Ours, reload: AtOnce;
-        doc: "what a command that is not known gets: an error, or the server of its first argument"
+        doc: "what an unknown command gets: an error, or the server of its first argument"
     }
     // One: a pool that serves a part of its keys serves. Every proxy sees the same servers, so sending
     // the clients to another one would take away that part, too.
@@ -78,7 +78,7 @@ listen: ListenConfig {
     pub tcpkeepalive: bool {
         key: "tcpkeepalive", takes: BOOLEAN, default: "false";
         from: Twemproxy, reload: Accepted;
-        doc: "find clients that have vanished: an idle one is probed after a minute, and closed when it has not answered, or not taken what it is owed, for five minutes"
+        doc: "detect clients that have vanished: an idle one is probed after a minute, and closed when it has not answered, or not acknowledged its replies, for five minutes"
     }
     pub freebind: bool {
         key: "freebind", takes: BOOLEAN, default: "false";
@@ -88,7 +88,7 @@ listen: ListenConfig {
     pub(super) reuseport: Ignored {
         key: "reuseport", takes: REUSEPORT, default: "true";
         from: Ours, reload: Nothing;
-        doc: "accepted and of no effect (twemproxy has it after 0.5.0): it is always on"
+        doc: "accepted without effect (twemproxy has it after 0.5.0): it is always on"
     }
 }
 
@@ -98,7 +98,7 @@ limits: LimitConfig {
     pub client_connections: Option<NonZeroU32> {
         key: "client_connections", takes: LIMIT, default: "0";
         from: Twemproxy, reload: AtOnce;
-        doc: "the most clients at once, 0 is no limit (twemproxy reads it and enforces nothing)"
+        doc: "the maximum number of clients, 0 is no limit (twemproxy reads it and enforces nothing)"
     }
     // 64 MiB: twice what Redis lets wait for a subscriber (`client-output-buffer-limit pubsub 32mb`),
     // so that a long pipeline of large values is read at leisure, while 100 clients that read nothing
@@ -113,13 +113,13 @@ limits: LimitConfig {
     pub client_requests_in_flight: NonZeroU32 {
         key: "client_requests_in_flight", takes: AT_LEAST_ONE, default: "4096";
         from: Ours, reload: AtOnce;
-        doc: "how many requests of one client may await replies before it is read no further"
+        doc: "how many requests of one client may await replies; at the limit the proxy stops reading from it"
     }
     // 64 MiB: half a second of a 1 Gbit/s link; what waits longer than that only waits.
     pub server_queue_bytes: usize {
         key: "server_queue_bytes", takes: BYTES_AT_LEAST_ONE, default: "67108864";
         from: Ours, reload: AtOnce;
-        doc: "how much may wait for one server connection before its clients are read no further"
+        doc: "how much may wait for one server connection; at the limit the proxy stops reading from its clients"
     }
 }
 
@@ -142,7 +142,7 @@ timeouts: TimeoutConfig {
     pub client_idle: Option<Duration> {
         key: "client_idle_timeout", takes: MILLIS_OR_NONE, default: "0";
         from: Ours, reload: IdleClients;
-        doc: "close a client that asks nothing for this long; 0 is never"
+        doc: "close a client that sends no request for this long; 0 is never"
     }
     // Half a minute, as for the return of an ejected server: a name that moves is followed as soon.
     /// `None` (0) is only when connecting.
@@ -158,7 +158,7 @@ greeting: GreetingConfig {
     pub redis_auth: Option<Secret> {
         key: "redis_auth", takes: PASSWORD, default: "", unsaid: None;
         from: Twemproxy, reload: Greeting;
-        doc: "asked of clients and given to servers"
+        doc: "clients must send it, and the proxy sends it to the servers"
     }
     pub redis_db: u32 {
         key: "redis_db", takes: NUMBER, default: "0";
@@ -196,7 +196,7 @@ connections: ConnectionConfig {
     pub preconnect: bool {
         key: "preconnect", takes: BOOLEAN, default: "false";
         from: Twemproxy, reload: AtOnce;
-        doc: "connect to every server at start; one that does not answer is no failure"
+        doc: "connect to every server at start; one that does not answer counts as no failure"
     }
 }
 
@@ -223,7 +223,7 @@ failure: FailureConfig {
     pub policy: OnServerFailure {
         key: "on_server_failure", takes: ON_SERVER_FAILURE, default: "fail";
         from: Ours, reload: AtOnce;
-        doc: "what a request for a failed server gets: another server, an error, or patience; `rehash` with `auto_eject_hosts`, `hold` with `sentinels`"
+        doc: "what a request for a failed server gets: another server, an error, or a wait; by default `rehash` with `auto_eject_hosts`, `hold` with `sentinels`"
     }
     // The longest most clients wait is one second: a request is held for most of that, and the client
     // still gets an answer instead of giving up. With Sentinels it is what they need.
@@ -258,7 +258,7 @@ sentinels: SentinelConfig {
     pub password: Option<Secret> {
         key: "sentinel_password", takes: PASSWORD, default: "", unsaid: None;
         from: Ours, reload: Sentinels;
-        doc: "given to the Sentinels"
+        doc: "sent to the Sentinels"
     }
     /// Only where there are Sentinels.
     pub require_quorum: bool {
@@ -280,7 +280,7 @@ replicas: ReplicaConfig {
     pub lag: Duration {
         key: "replica_lag_ms", takes: MILLIS_AT_LEAST_ONE, default: "1000";
         from: Ours, reload: AtOnce;
-        doc: "how far a replica may be behind its master and be read, measured four times a second"
+        doc: "how far a replica that is read may be behind its master, measured four times a second"
     }
 }
 }

@@ -26,7 +26,7 @@ pub struct Row<P: 'static> {
     pub(super) read: fn(&mut P, &Entry<'_>, &mut Findings) -> bool,
     /// Whether two say the same.
     pub(super) same: fn(&P, &P) -> bool,
-    /// Its value as the file would say it; nothing if nobody may see it.
+    /// Its value as the file would have it; nothing if it is a secret.
     pub(super) show: fn(&P) -> Option<String>,
 }
 
@@ -60,13 +60,13 @@ pub enum Effect {
     Listener,
     /// Clients that are idle are given the new time from when they were last heard.
     IdleClients,
-    /// Keys live elsewhere: a client's next request waits until those under way are answered.
+    /// Keys move to other servers: a client's next request waits until those in flight are answered.
     Mapping,
     /// There are more or fewer connections to each server, in the same order for each client.
     Connections,
     /// Server connections are made anew, in the same order for each client.
     Greeting,
-    /// Reads go elsewhere, in the same order for each client.
+    /// Reads go to other servers, in the same order for each client.
     Readers,
     /// The Sentinels are asked anew.
     Sentinels,

@@ -14,7 +14,7 @@ use crate::route::HashTag;
 /// twemproxy keeps numbers in a C `int` (`conf_set_num` in `src/nc_conf.c`).
 const NUMBER_MAX: u32 = i32::MAX.unsigned_abs();
 
-/// 1 TiB: whoever writes more has slipped on the keyboard.
+/// 1 TiB: more is a typing error.
 const BYTES_MAX: u64 = 1 << 40;
 
 /// Digits only, leading zeros allowed, as twemproxy's `nc_atoi`.

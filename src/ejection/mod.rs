@@ -157,7 +157,7 @@ impl Ejector {
         }
     }
 
-    /// A server is elsewhere: one that is ejected is asked there at once whether it serves.
+    /// A server is at another address: if it is ejected, it is probed there at once.
     #[must_use]
     pub fn moved(&mut self, pool: PoolIdx, server: ServerIdx) -> Option<Probe> {
         let state = self.state(pool, server);

@@ -32,7 +32,7 @@ pub use crate::process::memory_limit::MemoryLimit;
 /// The program's name in every message.
 pub const NAME: &str = "coremux";
 
-/// What a run of the proxy is told.
+/// The options of a run of the proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// `-c`.
@@ -179,7 +179,7 @@ struct Cli {
     #[arg(short = 'V', long)]
     version: bool,
 
-    /// Say everything that is wrong with the configuration file and exit
+    /// Report every mistake in the configuration file and exit
     #[arg(short = 't', long)]
     test_conf: bool,
 
@@ -224,7 +224,7 @@ struct Cli {
     #[arg(short = 'p', long, value_name = "FILE", allow_hyphen_values = true)]
     pid_file: Option<PathBuf>,
 
-    /// Of no effect (twemproxy's buffers, 512 to 16777216)
+    /// Has no effect (twemproxy's buffers, 512 to 16777216)
     #[arg(short = 'm', long, value_name = "BYTES", value_parser = mbuf_size)]
     #[arg(allow_hyphen_values = true)]
     mbuf_size: Option<NonZeroUsize>,
@@ -233,7 +233,7 @@ struct Cli {
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
 
-    /// Cores to work on: auto (leaves room for what runs beside), a count (4), or a list (0-3,6;
+    /// Cores to use: auto (leaves room for what runs beside), a count (4), or a list (0-3,6;
     /// core 5 alone is 5,)
     #[arg(
         long,
@@ -243,8 +243,7 @@ struct Cli {
     )]
     cores: Cores,
 
-    /// Memory for all that clients and servers have under way: 512MiB, 2GiB, auto (three quarters
-    /// of the machine's) or none
+    /// Limit of the process's memory: 512MiB, 2GiB, auto (three quarters of the machine's) or none
     #[arg(
         long,
         value_name = "BYTES",
@@ -261,12 +260,11 @@ struct Cli {
     #[arg(long, value_name = "IP:PORT", value_parser = address)]
     health: Option<HostPort>,
 
-    /// What it means that the port of --health is open: live (healthy), or ready (its pools can
-    /// serve, too)
+    /// What an open port of --health means: live (healthy), or ready (its pools can serve, too)
     #[arg(long, value_name = "WHAT", default_value = "live", value_parser = health_means)]
     health_means: HealthMeans,
 
-    /// File that has 0 in it while healthy, else 1: keepalived's track_file [default: none]
+    /// File that contains 0 while healthy, else 1: keepalived's track_file [default: none]
     #[arg(long, value_name = "FILE")]
     health_file: Option<PathBuf>,
 
@@ -274,21 +272,20 @@ struct Cli {
     #[arg(long, alias = "socket", value_name = "PATH")]
     ctl: Option<PathBuf>,
 
-    /// Reload when the configuration file was changed, or another was put in its place
+    /// Reload when the configuration file is changed or replaced
     #[arg(long)]
     reload_on_change: bool,
 
-    /// Start the program of the proxy that has this --ctl, or this --pid-file, anew: it takes over
-    /// listening sockets and clients [default: /run/coremux/ctl.sock]
+    /// Replace the proxy that has this --ctl, or this --pid-file, by a new process of its program,
+    /// which takes over listening sockets and clients [default: /run/coremux/ctl.sock]
     #[arg(long)]
     upgrade: bool,
 
-    /// Ask the proxy that has this --admin, --health or --ctl how it is: exit code 0 if healthy,
-    /// else 1 [default: /run/coremux/ctl.sock]
+    /// Query the proxy that has this --admin, --health or --ctl: exit code 0 if healthy, else 1 [default: /run/coremux/ctl.sock]
     #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = CTL_SOCKET)]
     check: Option<String>,
 
-    /// With --check: the exit code is 2 and the weight of the proxy, 2 to 102
+    /// With --check: exit with 2 plus the weight of the proxy, 2 to 102
     #[arg(long, requires = "check")]
     dynamic: bool,
 
@@ -318,10 +315,10 @@ enum Command {
         #[arg(short = 'h', long, action = ArgAction::Help)]
         help: Option<bool>,
     },
-    /// Tell a running proxy what to do, or ask it how it is
+    /// Send a command to a running proxy, or query its state
     #[command(after_help = ctl_commands())]
     Ctl {
-        /// Its control socket, what --ctl is there; --ctl is taken here, too
+        /// Control socket of the proxy (its --ctl); --ctl is accepted here, too
         #[arg(long, alias = "ctl", value_name = "PATH", default_value = CTL_SOCKET)]
         socket: PathBuf,
 

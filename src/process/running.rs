@@ -1,7 +1,7 @@
 //! The proxy that a pid file names.
 //!
 //! Owns: whether the process of that number is a Coremux, and the one that wrote the file. A pid file outlives its
-//! process, and the number is given to others: nobody is signalled by a number alone. Never:
+//! process, and the number is given to others: no process is signalled by its number alone. Never:
 //! writes the file (`pid_file`).
 
 use std::ffi::OsStr;

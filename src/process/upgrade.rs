@@ -1,6 +1,6 @@
 //! `--upgrade`, and what the program is started with again.
 //!
-//! Owns: which file is started, and how a running proxy is told. What follows is
+//! Owns: which file is started, and how a running proxy is notified. What follows is
 //! `control::main_loop::upgrade`'s.
 
 use std::ffi::OsStr;

@@ -1,4 +1,4 @@
-//! What a server is told and asked first, and what it says of itself.
+//! What the proxy sends to a server first, and how the server describes itself in reply.
 
 /// What is sent first on a server connection, or between requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

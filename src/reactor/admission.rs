@@ -23,7 +23,7 @@ pub struct Admission {
 pub enum Entry {
     /// There is room.
     Admitted,
-    /// The pool has as many as it may: the client is told.
+    /// The pool has reached its limit: the client gets an error.
     PoolFull,
     /// Its descriptor is needed for others, so there is no time to tell it.
     NoFile,

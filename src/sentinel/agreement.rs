@@ -1,13 +1,12 @@
-//! Which of the things that Sentinels say may be true.
+//! Which claims of the Sentinels may be true.
 //!
-//! Owns: the votes. Never: a Sentinel's connection, the time, a server's own word.
+//! Owns: the votes. Never: a Sentinel's connection, the time, what a server says of itself.
 //!
-//! A Sentinel's word about a master is an address and the epoch of the configuration that says so
-//! (redis: `config_epoch`). A newer epoch wins once a majority of all Sentinels tells it, which is
-//! within a second or two; so no single Sentinel can lead us astray, be it one of another
-//! installation. While no majority is heard nobody is followed: those few may be cut off with us, or
-//! not have heard of the last failover. Whatever wins here is used only once the server itself says
-//! that it is a master.
+//! A claim about a master is an address and the epoch of its configuration (redis: `config_epoch`).
+//! A newer epoch wins once a majority of all Sentinels reports it, which takes a second or two. So no
+//! single Sentinel can mislead the proxy, not even one of another installation. Without a majority
+//! the proxy follows none: the few that it hears may be cut off together with it, or have missed the
+//! last failover. The winner is used only once the server itself reports that it is a master.
 
 use crate::config::HostPort;
 

@@ -1,7 +1,7 @@
-//! One connection to a Sentinel: made, lost, made again.
+//! One connection to a Sentinel: connected, lost, connected again.
 //!
-//! Owns: the state of the socket as far as the watcher knows it, the time by which something must
-//! happen, the pause between two attempts. Never: what is asked or said.
+//! Owns: the state of the socket as far as the watcher knows it, its deadline, the pause between two
+//! attempts. Never: what is sent on it.
 
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ use crate::sentinel::reply::Value;
 /// Linux sends its second SYN after one second: a connect that needs it is taken for lost.
 const CONNECT_WITHIN: Duration = Duration::from_secs(1);
 
-/// A Sentinel that has restarted is heard again within two seconds, and one that is gone for long
-/// is asked for every second or two.
+/// A Sentinel that has restarted is reached again within two seconds; one that is gone for long is
+/// tried every second or two.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 
@@ -36,12 +36,12 @@ pub(super) struct Connection {
     state: State,
     failures: u32,
     replies: Replies,
-    /// By when something must be heard.
+    /// When the connection counts as dead unless something has arrived by then.
     pub(super) deadline: Option<Time>,
 }
 
 impl Connection {
-    /// To be connected at once.
+    /// One that connects at once.
     pub(super) fn new(now: Time) -> Connection {
         Connection {
             state: State::Down { until: now },
@@ -90,13 +90,13 @@ impl Connection {
         until.is_some_and(|until| until <= now)
     }
 
-    /// It is being made.
+    /// An attempt to connect begins.
     pub(super) fn connecting(&mut self, link: LinkId, now: Time) {
         let until = now + CONNECT_WITHIN;
         self.state = State::Connecting { link, until };
     }
 
-    /// It is there.
+    /// It is connected.
     pub(super) fn connected(&mut self) {
         if let State::Connecting { link, .. } = self.state {
             self.state = State::Open { link };
@@ -105,12 +105,12 @@ impl Connection {
         self.deadline = None;
     }
 
-    /// It is of use: the next loss is a first one.
+    /// It works: the pause after the next loss is the shortest again.
     pub(super) fn is_good(&mut self) {
         self.failures = 0;
     }
 
-    /// It is gone, and comes again after a pause.
+    /// It is lost; the next attempt follows after a pause.
     pub(super) fn lost(&mut self, refused: bool, random: &mut Random, now: Time) {
         let pause = match refused {
             true => PAUSE_REFUSED,

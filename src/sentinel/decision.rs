@@ -1,6 +1,6 @@
-//! What the Sentinels' words together mean.
+//! What follows from all claims of the Sentinels together.
 //!
-//! Owns: who has a vote, and when words become facts. Never: a connection.
+//! Owns: which Sentinels have a vote, and when claims become facts. Never: a connection.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -23,7 +23,7 @@ use crate::sentinel::watcher::Watcher;
 use crate::sentinel::watcher::server_idx;
 use crate::sentinel::write_hold::HoldEnd;
 
-/// The Sentinels whose words count, each once, and how many votes are a majority.
+/// The Sentinels whose claims count, each once, and how many votes are a majority.
 pub(super) struct Voters {
     pub(super) places: Vec<usize>,
     /// As to who is a master.

@@ -1,10 +1,10 @@
-//! How long a failover takes, by what the Sentinels say of themselves.
+//! How long a failover takes, by the Sentinels' own settings.
 //!
-//! Owns: for how long clients' requests are to be held, where the file does not say. A master is
-//! replaced when a majority has not heard it for so long as each of them calls death
-//! (`down-after-milliseconds`). So what counts is the longest that the quickest majority says: a
-//! minority that lies cannot make it too short, and too long only while others are silent, within
-//! bounds. Never: a word of one that has no vote.
+//! Owns: for how long clients' requests are held, where the file does not say. A master is replaced
+//! when a majority has not heard it for as long as each of them is configured to wait
+//! (`down-after-milliseconds`). So the longest wait among the quickest majority counts: a minority
+//! that lies cannot make it too short, and too long only while others are silent, within bounds.
+//! Never: the word of a Sentinel without a vote.
 
 use std::time::Duration;
 
@@ -17,8 +17,8 @@ use crate::sentinel::decision::Voters;
 use crate::sentinel::output::Fact;
 use crate::sentinel::watcher::Watcher;
 
-/// No less than their tick, no more than most would wait for anything: whoever lies makes no client
-/// wait for ever.
+/// No less than their tick, no more than most clients would wait for anything: a Sentinel that lies
+/// makes no client wait for ever.
 const DOWN_AFTER_MIN: Duration = Duration::from_millis(100);
 const DOWN_AFTER_MAX: Duration = Duration::from_secs(60);
 

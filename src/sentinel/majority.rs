@@ -2,9 +2,9 @@
 //!
 //! Owns: since when there is, or is not, a majority; the fence. Never: who is a Sentinel.
 //!
-//! Whoever hears no majority may be on the wrong side of a partition, where the master that it
-//! knows is one no longer. So the fence goes down after a moment, and is lifted only when a
-//! majority is back, agrees where every master is, and each has said since then that it is one.
+//! A proxy that hears no majority may be on the wrong side of a partition, where its master is no
+//! longer the master. So the fence is raised after a moment, and is lifted only when a majority is
+//! back, agrees where every master is, and each master has confirmed its role since then.
 
 use std::time::Duration;
 

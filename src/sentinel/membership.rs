@@ -1,7 +1,7 @@
-//! Who is connected to, and who gets the password.
+//! Which Sentinels the proxy connects to, and which of them get the password.
 //!
 //! Owns: what follows from the roster for the connections. Never: who belongs to the group, which
-//! is `roster`'s.
+//! `roster` decides.
 
 use crate::base::Time;
 use crate::sentinel::instance::Sentinel;

@@ -1,6 +1,6 @@
-//! What is known of a pool's masters, in a form that outlives the watcher that has found it out.
+//! The state of a pool's masters, in a form that outlives the watcher that has found it out.
 //!
-//! Owns: what a new watcher goes on with after a reload or in another process: where each master is
+//! Owns: the state with which a new watcher begins after a reload or in another process: where each master is
 //! and by which configuration, what is about to be promoted, how long a failover takes, whether
 //! writes were allowed. Without it the new one would follow what most Sentinels say, which for a
 //! second after a promotion is the old master. Never: what the Sentinels themselves say, which is asked anew.

@@ -1,23 +1,23 @@
 //! What the Redis Sentinels say, made into facts: where each server's master is.
 //!
-//! Owns: for one pool, the conversation with its Sentinels and the decision whom to believe. Never:
-//! a socket, a clock, a thread, a random source; it does not know `proxy`. Lives in the control
-//! plane, one [`Watcher`] for each pool that has Sentinels.
+//! Owns: for one pool, the conversation with its Sentinels and the decision which of them to trust.
+//! Never: a socket, a clock, a thread, a random source; it does not know `proxy`. Lives in the
+//! control plane, one [`Watcher`] for each pool that has Sentinels.
 //!
 //! ```text
 //!   received, closed ──► query, subscription ──► agreement ──► master ──► Fact::Master
-//!   (two connections     (what a Sentinel  │   (whose word   (ROLE says
-//!    to each Sentinel)    answers, tells)  │    is newest)    so, too)
+//!   (two connections     (answers, events) │   (the newest  (confirmed
+//!    to each Sentinel)                     │    claim)       by ROLE)
 //!                                        roster
 //!                                       (who has a vote)
 //! ```
 //!
-//! Events (`+switch-master` …) are never believed: they make the watcher ask, and asked Sentinels
-//! give an address together with its configuration's epoch. The exception is a replica that a
-//! Sentinel is about to promote (`+selected-slave`): it is asked for its `ROLE` again and again, and
-//! is used as soon as it says that it is a master. The Sentinels tell a second later, because their
-//! leader learns of it from a report that replicas send once a second. And for the moment from the
-//! leader's election to that answer writes wait, on that Sentinel's word alone (`write_hold`).
+//! Events (`+switch-master` …) are never trusted: they make the watcher send a query, whose answer is
+//! an address together with its configuration's epoch. The exception is a replica that a Sentinel is
+//! about to promote (`+selected-slave`): the watcher polls its `ROLE`, and uses it as soon as it
+//! reports that it is a master. The Sentinels report it a second later, because their leader learns
+//! of it from a message that replicas send once a second. From the leader's election to that answer
+//! writes are held, on that Sentinel's word alone (`write_hold`).
 
 mod address;
 mod agreement;

@@ -1,10 +1,10 @@
 //! The other Sentinels that one names, by their run ids.
 //!
-//! Owns: one Sentinel's last word about each master's Sentinels (`SENTINEL SENTINELS`). Never:
-//! believes it; that takes more than one, see `roster`.
+//! Owns: one Sentinel's latest list of each master's Sentinels (`SENTINEL SENTINELS`). Never: trusts
+//! it; that takes more than one Sentinel, see `roster`.
 //!
 //! A Sentinel learns of the others by messages that anybody who may publish on the Redis servers can
-//! forge. So what it names is a hint, and no more than one voice.
+//! forge. So its list is a hint, and one vote at most.
 
 use crate::base::ServerIdx;
 use crate::config::HostPort;

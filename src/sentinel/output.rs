@@ -1,4 +1,4 @@
-//! What a watcher asks of whoever holds its sockets, and what it has found out.
+//! What a watcher asks of the owner of its sockets, and what it has found out.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,11 +9,11 @@ use crate::sentinel::replication::Replication;
 use crate::sentinel::write_hold::HoldEnd;
 
 /// One connection to a Sentinel, from [`Output::Connect`] until [`Output::Close`] or until the
-/// watcher was told that it is closed. Never used again.
+/// watcher is notified that it is closed. Never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LinkId(pub u64);
 
-/// One question to a server what it takes itself for. Never used again.
+/// One question to a server about its role. Never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProbeId(pub u64);
 
@@ -98,7 +98,7 @@ pub enum Unfit {
     Behind,
     /// Another server has become the master: what is known of it is out of date.
     MasterMoved,
-    /// Most Sentinels do not name it, or call it down, or it is elsewhere.
+    /// Most Sentinels do not name it, or call it down, or it is at another address.
     NotNamed,
 }
 

@@ -1,9 +1,9 @@
-//! The connection on which a Sentinel is asked.
+//! The connection for queries to a Sentinel.
 //!
-//! Owns: what was asked and not yet answered, and how answers are read. Never: compares what two
-//! Sentinels say.
+//! Owns: the queries without an answer yet, and how answers are read. Never: compares the answers of
+//! two Sentinels.
 //!
-//! A round of questions asks for each master where it is (`SENTINEL GET-MASTER-ADDR-BY-NAME`), for
+//! A round of queries asks for each master where it is (`SENTINEL GET-MASTER-ADDR-BY-NAME`), for
 //! its configuration's epoch (`SENTINEL MASTER`), and again where it is. Only if both addresses are
 //! the same does the epoch belong to them. (The address in `SENTINEL MASTER` is of no use: at the
 //! leader of a failover it is the old one for a second after the epoch is the new one.)

@@ -1,11 +1,11 @@
-//! Which servers belong together: a master and those that replicate it, by their own word.
+//! Which servers belong together: a master and its replicas, by their own reports.
 //!
-//! Owns: what one server's master has last said of its replicas and its data (`INFO replication`).
-//! Never: decides who is a master.
+//! Owns: what one server's master has last reported of its replicas and its data (`INFO
+//! replication`). Never: decides which server is a master.
 //!
-//! A Sentinel alone leads only to a server that shares something with what is in use: one of its
-//! replicas, or one with its data. So a Sentinel that lies, or that means another master by the same
-//! name, leads nobody out of the group.
+//! The proxy follows a single Sentinel only to a server that shares something with the one in use:
+//! one of its replicas, or one with its data. So a Sentinel that lies, or that means another master
+//! by the same name, cannot lead the proxy out of the group.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -16,8 +16,8 @@ use crate::sentinel::output::Measured;
 use crate::sentinel::output::ProbeId;
 use crate::sentinel::replication::Replication;
 
-/// So often a master is asked who replicates it; one that has just come is promoted a second later
-/// than could be.
+/// How often a master is asked for its replicas; a replica that has just been added is promoted up to
+/// a second later than possible.
 const EVERY: Duration = Duration::from_secs(5);
 
 /// One that does not answer, or a stranger that is to be looked at again.

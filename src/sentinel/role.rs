@@ -1,4 +1,4 @@
-//! Asks a server what it takes itself for.
+//! Asks a server for its role.
 //!
 //! Owns: the bytes of `AUTH` and `ROLE`, and their replies. Never: the socket, or how long it may
 //! take.

@@ -1,12 +1,12 @@
-//! Who belongs to the group of Sentinels, and who of them has a vote.
+//! Which Sentinels belong to the group, and which of them have a vote.
 //!
-//! Owns: the group's members, by their run ids, and when each of them counts. Never: what anybody
-//! says of a master, but to tell a Sentinel of another installation by it.
+//! Owns: the group's members, by their run ids, and when each of them counts. Never: a claim about a
+//! master, except to recognise a Sentinel of another installation.
 //!
-//! The file comes first: each of its entries has a seat. Whoever most of the seats name becomes a
-//! member, and from then on the members have the seats (and who answers at an address of the file,
-//! whatever its id). So the group can be replaced one by one until nobody is left who is in the
-//! file, and no minority can bring in its friends.
+//! The file comes first: each of its entries has a seat. A Sentinel that most of the seats name
+//! becomes a member, and from then on the members have the seats (and so does a Sentinel at an
+//! address of the file, whatever its id). So the group can be replaced one by one until none of the
+//! file's entries is left, and no minority can bring in other Sentinels.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;

@@ -13,14 +13,14 @@ use crate::sentinel::event::Kind;
 use crate::sentinel::query::wants_no_password;
 use crate::sentinel::reply::Value;
 
-/// A Sentinel says something of its own accord only when something happens.
+/// A Sentinel sends an event only when something happens.
 const PING_EVERY: Duration = Duration::from_secs(1);
 
 /// Two pings unanswered.
 const HEARD_WITHIN: Duration = Duration::from_secs(3);
 
-/// Who has given no password may ask for ten words at once (Redis: `unauthenticated multibulk
-/// length`), and is to be told that a password is wanted, not that the request is too long.
+/// An unauthenticated client may send ten words per request (Redis: `unauthenticated multibulk
+/// length`). Below that the error says that a password is needed, not that the request is too long.
 const CHANNELS_AT_ONCE: usize = 8;
 
 /// What a subscription has brought.
@@ -30,7 +30,7 @@ pub(super) enum Notification {
     Subscribed,
     /// Something about a master, by its name.
     Event(String, Kind),
-    /// It does not let us listen: its words.
+    /// It refuses the subscription: its error text.
     Refused(String),
 }
 

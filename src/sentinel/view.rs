@@ -1,4 +1,4 @@
-//! How things stand, for people and monitors.
+//! The state of a watcher, for people and monitors.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

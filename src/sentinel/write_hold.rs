@@ -1,11 +1,11 @@
-//! Whether writes to a master wait because a Sentinel has begun to replace it.
+//! Whether writes to a master are held because a Sentinel has begun to replace it.
 //!
-//! Between the moment at which a replica is told to be the master and the moment at which we know,
-//! the old master goes on taking writes that are lost with it. The Sentinel that leads a failover
+//! Between the promotion of a replica and the moment at which the proxy knows of it, the old master
+//! goes on accepting writes that are lost with it. The Sentinel that leads a failover
 //! says so a tenth of a second before (`+elected-leader`, `+selected-slave`).
 //!
-//! Owns: since when they wait, on whose word, when that ends, how soon they may wait again. A
-//! Sentinel is believed here alone, so its word is worth little: writes wait for `WRITE_HOLD_MAX` at the
+//! Owns: since when writes are held, for which Sentinel, when that ends, when they may be held again.
+//! A single Sentinel is trusted here, so its word is worth little: writes wait for `WRITE_HOLD_MAX` at the
 //! most, and if no other master came of it, not again for ten times as long as they have waited. So
 //! one that lies stops writes for a tenth of the time.
 
@@ -22,7 +22,7 @@ use crate::sentinel::watcher::server_idx;
 /// Sentinel after another.
 pub(super) const WRITE_HOLD_MAX: Duration = Duration::from_secs(3);
 
-/// For so many times as long as they have waited in vain they do not wait again.
+/// After a hold in vain, writes are not held again for this many times its duration.
 const COOLDOWN_FACTOR: u32 = 10;
 
 /// Why writes wait no longer.
@@ -48,7 +48,7 @@ impl HoldEnd {
     }
 }
 
-/// On whose word, and for how long.
+/// For which Sentinel, and for how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Hold {
     pub(super) by: HostPort,
@@ -87,7 +87,7 @@ impl WriteHold {
         self.not_before = now + left.min(WRITE_HOLD_MAX * COOLDOWN_FACTOR);
     }
 
-    /// For how long they will not wait, whoever says what.
+    /// For how long they will not be held, whatever a Sentinel says.
     pub(super) fn cooldown_left(&self, now: Time) -> Duration {
         self.not_before.since(now)
     }

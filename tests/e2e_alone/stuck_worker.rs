@@ -24,7 +24,7 @@ fn pools() -> (Redis, [Pool; 1]) {
     (redis, pools)
 }
 
-/// The worker stands still: when that was shown, and that all is well again when it turns again.
+/// The worker is stopped: when that was shown, and that the proxy is healthy again when it goes on.
 fn stop_and_watch(admin: &Admin, process: u32) {
     let stopped = StoppedThread::stop(thread_of(process, "worker-1"));
     let begun = now();

@@ -101,7 +101,7 @@ const ROUTES: &[Route] = &[
     Route {
         path: "/health",
         public: true,
-        doc: "200 while every worker turns and nobody drains, else 503",
+        doc: "200 while all workers are alive and the process is not draining, else 503",
         answer: Api::health,
     },
     Route {

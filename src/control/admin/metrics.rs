@@ -37,7 +37,7 @@ fn put_health(out: &mut Exposition, api: &Api) {
     out.family(
         "coremux_healthy",
         Kind::Gauge,
-        "1 while every worker turns and nobody drains, else 0.",
+        "1 while all workers are alive and the process is not draining, else 0.",
     );
     out.sample(&[], health.is_healthy().into());
     out.family(

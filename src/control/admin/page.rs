@@ -48,7 +48,7 @@ pub(super) fn status(api: &Api) -> String {
     for (worker, stats) in report.workers.iter().zip(&numbers.workers) {
         out.raw("<tr>");
         out.cell(&worker.worker.to_string());
-        out.judged(!worker.stuck, if worker.stuck { "stuck" } else { "turns" });
+        out.judged(!worker.stuck, if worker.stuck { "stuck" } else { "alive" });
         out.number(&format!("{} ms ago", worker.heartbeat_age_ms));
         out.number(&stats.curr_connections.value().to_string());
         out.raw("</tr>");

@@ -27,7 +27,7 @@ pub(in crate::control) fn of_status(
         out.line(format_args!(
             "worker {}: {} (heartbeat {} ms ago)",
             worker.worker,
-            if worker.stuck { "stuck" } else { "turns" },
+            if worker.stuck { "stuck" } else { "alive" },
             worker.heartbeat_age_ms
         ));
     }

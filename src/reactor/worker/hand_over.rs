@@ -63,7 +63,7 @@ impl Worker {
         }
     }
 
-    /// Accepts whoever comes.
+    /// Accepts new clients.
     pub(super) fn accept_again(&mut self) {
         self.stands_by = false;
         self.resting = None;
@@ -125,7 +125,7 @@ impl Worker {
         }
     }
 
-    /// Sees whether everybody has gone, or time is up; and whether nobody is accepted any more.
+    /// Checks whether all clients have migrated, or time is up; and whether accepting has stopped.
     pub(super) fn look_who_leaves(&mut self, now: Time) {
         let armed = self.listeners.iter().any(|listener| listener.armed);
         if let Some(to) = self.resting.take_if(|_| !armed) {

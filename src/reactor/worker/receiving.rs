@@ -1,4 +1,4 @@
-//! What comes in: bytes for the `Proxy`, and the buffers that held them back to the ring.
+//! What is received: bytes for the `Proxy`, and the buffers that held them back to the ring.
 //!
 //! Owns: when a socket is received from. Never: looks at a byte.
 

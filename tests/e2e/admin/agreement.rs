@@ -237,7 +237,7 @@ fn ctl_and_check_have_the_exit_codes_that_are_promised() {
     for words in [
         process.as_str(),
         "healthy since",
-        "worker 0: turns",
+        "worker 0: alive",
         "pool alpha: ready",
         ", 0 clients,",
     ] {

@@ -41,7 +41,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "status",
         arguments: "",
-        doc: "how the process, its workers, pools and servers do",
+        doc: "the state of the process, its workers, pools and servers",
         counts: 0..=0,
         act: |control, _, reply| {
             let health = control.health.borrow();
@@ -64,7 +64,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "health",
         arguments: "",
-        doc: "whether every worker turns and nobody drains; exit code 1 if not",
+        doc: "whether all workers are alive and the process is not draining; exit code 1 if not",
         counts: 0..=0,
         act: |control, _, reply| {
             let health = control.health.borrow();
@@ -85,15 +85,15 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "drain",
         arguments: "[--within SECONDS] [--after SECONDS]",
-        doc: "be unhealthy, so that clients are sent elsewhere, and serve on; with --within, let \
-              those who are here go over that time, beginning --after (1 s)",
+        doc: "become unhealthy, so that clients go to another proxy, and go on serving; with --within, \
+              close the connected clients one by one over that time, beginning --after (1 s)",
         counts: 0..=4,
         act: drain,
     },
     Command {
         name: "undrain",
         arguments: "",
-        doc: "take drain back",
+        doc: "cancel the drain",
         counts: 0..=0,
         act: |control, _, reply| {
             if !control
@@ -115,15 +115,15 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "switch-master",
         arguments: "NAME IP PORT",
-        doc: "the server of this name is there now, in every pool that has it; refused where \
-              Sentinels say where it is, who are asked at once",
+        doc: "set the address of the server of this name, in every pool that has it; refused where \
+              Sentinels decide, which are queried at once",
         counts: 3..=3,
         act: switch_master::act,
     },
     Command {
         name: "upgrade",
         arguments: "",
-        doc: "start the program anew and hand listening sockets and client connections over to it",
+        doc: "start the program again and hand over listening sockets and client connections to it",
         counts: 0..=0,
         act: |control, _, reply| control.start_upgrade(Some(reply)),
     },
@@ -149,8 +149,8 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "reload",
         arguments: "",
-        doc: "read the configuration again and serve what it says, without a client lost; exit \
-              code 1 if it is refused, with every problem and its place",
+        doc: "read the configuration again and apply it without dropping a client; exit code 1 if \
+              it is refused, with every problem and its line",
         counts: 0..=0,
         act: |control, _, reply| control.reload(Some(reply)),
     },

@@ -1,7 +1,7 @@
 //! The replies that say what is in the table: `COMMAND`, its subcommands, and `HELP`.
 //!
 //! They have the form of Redis 7.0, which `redis-cli` and clients of clusters read; the texts
-//! (summaries, help) are ours. Every row is told, refused ones too: where a command's keys are is
+//! (summaries, help) are ours. Every row is shown, refused ones too: where a command's keys are is
 //! as true of those.
 
 mod docs;
