@@ -14,6 +14,9 @@ pub(in crate::proxy) struct Awaiter {
 const BURIED: u32 = u32::MAX;
 
 impl Awaiter {
+    /// The fragment of a request that gets no reply.
+    pub(in crate::proxy) const SILENT: u32 = u32::MAX - 1;
+
     /// The proxy itself: what it has asked of a server, between its clients' requests.
     pub(in crate::proxy) const OURS: Awaiter = Awaiter {
         client: Key::NONE,
@@ -34,5 +37,11 @@ impl Awaiter {
     #[inline]
     pub(in crate::proxy) fn is_buried(self) -> bool {
         self.fragment == BURIED
+    }
+
+    /// Whether its client gets no reply, whatever becomes of the request.
+    #[inline]
+    pub(in crate::proxy) fn is_silent(self) -> bool {
+        self.fragment == Awaiter::SILENT
     }
 }

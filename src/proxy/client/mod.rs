@@ -45,12 +45,12 @@ use crate::proxy::client::way::Way;
 use crate::proxy::effects::ConnId;
 use crate::proxy::effects::Output;
 use crate::proxy::effects::Wire;
-use crate::proxy::plan::gather::Gathering;
 
 pub(in crate::proxy) use awaiter::Awaiter;
 pub(in crate::proxy) use lifecycle::Phase;
 pub(in crate::proxy) use replies::ClientLimits;
 pub(in crate::proxy) use session::Session;
+pub(in crate::proxy) use slot::Due;
 pub(in crate::proxy) use slot::Reply;
 
 /// One client's connection.
@@ -138,23 +138,18 @@ impl Client {
         }
     }
 
-    /// Takes the place for the next reply, which a server will give.
-    #[inline]
-    pub(in crate::proxy) fn expect_reply(&mut self) -> Awaiter {
-        Awaiter {
-            client: self.key,
-            sequence: self.replies.expect_one(),
-            fragment: 0,
-        }
-    }
-
-    /// Takes the place for the next reply, which several servers will give together; each
+    /// Takes the place for what the next request gets. Where several servers give it together, each
     /// fragment's awaiter is the one returned with the fragment's number in it.
-    pub(in crate::proxy) fn expect_gathered(&mut self, gathering: Gathering) -> Awaiter {
+    #[inline]
+    pub(in crate::proxy) fn expect(&mut self, what: Due) -> Awaiter {
+        let fragment = match what {
+            Due::Nothing => Awaiter::SILENT,
+            _ => 0,
+        };
         Awaiter {
             client: self.key,
-            sequence: self.replies.expect_gathered(gathering),
-            fragment: 0,
+            sequence: self.replies.expect(what),
+            fragment,
         }
     }
 
@@ -205,7 +200,7 @@ impl Client {
     /// Whether the reply to `to` is what it is to get next, from one server.
     #[inline]
     fn is_due(&self, to: Awaiter) -> bool {
-        self.replies.is_due(to.sequence) && self.listens()
+        self.replies.is_due(to.sequence) && !to.is_silent() && self.listens()
     }
 
     #[inline]
@@ -216,8 +211,12 @@ impl Client {
         bytes: usize,
         wire: &mut Wire,
     ) {
-        let place = (to.sequence, to.fragment);
-        self.replies.deliver(place, reply, bytes, self.conn(), wire);
+        if to.is_silent() {
+            self.replies.end_silent(bytes);
+        } else {
+            let place = (to.sequence, to.fragment);
+            self.replies.deliver(place, reply, bytes, self.conn(), wire);
+        }
         if self.replies.in_flight() == 0 {
             self.pauses.remove(PauseReason::OrderBarrier);
         }

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Owns: the order of replies, what is being sent, and how much of both there is. A reply that is due
-//! goes straight into `out`; one that comes too early waits in its slot. Never: knows servers.
+//! goes straight into `out`; one that comes too early waits in its slot. What nobody has asked for
+//! (a push) stands between two replies, never within one. Never: knows servers.
 
 use std::collections::VecDeque;
 
@@ -17,6 +18,7 @@ use crate::base::ByteQueue;
 use crate::base::Chunk;
 use crate::base::Time;
 use crate::proxy::client::reply_size::ReplySize;
+use crate::proxy::client::slot::Due;
 use crate::proxy::client::slot::Reply;
 use crate::proxy::client::slot::Slot;
 use crate::proxy::effects::ConnId;
@@ -48,6 +50,10 @@ pub(in crate::proxy) struct Replies {
     slots: VecDeque<Slot>,
     // The number of the request in the first slot.
     first: u32,
+    // How many requests are under way that get no reply.
+    silent: u32,
+    // What nobody has asked for, and came while a reply was given in parts.
+    pushes: Option<Box<ByteQueue>>,
     // The rest of a reply that it has begun to get will not come: it gets no other.
     cut_off: bool,
     // Bytes of replies that wait in slots.
@@ -66,6 +72,8 @@ impl Replies {
             out: ByteQueue::default(),
             slots: VecDeque::new(),
             first: 0,
+            silent: 0,
+            pushes: None,
             cut_off: false,
             ready_bytes: 0,
             request_bytes: 0,
@@ -77,7 +85,7 @@ impl Replies {
     /// Whether one more request is within its limits.
     #[inline]
     pub(in crate::proxy) fn has_room(&self, limits: ClientLimits) -> bool {
-        let in_flight = self.slots.len();
+        let in_flight = self.in_flight();
         if in_flight == 0 {
             return self.owed_bytes() < limits.bytes;
         }
@@ -105,6 +113,7 @@ impl Replies {
     /// Drops the replies that wait for their turn: nobody will read them.
     pub(in crate::proxy) fn give_up(&mut self) {
         self.slots = VecDeque::new();
+        self.pushes = None;
         self.ready_bytes = 0;
     }
 
@@ -142,26 +151,28 @@ impl Replies {
 
     /// Nothing is due to it any more.
     pub(in crate::proxy) fn is_settled(&self) -> bool {
-        self.slots.is_empty() && self.out.is_empty() && self.sending.is_idle()
+        self.in_flight() == 0 && self.out.is_empty() && self.sending.is_idle()
     }
 
-    /// How many requests await a reply.
-    pub(in crate::proxy) fn in_flight(&self) -> usize {
-        self.slots.len()
-    }
-
-    /// Takes the place for the next reply, which a server will give: its number.
+    /// How many requests are under way, or wait for their turn to be answered.
     #[inline]
-    pub(in crate::proxy) fn expect_one(&mut self) -> u32 {
-        self.expect(Slot::Waiting)
+    pub(in crate::proxy) fn in_flight(&self) -> usize {
+        self.slots.len() + self.silent as usize
     }
 
-    /// Takes the place for the next reply, which several servers will give together.
-    pub(in crate::proxy) fn expect_gathered(&mut self, gathering: Gathering) -> u32 {
-        self.expect(Slot::Gathering(Box::new(gathering)))
-    }
-
-    fn expect(&mut self, slot: Slot) -> u32 {
+    /// Takes the place for what the next request gets: its number.
+    #[inline]
+    pub(in crate::proxy) fn expect(&mut self, what: Due) -> u32 {
+        let slot = match what {
+            Due::One => Slot::Waiting,
+            Due::Gathered(gathering) => Slot::Gathering(Box::new(gathering)),
+            Due::LastBehind(0) => Slot::Waiting,
+            Due::LastBehind(swallowed) => Slot::Swallowing(swallowed),
+            Due::Nothing => {
+                self.silent += 1;
+                return self.first;
+            }
+        };
         #[expect(
             clippy::cast_possible_truncation,
             reason = "bounded by ClientLimits::requests"
@@ -186,6 +197,39 @@ impl Replies {
             self.ready_bytes += reply.len();
             self.slots.push_back(Slot::Ready(reply.to_vec()));
         }
+    }
+
+    /// Gives what nobody has asked for: between two replies, behind what came before it.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "no server is asked to send what nobody awaits")
+    )]
+    pub(in crate::proxy) fn push(&mut self, message: &[u8], conn: ConnId, wire: &mut Wire) {
+        if matches!(self.slots.front(), Some(Slot::Streaming(_))) {
+            let pushes = self.pushes.get_or_insert_default();
+            pushes.push_copy(message, &mut wire.spare);
+            self.ready_bytes += message.len();
+        } else {
+            self.give_pushes(wire);
+            self.out.push_copy(message, &mut wire.spare);
+            self.sending.list(conn, wire);
+        }
+    }
+
+    /// No reply stands half in `out`: what waited for that goes out.
+    #[inline]
+    fn give_pushes(&mut self, wire: &mut Wire) {
+        if let Some(pushes) = self.pushes.take() {
+            self.ready_bytes -= pushes.len();
+            self.out.append(*pushes, &mut wire.spare);
+        }
+    }
+
+    /// A request that gets no reply is under way no longer.
+    pub(in crate::proxy) fn end_silent(&mut self, bytes: usize) {
+        debug_assert!(self.silent > 0, "a request that gets no reply ends once");
+        self.silent = self.silent.saturating_sub(1);
+        self.request_bytes = self.request_bytes.saturating_sub(bytes);
     }
 
     /// Takes all that is to be sent, unless a batch is being sent.
@@ -234,6 +278,9 @@ impl Replies {
             _ => 0,
         };
         *slot = Slot::Streaming(before + part.len());
+        if before == 0 {
+            self.give_pushes(wire);
+        }
         self.reply_size.learn_part(before + part.len());
         self.out.append(part, &mut wire.spare);
         self.sending.list(conn, wire);
@@ -276,8 +323,24 @@ impl Replies {
                     "an error within a reply"
                 );
                 self.reply_size.learn(given + reply_bytes);
+                if given == 0 {
+                    self.give_pushes(wire);
+                }
                 reply.write_to(&mut self.out, &mut wire.spare);
+                self.give_pushes(wire);
                 self.advance();
+            }
+            Some(Slot::Swallowing(left)) => {
+                let is_own = matches!(reply, Reply::Own(_));
+                *left -= 1;
+                if is_own || *left == 0 {
+                    self.slots[place] = Slot::Waiting;
+                }
+                // An error of our own stands in place of all that were to come.
+                if is_own {
+                    self.deliver((number, fragment), reply, 0, conn, wire);
+                }
+                return;
             }
             Some(slot @ Slot::Waiting) => {
                 self.reply_size.learn(reply_bytes);
@@ -363,10 +426,11 @@ impl Replies {
     /// How many requests of the client's own, or parts of them, are under way to servers, by its
     /// slots, and of how many bytes.
     pub(in crate::proxy) fn count_anew(&self) -> (usize, usize) {
-        let (mut waiting, mut ready) = (0, 0);
+        let pushes = self.pushes.as_ref().map_or(0, |pushes| pushes.len());
+        let (mut waiting, mut ready) = (self.silent as usize, pushes);
         for slot in &self.slots {
             match slot {
-                Slot::Waiting | Slot::Streaming(_) => waiting += 1,
+                Slot::Waiting | Slot::Streaming(_) | Slot::Swallowing(_) => waiting += 1,
                 Slot::Ready(bytes) => ready += bytes.len(),
                 Slot::ReadyLarge(bytes) => ready += bytes.len(),
                 Slot::Gathering(gathering) => {

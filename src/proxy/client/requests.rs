@@ -24,6 +24,7 @@ use crate::protocol::command::KeyIndexes;
 use crate::protocol::command::Local;
 use crate::proxy::Proxy;
 use crate::proxy::client::Client;
+use crate::proxy::client::Due;
 use crate::proxy::client::Phase;
 use crate::proxy::client::ending::End;
 use crate::proxy::effects::ConnId;
@@ -471,7 +472,7 @@ impl Proxy {
             ..
         } = incoming;
         request.write_to(server_conn.requests.writer(), chunk, &mut self.wire.spare);
-        let awaiter = client.expect_reply();
+        let awaiter = client.expect(Due::One);
         let gauges = server_conn.counters(&self.stats);
         let terms = Terms::new(retry, errors, expect);
         let bytes = server_conn.requests.push(awaiter, terms, now, gauges);

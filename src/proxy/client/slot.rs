@@ -1,5 +1,12 @@
 //! One place in the order of a client's replies, and what comes into it.
 //!
+//! | a request gets | its slot |
+//! |---|---|
+//! | no reply | none: it is counted until its server has it |
+//! | one reply | `Waiting`, then `Streaming` or `Ready` |
+//! | one, of which each server has a part | `Gathering` |
+//! | one, behind others that nobody is to see | `Swallowing` |
+//!
 //! Owns: the forms that a reply can wait in. Never: the order.
 
 use std::ops::Range;
@@ -22,6 +29,32 @@ pub(in crate::proxy) enum Slot {
     ReadyLarge(Box<ByteQueue>),
     /// Some fragments' replies are here.
     Gathering(Box<Gathering>),
+    /// So many replies are to come before the one that is the client's.
+    Swallowing(u32),
+}
+
+/// What a request gets.
+#[derive(Debug)]
+pub(in crate::proxy) enum Due {
+    /// One reply.
+    One,
+    /// One that is joined from those of several servers.
+    Gathered(Gathering),
+    /// No reply, whatever becomes of it.
+    #[cfg_attr(
+        not(test),
+        expect(
+            dead_code,
+            reason = "no command of a protocol here is one that gets no reply"
+        )
+    )]
+    Nothing,
+    /// The last reply to a batch, behind so many that nobody is to see.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "no command is sent to a server as several")
+    )]
+    LastBehind(u32),
 }
 
 /// A reply on its way to a client.

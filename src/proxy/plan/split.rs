@@ -13,6 +13,7 @@ use crate::protocol::command::Command;
 use crate::protocol::command::Gather;
 use crate::protocol::command::KeyIndexes;
 use crate::proxy::Proxy;
+use crate::proxy::client::Due;
 use crate::proxy::client::requests::Incoming;
 use crate::proxy::failure::RequestError;
 use crate::proxy::plan::gather::Gathering;
@@ -181,7 +182,7 @@ impl Proxy {
         let client = &mut self.clients.slab[key];
         let pool = client.pool;
         let join = self.pools[pool.index()].protocol.join(gather, order);
-        let mut awaiter = client.expect_gathered(Gathering::new(join, fragments));
+        let mut awaiter = client.expect(Due::Gathered(Gathering::new(join, fragments)));
         for (number, fragment) in (0u32..).zip(&split.fragments) {
             awaiter.fragment = number;
             let conn = &mut self.servers[fragment.conn];

@@ -1,4 +1,9 @@
 use bytes::Bytes;
+use proptest::collection::vec;
+use proptest::prelude::any;
+use proptest::prelude::prop;
+use proptest::prop_assert_eq;
+use proptest::proptest;
 
 use super::*;
 use crate::base::Key;
@@ -29,6 +34,18 @@ impl Client {
         self.replies.deliver(to, reply, 0, CONN, &mut self.wire);
     }
 
+    /// From a server.
+    fn hear(&mut self, to: u32, reply: &'static [u8]) {
+        let chunk = Bytes::from_static(reply);
+        let reply = Reply::InChunk(&chunk, 0..chunk.len());
+        self.replies
+            .deliver((to, 0), reply, 0, CONN, &mut self.wire);
+    }
+
+    fn push(&mut self, message: &[u8]) {
+        self.replies.push(message, CONN, &mut self.wire);
+    }
+
     fn deliver_part(&mut self, part: &[u8]) {
         let mut bytes = ByteQueue::default();
         bytes.push_copy(part, &mut self.wire.spare);
@@ -52,8 +69,8 @@ impl Client {
 #[test]
 fn replies_leave_in_the_order_of_the_requests() {
     let mut client = Client::new();
-    let first = client.replies.expect_one();
-    let second = client.replies.expect_one();
+    let first = client.replies.expect(Due::One);
+    let second = client.replies.expect(Due::One);
     client.put(b"+3\r\n");
     client.deliver((second, 0), b"+2\r\n");
     assert_eq!(client.taken(), b"");
@@ -66,9 +83,9 @@ fn replies_leave_in_the_order_of_the_requests() {
 #[test]
 fn a_gathered_reply_waits_for_its_last_fragment_and_for_its_turn() {
     let mut client = Client::new();
-    let first = client.replies.expect_one();
+    let first = client.replies.expect(Due::One);
     let sum = Gathering::new(Protocol::Resp.join(Gather::Sum, Vec::new()), 2);
-    let both = client.replies.expect_gathered(sum);
+    let both = client.replies.expect(Due::Gathered(sum));
     client.deliver((both, 1), b":2\r\n");
     client.deliver((both, 0), b":40\r\n");
     assert_eq!(client.taken(), b"");
@@ -79,7 +96,7 @@ fn a_gathered_reply_waits_for_its_last_fragment_and_for_its_turn() {
 #[test]
 fn a_part_that_has_not_left_can_be_taken_back() {
     let mut client = Client::new();
-    let only = client.replies.expect_one();
+    let only = client.replies.expect(Due::One);
     assert!(client.replies.is_due(only) && !client.replies.is_due(only + 1));
     client.deliver_part(b"$9\r\nabc");
     assert!(client.replies.take_back());
@@ -92,7 +109,7 @@ fn a_part_that_has_not_left_can_be_taken_back() {
 #[test]
 fn nothing_follows_a_reply_that_was_cut_off() {
     let mut client = Client::new();
-    client.replies.expect_one();
+    client.replies.expect(Due::One);
     client.deliver_part(b"$9\r\nabc");
     client.replies.cut_off();
     assert!(!client.replies.can_go_on());
@@ -107,11 +124,11 @@ fn room_is_counted_in_requests_and_in_bytes_of_both_kinds() {
         requests: 3,
     };
     let mut client = Client::new();
-    let first = client.replies.expect_one();
+    let first = client.replies.expect(Due::One);
     client.deliver((first, 0), b"+small\r\n");
     for _ in 0..3 {
         assert!(client.replies.has_room(limits));
-        client.replies.expect_one();
+        client.replies.expect(Due::One);
     }
     assert!(!client.replies.has_room(limits), "three are on their way");
     client.replies.request_sent(5 << 20);
@@ -137,4 +154,129 @@ fn a_batch_is_bounded_and_one_at_a_time() {
         .sent(CONN, &mut client.wire, Time::from_micros(9));
     assert_eq!(client.replies.last_taken(), Time::from_micros(9));
     assert_eq!(client.taken(), b"x");
+}
+
+#[test]
+fn who_gets_no_reply_stands_in_nobodys_way_and_is_counted_until_its_end() {
+    let mut client = Client::new();
+    client.replies.expect(Due::Nothing);
+    client.replies.request_sent(100);
+    client.put(b"+1\r\n");
+    assert_eq!(client.taken(), b"+1\r\n");
+    assert_eq!(client.replies.in_flight(), 1);
+    assert!(!client.replies.is_settled());
+    client.replies.end_silent(100);
+    assert!(client.replies.is_settled());
+    assert_eq!(client.replies.count_anew(), (0, 0));
+}
+
+#[test]
+fn of_a_batch_only_the_last_reply_is_the_clients() {
+    let mut client = Client::new();
+    let first = client.replies.expect(Due::One);
+    let batch = client.replies.expect(Due::LastBehind(2));
+    client.put(b"+3\r\n");
+    client.hear(batch, b"+OK\r\n");
+    client.hear(batch, b"+QUEUED\r\n");
+    client.hear(batch, b"*0\r\n");
+    client.hear(first, b"+1\r\n");
+    assert_eq!(client.taken(), b"+1\r\n*0\r\n+3\r\n");
+}
+
+#[test]
+fn an_error_of_our_own_stands_for_all_replies_of_a_batch() {
+    let mut client = Client::new();
+    let batch = client.replies.expect(Due::LastBehind(2));
+    client.hear(batch, b"+OK\r\n");
+    client.deliver((batch, 0), b"-ERR gone\r\n");
+    assert_eq!(client.taken(), b"-ERR gone\r\n");
+    assert!(client.replies.is_settled());
+}
+
+#[test]
+fn a_push_stands_between_replies_in_its_order_and_never_within_one() {
+    let mut client = Client::new();
+    let first = client.replies.expect(Due::One);
+    let second = client.replies.expect(Due::One);
+    client.push(b">a");
+    client.deliver_part(b"$6\r\nabc");
+    client.push(b">b");
+    client.push(b">c");
+    assert_eq!(client.replies.owed_bytes(), 13);
+    client.hear(second, b"+2\r\n");
+    client.hear(first, b"def\r\n");
+    client.push(b">d");
+    let all = b">a$6\r\nabcdef\r\n>b>c+2\r\n>d";
+    assert_eq!(
+        client.taken().escape_ascii().to_string(),
+        all.escape_ascii().to_string()
+    );
+}
+
+#[test]
+fn a_push_that_waited_for_a_part_that_was_taken_back_comes_before_the_reply() {
+    let mut client = Client::new();
+    let only = client.replies.expect(Due::One);
+    client.deliver_part(b"$6\r\nabc");
+    client.push(b">a");
+    assert!(client.replies.take_back());
+    client.deliver((only, 0), b"-ERR\r\n");
+    assert_eq!(client.taken(), b">a-ERR\r\n");
+}
+
+proptest! {
+    /// Whatever the order in which replies and pushes come, each request has its own at its place.
+    #[test]
+    fn any_order_of_arrival_leaves_in_the_order_of_the_requests(
+        kinds in vec(0u8..4, 1..12),
+        order in vec(any::<prop::sample::Index>(), 60),
+        pushes in vec(any::<bool>(), 60),
+    ) {
+        let mut client = Client::new();
+        // What is still to come for each request, first to last.
+        let mut coming: Vec<(u32, Vec<&'static [u8]>)> = Vec::new();
+        let mut expected = Vec::new();
+        for kind in kinds {
+            match kind {
+                0 => client.replies.expect(Due::Nothing),
+                1 => {
+                    let number = client.replies.expect(Due::One);
+                    coming.push((number, vec![b"+one\r\n"]));
+                    expected.extend_from_slice(b"+one\r\n");
+                    number
+                }
+                2 => {
+                    let number = client.replies.expect(Due::LastBehind(2));
+                    coming.push((number, vec![b"+no\r\n", b"+no\r\n", b"*0\r\n"]));
+                    expected.extend_from_slice(b"*0\r\n");
+                    number
+                }
+                _ => {
+                    client.put(b"+own\r\n");
+                    expected.extend_from_slice(b"+own\r\n");
+                    0
+                }
+            };
+        }
+        let (mut taken, mut pushed) = (Vec::new(), 0);
+        for (which, pushes) in order.into_iter().zip(pushes) {
+            if pushes {
+                client.push(b">push\r\n");
+                pushed += 1;
+            }
+            if !coming.is_empty() {
+                let at = which.index(coming.len());
+                let (number, replies) = &mut coming[at];
+                let (number, reply) = (*number, replies.remove(0));
+                if replies.is_empty() {
+                    coming.remove(at);
+                }
+                client.hear(number, reply);
+            }
+            taken.extend(client.taken());
+        }
+        let text = String::from_utf8(taken).unwrap();
+        prop_assert_eq!(text.matches(">push\r\n").count(), pushed);
+        prop_assert_eq!(text.replace(">push\r\n", "").into_bytes(), expected);
+    }
 }
