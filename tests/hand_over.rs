@@ -22,6 +22,7 @@ use coremux::proxy::ConnId;
 use coremux::proxy::Output;
 use coremux::proxy::Proxy;
 use coremux::proxy::ProxySetup;
+use coremux::proxy::Unmet;
 use coremux::stats::PoolShape;
 use coremux::stats::Shape;
 use coremux::stats::WorkerStats;
@@ -437,4 +438,61 @@ fn clients_that_go_at_any_moment_get_each_reply_once_and_in_order() {
     }
     let runs = usize::try_from(SEEDS).unwrap();
     assert!(moved > 10 * runs && stayed > runs, "{moved} {stayed}");
+}
+
+/// A client of the first release with everything set, as that has told it.
+const CLIENT: &[u8] = include_bytes!("hand_over/client-0.1.bin");
+
+fn client_of_the_first_release() -> ClientState {
+    ClientState {
+        id: 0x0102_0304_0506_0708,
+        authenticated: true,
+        age: Duration::from_micros(90_000_001),
+        name: b"name".to_vec(),
+        library_name: b"lib".to_vec(),
+        library_version: b"1.2.3".to_vec(),
+        command: b"client|setinfo".to_vec(),
+        unmet: Unmet {
+            transaction: true,
+            database: true,
+        },
+        input: b"*2\r\n$3\r\nGET\r\n$5\r\nhel".to_vec(),
+    }
+}
+
+/// A client's fields by the rules of the first release: what it reads of one that it is given.
+fn read_by_the_first_release(mut bytes: &[u8]) -> Result<BTreeMap<u8, Vec<u8>>, u8> {
+    let mut fields = BTreeMap::new();
+    while let Some((&number, rest)) = bytes.split_first() {
+        let (length, rest) = rest.split_first_chunk().ok_or(number)?;
+        let length = usize::try_from(u32::from_le_bytes(*length)).map_err(|_| number)?;
+        let (field, rest) = rest.split_at_checked(length).ok_or(number)?;
+        bytes = rest;
+        match number {
+            1..=9 => _ = fields.insert(number, field.to_vec()),
+            128.. => {}
+            unknown => return Err(unknown),
+        }
+    }
+    Ok(fields)
+}
+
+#[test]
+fn a_client_of_the_first_release_is_taken_over() {
+    assert_eq!(
+        ClientState::decode(CLIENT),
+        Ok(client_of_the_first_release())
+    );
+}
+
+#[test]
+fn the_first_release_takes_over_a_client_that_has_nothing_newer() {
+    let told = client_of_the_first_release().encode().unwrap();
+    let read = read_by_the_first_release(&told).unwrap();
+    assert_eq!(read, read_by_the_first_release(CLIENT).unwrap());
+    // It expects the first eight of every client, and not to be told of the ninth in vain.
+    let told = ClientState::default().encode().unwrap();
+    let read = read_by_the_first_release(&told).unwrap();
+    let numbers: Vec<u8> = read.into_keys().collect();
+    assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8]);
 }

@@ -3,9 +3,19 @@
 //! Owns: what of a client outlives the process that served it, and its form. Nothing of it is due
 //! to the client: that is delivered before. Never: a socket.
 //!
-//! The form is fields: a number, a length and the bytes. It is versioned by the hand-over that it
-//! is part of: both sides know the same fields, and what one does not know it refuses.
+//! The form is fields: a number, a length and the bytes. The two processes may be of different
+//! releases, either of them the older one, so:
+//!
+//! - A field keeps its number and its meaning for ever.
+//! - A field that says nothing (its value is what a client has without it) is not told.
+//! - Who does not know a field skips it if its number is [`SKIPPABLE`] or higher, and refuses the client
+//!   if it is lower: then the client would rely on what nobody does for it. It is closed, and connects
+//!   again.
+//!
+//! **To add a field**: add a row to [`FIELDS`], with a number below [`SKIPPABLE`] if a client that has it
+//! must not be served without it. `tests/hand_over/` has what earlier releases have said.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -69,49 +79,129 @@ pub enum StateError {
     NoId,
 }
 
+/// Fields from here on are skipped by those who do not know them.
+const SKIPPABLE: u8 = 128;
+
+/// One thing that is told of a client.
+struct Field {
+    /// The same in every release.
+    number: u8,
+    /// `None` if there is nothing to tell.
+    tell: for<'a> fn(&'a ClientState) -> Option<Cow<'a, [u8]>>,
+    hear: fn(&mut ClientState, &Field, &[u8]) -> Result<(), StateError>,
+}
+
 const ID: u8 = 1;
-const AUTHENTICATED: u8 = 2;
-const AGE_MICROS: u8 = 3;
-const NAME: u8 = 4;
-const LIBRARY_NAME: u8 = 5;
-const LIBRARY_VERSION: u8 = 6;
-const COMMAND: u8 = 7;
-const INPUT: u8 = 8;
-const UNMET: u8 = 9;
+
+/// All that is told of a client. The first release has told each of the first eight of every client.
+const FIELDS: &[Field] = &[
+    Field {
+        number: ID,
+        tell: |state| Some(Cow::Owned(state.id.to_le_bytes().to_vec())),
+        hear: |state, field, bytes| field.number(bytes).map(|id| state.id = id),
+    },
+    Field {
+        number: 2,
+        tell: |state| Some(Cow::Owned(vec![u8::from(state.authenticated)])),
+        hear: |state, _, bytes| {
+            state.authenticated = bytes == [1];
+            Ok(())
+        },
+    },
+    Field {
+        number: 3,
+        tell: |state| {
+            let micros = u64::try_from(state.age.as_micros()).unwrap_or(u64::MAX);
+            Some(Cow::Owned(micros.to_le_bytes().to_vec()))
+        },
+        hear: |state, field, bytes| {
+            let micros = field.number(bytes)?;
+            state.age = Duration::from_micros(micros);
+            Ok(())
+        },
+    },
+    Field {
+        number: 4,
+        tell: |state| Some(Cow::Borrowed(&state.name)),
+        hear: |state, _, bytes| copy(bytes, &mut state.name),
+    },
+    Field {
+        number: 5,
+        tell: |state| Some(Cow::Borrowed(&state.library_name)),
+        hear: |state, _, bytes| copy(bytes, &mut state.library_name),
+    },
+    Field {
+        number: 6,
+        tell: |state| Some(Cow::Borrowed(&state.library_version)),
+        hear: |state, _, bytes| copy(bytes, &mut state.library_version),
+    },
+    Field {
+        number: 7,
+        tell: |state| Some(Cow::Borrowed(&state.command)),
+        hear: |state, _, bytes| copy(bytes, &mut state.command),
+    },
+    Field {
+        number: 8,
+        tell: |state| Some(Cow::Borrowed(&state.input)),
+        hear: |state, _, bytes| copy(bytes, &mut state.input),
+    },
+    Field {
+        number: 9,
+        tell: |state| {
+            let unmet = state.unmet;
+            (!unmet.is_nothing()).then(|| Cow::Owned(vec![unmet.bits()]))
+        },
+        hear: |state, field, bytes| {
+            let known = match bytes {
+                [bits] => Unmet::of_bits(*bits),
+                _ => None,
+            };
+            let bad = StateError::BadValue {
+                field: field.number,
+            };
+            state.unmet = known.ok_or(bad)?;
+            Ok(())
+        },
+    },
+];
+
+impl Field {
+    fn number(&self, bytes: &[u8]) -> Result<u64, StateError> {
+        let bad = StateError::BadLength {
+            field: self.number,
+            length: bytes.len(),
+        };
+        bytes.try_into().map(u64::from_le_bytes).map_err(|_| bad)
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "what hears a field may fail")]
+fn copy(bytes: &[u8], field: &mut Vec<u8>) -> Result<(), StateError> {
+    *field = bytes.to_vec();
+    Ok(())
+}
 
 impl ClientState {
     /// As bytes; `None` if one field is longer than a length can say (4 GiB), which no request is.
     #[must_use]
     pub fn encode(&self) -> Option<Vec<u8>> {
-        let age = u64::try_from(self.age.as_micros()).unwrap_or(u64::MAX);
         let mut bytes = Vec::with_capacity(96 + self.input.len());
-        let unmet = [self.unmet.bits()];
-        let fields: [(u8, &[u8]); 9] = [
-            (ID, &self.id.to_le_bytes()),
-            (AUTHENTICATED, &[u8::from(self.authenticated)]),
-            (AGE_MICROS, &age.to_le_bytes()),
-            (NAME, &self.name),
-            (LIBRARY_NAME, &self.library_name),
-            (LIBRARY_VERSION, &self.library_version),
-            (COMMAND, &self.command),
-            (INPUT, &self.input),
-            (UNMET, &unmet),
-        ];
-        // Who knows nothing of the last field takes every client of which it says nothing.
-        let told = if self.unmet.is_nothing() { 8 } else { 9 };
-        for (number, field) in fields.into_iter().take(told) {
-            bytes.push(number);
-            bytes.extend_from_slice(&u32::try_from(field.len()).ok()?.to_le_bytes());
-            bytes.extend_from_slice(field);
+        for field in FIELDS {
+            let Some(told) = (field.tell)(self) else {
+                continue;
+            };
+            bytes.push(field.number);
+            bytes.extend_from_slice(&u32::try_from(told.len()).ok()?.to_le_bytes());
+            bytes.extend_from_slice(&told);
         }
         Some(bytes)
     }
 
-    /// What `encode` has made; later fields of the same number win.
+    /// What `encode` has made, of this release or another; later fields of the same number win.
     ///
     /// # Errors
     ///
-    /// Whatever it cannot have made.
+    /// Whatever is no client, or one that must not be served without what nobody here knows.
     pub fn decode(mut bytes: &[u8]) -> Result<ClientState, StateError> {
         let mut state = ClientState::default();
         let mut has_id = false;
@@ -119,40 +209,20 @@ impl ClientState {
             let cut_short = StateError::CutShort { field: number };
             let (length, rest) = rest.split_first_chunk().ok_or(cut_short)?;
             let length = usize::try_from(u32::from_le_bytes(*length)).map_err(|_| cut_short)?;
-            let (field, rest) = rest.split_at_checked(length).ok_or(cut_short)?;
+            let (told, rest) = rest.split_at_checked(length).ok_or(cut_short)?;
             bytes = rest;
-            match number {
-                ID => (state.id, has_id) = (whole_number(number, field)?, true),
-                AUTHENTICATED => state.authenticated = field == [1],
-                AGE_MICROS => state.age = Duration::from_micros(whole_number(number, field)?),
-                NAME => state.name = field.to_vec(),
-                LIBRARY_NAME => state.library_name = field.to_vec(),
-                LIBRARY_VERSION => state.library_version = field.to_vec(),
-                COMMAND => state.command = field.to_vec(),
-                INPUT => state.input = field.to_vec(),
-                UNMET => {
-                    let known = match field {
-                        [bits] => Unmet::of_bits(*bits),
-                        _ => None,
-                    };
-                    state.unmet = known.ok_or(StateError::BadValue { field: number })?;
-                }
-                field => return Err(StateError::Unknown { field }),
+            match FIELDS.iter().find(|field| field.number == number) {
+                Some(field) => (field.hear)(&mut state, field, told)?,
+                None if number >= SKIPPABLE => {}
+                None => return Err(StateError::Unknown { field: number }),
             }
+            has_id |= number == ID;
         }
         match has_id {
             true => Ok(state),
             false => Err(StateError::NoId),
         }
     }
-}
-
-fn whole_number(field: u8, bytes: &[u8]) -> Result<u64, StateError> {
-    let length = bytes.len();
-    let bytes = bytes.try_into();
-    bytes
-        .map(u64::from_le_bytes)
-        .map_err(|_| StateError::BadLength { field, length })
 }
 
 #[cfg(test)]
@@ -213,11 +283,30 @@ mod tests {
                 length: 1
             })
         );
-        for field in [&[UNMET, 1, 0, 0, 0, 4][..], &[UNMET, 0, 0, 0, 0]] {
+        for field in [&[9, 1, 0, 0, 0, 4][..], &[9, 0, 0, 0, 0]] {
             let bad = ClientState::decode(field);
-            assert_eq!(bad, Err(StateError::BadValue { field: UNMET }));
+            assert_eq!(bad, Err(StateError::BadValue { field: 9 }));
         }
         let unknown = ClientState::decode(&[99, 0, 0, 0, 0]);
         assert_eq!(unknown, Err(StateError::Unknown { field: 99 }));
+    }
+
+    #[test]
+    fn what_may_be_skipped_is_and_its_own_fields_are_not() {
+        let state = ClientState {
+            id: 7,
+            ..ClientState::default()
+        };
+        let mut bytes = vec![SKIPPABLE, 2, 0, 0, 0, 1, 2];
+        bytes.extend(state.encode().unwrap());
+        bytes.extend([u8::MAX, 0, 0, 0, 0]);
+        assert_eq!(ClientState::decode(&bytes), Ok(state));
+    }
+
+    #[test]
+    fn each_field_has_a_number_of_its_own() {
+        for (nth, field) in FIELDS.iter().enumerate() {
+            assert!(FIELDS[..nth].iter().all(|f| f.number != field.number));
+        }
     }
 }

@@ -333,7 +333,10 @@ mod tests {
     use std::net::TcpListener;
     use std::net::TcpStream;
 
+    use serde_json::Value;
+
     use super::*;
+    use crate::proxy::ClientState;
 
     const WITHIN: Duration = Duration::from_millis(200);
 
@@ -423,5 +426,71 @@ mod tests {
             assert_eq!(read_client(&frame[..end]), None);
         }
         assert_eq!(read_client(&[1, 0, 0xff]), None);
+    }
+
+    /// All that the old process of the first release says, with everything set, and all that the new one
+    /// answers.
+    const OLD: &[u8] = include_bytes!("../../../tests/hand_over/old-to-new-0.1.bin");
+    const NEW: &[u8] = include_bytes!("../../../tests/hand_over/new-to-old-0.1.bin");
+
+    fn frames(bytes: &[u8]) -> Vec<Frame> {
+        let (mut near, far) = UnixStream::pair().unwrap();
+        near.write_all(bytes).unwrap();
+        drop(near);
+        let mut far = channel(far);
+        std::iter::from_fn(|| far.receive().ok()).collect()
+    }
+
+    fn kinds(frames: &[Frame]) -> Vec<Kind> {
+        frames.iter().map(|frame| frame.kind).collect()
+    }
+
+    /// Whether whoever knows all of `before` finds it in `now`, too: more may be said beside it.
+    fn still_says(now: &Value, before: &Value) -> bool {
+        match (now, before) {
+            (Value::Object(now), Value::Object(before)) => before
+                .iter()
+                .all(|(name, before)| now.get(name).is_some_and(|now| still_says(now, before))),
+            (now, before) => now == before,
+        }
+    }
+
+    fn is_understood<T: Serialize + for<'a> Deserialize<'a>>(frame: &Frame) -> T {
+        let words: T = frame.read().unwrap();
+        let before: Value = frame.read().unwrap();
+        let now = serde_json::to_value(&words).unwrap();
+        assert!(
+            still_says(&now, &before),
+            "{now} does not say all of {before}"
+        );
+        words
+    }
+
+    #[test]
+    fn what_the_first_release_says_is_understood_and_what_is_said_now_it_understands() {
+        let old = frames(OLD);
+        let expected = [
+            Kind::Hello,
+            Kind::Socket,
+            Kind::Begin,
+            Kind::Commit,
+            Kind::Client,
+            Kind::End,
+        ];
+        assert_eq!(kinds(&old), expected);
+        let hello: Hello = is_understood(&old[0]);
+        assert_eq!((hello.version, hello.client_ids_from), (VERSION, 11));
+        let commit: Commit = is_understood(&old[3]);
+        assert_eq!(commit.known, hello.known);
+        let (address, state) = read_client(&old[4].bytes).unwrap();
+        assert_eq!(address, "127.0.0.1:22121");
+        assert_eq!(client_frame(address, state).unwrap(), old[4].bytes);
+        ClientState::decode(state).unwrap();
+
+        let new = frames(NEW);
+        let expected = [Kind::Ready, Kind::Serving, Kind::Taken, Kind::Thanks];
+        assert_eq!(kinds(&new), expected);
+        let ready: Ready = is_understood(&new[0]);
+        assert_eq!(ready.addresses, ["127.0.0.1:22121"]);
     }
 }

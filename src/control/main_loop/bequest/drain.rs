@@ -117,6 +117,15 @@ pub(super) fn take(control: &mut Control, said: Value) -> serde_json::Result<()>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::main_loop::bequest::tests::is_understood;
+
+    #[test]
+    fn the_first_release_and_this_one_understand_each_other() {
+        let drain: Drain = is_understood("drain");
+        assert!(drain.draining);
+        let left = drain.departing.unwrap();
+        assert_eq!((left.after_ms, left.within_ms), (1000, 9000));
+    }
 
     #[test]
     fn what_is_left_of_a_departure_is_until_its_beginning_and_then_until_its_end() {

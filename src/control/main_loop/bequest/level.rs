@@ -15,3 +15,14 @@ pub(super) fn take(control: &mut Control, said: Value) -> serde_json::Result<()>
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::control::main_loop::bequest::tests::is_understood;
+
+    #[test]
+    fn the_first_release_and_this_one_understand_each_other() {
+        let level: Option<u8> = is_understood("log_level");
+        assert_eq!(level, Some(7));
+    }
+}

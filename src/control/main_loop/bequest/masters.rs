@@ -46,3 +46,16 @@ pub(super) fn take(control: &mut Control, said: Value) -> serde_json::Result<()>
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::main_loop::bequest::tests::is_understood;
+
+    #[test]
+    fn the_first_release_and_this_one_understand_each_other() {
+        let said: BTreeMap<String, Memory> = is_understood("masters");
+        let at = said["alpha"].master_of("m1").unwrap();
+        assert_eq!(at.to_string(), "10.0.0.2:6379");
+    }
+}

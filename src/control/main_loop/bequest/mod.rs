@@ -91,7 +91,52 @@ impl Control {
 
 #[cfg(test)]
 mod tests {
+    use serde::Deserialize;
+    use serde::Serialize;
+    use serde_json::Value;
+
     use super::SECTIONS;
+
+    /// What the first release tells, with everything set.
+    const KNOWN: &str = include_str!("../../../../tests/hand_over/known-0.1.json");
+
+    /// A section of the first release is understood, and what is told now says all of it, so that the
+    /// first release understands that, too.
+    pub(super) fn is_understood<T: Serialize + for<'a> Deserialize<'a>>(name: &str) -> T {
+        let known: Value = serde_json::from_str(KNOWN).unwrap();
+        let before = &known[name];
+        let read: T = serde_json::from_value(before.clone()).unwrap();
+        let now = serde_json::to_value(&read).unwrap();
+        assert!(
+            still_says(&now, before),
+            "{now} does not say all of {before}"
+        );
+        read
+    }
+
+    fn still_says(now: &Value, before: &Value) -> bool {
+        match (now, before) {
+            (Value::Object(now), Value::Object(before)) => before
+                .iter()
+                .all(|(name, before)| now.get(name).is_some_and(|now| still_says(now, before))),
+            (Value::Array(now), Value::Array(before)) => {
+                let mut pairs = now.iter().zip(before);
+                now.len() == before.len() && pairs.all(|(now, before)| still_says(now, before))
+            }
+            (now, before) => now == before,
+        }
+    }
+
+    #[test]
+    fn every_section_of_the_first_release_is_still_read() {
+        let known: Value = serde_json::from_str(KNOWN).unwrap();
+        for name in known.as_object().unwrap().keys() {
+            assert!(
+                SECTIONS.iter().any(|section| section.name == name),
+                "{name}"
+            );
+        }
+    }
 
     #[test]
     fn each_section_has_a_name_of_its_own() {

@@ -63,3 +63,15 @@ pub(super) fn take(control: &mut Control, said: Value) -> serde_json::Result<()>
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::main_loop::bequest::tests::is_understood;
+
+    #[test]
+    fn the_first_release_and_this_one_understand_each_other() {
+        let all: Vec<Switched> = is_understood("switched_masters");
+        assert_eq!(all[0].address.to_string(), "10.0.0.2:6379");
+    }
+}
