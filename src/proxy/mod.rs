@@ -13,7 +13,7 @@
 //! | `pool` | a pool's rules, its servers, their connections and replicas |
 //!
 //! A request's way: `client/requests` cuts it and asks the command table what it is, `plan`
-//! splits it if it must, the pool's router says where its keys live, `dispatch` chooses the
+//! decides what is done with it and where its keys live, `dispatch` chooses the
 //! connection, `server_conn` queues it and remembers who waits. The reply comes back through
 //! `server_conn/reader`, which pairs it, `plan/gather`, which joins fragments, and `client`, which
 //! keeps the order.
@@ -68,8 +68,9 @@ use client::Client;
 use client::Clients;
 use client::Session;
 use client::backpressure::FullQueues;
+use dispatch::forward::Share;
 use effects::Wire;
-use plan::split::Split;
+use plan::Parts;
 use pool::Pool;
 use pool::write_hold::WriteHolds;
 use rolling_drain::RollingDrain;
@@ -126,7 +127,8 @@ pub struct Proxy {
     write_holds: WriteHolds,
     // Scratch space of one request, kept to be used again.
     args: Vec<Arg>,
-    split: Split,
+    parts: Parts,
+    shares: Vec<Share>,
 }
 
 impl Proxy {
@@ -154,7 +156,8 @@ impl Proxy {
             rolling_drain: RollingDrain::default(),
             write_holds: WriteHolds::default(),
             args: Vec::new(),
-            split: Split::default(),
+            parts: Parts::default(),
+            shares: Vec::new(),
         }
     }
 

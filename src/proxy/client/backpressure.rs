@@ -12,6 +12,7 @@ use crate::base::Key;
 use crate::base::PoolIdx;
 use crate::proxy::Proxy;
 use crate::proxy::client::pause::PauseReason;
+use crate::proxy::dispatch::bypass::is_late;
 use crate::proxy::server_conn::ServerPhase;
 
 /// By server connection: whom it has stopped.
@@ -101,7 +102,9 @@ impl Proxy {
         let conns = self.full_queues.stopped.keys().copied();
         let short: Vec<Key> = conns.filter(|conn| !self.is_full(*conn)).collect();
         let conns = self.full_queues.late.keys().copied();
-        let settled: Vec<Key> = conns.filter(|conn| !self.is_late(*conn)).collect();
+        let settled: Vec<Key> = conns
+            .filter(|conn| !is_late(&self.servers, *conn))
+            .collect();
         let queues = &mut self.full_queues;
         let short = short.iter().filter_map(|conn| queues.stopped.remove(conn));
         let unblocked: Vec<Key> = short.flatten().collect();
@@ -131,11 +134,5 @@ impl Proxy {
             .limits
             .server_queue_bytes;
         conn.phase != ServerPhase::Closed && conn.unsent_bytes() > limit / 2
-    }
-
-    /// Whether something that has timed out on a connection may still be done.
-    pub(in crate::proxy) fn is_late(&self, conn: Key) -> bool {
-        let conn = self.servers.find(conn);
-        conn.is_some_and(|conn| conn.phase != ServerPhase::Closed && conn.requests.has_untimed())
     }
 }

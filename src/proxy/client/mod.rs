@@ -94,6 +94,10 @@ impl Client {
         }
     }
 
+    pub(in crate::proxy) fn key(&self) -> Key {
+        self.key
+    }
+
     pub(in crate::proxy) fn conn(&self) -> ConnId {
         ConnId::Client(self.key)
     }

@@ -8,57 +8,24 @@ use bytes::Bytes;
 use crate::base::ByteQueue;
 use crate::base::Chunk;
 use crate::base::Key;
-use crate::base::PoolIdx;
-use crate::base::ServerIdx;
 use crate::base::Time;
-use crate::config::UnknownCommands;
 use crate::protocol::Expect;
 use crate::protocol::ProtocolError;
 use crate::protocol::Request;
 use crate::protocol::command::Args;
-use crate::protocol::command::Command;
 use crate::protocol::command::CommandError;
-use crate::protocol::command::ErrorsBy;
-use crate::protocol::command::Handling;
-use crate::protocol::command::KeyIndexes;
-use crate::protocol::command::Local;
 use crate::proxy::Proxy;
 use crate::proxy::client::Client;
-use crate::proxy::client::Due;
 use crate::proxy::client::Phase;
 use crate::proxy::client::ending::End;
+use crate::proxy::dispatch::forward::Desk;
+use crate::proxy::dispatch::forward::Forwarded;
 use crate::proxy::effects::ConnId;
 use crate::proxy::effects::Output;
 use crate::proxy::failure::Answer;
 use crate::proxy::failure::RequestError;
-use crate::proxy::server_conn::queue::Retry;
-use crate::proxy::server_conn::queue::Terms;
-
-/// A request as it came in.
-pub(in crate::proxy) struct Incoming<'a, C: Chunk> {
-    pub(in crate::proxy) request: &'a Request<'a>,
-    /// The buffer that a whole frame lies in, and where.
-    pub(in crate::proxy) chunk: Option<(&'a C, usize)>,
-    /// Whether it changes nothing.
-    pub(in crate::proxy) retry: Retry,
-    /// Whether a replica may answer it.
-    pub(in crate::proxy) replica: bool,
-    /// Whose words an error would be.
-    pub(in crate::proxy) errors: ErrorsBy,
-    /// What comes for it.
-    pub(in crate::proxy) expect: Expect,
-}
-
-impl<C: Chunk> Clone for Incoming<'_, C> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<C: Chunk> Copy for Incoming<'_, C> {}
-
-/// As in twemproxy, a command that may go anywhere goes where this key lives.
-pub(in crate::proxy) const PLACEHOLDER: &[u8] = b"placeholder";
+use crate::proxy::plan;
+use crate::proxy::plan::Plan;
 
 impl Proxy {
     pub(in crate::proxy) fn client_received<C: Chunk>(&mut self, key: Key, chunk: &C, now: Time) {
@@ -334,173 +301,99 @@ impl Proxy {
         if request.is_empty() {
             return;
         }
-        let protocol = self.pools[self.clients.slab[key].pool.index()].protocol;
-        let found = protocol.resolve(request);
-        if !self.clients.slab[key].session.is_authenticated() && !answers_anyone(found) {
-            self.reply_error(key, RequestError::NotAuthenticated);
-            return;
-        }
-        if !self.clients.slab[key].session.unmet().is_nothing()
-            && self.answers_unmet(key, found, request)
-        {
-            return;
-        }
-        let command = match found {
-            Ok(command) => command,
-            Err(CommandError::Unknown) => return self.take_unknown(key, request, chunk, now),
-            Err(error) => return self.refuse(key, request, &error),
-        };
-        self.clients.slab[key].session.set_command(command.name);
-        let incoming = Incoming {
-            request,
-            chunk,
-            retry: Retry::of(command.safe_to_retry()),
-            replica: command.may_ask_replica(),
-            errors: command.errors,
-            expect: protocol.expect(command, request),
-        };
-        match command.handling(request) {
-            Handling::Forward => match command.keys(request) {
-                Ok(keys) => self.route(key, keys, incoming, now),
-                Err(error) => self.refuse(key, request, &CommandError::Keys(error)),
-            },
-            Handling::Split(gather) => match command.keys(request) {
-                Ok(keys) if keys.len() == 1 => self.route(key, keys, incoming, now),
-                Ok(keys) => self.split(key, (command, gather), keys, incoming, now),
-                Err(error) => self.refuse(key, request, &CommandError::Keys(error)),
-            },
-            Handling::ForwardAnywhere => {
-                self.route_key(key, PLACEHOLDER, incoming, now);
-            }
-            Handling::Local(local) => self.answer(key, local, request, now),
-            Handling::Refuse(refusal) => {
-                self.refuse(key, request, &CommandError::Refused(command, refusal));
-            }
-        }
-    }
-
-    fn take_unknown<C: Chunk>(
-        &mut self,
-        key: Key,
-        request: &Request<'_>,
-        chunk: Option<(&C, usize)>,
-        now: Time,
-    ) {
-        let pool = self.clients.slab[key].pool;
-        let forward = self.pools[pool.index()].config.unknown_commands == UnknownCommands::Forward;
-        if forward && request.len() >= 2 {
-            self.clients.slab[key].session.set_command("unknown");
-            let incoming = Incoming {
-                request,
-                chunk,
-                retry: Retry::Never,
-                replica: false,
-                errors: ErrorsBy::Anybody,
-                expect: Expect::ONE,
-            };
-            self.route_key(key, request.arg(1), incoming, now);
-        } else {
-            self.refuse(key, request, &CommandError::Unknown);
-        }
-    }
-
-    /// Forwards a request to the one server where all of its keys live.
-    #[inline]
-    fn route<C: Chunk>(
-        &mut self,
-        key: Key,
-        keys: KeyIndexes,
-        incoming: Incoming<'_, C>,
-        now: Time,
-    ) {
-        let request = incoming.request;
-        let pool = self.clients.slab[key].pool;
-        let pool_of_client = &self.pools[pool.index()];
-        // One draw for all keys: with `random`, any server will do, and the same one for each.
-        let random = self.random.next_u32();
-        let mut indexes = keys.iter();
-        let first = indexes
-            .next()
-            .map_or(PLACEHOLDER, |index| request.arg(index));
-        let server = pool_of_client.server_of(first, random);
-        if indexes.any(|index| pool_of_client.server_of(request.arg(index), random) != server) {
-            self.refuse_quietly(key, incoming.expect, RequestError::CrossServer);
-            return;
-        }
-        self.forward(key, pool, server, incoming, now);
-    }
-
-    fn route_key<C: Chunk>(&mut self, key: Key, name: &[u8], incoming: Incoming<'_, C>, now: Time) {
-        let pool = self.clients.slab[key].pool;
-        let server = self.pools[pool.index()].server_of(name, self.random.next_u32());
-        self.forward(key, pool, server, incoming, now);
-    }
-
-    #[inline]
-    pub(in crate::proxy) fn forward<C: Chunk>(
-        &mut self,
-        key: Key,
-        pool: PoolIdx,
-        server: Option<ServerIdx>,
-        incoming: Incoming<'_, C>,
-        now: Time,
-    ) {
-        let Some(server) = server else {
-            self.stats.pools[pool.index()].counters.forward_error.add(1);
-            self.refuse_quietly(key, incoming.expect, RequestError::NoServer);
-            return;
-        };
-        if incoming.retry == Retry::Never && self.pools[pool.index()].fenced {
-            self.refuse_quietly(key, incoming.expect, RequestError::Fenced);
-            return;
-        }
-        let Some(target) = self.choose_target(key, pool, server, incoming.replica, now) else {
-            self.stats.pools[pool.index()].counters.forward_error.add(1);
-            self.refuse_quietly(key, incoming.expect, RequestError::NoReplica);
-            return;
-        };
-        self.choose_way(key, pool, [(server, target)], now);
-        let conn = self.server_conn(pool, (server, target), key, now);
-        let server_conn = &mut self.servers[conn];
         let client = &mut self.clients.slab[key];
-        let Incoming {
-            request,
-            chunk,
-            retry,
-            errors,
-            expect,
-            ..
-        } = incoming;
-        request.write_to(server_conn.requests.writer(), chunk, &mut self.wire.spare);
-        let awaiter = client.expect(Due::One);
-        let gauges = server_conn.counters(&self.stats);
-        let terms = Terms::new(retry, errors, expect);
-        let bytes = server_conn.requests.push(awaiter, terms, now, gauges);
-        client.replies.request_sent(bytes);
-        self.request_queued(conn, key, bytes, now);
+        let pool = &self.pools[client.pool.index()];
+        let found = pool.protocol.resolve(request);
+        let expect = match found {
+            Ok(command) => pool.protocol.expect(command, request),
+            Err(_) => Expect::ONE,
+        };
+        let allowed = plan::authorize(request, found, &client.session, pool);
+        let planned = allowed.and_then(|()| {
+            match found {
+                Ok(command) => client.session.set_command(command.name),
+                Err(CommandError::Unknown) if plan::forwards_unknown(pool, request) => {
+                    client.session.set_command("unknown");
+                }
+                Err(_) => {}
+            }
+            let random = self.random.next_u32();
+            plan::plan(request, (found, expect), pool, random, &mut self.parts)
+        });
+        let Ok(Plan::Forward(server, ask)) = planned else {
+            return self.carry_out(key, planned, (request, expect), now);
+        };
+        let mut desk = Desk {
+            client,
+            pool,
+            servers: &mut self.servers,
+            graves: &mut self.graves,
+            wire: &mut self.wire,
+            stats: &self.stats,
+        };
+        let done = match desk.forward((server, ask), request, chunk, now) {
+            Ok(Forwarded::Queued(conn, bytes)) => {
+                return self.request_queued(conn, key, bytes, now);
+            }
+            Ok(Forwarded::Unconnected(target, place)) => {
+                let (asked, to) = ((server, ask), (target, place));
+                self.forward_on_new(key, asked, to, (request, chunk), now)
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = done {
+            self.turn_away(key, expect, error);
+        }
     }
 
-    fn refuse(&mut self, key: Key, request: &Request<'_>, error: &CommandError) {
-        if let CommandError::Refused(command, _) | CommandError::WrongArity(command) = error {
-            self.note_refused(key, command);
+    /// Does with a request what was planned, other than to forward it to one server.
+    pub(in crate::proxy) fn carry_out(
+        &mut self,
+        key: Key,
+        planned: Result<Plan, RequestError>,
+        (request, expect): (&Request<'_>, Expect),
+        now: Time,
+    ) {
+        let session = &mut self.clients.slab[key].session;
+        session.set_unmet(plan::relies_on_after(session.unmet(), &planned));
+        let done = match planned {
+            Ok(Plan::Answer(local)) => return self.answer(key, local, request, now),
+            Ok(Plan::Refuse(error)) => {
+                let mut reply = Vec::new();
+                let pool = self.clients.slab[key].pool;
+                let protocol = self.pools[pool.index()].protocol;
+                protocol.write_refusal(&error, request, &mut reply);
+                return self.reply(key, &reply);
+            }
+            Ok(Plan::Fan(fan, ask)) => self.forward_parts(key, &fan, ask, request, now),
+            Ok(Plan::All(join, ask)) => self.forward_to_all(key, join, ask, request, now),
+            Ok(Plan::Forward(..)) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = done {
+            self.turn_away(key, expect, error);
         }
-        let mut reply = Vec::new();
-        let protocol = self.pools[self.clients.slab[key].pool.index()].protocol;
-        protocol.write_refusal(error, request, &mut reply);
-        self.reply(key, &reply);
+    }
+
+    /// A request goes no further than here; where nothing comes for it, its client is not told of
+    /// servers.
+    fn turn_away(&mut self, key: Key, expect: Expect, error: RequestError) {
+        let no_server = matches!(error, RequestError::NoServer | RequestError::NoReplica);
+        if no_server {
+            let pool = self.clients.slab[key].pool;
+            self.stats.pools[pool.index()].counters.forward_error.add(1);
+        }
+        let of_servers =
+            no_server || matches!(error, RequestError::Fenced | RequestError::CrossServer);
+        if !(of_servers && expect.is_none()) {
+            self.reply_error(key, error);
+        }
     }
 
     /// Answers the next request of a client with an error.
     pub(in crate::proxy) fn reply_error(&mut self, key: Key, error: RequestError) {
         let protocol = self.pools[self.clients.slab[key].pool.index()].protocol;
         self.reply(key, &Answer::Request(error).encode(protocol));
-    }
-
-    /// The same, unless nothing comes for the request, not even an error.
-    fn refuse_quietly(&mut self, key: Key, expect: Expect, error: RequestError) {
-        if !expect.is_none() {
-            self.reply_error(key, error);
-        }
     }
 
     /// Answers the next request of a client at once.
@@ -523,14 +416,4 @@ impl Proxy {
             self.wire.put(output);
         }
     }
-}
-
-/// What a client may ask before it has given the password.
-fn answers_anyone(found: Result<&'static Command, CommandError>) -> bool {
-    let Ok(command) = found else { return false };
-    let nothing: [&[u8]; 0] = [];
-    matches!(
-        command.handling(&nothing),
-        Handling::Local(Local::Auth | Local::Hello | Local::Quit | Local::Reset)
-    )
 }

@@ -6,13 +6,16 @@
 //! timed out and may still be done. Never: opens a connection.
 
 use crate::base::Key;
-use crate::base::PoolIdx;
 use crate::base::ServerIdx;
+use crate::base::Slab;
 use crate::base::Time;
 use crate::proxy::Proxy;
+use crate::proxy::client::Client;
 use crate::proxy::client::way::Way;
+use crate::proxy::pool::Pool;
 use crate::proxy::pool::replicas::Target;
 use crate::proxy::server_conn::ServerConn;
+use crate::proxy::server_conn::ServerPhase;
 use crate::proxy::server_conn::queue::BATCH_BYTES_MAX;
 use crate::proxy::server_conn::queue::Pending;
 
@@ -28,63 +31,60 @@ impl ServerConn {
     }
 }
 
-impl Proxy {
-    /// Chooses the way of a client's next request, which goes to `servers`.
-    #[inline]
-    pub(in crate::proxy) fn choose_way(
-        &mut self,
-        client: Key,
-        pool: PoolIdx,
-        servers: impl IntoIterator<Item = (ServerIdx, Target)>,
-        now: Time,
-    ) {
-        if self.clients.slab[client].replies.in_flight() > 0 {
-            return;
-        }
-        let servers_of_pool = &self.pools[pool.index()].servers;
-        let detour = servers.into_iter().any(|(server, target)| {
-            let server = &servers_of_pool[server.index()];
-            let conn = server.conns_to(target)[server.own_place(client)];
-            let has_room = server.room_again.is_none();
-            has_room && conn != Key::NONE && self.servers[conn].is_busy()
-        });
-        let before = &self.clients.slab[client];
-        let way = match (before.breaks.are_a_habit(now), detour) {
-            (true, _) => Way::Apart,
-            (_, true) => Way::Around,
-            _ => Way::Own,
-        };
-        if before.way != way && !self.may_be_done_late(client) {
-            self.clients.slab[client].way = way;
-        }
+/// Chooses the way of a client's next request, which goes to these `targets`.
+#[inline]
+pub(in crate::proxy) fn choose_way(
+    client: &mut Client,
+    pool: &Pool,
+    (servers, graves): (&Slab<ServerConn>, &mut Vec<Key>),
+    targets: impl IntoIterator<Item = (ServerIdx, Target)>,
+    now: Time,
+) {
+    if client.replies.in_flight() > 0 {
+        return;
     }
+    let detour = targets.into_iter().any(|(server, target)| {
+        let server = &pool.servers[server.index()];
+        let conn = server.conns_to(target)[server.own_place(client.key())];
+        let has_room = server.room_again.is_none();
+        has_room && conn != Key::NONE && servers[conn].is_busy()
+    });
+    let way = match (client.breaks.are_a_habit(now), detour) {
+        (true, _) => Way::Apart,
+        (_, true) => Way::Around,
+        _ => Way::Own,
+    };
+    if client.way != way && !may_be_done_late(client.key(), servers, graves) {
+        client.way = way;
+    }
+}
 
+/// Whether a write of a client that has timed out may still be done somewhere.
+fn may_be_done_late(client: Key, servers: &Slab<ServerConn>, graves: &mut Vec<Key>) -> bool {
+    forget_graves(servers, graves);
+    let mut graves = graves.iter();
+    graves.any(|conn| servers[*conn].requests.late_writers().contains(&client))
+}
+
+fn forget_graves(servers: &Slab<ServerConn>, graves: &mut Vec<Key>) {
+    graves.retain(|conn| is_late(servers, *conn));
+}
+
+/// Whether something that has timed out on a connection may still be done.
+pub(in crate::proxy) fn is_late(servers: &Slab<ServerConn>, conn: Key) -> bool {
+    let conn = servers.find(conn);
+    conn.is_some_and(|conn| conn.phase != ServerPhase::Closed && conn.requests.has_untimed())
+}
+
+impl Proxy {
     /// A request has timed out on a connection on which it was sent.
     pub(in crate::proxy) fn bury(&mut self, conn: Key, buried: &Pending) {
         if buried.writes() {
             if !self.graves.contains(&conn) {
-                self.forget_graves();
+                forget_graves(&self.servers, &mut self.graves);
                 self.graves.push(conn);
             }
             self.write_is_late(conn, buried.awaiter.client);
         }
-    }
-
-    /// Whether a write of a client that has timed out may still be done somewhere.
-    fn may_be_done_late(&mut self, client: Key) -> bool {
-        self.forget_graves();
-        let mut graves = self.graves.iter();
-        graves.any(|conn| {
-            self.servers[*conn]
-                .requests
-                .late_writers()
-                .contains(&client)
-        })
-    }
-
-    fn forget_graves(&mut self) {
-        let mut graves = std::mem::take(&mut self.graves);
-        graves.retain(|conn| self.is_late(*conn));
-        self.graves = graves;
     }
 }

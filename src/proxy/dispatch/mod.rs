@@ -5,4 +5,5 @@
 
 pub(in crate::proxy) mod bypass;
 pub(in crate::proxy) mod enqueue;
+pub(in crate::proxy) mod forward;
 pub(in crate::proxy) mod quarantine;

@@ -1,6 +1,185 @@
-//! What a request asks of the servers: its keys' servers, its fragments, and how their replies join.
+//! What is done with one request: answered here, refused, or asked of servers, and how replies join.
 //!
-//! Owns: the split of one request and the join of its replies. Never: sends anything.
+//! ```text
+//!   authorize ──► plan ──► dispatch
+//!   may it ask?   what?    on which connections?
+//! ```
+//!
+//! Owns: the decision, which depends on the request, the client's session and the pool's router alone,
+//! and the join of replies. Never: sends anything, changes anything but its scratch space.
 
+mod authorize;
 pub(in crate::proxy) mod gather;
-pub(in crate::proxy) mod split;
+mod parts;
+#[cfg(test)]
+mod tests;
+
+use crate::base::ServerIdx;
+use crate::config::UnknownCommands;
+use crate::protocol::Expect;
+use crate::protocol::command::Args;
+use crate::protocol::command::Command;
+use crate::protocol::command::CommandError;
+use crate::protocol::command::ErrorsBy;
+use crate::protocol::command::Gather;
+use crate::protocol::command::Handling;
+use crate::protocol::command::KeyIndexes;
+use crate::protocol::command::Local;
+use crate::proxy::failure::RequestError;
+use crate::proxy::pool::Pool;
+use crate::proxy::server_conn::queue::Retry;
+
+pub(in crate::proxy) use authorize::authorize;
+pub(in crate::proxy) use authorize::relies_on_after;
+pub(in crate::proxy) use parts::Parts;
+
+/// As in twemproxy, a command that may go anywhere goes where this key lives.
+pub(in crate::proxy) const PLACEHOLDER: &[u8] = b"placeholder";
+
+/// How a server is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::proxy) struct Ask {
+    /// Whether it changes nothing.
+    pub(in crate::proxy) retry: Retry,
+    /// Whose words an error would be.
+    pub(in crate::proxy) errors: ErrorsBy,
+    /// Whether a replica may answer it.
+    pub(in crate::proxy) replica: bool,
+    /// What comes for it.
+    pub(in crate::proxy) expect: Expect,
+}
+
+impl Ask {
+    /// Of a command that is not in the table.
+    const UNKNOWN: Ask = Ask {
+        retry: Retry::Never,
+        errors: ErrorsBy::Anybody,
+        replica: false,
+        expect: Expect::ONE,
+    };
+
+    fn of(command: &Command, expect: Expect) -> Ask {
+        Ask {
+            retry: Retry::of(command.safe_to_retry()),
+            errors: command.errors,
+            replica: command.may_ask_replica(),
+            expect,
+        }
+    }
+
+    /// Whether it may change something.
+    pub(in crate::proxy) fn writes(self) -> bool {
+        self.retry == Retry::Never
+    }
+}
+
+/// What is done with a request.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::proxy) enum Plan {
+    /// The proxy answers it by itself.
+    Answer(Local),
+    /// It gets an error, in the table's words.
+    Refuse(CommandError),
+    /// One server gets all of it.
+    Forward(ServerIdx, Ask),
+    /// Several servers get the part with their keys, as the [`Parts`] say.
+    Fan(Fan, Ask),
+    /// Every server that has keys gets all of it.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "no row of the table asks every server")
+    )]
+    All(Gather, Ask),
+}
+
+/// A request with keys on several servers.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::proxy) struct Fan {
+    /// Of each part.
+    pub(in crate::proxy) command: &'static Command,
+    pub(in crate::proxy) keys: KeyIndexes,
+    /// How the replies join.
+    pub(in crate::proxy) join: Gather,
+}
+
+/// What is done with a request that its client may make. `random` is a draw of the caller's: with the
+/// distribution of that name any server will do, and the same one for all keys.
+#[inline]
+pub(in crate::proxy) fn plan<A: Args + ?Sized>(
+    request: &A,
+    (found, expect): (Result<&'static Command, CommandError>, Expect),
+    pool: &Pool,
+    random: u32,
+    parts: &mut Parts,
+) -> Result<Plan, RequestError> {
+    let command = match found {
+        Ok(command) => command,
+        Err(CommandError::Unknown) if forwards_unknown(pool, request) => {
+            return to_one(pool, request.arg(1), random, Ask::UNKNOWN);
+        }
+        Err(error) => return Ok(Plan::Refuse(error)),
+    };
+    let ask = Ask::of(command, expect);
+    let join = match command.handling(request) {
+        Handling::Local(local) => return Ok(Plan::Answer(local)),
+        Handling::Refuse(why) => return Ok(Plan::Refuse(CommandError::Refused(command, why))),
+        Handling::ForwardAnywhere => return to_one(pool, PLACEHOLDER, random, ask),
+        Handling::Forward => None,
+        Handling::Split(join) => Some(join),
+    };
+    let keys = match command.keys(request) {
+        Ok(keys) => keys,
+        Err(error) => return Ok(Plan::Refuse(CommandError::Keys(error))),
+    };
+    match join {
+        Some(join) if keys.len() != 1 => {
+            parts.divide(request, keys, pool, random);
+            let fan = Fan {
+                command,
+                keys,
+                join,
+            };
+            match parts.servers() {
+                [] => Err(RequestError::NoServer),
+                [only] => Ok(Plan::Forward(*only, ask)),
+                _ => Ok(Plan::Fan(fan, ask)),
+            }
+        }
+        _ => to_owner(request, keys, pool, random, ask),
+    }
+}
+
+/// Whether a command that is not in the table goes where its first argument lives.
+pub(in crate::proxy) fn forwards_unknown<A: Args + ?Sized>(pool: &Pool, request: &A) -> bool {
+    pool.config.unknown_commands == UnknownCommands::Forward && request.len() >= 2
+}
+
+/// To the server where one key lives.
+#[inline]
+fn to_one(pool: &Pool, key: &[u8], random: u32, ask: Ask) -> Result<Plan, RequestError> {
+    let server = pool.server_of(key, random);
+    server
+        .map(|server| Plan::Forward(server, ask))
+        .ok_or(RequestError::NoServer)
+}
+
+/// To the one server where all keys live.
+#[inline]
+fn to_owner<A: Args + ?Sized>(
+    request: &A,
+    keys: KeyIndexes,
+    pool: &Pool,
+    random: u32,
+    ask: Ask,
+) -> Result<Plan, RequestError> {
+    let mut indexes = keys.iter();
+    let first = indexes.next();
+    let first = first.map_or(PLACEHOLDER, |index| request.arg(index));
+    let server = pool.server_of(first, random);
+    if indexes.any(|index| pool.server_of(request.arg(index), random) != server) {
+        return Err(RequestError::CrossServer);
+    }
+    server
+        .map(|server| Plan::Forward(server, ask))
+        .ok_or(RequestError::NoServer)
+}

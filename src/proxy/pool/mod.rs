@@ -23,7 +23,9 @@ use crate::protocol::Greeting;
 use crate::protocol::Login;
 use crate::protocol::Protocol;
 use crate::protocol::Question;
+use crate::proxy::client::Client;
 use crate::proxy::client::ClientLimits;
+use crate::proxy::client::way::Way;
 use crate::proxy::pool::replicas::Replica;
 use crate::proxy::pool::replicas::Target;
 use crate::route::Router;
@@ -71,6 +73,16 @@ impl Server {
         match target {
             Target::Master => &self.conns,
             Target::Replica(nth) => &self.replicas[nth].conns,
+        }
+    }
+
+    /// Which of its connections, or of a replica's, a client uses.
+    #[inline]
+    pub(in crate::proxy) fn place_of(&self, client: &Client) -> usize {
+        match client.way {
+            Way::Own => self.own_place(client.key()),
+            Way::Around => self.way_around(),
+            Way::Apart => self.place_apart(),
         }
     }
 
@@ -169,6 +181,13 @@ impl Pool {
             None => Some(server),
             Some(places) => Some(places[server.index()]),
         }
+    }
+
+    /// The servers that have keys.
+    pub(in crate::proxy) fn live_servers(&self) -> Vec<ServerIdx> {
+        let servers = (0..).map(ServerIdx).zip(&self.servers);
+        let live = servers.filter(|(_, server)| !server.ejected && !server.removed);
+        live.map(|(idx, _)| idx).collect()
     }
 
     /// Takes a server out of the key space, or back in; whether that changed anything.

@@ -36,6 +36,7 @@ use crate::proxy::failure::Failure;
 use crate::proxy::failure::Outcome;
 use crate::proxy::failure::RequestError;
 use crate::proxy::pool;
+use crate::proxy::pool::Pool;
 use crate::proxy::server_conn::ServerConn;
 use crate::proxy::server_conn::ServerPhase;
 use crate::proxy::server_conn::queue::Pending;
@@ -88,35 +89,33 @@ impl Replica {
 /// Nobody else can be asked.
 const LOST: Answer<'static> = Answer::Server(&Failure::ClosedByServer, Outcome::NotDone);
 
-impl Proxy {
-    /// Where a client's next request for a server goes, which a `replica` may answer, or only the
-    /// master; `None` if only a replica is to be asked, and none can be.
+impl Pool {
+    /// Where the next request of a client with this id goes for a server, which a `replica` may answer,
+    /// or only the master; `None` if only a replica is to be asked, and none can be.
     #[inline]
     pub(in crate::proxy) fn choose_target(
         &self,
-        client: Key,
-        pool: PoolIdx,
+        client: u64,
         server: ServerIdx,
         replica: bool,
         now: Time,
     ) -> Option<Target> {
-        let pool = &self.pools[pool.index()];
-        if pool.config.replicas.read_from == ReadFrom::Master || !replica {
+        let read_from = self.config.replicas.read_from;
+        if read_from == ReadFrom::Master || !replica {
             return Some(Target::Master);
         }
-        let id = self.clients.slab[client].session.id();
-        let replicas = pool.servers[server.index()].replicas.iter().enumerate();
+        let replicas = self.servers[server.index()].replicas.iter().enumerate();
         let usable = replicas.filter(|(_, replica)| replica.avoided_until <= now);
-        let chosen = usable.max_by_key(|(_, replica)| replica.number_for(id));
+        let chosen = usable.max_by_key(|(_, replica)| replica.number_for(client));
         match chosen {
             Some((nth, _)) => Some(Target::Replica(nth)),
-            None if pool.config.replicas.read_from == ReadFrom::PreferReplica => {
-                Some(Target::Master)
-            }
+            None if read_from == ReadFrom::PreferReplica => Some(Target::Master),
             None => None,
         }
     }
+}
 
+impl Proxy {
     /// These replicas may be read from now on, and no other.
     pub(in crate::proxy) fn set_replicas(
         &mut self,
@@ -336,8 +335,12 @@ impl Proxy {
         };
         let (pool, server) = (self.servers[from].pool, self.servers[from].server);
         let client = pending.awaiter.client;
-        let target = match self.pools[pool.index()].config.replicas.read_from {
-            ReadFrom::Replica => self.choose_target(client, pool, server, true, now),
+        let of_pool = &self.pools[pool.index()];
+        let target = match of_pool.config.replicas.read_from {
+            ReadFrom::Replica => {
+                let id = self.clients.slab[client].session.id();
+                of_pool.choose_target(id, server, true, now)
+            }
             ReadFrom::Master | ReadFrom::PreferReplica => Some(Target::Master),
         };
         let Some(target) = target else {

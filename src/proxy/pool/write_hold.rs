@@ -23,8 +23,8 @@ use crate::protocol::command::CommandError;
 use crate::protocol::command::Handling;
 use crate::proxy::Proxy;
 use crate::proxy::client::pause::PauseReason;
-use crate::proxy::client::requests::PLACEHOLDER;
 use crate::proxy::effects::ConnId;
+use crate::proxy::plan::PLACEHOLDER;
 use crate::proxy::server_conn::ServerConn;
 use crate::route::Distribution;
 

@@ -21,7 +21,6 @@ use crate::base::Time;
 use crate::messages::Report;
 use crate::messages::SocketAddress;
 use crate::proxy::Proxy;
-use crate::proxy::client::way::Way;
 use crate::proxy::effects::ConnId;
 use crate::proxy::effects::Output;
 use crate::proxy::failure::Failure;
@@ -65,11 +64,7 @@ impl Proxy {
         now: Time,
     ) -> Key {
         let known = &self.pools[pool.index()].servers[server.index()];
-        let place = match self.clients.slab[client].way {
-            Way::Own => known.own_place(client),
-            Way::Around => known.way_around(),
-            Way::Apart => known.place_apart(),
-        };
+        let place = known.place_of(&self.clients.slab[client]);
         match known.conns_to(target)[place] {
             Key::NONE => self.open(pool, (server, target), place, now),
             key => key,

@@ -1,0 +1,415 @@
+//! From a plan to the queues of server connections.
+//!
+//! Owns: the checks before a server is asked (writes are refused, no replica can be read), once for
+//! every kind of plan; which connections carry the request, and that its client gets its place for the
+//! reply. Never: decides what a request asks; pairs a reply.
+
+use crate::base::Chunk;
+use crate::base::Key;
+use crate::base::ServerIdx;
+use crate::base::Slab;
+use crate::base::Time;
+use crate::protocol::Request;
+use crate::protocol::command::Gather;
+use crate::proxy::Proxy;
+use crate::proxy::client::Client;
+use crate::proxy::client::Due;
+use crate::proxy::dispatch::bypass;
+use crate::proxy::effects::Wire;
+use crate::proxy::failure::RequestError;
+use crate::proxy::plan::Ask;
+use crate::proxy::plan::Fan;
+use crate::proxy::plan::gather::Gathering;
+use crate::proxy::pool::Pool;
+use crate::proxy::pool::replicas::Target;
+use crate::proxy::server_conn::ServerConn;
+use crate::proxy::server_conn::queue::Terms;
+use crate::stats::WorkerStats;
+
+/// What the way of one client's request touches, looked up once.
+pub(in crate::proxy) struct Desk<'a> {
+    pub(in crate::proxy) client: &'a mut Client,
+    pub(in crate::proxy) pool: &'a Pool,
+    pub(in crate::proxy) servers: &'a mut Slab<ServerConn>,
+    pub(in crate::proxy) graves: &'a mut Vec<Key>,
+    pub(in crate::proxy) wire: &'a mut Wire,
+    pub(in crate::proxy) stats: &'a WorkerStats,
+}
+
+/// What has become of a request for one server.
+pub(in crate::proxy) enum Forwarded {
+    /// It is in this connection's queue, with so many bytes.
+    Queued(Key, usize),
+    /// There is no connection in this place yet.
+    Unconnected(Target, usize),
+}
+
+/// One server's share of a request.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::proxy) struct Share {
+    server: ServerIdx,
+    target: Target,
+    conn: Key,
+}
+
+impl Desk<'_> {
+    /// Who is asked: the server, or one of its replicas.
+    #[inline]
+    fn admit(&self, server: ServerIdx, ask: Ask, now: Time) -> Result<Target, RequestError> {
+        if ask.writes() && self.pool.fenced {
+            return Err(RequestError::Fenced);
+        }
+        let client = self.client.session.id();
+        let target = self.pool.choose_target(client, server, ask.replica, now);
+        target.ok_or(RequestError::NoReplica)
+    }
+
+    #[inline]
+    fn choose_way(&mut self, targets: impl IntoIterator<Item = (ServerIdx, Target)>, now: Time) {
+        let (servers, graves) = (&*self.servers, &mut *self.graves);
+        bypass::choose_way(self.client, self.pool, (servers, graves), targets, now);
+    }
+
+    /// Puts a request for one server into the queue of the client's connection to it.
+    #[inline]
+    pub(in crate::proxy) fn forward<C: Chunk>(
+        &mut self,
+        (server, ask): (ServerIdx, Ask),
+        request: &Request<'_>,
+        chunk: Option<(&C, usize)>,
+        now: Time,
+    ) -> Result<Forwarded, RequestError> {
+        let target = self.admit(server, ask, now)?;
+        self.choose_way([(server, target)], now);
+        let known = &self.pool.servers[server.index()];
+        let place = known.place_of(self.client);
+        let conn = known.conns_to(target)[place];
+        if conn == Key::NONE {
+            return Ok(Forwarded::Unconnected(target, place));
+        }
+        let server_conn = &mut self.servers[conn];
+        request.write_to(server_conn.requests.writer(), chunk, &mut self.wire.spare);
+        let awaiter = self.client.expect(Due::One);
+        let gauges = server_conn.counters(self.stats);
+        let terms = Terms::new(ask.retry, ask.errors, ask.expect);
+        let bytes = server_conn.requests.push(awaiter, terms, now, gauges);
+        self.client.replies.request_sent(bytes);
+        Ok(Forwarded::Queued(conn, bytes))
+    }
+}
+
+impl Proxy {
+    /// What a client's request touches.
+    fn desk(&mut self, client: Key) -> Desk<'_> {
+        let client = &mut self.clients.slab[client];
+        Desk {
+            pool: &self.pools[client.pool.index()],
+            client,
+            servers: &mut self.servers,
+            graves: &mut self.graves,
+            wire: &mut self.wire,
+            stats: &self.stats,
+        }
+    }
+
+    /// Forwards a request on a connection that has to be opened first.
+    #[cold]
+    pub(in crate::proxy) fn forward_on_new<C: Chunk>(
+        &mut self,
+        client: Key,
+        (server, ask): (ServerIdx, Ask),
+        (target, place): (Target, usize),
+        (request, chunk): (&Request<'_>, Option<(&C, usize)>),
+        now: Time,
+    ) -> Result<(), RequestError> {
+        let pool = self.clients.slab[client].pool;
+        self.open(pool, (server, target), place, now);
+        let forwarded = self
+            .desk(client)
+            .forward((server, ask), request, chunk, now)?;
+        match forwarded {
+            Forwarded::Queued(conn, bytes) => self.request_queued(conn, client, bytes, now),
+            Forwarded::Unconnected(..) => debug_assert!(false, "a connection was put there"),
+        }
+        Ok(())
+    }
+
+    /// Sends each server its part of a request with several keys.
+    pub(in crate::proxy) fn forward_parts(
+        &mut self,
+        client: Key,
+        fan: &Fan,
+        ask: Ask,
+        request: &Request<'_>,
+        now: Time,
+    ) -> Result<(), RequestError> {
+        let parts = std::mem::take(&mut self.parts);
+        let mut shares = std::mem::take(&mut self.shares);
+        let opened = self.open_shares(client, parts.servers(), ask, &mut shares, now);
+        if opened.is_ok() {
+            let protocol = self.pools[self.clients.slab[client].pool.index()].protocol;
+            let (servers, spare) = (&mut self.servers, &mut self.wire.spare);
+            let step = fan.keys.step();
+            for (share, keys) in shares.iter().zip(parts.keys()) {
+                let queue = servers[share.conn].requests.writer();
+                protocol.begin_part(fan.command, request, *keys, step, queue, spare);
+            }
+            for (index, part) in fan.keys.iter().zip(parts.order()) {
+                let conn = shares[usize::from(*part)].conn;
+                let queue = servers[conn].requests.writer();
+                protocol.write_part(request, index, step, queue, spare);
+            }
+            for share in &shares {
+                protocol.end_part(servers[share.conn].requests.writer(), spare);
+            }
+            let order = match fan.join {
+                Gather::Concat => parts.order().to_vec(),
+                _ => Vec::new(),
+            };
+            self.queue_shares(client, (fan.join, order), ask, &shares, now);
+        }
+        (self.parts, self.shares) = (parts, shares);
+        opened
+    }
+
+    /// Sends every server that has keys all of a request.
+    pub(in crate::proxy) fn forward_to_all(
+        &mut self,
+        client: Key,
+        join: Gather,
+        ask: Ask,
+        request: &Request<'_>,
+        now: Time,
+    ) -> Result<(), RequestError> {
+        let servers = self.pools[self.clients.slab[client].pool.index()].live_servers();
+        if servers.is_empty() {
+            return Err(RequestError::NoServer);
+        }
+        let mut shares = std::mem::take(&mut self.shares);
+        let opened = self.open_shares(client, &servers, ask, &mut shares, now);
+        if opened.is_ok() {
+            for share in &shares {
+                let queue = self.servers[share.conn].requests.writer();
+                let nowhere = None::<(&bytes::Bytes, usize)>;
+                request.write_to(queue, nowhere, &mut self.wire.spare);
+            }
+            // One element of each, in the order of the servers.
+            let order = (0u16..).zip(&shares).map(|(nth, _)| nth).collect();
+            self.queue_shares(client, (join, order), ask, &shares, now);
+        }
+        self.shares = shares;
+        opened
+    }
+
+    /// Finds the client's connections to these servers, opened if need be: none before all of them can
+    /// be asked.
+    fn open_shares(
+        &mut self,
+        client: Key,
+        servers: &[ServerIdx],
+        ask: Ask,
+        shares: &mut Vec<Share>,
+        now: Time,
+    ) -> Result<(), RequestError> {
+        shares.clear();
+        let mut desk = self.desk(client);
+        for server in servers.iter().copied() {
+            shares.push(Share {
+                server,
+                target: desk.admit(server, ask, now)?,
+                conn: Key::NONE,
+            });
+        }
+        let targets = shares.iter().map(|share| (share.server, share.target));
+        desk.choose_way(targets, now);
+        let pool = desk.client.pool;
+        for share in shares {
+            share.conn = self.server_conn(pool, (share.server, share.target), client, now);
+        }
+        Ok(())
+    }
+
+    /// Puts into the FIFOs what was written to these connections, and joins the replies.
+    fn queue_shares(
+        &mut self,
+        client: Key,
+        (join, order): (Gather, Vec<u16>),
+        ask: Ask,
+        shares: &[Share],
+        now: Time,
+    ) {
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "no more shares than servers"
+        )]
+        let count = shares.len() as u32;
+        let terms = Terms::new(ask.retry, ask.errors, ask.expect);
+        let of_client = &mut self.clients.slab[client];
+        let pool = of_client.pool;
+        let join = self.pools[pool.index()].protocol.join(join, order);
+        let gathering = Gathering::new(join, count);
+        let mut awaiter = of_client.expect(Due::Gathered(gathering));
+        for (number, share) in (0u32..).zip(shares) {
+            awaiter.fragment = number;
+            let conn = &mut self.servers[share.conn];
+            let gauges = conn.counters(&self.stats);
+            let bytes = conn.requests.push(awaiter, terms, now, gauges);
+            self.clients.slab[client].replies.request_sent(bytes);
+            self.request_queued(share.conn, client, bytes, now);
+        }
+        let counters = &self.stats.pools[pool.index()].counters;
+        counters.fragments.add(shares.len());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::base::PoolIdx;
+    use crate::base::WorkerIdx;
+    use crate::config::Config;
+    use crate::protocol::Expect;
+    use crate::protocol::Protocol;
+    use crate::protocol::command::ErrorsBy;
+    use crate::proxy::ConnId;
+    use crate::proxy::Output;
+    use crate::proxy::ProxySetup;
+    use crate::proxy::plan::Plan;
+    use crate::proxy::server_conn::queue::Retry;
+    use crate::stats::PoolShape;
+    use crate::stats::Shape;
+
+    const NOW: Time = Time::ZERO;
+    const READ: Ask = Ask {
+        retry: Retry::Once,
+        errors: ErrorsBy::Server,
+        replica: false,
+        expect: Expect::ONE,
+    };
+
+    /// A proxy before three servers, with one client.
+    fn proxy() -> (Proxy, Key) {
+        let text = "alpha:\n  listen: 127.0.0.1:1\n  redis: true\n  servers:\n    - 10.0.0.1:1:1 a\n    \
+                    - 10.0.0.2:1:1 b\n    - 10.0.0.3:1:1 c\n";
+        let config = Config::parse(text, "a.yml").unwrap();
+        let shape = Shape {
+            pools: vec![PoolShape {
+                name: "alpha".into(),
+                servers: ["a", "b", "c"].map(Into::into).to_vec(),
+            }],
+        };
+        let mut proxy = Proxy::new(ProxySetup {
+            config: Arc::new(config),
+            stats: Arc::new(WorkerStats::new(&shape)),
+            worker: WorkerIdx(0),
+            workers: 1,
+            seed: 1,
+            epoch: Duration::ZERO,
+            process: 1,
+        });
+        let ConnId::Client(client) = proxy.client_accepted(PoolIdx(0), None, true, NOW) else {
+            panic!("a client");
+        };
+        (proxy, client)
+    }
+
+    fn ask_all(proxy: &mut Proxy, client: Key, join: Gather, ask: Ask) {
+        let frame = b"*1\r\n$6\r\nDBSIZE\r\n";
+        let mut args = Vec::new();
+        Protocol::Resp.cut_request(frame, &mut args).unwrap();
+        let request = Request::whole(frame, &args);
+        proxy.carry_out(
+            client,
+            Ok(Plan::All(join, ask)),
+            (&request, Expect::ONE),
+            NOW,
+        );
+    }
+
+    fn connect_all(proxy: &mut Proxy) {
+        while let Some(output) = proxy.poll_output(NOW) {
+            if let Output::Connect { conn, .. } = output {
+                proxy.connected(conn, NOW);
+            }
+        }
+    }
+
+    /// What is sent, by connection; it has arrived.
+    fn sent(proxy: &mut Proxy) -> Vec<(ConnId, Vec<u8>)> {
+        let mut all = Vec::new();
+        while let Some((conn, batch)) = proxy.poll_transmit() {
+            all.push((conn, batch.slices().flatten().copied().collect()));
+            proxy.sent(conn, batch, NOW);
+        }
+        all.sort();
+        all
+    }
+
+    #[test]
+    fn every_server_is_asked_and_the_client_gets_one_reply_that_joins_theirs() {
+        for (join, replies, joined) in [
+            (Gather::Sum, [":1\r\n", ":2\r\n", ":39\r\n"], ":42\r\n"),
+            (Gather::AllOk, ["+OK\r\n", "+OK\r\n", "+OK\r\n"], "+OK\r\n"),
+            (
+                Gather::AllOk,
+                ["+OK\r\n", "-OOM no\r\n", "+OK\r\n"],
+                "-OOM no\r\n",
+            ),
+        ] {
+            let (mut proxy, client) = proxy();
+            ask_all(&mut proxy, client, join, READ);
+            connect_all(&mut proxy);
+            let asked = sent(&mut proxy);
+            assert_eq!(asked.len(), 3);
+            for ((conn, request), reply) in asked.iter().zip(replies) {
+                assert_eq!(request, b"*1\r\n$6\r\nDBSIZE\r\n");
+                assert!(sent(&mut proxy).is_empty(), "not before the last");
+                proxy.received(*conn, &Bytes::from_static(reply.as_bytes()), NOW);
+            }
+            let given = sent(&mut proxy);
+            let expected = (ConnId::Client(client), joined.as_bytes().to_vec());
+            assert_eq!(given, [expected]);
+        }
+    }
+
+    #[test]
+    fn a_server_that_is_ejected_is_not_asked_and_without_any_that_is_an_error() {
+        let (mut proxy, client) = proxy();
+        proxy.pools[0].set_ejected(ServerIdx(1), true);
+        ask_all(&mut proxy, client, Gather::Sum, READ);
+        connect_all(&mut proxy);
+        assert_eq!(sent(&mut proxy).len(), 2);
+        let (mut proxy, client) = self::proxy();
+        for server in 0..3 {
+            proxy.pools[0].set_ejected(ServerIdx(server), true);
+        }
+        ask_all(&mut proxy, client, Gather::Sum, READ);
+        let told = b"-ERR Connection refused\r\n".to_vec();
+        assert_eq!(sent(&mut proxy), [(ConnId::Client(client), told)]);
+    }
+
+    #[test]
+    fn a_write_to_all_is_refused_behind_a_fence_before_any_server_gets_it() {
+        let (mut proxy, client) = proxy();
+        proxy.pools[0].fenced = true;
+        let write = Ask {
+            retry: Retry::Never,
+            ..READ
+        };
+        ask_all(&mut proxy, client, Gather::AllOk, write);
+        assert!(
+            proxy.poll_output(NOW).is_none(),
+            "no server is connected to"
+        );
+        let told = sent(&mut proxy);
+        assert!(told.len() == 1 && told[0].1.starts_with(b"-ERR Writes are refused"));
+        ask_all(&mut proxy, client, Gather::Sum, READ);
+        connect_all(&mut proxy);
+        assert_eq!(sent(&mut proxy).len(), 3);
+    }
+}

@@ -1,0 +1,108 @@
+//! Whether a client may make a request: it has given the password, and what it relies on is so.
+//!
+//! Owns: the answer, and what the client relies on afterwards. Never: changes a session.
+
+use crate::config::UnknownCommands;
+use crate::protocol::command::Args;
+use crate::protocol::command::Command;
+use crate::protocol::command::CommandError;
+use crate::protocol::command::Handling;
+use crate::protocol::command::Local;
+use crate::proxy::client::Session;
+use crate::proxy::client::unmet::Unmet;
+use crate::proxy::failure::RequestError;
+use crate::proxy::plan::Plan;
+use crate::proxy::pool::Pool;
+
+/// Whether a client may ask what the table has found.
+///
+/// # Errors
+///
+/// What it is told instead.
+#[inline]
+pub(in crate::proxy) fn authorize<A: Args + ?Sized>(
+    request: &A,
+    found: Result<&'static Command, CommandError>,
+    session: &Session,
+    pool: &Pool,
+) -> Result<(), RequestError> {
+    if !session.is_authenticated() && !answers_anyone(found) {
+        return Err(RequestError::NotAuthenticated);
+    }
+    let unmet = session.unmet();
+    match unmet.is_nothing() {
+        true => Ok(()),
+        false => relies(request, found, unmet, pool),
+    }
+}
+
+/// What a client may ask before it has given the password.
+fn answers_anyone(found: Result<&'static Command, CommandError>) -> bool {
+    let Ok(command) = found else { return false };
+    let nothing: [&[u8]; 0] = [];
+    matches!(
+        command.handling(&nothing),
+        Handling::Local(Local::Auth | Local::Hello | Local::Quit | Local::Reset)
+    )
+}
+
+/// Whether a request may be done for a client that believes itself in a transaction or in another
+/// database.
+fn relies<A: Args + ?Sized>(
+    request: &A,
+    found: Result<&'static Command, CommandError>,
+    unmet: Unmet,
+    pool: &Pool,
+) -> Result<(), RequestError> {
+    match found {
+        Ok(command) if unmet.transaction && command.name == "exec" => Err(RequestError::Aborted),
+        Ok(command) if unmet.transaction && is_of_transactions(command) => Ok(()),
+        Ok(_) if unmet.transaction => Err(RequestError::NoTransaction),
+        Ok(command) => match command.handling(request) {
+            Handling::Local(_) | Handling::Refuse(_) => Ok(()),
+            _ => Err(RequestError::WrongDatabase),
+        },
+        Err(CommandError::Unknown) => match (pool.config.unknown_commands, unmet.transaction) {
+            (UnknownCommands::Refuse, _) => Ok(()),
+            (UnknownCommands::Forward, true) => Err(RequestError::NoTransaction),
+            (UnknownCommands::Forward, false) => Err(RequestError::WrongDatabase),
+        },
+        // Its own error says more.
+        Err(_) => Ok(()),
+    }
+}
+
+/// What a transaction is made of, and what Redis does at once in the middle of one.
+fn is_of_transactions(command: &Command) -> bool {
+    let names = ["exec", "discard", "multi", "watch", "unwatch"];
+    names.contains(&command.name) || command.is_local(Local::Quit) || command.is_local(Local::Reset)
+}
+
+/// What a client that has relied on `unmet` relies on after a request was planned so.
+pub(in crate::proxy) fn relies_on_after(
+    unmet: Unmet,
+    planned: &Result<Plan, RequestError>,
+) -> Unmet {
+    let command = match planned {
+        Err(RequestError::Aborted) => {
+            return Unmet {
+                transaction: false,
+                ..unmet
+            };
+        }
+        Ok(Plan::Refuse(CommandError::Refused(command, _))) if command.name == "discard" => {
+            return Unmet {
+                transaction: false,
+                ..unmet
+            };
+        }
+        Ok(Plan::Refuse(CommandError::Refused(command, _) | CommandError::WrongArity(command))) => {
+            command
+        }
+        _ => return unmet,
+    };
+    Unmet {
+        transaction: unmet.transaction || command.name == "multi",
+        database: unmet.database || command.is_local(Local::Select),
+    }
+}

@@ -1,0 +1,256 @@
+//! Every kind of row, in every state of a session, in pools of several kinds; without a proxy.
+
+use super::*;
+use crate::base::Time;
+use crate::config::Config;
+use crate::protocol::command;
+use crate::proxy::client::Session;
+use crate::proxy::client::unmet::Unmet;
+
+fn pool(more: &str) -> Pool {
+    let text = format!(
+        "alpha:\n  listen: 127.0.0.1:1\n  redis: true\n{more}  servers:\n    - 10.0.0.1:1:1 a\n    \
+         - 10.0.0.2:1:1 b\n    - 10.0.0.3:1:1 c\n"
+    );
+    Pool::new(Config::parse(&text, "a.yml").unwrap().pools.remove(0))
+}
+
+fn dead_pool() -> Pool {
+    let mut pool = pool("");
+    for server in 0..3 {
+        pool.set_ejected(ServerIdx(server), true);
+    }
+    pool
+}
+
+fn session(authenticated: bool, unmet: Unmet) -> Session {
+    let mut session = Session::new(1, None, Time::ZERO);
+    session.set_authenticated(authenticated);
+    session.set_unmet(unmet);
+    session
+}
+
+fn open_session() -> Session {
+    session(true, Unmet::default())
+}
+
+const TRANSACTION: Unmet = Unmet {
+    transaction: true,
+    database: false,
+};
+const DATABASE: Unmet = Unmet {
+    transaction: false,
+    database: true,
+};
+
+fn planned(request: &[&[u8]], session: &Session, pool: &Pool) -> Result<Plan, RequestError> {
+    let found = command::resolve(request);
+    authorize(request, found, session, pool)?;
+    plan(
+        request,
+        (found, Expect::ONE),
+        pool,
+        7,
+        &mut Parts::default(),
+    )
+}
+
+fn words(line: &str) -> Vec<&[u8]> {
+    line.split(' ').map(str::as_bytes).collect()
+}
+
+/// A request of this row that has as many arguments as it needs, and one more key where it may.
+fn request_of(row: &Command) -> Vec<Vec<u8>> {
+    let name = row.name.split('|').map(|part| part.as_bytes().to_vec());
+    let mut request: Vec<Vec<u8>> = name.collect();
+    let mut next = 1;
+    while !row.arity.allows(request.len()) {
+        request.push(next.to_string().into_bytes());
+        next += 1;
+    }
+    request
+}
+
+fn for_each_row(check: impl Fn(&'static Command, &[&[u8]])) {
+    for row in command::commands() {
+        let request = request_of(row);
+        let request: Vec<&[u8]> = request.iter().map(Vec::as_slice).collect();
+        if command::resolve(request.as_slice()).is_ok_and(|found| found.name == row.name) {
+            check(row, &request);
+        }
+    }
+}
+
+#[test]
+fn each_row_is_planned_as_it_says() {
+    let (pool, dead) = (pool(""), dead_pool());
+    for_each_row(|row, request| {
+        let planned_here = planned(request, &open_session(), &pool);
+        let planned_there = planned(request, &open_session(), &dead);
+        let kind = row.handling(request);
+        let fits = match (kind, planned_here) {
+            (Handling::Local(is), Ok(Plan::Answer(local))) => is == local,
+            (Handling::Refuse(_), Ok(Plan::Refuse(CommandError::Refused(..)))) => true,
+            (Handling::ForwardAnywhere, Ok(Plan::Forward(server, _))) => {
+                Some(server) == pool.server_of(PLACEHOLDER, 7)
+            }
+            (Handling::Forward, Err(RequestError::CrossServer)) => true,
+            (Handling::Split(how), Ok(Plan::Fan(fan, _))) => fan.join == how,
+            (Handling::Forward | Handling::Split(_), Ok(Plan::Forward(_, ask))) => {
+                ask == Ask::of(row, Expect::ONE)
+            }
+            (Handling::Forward | Handling::Split(_), Ok(Plan::Refuse(CommandError::Keys(_)))) => {
+                true
+            }
+            _ => false,
+        };
+        assert!(fits, "{}: {planned_here:?}", row.name);
+        match planned_here {
+            Ok(Plan::Forward(..) | Plan::Fan(..)) | Err(RequestError::CrossServer) => {
+                let error = planned_there.unwrap_err();
+                assert_eq!(error, RequestError::NoServer, "{}", row.name);
+            }
+            _ => assert!(planned_there.is_ok(), "{}", row.name),
+        }
+    });
+}
+
+#[test]
+fn who_has_not_given_the_password_may_only_do_so_or_leave() {
+    let (pool, fresh) = (
+        pool("  redis_auth: secret\n"),
+        session(false, Unmet::default()),
+    );
+    for_each_row(|row, request| {
+        let lets_in = ["auth", "hello", "quit", "reset"].contains(&row.name);
+        match planned(request, &fresh, &pool) {
+            Err(error) => assert_eq!(error, RequestError::NotAuthenticated),
+            Ok(_) => assert!(lets_in, "{}", row.name),
+        }
+        assert_eq!(
+            planned(request, &fresh, &pool).is_ok(),
+            lets_in,
+            "{}",
+            row.name
+        );
+    });
+    let unknown = planned(&words("what is"), &fresh, &pool);
+    assert_eq!(unknown.unwrap_err(), RequestError::NotAuthenticated);
+}
+
+#[test]
+fn in_a_transaction_that_was_refused_nothing_is_done_by_itself() {
+    let (pool, relying) = (pool(""), session(true, TRANSACTION));
+    for_each_row(|row, request| {
+        let planned = planned(request, &relying, &pool);
+        match row.name {
+            "exec" => assert_eq!(planned.unwrap_err(), RequestError::Aborted),
+            "discard" | "multi" | "watch" | "unwatch" => {
+                assert!(matches!(planned, Ok(Plan::Refuse(_))), "{}", row.name);
+            }
+            "quit" | "reset" => assert!(matches!(planned, Ok(Plan::Answer(_)))),
+            name => assert_eq!(planned.unwrap_err(), RequestError::NoTransaction, "{name}"),
+        }
+    });
+}
+
+#[test]
+fn in_a_database_that_was_refused_no_server_is_asked() {
+    let (pool, relying) = (pool(""), session(true, DATABASE));
+    for_each_row(|row, request| match planned(request, &relying, &pool) {
+        Ok(Plan::Answer(_) | Plan::Refuse(CommandError::Refused(..))) => {}
+        Err(RequestError::WrongDatabase) => {}
+        other => panic!("{}: {other:?}", row.name),
+    });
+}
+
+#[test]
+fn an_unknown_command_goes_where_its_first_argument_lives_or_is_refused() {
+    let request = words("what is this");
+    let refused = planned(&request, &open_session(), &pool(""));
+    assert!(matches!(refused, Ok(Plan::Refuse(CommandError::Unknown))));
+    let forwarding = pool("  unknown_commands: forward\n");
+    let Ok(Plan::Forward(server, ask)) = planned(&request, &open_session(), &forwarding) else {
+        panic!("it is forwarded");
+    };
+    assert_eq!(Some(server), forwarding.server_of(b"is", 7));
+    assert!(ask.writes() && !ask.replica);
+    let alone = planned(&words("what"), &open_session(), &forwarding);
+    assert!(matches!(alone, Ok(Plan::Refuse(CommandError::Unknown))));
+    for (unmet, error) in [
+        (TRANSACTION, RequestError::NoTransaction),
+        (DATABASE, RequestError::WrongDatabase),
+    ] {
+        let planned = planned(&request, &session(true, unmet), &forwarding);
+        assert_eq!(planned.unwrap_err(), error);
+    }
+}
+
+#[test]
+fn keys_of_several_servers_are_divided_and_each_part_knows_its_keys() {
+    let pool = pool("");
+    let request = words("mget apple river stone cloud amber violet canyon meadow harbor");
+    let mut parts = Parts::default();
+    let found = command::resolve(request.as_slice());
+    let planned = plan(
+        request.as_slice(),
+        (found, Expect::ONE),
+        &pool,
+        7,
+        &mut parts,
+    );
+    let Ok(Plan::Fan(fan, ask)) = planned else {
+        panic!("{planned:?}");
+    };
+    assert!(fan.command.name == "mget" && fan.join == Gather::Concat && !ask.writes());
+    assert_eq!(parts.keys().iter().sum::<usize>(), 9);
+    for (part, index) in parts.order().iter().zip(fan.keys.iter()) {
+        let server = parts.servers()[usize::from(*part)];
+        assert_eq!(Some(server), pool.server_of(request[index], 7));
+    }
+}
+
+#[test]
+fn keys_of_one_server_are_not_divided() {
+    let pool = pool("  hash_tag: \"{}\"\n");
+    let request = words("mget {a}1 {a}2");
+    let planned_here = planned(&request, &open_session(), &pool);
+    assert!(
+        matches!(planned_here, Ok(Plan::Forward(..))),
+        "{planned_here:?}"
+    );
+}
+
+#[test]
+fn what_a_client_relies_on_follows_from_what_it_was_refused() {
+    let pool = pool("");
+    let after = |unmet, line: &str| {
+        let planned = planned(&words(line), &session(true, unmet), &pool);
+        relies_on_after(unmet, &planned)
+    };
+    let nothing = Unmet::default();
+    assert_eq!(after(nothing, "multi"), TRANSACTION);
+    assert_eq!(after(nothing, "multi too much"), TRANSACTION);
+    assert_eq!(after(nothing, "select"), DATABASE);
+    assert_eq!(after(TRANSACTION, "exec"), nothing);
+    assert_eq!(after(TRANSACTION, "discard"), nothing);
+    for line in [
+        "get k",
+        "watch k",
+        "exec too much",
+        "discard too much",
+        "what is",
+    ] {
+        assert_eq!(after(TRANSACTION, line), TRANSACTION, "{line}");
+    }
+    for line in ["get k", "exec", "ping", "what is"] {
+        assert_eq!(after(nothing, line), nothing, "{line}");
+    }
+}
+
+#[test]
+fn a_plan_is_copied_not_allocated() {
+    fn is_copy<T: Copy>() {}
+    is_copy::<Result<Plan, RequestError>>();
+    assert!(size_of::<Plan>() <= 64, "{}", size_of::<Plan>());
+}
