@@ -603,3 +603,22 @@ fn of_clients_as_big_the_one_that_has_just_asked_is_not_the_one_to_be_closed() {
     bench.turn();
     assert_eq!(bench.outputs, [Output::Abort(idle)]);
 }
+
+#[test]
+fn a_client_that_is_stopped_when_it_is_to_end_is_read_until_it_has_its_last_reply() {
+    let mut bench = Bench::new("  client_requests_in_flight: 1\n");
+    let client = bench.client();
+    bench.receives(client, &[GET, GET].concat());
+    let server = bench.connected();
+    assert!(bench.outputs.contains(&Output::Pause(client)));
+    bench.proxy.drain(bench.now);
+    bench.turn();
+    // Unread bytes in the socket would make its close a reset, which destroys the reply.
+    bench.receives(server, b"$-1\r\n");
+    bench.sent(client);
+    let last = bench.outputs.iter().rev().take(2).collect::<Vec<_>>();
+    assert_eq!(
+        last,
+        [&Output::Resume(client), &Output::ShutdownWrite(client)]
+    );
+}

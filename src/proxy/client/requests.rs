@@ -158,7 +158,7 @@ impl Proxy {
             };
             let limits = self.pools[client.pool.index()].limits;
             let over_limits = !client.replies.has_much_room(limits);
-            if client.pauses.go_on(over_limits) && client.life.is_open() {
+            if client.life.is_open() && client.pauses.go_on(over_limits) {
                 self.read_unparsed(key, now);
             }
         }
