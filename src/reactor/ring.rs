@@ -1,4 +1,4 @@
-//! A worker's `io_uring`: operations in, completions out, one system call a pass.
+//! The worker's `io_uring`: operations in, completions out, one system call a pass.
 //!
 //! Owns: the ring, and the ring of buffers that receives choose from. Never: knows what the bytes
 //! or the sockets are for. The caller promises that what an operation points to stays in place
@@ -29,8 +29,6 @@ const COMPLETIONS: u32 = 8192;
 /// How many receives may complete in one pass before the rest have to be armed again. 256 blocks
 /// are 1 MiB of touched memory while requests are small.
 pub(super) const BUFFERS: u16 = 256;
-/// Of a ring for servers, which are few and send much at a time.
-const BUFFERS_BESIDE: u16 = 32;
 const BUFFER_GROUP: u16 = 0;
 
 /// One completion.
@@ -68,35 +66,24 @@ pub(super) struct Ring {
     timeout: types::Timespec,
     // Since the last wait: operations whose completions are there as soon as they are submitted.
     completed_at_once: usize,
-    // Operations whose last completion was not reaped.
-    under_way: usize,
 }
 
 impl Ring {
     /// Sets up a ring for the calling thread, which is the only one that may use it.
     pub(super) fn new() -> io::Result<Ring> {
-        Ring::with(BUFFERS, Arc::default())
-    }
-
-    /// A second one for the same thread, for few connections.
-    pub(super) fn beside(other: &Ring) -> io::Result<Ring> {
-        Ring::with(BUFFERS_BESIDE, Arc::clone(&other.blocks))
-    }
-
-    fn with(buffers: u16, blocks: Arc<Blocks>) -> io::Result<Ring> {
         let uring = IoUring::builder()
             .setup_single_issuer()
             .setup_defer_taskrun()
-            .setup_taskrun_flag()
             .setup_submit_all()
             .setup_cqsize(COMPLETIONS)
             .build(SUBMISSIONS)?;
-        let buffers = BufferRing::new(buffers, &blocks)?;
+        let blocks = Arc::new(Blocks::default());
+        let buffers = BufferRing::new(&blocks)?;
         // SAFETY: the table lives as long as the ring, see `Ring`'s fields.
         unsafe {
             uring.submitter().register_buf_ring_with_flags(
                 buffers.table as u64,
-                buffers.count(),
+                BUFFERS,
                 BUFFER_GROUP,
                 0,
             )?;
@@ -107,38 +94,7 @@ impl Ring {
             blocks,
             timeout: types::Timespec::new(),
             completed_at_once: 0,
-            under_way: 0,
         })
-    }
-
-    /// Whether no operation is under way.
-    pub(super) fn is_idle(&self) -> bool {
-        self.under_way == 0
-    }
-
-    /// Submits all operations, if there are any.
-    pub(super) fn submit(&mut self) -> io::Result<()> {
-        let is_needed = !self.uring.submission().is_empty();
-        match is_needed {
-            true => self.submit_without_waiting(),
-            false => Ok(()),
-        }
-    }
-
-    /// Submits all operations, and takes in what has happened since, without waiting.
-    pub(super) fn look(&mut self) -> io::Result<()> {
-        let submissions = self.uring.submission();
-        let is_needed = !submissions.is_empty() || submissions.taskrun();
-        drop(submissions);
-        match is_needed {
-            true => self.submit_without_waiting(),
-            false => Ok(()),
-        }
-    }
-
-    fn submit_without_waiting(&mut self) -> io::Result<()> {
-        self.completed_at_once = 0;
-        self.submit_and_wait(0, None)
     }
 
     /// Submits all operations and waits for `wanted` completions besides those that the submission
@@ -169,16 +125,12 @@ impl Ring {
 
     /// Moves every completion that is there to `into`.
     pub(super) fn reap(&mut self, into: &mut Vec<Completion>) {
-        for entry in self.uring.completion() {
-            let more = cqueue::more(entry.flags());
-            self.under_way -= usize::from(!more);
-            into.push(Completion {
-                token: entry.user_data(),
-                result: entry.result(),
-                more,
-                buffer: cqueue::buffer_select(entry.flags()),
-            });
-        }
+        into.extend(self.uring.completion().map(|entry| Completion {
+            token: entry.user_data(),
+            result: entry.result(),
+            more: cqueue::more(entry.flags()),
+            buffer: cqueue::buffer_select(entry.flags()),
+        }));
     }
 
     /// Takes the block of a buffer that the kernel has filled.
@@ -305,7 +257,6 @@ impl Ring {
 
     fn push(&mut self, entry: squeue::Entry, token: u64) {
         let entry = entry.user_data(token);
-        self.under_way += 1;
         loop {
             // SAFETY: each public function above has its caller promise, or sees to it itself,
             // that what the entry points to stays in place: `timeout` is read at submission.
@@ -336,17 +287,15 @@ struct BufferRing {
     tail: u16,
 }
 
-const fn table_bytes(buffers: u16) -> usize {
-    buffers as usize * size_of::<types::BufRingEntry>()
-}
+const TABLE_BYTES: usize = BUFFERS as usize * size_of::<types::BufRingEntry>();
 
 impl BufferRing {
-    fn new(buffers: u16, blocks: &Blocks) -> io::Result<BufferRing> {
+    fn new(blocks: &Blocks) -> io::Result<BufferRing> {
         // SAFETY: a fresh private anonymous mapping, page-aligned as the kernel wants it.
         let address = unsafe {
             libc::mmap(
                 std::ptr::null_mut(),
-                table_bytes(buffers),
+                TABLE_BYTES,
                 libc::PROT_READ | libc::PROT_WRITE,
                 libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_POPULATE,
                 -1,
@@ -356,28 +305,20 @@ impl BufferRing {
         if address == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        let empty = (0..buffers).map(|_| None).collect();
+        let empty = (0..BUFFERS).map(|_| None).collect();
         let mut ring = BufferRing {
             table: address.cast(),
             blocks: empty,
             tail: 0,
         };
-        for buffer in 0..buffers {
+        for buffer in 0..BUFFERS {
             ring.put(buffer, blocks.take()?);
         }
         Ok(ring)
     }
 
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "it was made for a count of this type"
-    )]
-    fn count(&self) -> u16 {
-        self.blocks.len() as u16
-    }
-
     fn put(&mut self, buffer: u16, block: Block) {
-        let place = usize::from(self.tail % self.count());
+        let place = usize::from(self.tail % BUFFERS);
         // SAFETY: `place` is inside the table; the kernel reads entries only up to the tail, which
         // is published below, after the entry is written. The tail lies in the first entry's
         // reserved field, which the setters do not touch.
@@ -399,7 +340,7 @@ impl BufferRing {
 impl Drop for BufferRing {
     fn drop(&mut self) {
         // SAFETY: mapped by `new` with this size; the ring that used it is gone, see `Ring`.
-        unsafe { libc::munmap(self.table.cast(), table_bytes(self.count())) };
+        unsafe { libc::munmap(self.table.cast(), TABLE_BYTES) };
     }
 }
 

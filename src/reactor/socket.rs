@@ -12,7 +12,6 @@ use std::time::Duration;
 use crate::base::Batch;
 use crate::base::PoolIdx;
 use crate::proxy::ConnId;
-use crate::reactor::wait::Owed;
 
 /// A table of stretches longer than this is sent in several goes (Linux: UIO_MAXIOV).
 const STRETCHES_MAX: usize = 1024;
@@ -26,8 +25,6 @@ pub(super) struct Socket {
     pub(super) pool: Option<PoolIdx>,
     /// A receive is under way.
     pub(super) receiving: bool,
-    /// It is under way on the servers' own ring.
-    pub(super) apart: bool,
     /// Receives are wanted.
     pub(super) wants_receive: bool,
     /// Its end has been seen: there is nothing more to receive.
@@ -40,8 +37,8 @@ pub(super) struct Socket {
     pub(super) under_way: u8,
     /// In which window it was last active, see `Wait`.
     pub(super) seen: u32,
-    /// Of servers: a reply, see `Wait`.
-    pub(super) owed: Option<Owed>,
+    /// Of servers: it was sent something and has sent nothing since, see `Wait`.
+    pub(super) awaited: bool,
     pub(super) outgoing: Option<Outgoing>,
     /// Where it is being connected to.
     pub(super) address: Option<Box<socket2::SockAddr>>,
@@ -54,14 +51,13 @@ impl Socket {
             fd,
             pool,
             receiving: false,
-            apart: false,
             wants_receive: true,
             ended: false,
             going: false,
             closing: false,
             under_way: 0,
             seen: 0,
-            owed: None,
+            awaited: false,
             outgoing: None,
             address: None,
         }

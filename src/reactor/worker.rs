@@ -10,7 +10,6 @@ mod hand_over;
 mod mail;
 mod receiving;
 mod sending;
-mod sleeping;
 mod sockets;
 mod time;
 
@@ -93,10 +92,6 @@ pub fn spawn(setup: WorkerSetup) -> std::io::Result<thread::JoinHandle<()>> {
 struct Worker {
     // Dropped first, see `Ring`.
     ring: Ring,
-    // Once it has paid, see `Wait`.
-    servers_ring: Option<Ring>,
-    // Servers are on their own ring.
-    apart: bool,
     proxy: Proxy,
     stats: Arc<WorkerStats>,
     idx: WorkerIdx,
@@ -155,8 +150,6 @@ impl Worker {
         let listeners = listeners.map(|(pool, fd)| Listener::new(pool, Arc::new(fd)));
         Ok(Worker {
             ring: Ring::new()?,
-            servers_ring: None,
-            apart: false,
             proxy,
             stats: setup.stats,
             idx: setup.idx,
@@ -196,18 +189,27 @@ impl Worker {
         self.outbox.send(FromWorker::Started(self.idx));
         while !self.stopped {
             self.act(now);
-            self.transmit(now);
+            self.transmit();
             self.watch_the_time(now);
-            now = self.sleep()?;
+            let plan = self.wait.plan();
+            self.ring.submit_and_wait(plan.completions, plan.at_most)?;
+            now = self.clock.now();
             self.stats.counters.passes.add(1);
+            self.wait.turn(now);
+            let mut completions = std::mem::take(&mut self.completions);
+            self.ring.reap(&mut completions);
+            for completion in completions.drain(..) {
+                self.complete(completion, now)?;
+            }
+            self.completions = completions;
             self.look_at_the_time(now);
         }
         Ok(())
     }
 
-    fn complete(&mut self, completion: Completion, apart: bool, now: Time) -> std::io::Result<()> {
+    fn complete(&mut self, completion: Completion, now: Time) -> std::io::Result<()> {
         match Token::unpack(completion.token) {
-            Token::Receive(place) => self.received(place, completion, apart, now)?,
+            Token::Receive(place) => self.received(place, completion, now)?,
             Token::Send(place) => self.sent(place, completion, now),
             Token::Accept(listener) => self.accepted(listener, completion, now),
             Token::Connect(place) => self.connected(place, completion, now),

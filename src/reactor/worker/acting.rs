@@ -26,8 +26,7 @@ impl Worker {
                     };
                     socket.wants_receive = false;
                     if socket.receiving {
-                        let apart = socket.apart;
-                        self.ring_of(apart)
+                        self.ring
                             .cancel(Token::Receive(place).pack(), Token::Nothing.pack());
                     }
                 }

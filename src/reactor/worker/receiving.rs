@@ -18,12 +18,11 @@ impl Worker {
         &mut self,
         place: Place,
         completion: Completion,
-        apart: bool,
         now: Time,
     ) -> std::io::Result<()> {
         let block = completion
             .buffer
-            .and_then(|buffer| self.ring_of(apart).take_buffer(buffer));
+            .and_then(|buffer| self.ring.take_buffer(buffer));
         let blocks = Arc::clone(self.ring.blocks());
         let sockets = if place.is_server {
             &mut self.servers
@@ -44,11 +43,7 @@ impl Worker {
                 match (usize::try_from(completion.result), block) {
                     (Ok(len), Some(block)) if usable && len > 0 => {
                         self.wait.received(&mut socket.seen);
-                        if place.is_server {
-                            self.wait.heard(&mut socket.owed, now);
-                        } else {
-                            self.wait.asked_for(len);
-                        }
+                        self.wait.heard(&mut socket.awaited);
                         let filled = Filled::new(block, len, &blocks);
                         self.proxy.received(conn, &filled, now);
                         filled.into_block()
@@ -67,7 +62,7 @@ impl Worker {
             }
         };
         if let Some(buffer) = completion.buffer {
-            self.ring_of(apart).recycle(buffer, kept)?;
+            self.ring.recycle(buffer, kept)?;
             // A pass may bring more than there is between the thresholds.
             if self.watch.is_high() {
                 self.look_at_memory(now);
@@ -107,13 +102,8 @@ impl Worker {
         };
         if socket.wants_receive && !socket.receiving && !socket.ended && !socket.closing {
             socket.receiving = true;
-            socket.apart = place.is_server && self.apart;
             socket.under_way += 1;
-            let ring = match &mut self.servers_ring {
-                Some(ring) if socket.apart => ring,
-                _ => &mut self.ring,
-            };
-            ring.receive(socket.fd(), Token::Receive(place).pack());
+            self.ring.receive(socket.fd(), Token::Receive(place).pack());
         }
     }
 }

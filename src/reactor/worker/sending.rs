@@ -23,7 +23,7 @@ use super::Worker;
 const SILENT_BYTES_MAX: usize = 64 << 10;
 
 impl Worker {
-    pub(super) fn transmit(&mut self, now: Time) {
+    pub(super) fn transmit(&mut self) {
         while let Some((conn, batch)) = self.proxy.poll_transmit() {
             let place = Place::of(conn);
             let wake = self.proxy.awaits_sent(conn) || batch.len() > SILENT_BYTES_MAX;
@@ -42,16 +42,12 @@ impl Worker {
                 continue;
             };
             if place.is_server {
-                self.wait.asked(&mut socket.owed, now);
+                self.wait.asked(&mut socket.awaited);
             }
             let outgoing = socket.outgoing.insert(Outgoing::new(batch));
             socket.under_way += 1;
             let fd = socket.fd.as_raw_fd();
-            let ring = match &mut self.servers_ring {
-                Some(ring) if self.apart && place.is_server => ring,
-                _ => &mut self.ring,
-            };
-            send(ring, fd, outgoing, patience, place);
+            send(&mut self.ring, fd, outgoing, patience, place);
         }
     }
 

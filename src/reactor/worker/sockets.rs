@@ -91,15 +91,6 @@ impl Worker {
             socket.under_way += 1;
             let fd = socket.fd();
             self.ring.cancel_all(fd, Token::Cancel(place).pack());
-            if let Some(ring) = &mut self.servers_ring
-                && place.is_server
-                && !ring.is_idle()
-            {
-                ring.cancel_all(fd, Token::Cancel(place).pack());
-                if let Some(socket) = self.socket(place) {
-                    socket.under_way += 1;
-                }
-            }
         }
         self.close_if_idle(place);
     }
@@ -117,9 +108,9 @@ impl Worker {
         } else {
             &mut self.clients
         };
-        if let Some(mut gone) = sockets[place.index as usize].take() {
-            self.wait.forget(&mut gone.owed);
-        }
+        let gone = sockets[place.index as usize].take();
+        self.wait
+            .heard(&mut gone.is_some_and(|socket| socket.awaited));
         if let Some(pool) = pool {
             self.admission.leave(pool);
         }
