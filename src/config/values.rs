@@ -13,6 +13,9 @@ pub enum Protocol {
     Redis,
     /// memcached's text protocol.
     Memcached,
+    /// The one of the tests, which no file can name.
+    #[cfg(any(test, debug_assertions))]
+    Numbered,
 }
 
 /// What a command that is not in the table gets.

@@ -7,6 +7,8 @@ use crate::protocol::ProtocolError;
 use crate::protocol::ReplyError;
 use crate::protocol::ReplyKind;
 use crate::protocol::Request;
+#[cfg(any(test, debug_assertions))]
+use crate::protocol::numbered;
 use crate::protocol::resp;
 
 /// What feeding an assembly has done.
@@ -23,6 +25,9 @@ pub struct Assembled {
 pub enum RequestAssembly {
     /// Redis's.
     Resp(resp::RequestAssembly),
+    /// Of the tests.
+    #[cfg(any(test, debug_assertions))]
+    Numbered(numbered::RequestAssembly),
 }
 
 impl RequestAssembly {
@@ -38,6 +43,8 @@ impl RequestAssembly {
     ) -> Result<Assembled, ProtocolError> {
         match self {
             RequestAssembly::Resp(request) => Ok(request.feed(chunk, at, spare)?),
+            #[cfg(any(test, debug_assertions))]
+            RequestAssembly::Numbered(request) => Ok(request.feed(chunk, at)?),
         }
     }
 
@@ -46,6 +53,8 @@ impl RequestAssembly {
     pub fn request(&self) -> Request<'_> {
         match self {
             RequestAssembly::Resp(request) => request.request(),
+            #[cfg(any(test, debug_assertions))]
+            RequestAssembly::Numbered(request) => request.request(),
         }
     }
 
@@ -54,6 +63,8 @@ impl RequestAssembly {
     pub fn held_bytes(&self) -> usize {
         match self {
             RequestAssembly::Resp(request) => request.held_bytes(),
+            #[cfg(any(test, debug_assertions))]
+            RequestAssembly::Numbered(request) => request.line().len(),
         }
     }
 
@@ -61,6 +72,8 @@ impl RequestAssembly {
     pub fn copy_raw(&self, into: &mut Vec<u8>) {
         match self {
             RequestAssembly::Resp(request) => request.copy_raw(into),
+            #[cfg(any(test, debug_assertions))]
+            RequestAssembly::Numbered(request) => into.extend_from_slice(request.line()),
         }
     }
 }
@@ -70,6 +83,9 @@ impl RequestAssembly {
 pub enum ReplyAssembly {
     /// Redis's.
     Resp(resp::ReplyAssembly),
+    /// Of the tests.
+    #[cfg(any(test, debug_assertions))]
+    Numbered(numbered::ReplyAssembly),
 }
 
 impl ReplyAssembly {
@@ -85,6 +101,8 @@ impl ReplyAssembly {
     ) -> Result<Assembled, ReplyError> {
         match self {
             ReplyAssembly::Resp(reply) => Ok(reply.feed(chunk, at, spare)?),
+            #[cfg(any(test, debug_assertions))]
+            ReplyAssembly::Numbered(reply) => Ok(reply.feed(chunk, at)?),
         }
     }
 
@@ -93,6 +111,9 @@ impl ReplyAssembly {
     pub fn forget(&mut self) {
         match self {
             ReplyAssembly::Resp(reply) => reply.forget(),
+            // Its replies are short.
+            #[cfg(any(test, debug_assertions))]
+            ReplyAssembly::Numbered(_) => {}
         }
     }
 
@@ -101,6 +122,8 @@ impl ReplyAssembly {
     pub fn kind(&self) -> ReplyKind {
         match self {
             ReplyAssembly::Resp(reply) => reply.kind(),
+            #[cfg(any(test, debug_assertions))]
+            ReplyAssembly::Numbered(reply) => reply.kind(),
         }
     }
 
@@ -109,6 +132,8 @@ impl ReplyAssembly {
     pub fn come_bytes(&self) -> usize {
         match self {
             ReplyAssembly::Resp(reply) => reply.come_bytes(),
+            #[cfg(any(test, debug_assertions))]
+            ReplyAssembly::Numbered(reply) => reply.bytes(),
         }
     }
 
@@ -117,6 +142,8 @@ impl ReplyAssembly {
     pub fn take_bytes(&mut self) -> ByteQueue {
         match self {
             ReplyAssembly::Resp(reply) => reply.take_bytes(),
+            #[cfg(any(test, debug_assertions))]
+            ReplyAssembly::Numbered(_) => ByteQueue::default(),
         }
     }
 
@@ -126,6 +153,8 @@ impl ReplyAssembly {
     pub fn into_bytes(self) -> ByteQueue {
         match self {
             ReplyAssembly::Resp(reply) => reply.into_bytes(),
+            #[cfg(any(test, debug_assertions))]
+            ReplyAssembly::Numbered(reply) => reply.into_bytes(),
         }
     }
 
@@ -134,6 +163,8 @@ impl ReplyAssembly {
     pub fn left_bytes(&self) -> usize {
         match self {
             ReplyAssembly::Resp(reply) => reply.left_bytes(),
+            #[cfg(any(test, debug_assertions))]
+            ReplyAssembly::Numbered(_) => 0,
         }
     }
 
@@ -142,6 +173,8 @@ impl ReplyAssembly {
     pub fn held_bytes(&self) -> usize {
         match self {
             ReplyAssembly::Resp(reply) => reply.held_bytes(),
+            #[cfg(any(test, debug_assertions))]
+            ReplyAssembly::Numbered(reply) => reply.bytes(),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+#[cfg(any(test, debug_assertions))]
+use crate::protocol::numbered;
 use crate::protocol::resp;
 use crate::protocol::resp::Foreign;
 
@@ -11,6 +13,10 @@ pub enum ProtocolError {
     /// Of Redis's protocol.
     #[error(transparent)]
     Resp(#[from] resp::ProtocolError),
+    /// Of the tests' one.
+    #[cfg(any(test, debug_assertions))]
+    #[error(transparent)]
+    Numbered(#[from] numbered::Broken),
 }
 
 impl ProtocolError {
@@ -19,7 +25,7 @@ impl ProtocolError {
     pub fn foreign(&self) -> Option<Foreign> {
         match self {
             ProtocolError::Resp(resp::ProtocolError::Foreign(foreign)) => Some(*foreign),
-            ProtocolError::Resp(_) => None,
+            _ => None,
         }
     }
 }
@@ -30,4 +36,8 @@ pub enum ReplyError {
     /// Of Redis's protocol.
     #[error(transparent)]
     Resp(#[from] resp::ReplyError),
+    /// Of the tests' one.
+    #[cfg(any(test, debug_assertions))]
+    #[error(transparent)]
+    Numbered(#[from] numbered::Broken),
 }

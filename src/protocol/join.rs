@@ -2,6 +2,8 @@
 
 use crate::base::ByteQueue;
 use crate::base::Spare;
+#[cfg(any(test, debug_assertions))]
+use crate::protocol::numbered;
 use crate::protocol::resp;
 
 /// What has come of the replies to one split request.
@@ -9,6 +11,9 @@ use crate::protocol::resp;
 pub enum Join {
     /// Redis's.
     Resp(resp::Join),
+    /// Of the tests.
+    #[cfg(any(test, debug_assertions))]
+    Numbered(numbered::Join),
 }
 
 impl Join {
@@ -16,6 +21,8 @@ impl Join {
     pub fn add(&mut self, index: u32, reply: ByteQueue) {
         match self {
             Join::Resp(join) => join.add(index, reply),
+            #[cfg(any(test, debug_assertions))]
+            Join::Numbered(join) => join.add(index, &reply),
         }
     }
 
@@ -23,6 +30,8 @@ impl Join {
     pub fn finish(self, out: &mut ByteQueue, spare: &mut Spare) {
         match self {
             Join::Resp(join) => join.finish(out, spare),
+            #[cfg(any(test, debug_assertions))]
+            Join::Numbered(join) => join.finish(out, spare),
         }
     }
 }

@@ -13,6 +13,8 @@ mod error_class;
 mod expect;
 mod greeting;
 mod join;
+#[cfg(any(test, debug_assertions))]
+pub mod numbered;
 mod reply;
 mod request;
 pub mod resp;

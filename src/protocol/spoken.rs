@@ -25,6 +25,8 @@ use crate::protocol::command;
 use crate::protocol::command::Command;
 use crate::protocol::command::CommandError;
 use crate::protocol::command::Gather;
+#[cfg(any(test, debug_assertions))]
+use crate::protocol::numbered;
 use crate::protocol::resp;
 
 /// What a pool's clients and servers speak.
@@ -33,12 +35,17 @@ pub enum Protocol {
     /// Redis's.
     #[default]
     Resp,
+    /// The one of the tests.
+    #[cfg(any(test, debug_assertions))]
+    Numbered,
 }
 
 impl fmt::Display for Protocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Protocol::Resp => "RESP",
+            #[cfg(any(test, debug_assertions))]
+            Protocol::Numbered => "numbered lines",
         })
     }
 }
@@ -57,6 +64,8 @@ impl Protocol {
     ) -> Result<Option<usize>, ProtocolError> {
         match self {
             Protocol::Resp => Ok(resp::cut_request(buf, args)?),
+            #[cfg(any(test, debug_assertions))]
+            Protocol::Numbered => Ok(numbered::cut_request(buf, args)?),
         }
     }
 
@@ -65,6 +74,8 @@ impl Protocol {
     pub fn request_assembly(self) -> RequestAssembly {
         match self {
             Protocol::Resp => RequestAssembly::Resp(resp::RequestAssembly::default()),
+            #[cfg(any(test, debug_assertions))]
+            Protocol::Numbered => RequestAssembly::Numbered(Default::default()),
         }
     }
 
@@ -77,6 +88,8 @@ impl Protocol {
     pub fn cut_reply(self, _expect: Expect, buf: &[u8]) -> Result<Option<Cut>, ReplyError> {
         match self {
             Protocol::Resp => Ok(resp::cut(buf)?),
+            #[cfg(any(test, debug_assertions))]
+            Protocol::Numbered => Ok(numbered::cut_reply(_expect, buf)?),
         }
     }
 
@@ -85,6 +98,8 @@ impl Protocol {
     pub fn reply_assembly(self, _expect: Expect) -> ReplyAssembly {
         match self {
             Protocol::Resp => ReplyAssembly::Resp(resp::ReplyAssembly::default()),
+            #[cfg(any(test, debug_assertions))]
+            Protocol::Numbered => ReplyAssembly::Numbered(numbered::ReplyAssembly::new(_expect)),
         }
     }
 
@@ -96,6 +111,8 @@ impl Protocol {
     pub fn resolve(self, request: &Request<'_>) -> Result<&'static Command, CommandError> {
         match self {
             Protocol::Resp => command::resolve(request),
+            #[cfg(any(test, debug_assertions))]
+            Protocol::Numbered => numbered::resolve(request),
         }
     }
 
@@ -105,6 +122,8 @@ impl Protocol {
     pub fn expect(self, _command: &Command, _request: &Request<'_>) -> Expect {
         match self {
             Protocol::Resp => Expect::ONE,
+            #[cfg(any(test, debug_assertions))]
+            Protocol::Numbered => numbered::expect(_command),
         }
     }
 
@@ -114,6 +133,8 @@ impl Protocol {
     pub fn is_unasked(self, _buf: &[u8]) -> bool {
         match self {
             Protocol::Resp => false,
+            #[cfg(any(test, debug_assertions))]
+            Protocol::Numbered => numbered::is_unasked(_buf),
         }
     }
 
@@ -122,6 +143,8 @@ impl Protocol {
     pub fn passes(self, _reply: &[u8]) -> bool {
         match self {
             Protocol::Resp => true,
+            #[cfg(any(test, debug_assertions))]
+            Protocol::Numbered => numbered::passes(_reply),
         }
     }
 
@@ -129,6 +152,8 @@ impl Protocol {
     pub fn write_refusal(self, error: &CommandError, request: &Request<'_>, out: &mut Vec<u8>) {
         match self {
             Protocol::Resp => error.write_reply(request, out),
+            #[cfg(any(test, debug_assertions))]
+            Protocol::Numbered => numbered::write_error(error, out),
         }
     }
 
@@ -137,6 +162,8 @@ impl Protocol {
     pub fn write_error(self, code: &str, text: impl Display, out: &mut Vec<u8>) {
         match self {
             Protocol::Resp => resp::write_error(code, text, out),
+            #[cfg(any(test, debug_assertions))]
+            Protocol::Numbered => numbered::write_error(text, out),
         }
     }
 
@@ -146,6 +173,8 @@ impl Protocol {
             Protocol::Resp => {
                 resp::write_error("ERR", format_args!("Protocol error: {error}"), out);
             }
+            #[cfg(any(test, debug_assertions))]
+            Protocol::Numbered => numbered::write_error(error, out),
         }
     }
 
@@ -162,6 +191,8 @@ impl Protocol {
     ) {
         match self {
             Protocol::Resp => resp::begin_part(command, keys, step, queue, spare),
+            #[cfg(any(test, debug_assertions))]
+            Protocol::Numbered => numbered::begin_part(command, _request, queue, spare),
         }
     }
 
@@ -176,6 +207,8 @@ impl Protocol {
     ) {
         match self {
             Protocol::Resp => resp::write_part(request, index, step, queue, spare),
+            #[cfg(any(test, debug_assertions))]
+            Protocol::Numbered => numbered::write_part(request, index, queue, spare),
         }
     }
 
@@ -183,6 +216,8 @@ impl Protocol {
     pub fn end_part(self, _queue: &mut ByteQueue, _spare: &mut Spare) {
         match self {
             Protocol::Resp => {}
+            #[cfg(any(test, debug_assertions))]
+            Protocol::Numbered => numbered::end_part(_queue, _spare),
         }
     }
 
@@ -192,6 +227,8 @@ impl Protocol {
     pub fn join(self, how: Gather, order: Vec<u16>) -> Join {
         match self {
             Protocol::Resp => Join::Resp(resp::Join::new(how, order)),
+            #[cfg(any(test, debug_assertions))]
+            Protocol::Numbered => Join::Numbered(numbered::Join::new(order)),
         }
     }
 
@@ -199,6 +236,8 @@ impl Protocol {
     pub fn write_server_error(self, text: &str, out: &mut Vec<u8>) {
         match self {
             Protocol::Resp => resp::write_error_line(text, out),
+            #[cfg(any(test, debug_assertions))]
+            Protocol::Numbered => numbered::write_error(text, out),
         }
     }
 
@@ -207,6 +246,8 @@ impl Protocol {
     pub fn classify(self, head: &[u8]) -> ErrorClass {
         match self {
             Protocol::Resp => resp::classify(head),
+            #[cfg(any(test, debug_assertions))]
+            Protocol::Numbered => numbered::classify(head),
         }
     }
 
@@ -215,6 +256,8 @@ impl Protocol {
     pub fn error_text(self, head: &[u8]) -> String {
         match self {
             Protocol::Resp => resp::error_text(head),
+            #[cfg(any(test, debug_assertions))]
+            Protocol::Numbered => numbered::error_text(head),
         }
     }
 
@@ -223,6 +266,8 @@ impl Protocol {
     pub fn greeting(self, login: &Login<'_>, question: Option<Question>) -> Greeting {
         match self {
             Protocol::Resp => resp::greeting(login, question),
+            #[cfg(any(test, debug_assertions))]
+            Protocol::Numbered => numbered::greeting(question),
         }
     }
 
@@ -231,6 +276,8 @@ impl Protocol {
     pub fn told(self, head: &[u8]) -> Told {
         match self {
             Protocol::Resp => resp::told(head),
+            #[cfg(any(test, debug_assertions))]
+            Protocol::Numbered => numbered::told(head),
         }
     }
 
@@ -240,6 +287,8 @@ impl Protocol {
     pub fn all_well(self, answer: &[u8], replies: u8) -> Option<bool> {
         match self {
             Protocol::Resp => resp::all_well(answer, replies),
+            #[cfg(any(test, debug_assertions))]
+            Protocol::Numbered => numbered::all_well(answer),
         }
     }
 }

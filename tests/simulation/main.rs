@@ -33,6 +33,7 @@ mod link;
 mod mark;
 mod memory;
 mod neighbours;
+mod numbered;
 mod oracle;
 mod plan;
 mod queues;

@@ -14,6 +14,8 @@ use crate::protocol::Protocol;
 pub fn spoken(pool: &PoolConfig) -> Protocol {
     match pool.protocol {
         config::Protocol::Redis => Protocol::Resp,
+        #[cfg(any(test, debug_assertions))]
+        config::Protocol::Numbered => Protocol::Numbered,
         config::Protocol::Memcached => panic!("memcached pools are refused at the start"),
     }
 }

@@ -222,6 +222,28 @@ impl Rows {
 }
 
 impl Command {
+    /// A row of the tests' protocol.
+    #[cfg(any(test, debug_assertions))]
+    pub(in crate::protocol) const fn of_lines(
+        name: &'static str,
+        access: Access,
+        first_key: u8,
+        split: Option<Gather>,
+    ) -> Command {
+        let row = Rows(Group::Generic);
+        let row = row.keyless(name, Arity::Exactly(first_key + 1), PLAIN, "", "");
+        let row = match split {
+            None => row.with_keys(Keys::one_at(first_key, UPDATES)),
+            Some(gather) => Command {
+                arity: Arity::AtLeast(first_key + 1),
+                ..row
+                    .with_keys(Keys::range(first_key, -1, 1, READS))
+                    .split(gather)
+            },
+        };
+        Command { access, ..row }
+    }
+
     const fn with_keys(mut self, keys: Keys) -> Command {
         self.keys = keys;
         self
