@@ -9,6 +9,7 @@ mod config;
 mod identity;
 mod routing;
 mod stats;
+mod stats_counts;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "a part of it is used here")]
 mod support;

@@ -5,7 +5,7 @@ use super::files::File;
 use super::files::rust_below;
 
 /// Each is linked with all of Coremux, which takes seconds.
-const PROGRAMS_MAX: usize = 13;
+const PROGRAMS_MAX: usize = 10;
 
 /// What a test begins with that needs the machine for itself.
 const ALONE: &str = "    let _alone = alone(module_path!());";

@@ -13,7 +13,7 @@
 //!   again.
 //!
 //! **To add a field**: add a row to [`FIELDS`], with a number below [`SKIPPABLE`] if a client that has it
-//! must not be served without it. `tests/hand_over/` has what earlier releases have said.
+//! must not be served without it. `tests/fixtures/hand_over/` has what earlier releases have said.
 
 use std::borrow::Cow;
 use std::time::Duration;

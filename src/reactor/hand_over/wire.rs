@@ -430,8 +430,8 @@ mod tests {
 
     /// All that the old process of the first release says, with everything set, and all that the new one
     /// answers.
-    const OLD: &[u8] = include_bytes!("../../../tests/hand_over/old-to-new-0.1.bin");
-    const NEW: &[u8] = include_bytes!("../../../tests/hand_over/new-to-old-0.1.bin");
+    const OLD: &[u8] = include_bytes!("../../../tests/fixtures/hand_over/old-to-new-0.1.bin");
+    const NEW: &[u8] = include_bytes!("../../../tests/fixtures/hand_over/new-to-old-0.1.bin");
 
     fn frames(bytes: &[u8]) -> Vec<Frame> {
         let (mut near, far) = UnixStream::pair().unwrap();

@@ -98,7 +98,7 @@ mod tests {
     use super::SECTIONS;
 
     /// What the first release tells, with everything set.
-    const KNOWN: &str = include_str!("../../../../tests/hand_over/known-0.1.json");
+    const KNOWN: &str = include_str!("../../../../tests/fixtures/hand_over/known-0.1.json");
 
     /// A section of the first release is understood, and what is told now says all of it, so that the
     /// first release understands that, too.

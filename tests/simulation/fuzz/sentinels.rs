@@ -20,7 +20,7 @@ use coremux::sentinel::Watcher;
 
 use crate::dice::Dice;
 use crate::frame;
-use crate::material::spoilt;
+use crate::fuzz::material::spoilt;
 
 /// More than anybody has; who names a thousand is not believed.
 const LINKS_MAX: usize = 100;

@@ -22,7 +22,7 @@ use coremux::stats::Shape;
 use coremux::stats::WorkerStats;
 
 use crate::dice::Dice;
-use crate::material::Material;
+use crate::fuzz::material::Material;
 use peers::Socket;
 
 /// How often the end of a run goes around until all has been answered.

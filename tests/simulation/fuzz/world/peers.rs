@@ -8,7 +8,7 @@ use coremux::proxy::ConnId;
 use super::Seen;
 use super::World;
 use crate::frame;
-use crate::material::REPLICA;
+use crate::fuzz::material::REPLICA;
 
 /// One socket of the proxy, and what has become of it.
 #[derive(Debug, Default)]

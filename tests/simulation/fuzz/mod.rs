@@ -6,20 +6,7 @@
 //! bytes are requests, replies, and what is left of them after dice were thrown.
 //!
 //! `FUZZ_SEED=17` replays the seed of a failure; `FUZZ_SEEDS=20000` runs so many.
-#![allow(
-    clippy::unwrap_used,
-    clippy::cast_possible_truncation,
-    unreachable_pub,
-    missing_docs,
-    reason = "all of this is tests: what fails, fails the test"
-)]
 
-#[path = "../simulation/dice.rs"]
-#[allow(dead_code, reason = "the simulation throws more")]
-mod dice;
-#[path = "../simulation/frame.rs"]
-#[allow(dead_code, reason = "the simulation looks into frames, too")]
-mod frame;
 mod material;
 mod sentinels;
 mod world;

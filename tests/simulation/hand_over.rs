@@ -1,9 +1,5 @@
 //! Clients that go from one `Proxy` to another at any moment, with whatever they have under way: each
 //! request is done once, and gets its own reply, in order. No socket, no clock; a seed is a run.
-#![allow(
-    clippy::unwrap_used,
-    reason = "all of this is a test: what fails, fails it"
-)]
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -441,7 +437,7 @@ fn clients_that_go_at_any_moment_get_each_reply_once_and_in_order() {
 }
 
 /// A client of the first release with everything set, as that has told it.
-const CLIENT: &[u8] = include_bytes!("hand_over/client-0.1.bin");
+const CLIENT: &[u8] = include_bytes!("../fixtures/hand_over/client-0.1.bin");
 
 fn client_of_the_first_release() -> ClientState {
     ClientState {

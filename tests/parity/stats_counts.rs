@@ -1,21 +1,17 @@
 //! The same clients make the same numbers in nutcracker's statistics and in ours.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
-
-#[allow(dead_code, unused_imports, reason = "a part of it is used here")]
-mod support;
 
 use std::collections::BTreeMap;
 use std::net::TcpStream;
 use std::time::Duration;
 
+use crate::support::Client;
+use crate::support::Program;
+use crate::support::Proxy;
+use crate::support::Redis;
+use crate::support::Reply;
+use crate::support::eventually;
 use serde_yaml::Value;
 use socket2::SockRef;
-use support::Client;
-use support::Program;
-use support::Proxy;
-use support::Redis;
-use support::Reply;
-use support::eventually;
 
 /// Each number of the line by its path, such as `alpha.one.requests`. JSON is YAML.
 fn numbers(line: &str) -> BTreeMap<String, u64> {
