@@ -14,6 +14,10 @@ use super::files::rust_below;
 /// Folders of `src/` for which it holds; add one when it does.
 const ROOMS: &[&str] = &["config", "control", "ejection", "messages"];
 
+/// Rooms whose folders serve each other, for a request goes down through them and its reply comes
+/// back up. There every file by itself is a node, but for the door.
+const ROOMS_BY_FILE: &[&str] = &["proxy"];
+
 /// The room's own `mod.rs`.
 const DOOR: &str = "mod";
 
@@ -101,6 +105,32 @@ fn needs(room: &str, files: &[File], door: &str) -> Needs {
     needs
 }
 
+/// The same with every file as a node: it needs the file that what it names stands in.
+fn needs_by_file(room: &str, files: &[File]) -> Needs {
+    let node = |module: &[&str]| module.join("::");
+    let nodes: BTreeSet<String> = files.iter().map(|file| node(&module(file))).collect();
+    let mut needs = Needs::new();
+    for file in files {
+        let here = module(file);
+        let entry = needs.entry(node(&here)).or_default();
+        for (number, line) in file.code_without_tests() {
+            let line = line.split_once("pub(in ").map_or(line, |(_, rest)| {
+                rest.split_once(')').map_or(rest, |(_, rest)| rest)
+            });
+            for path in named(line, &here) {
+                let deepest = (1..=path.len()).rev().map(|end| node(&path[..end]));
+                let other = deepest.into_iter().find(|name| nodes.contains(name));
+                // The door stands above all others, and they are its methods.
+                if let Some(other) = other.filter(|other| *other != node(&here) && other != room) {
+                    let place = file.place(number, line.trim());
+                    entry.entry(other).or_insert(place);
+                }
+            }
+        }
+    }
+    needs
+}
+
 /// Everything that `node` needs, also by way of others.
 fn all_below(node: &str, needs: &Needs) -> BTreeSet<String> {
     let mut seen = BTreeSet::new();
@@ -137,6 +167,10 @@ fn no_file_of_a_room_needs_itself_by_way_of_others() {
         let door = read(&format!("src/{room}/mod.rs"));
         found.extend(circles(&needs(room, &files, &door)));
     }
+    for room in ROOMS_BY_FILE {
+        let files = rust_below(&format!("src/{room}"));
+        found.extend(circles(&needs_by_file(room, &files)));
+    }
     expect_none("a circle of files", &found);
 }
 
@@ -172,5 +206,34 @@ fn a_circle_is_seen_however_it_is_written() {
             "#[cfg(test)]\nuse crate::room::a::One;"
         ),
         0
+    );
+}
+
+#[test]
+fn a_circle_of_files_is_seen_in_a_room_of_folders() {
+    let file = |path: &str, text: &str| File {
+        path: path.to_owned(),
+        text: text.to_owned(),
+    };
+    let found = |a: &str, b: &str| {
+        let files = [
+            file("src/room/mod.rs", "use crate::room::a::One;\n"),
+            file("src/room/a/mod.rs", "pub(in crate::room) mod one;\n"),
+            file("src/room/a/one.rs", a),
+            file("src/room/b.rs", b),
+        ];
+        circles(&needs_by_file("room", &files)).len()
+    };
+    assert_eq!(
+        found("use crate::room::b::Two;", "use crate::room::Door;"),
+        0
+    );
+    assert_eq!(
+        found("use crate::room::b::Two;", "use crate::room::a::One;"),
+        0
+    );
+    assert_eq!(
+        found("use crate::room::b::Two;", "use crate::room::a::one::One;"),
+        2
     );
 }

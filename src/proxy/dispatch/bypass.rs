@@ -13,7 +13,7 @@ use crate::proxy::Proxy;
 use crate::proxy::client::Client;
 use crate::proxy::client::way::Way;
 use crate::proxy::pool::Pool;
-use crate::proxy::pool::replicas::Target;
+use crate::proxy::pool::replica::Target;
 use crate::proxy::server_conn::ServerConn;
 use crate::proxy::server_conn::ServerPhase;
 use crate::proxy::server_conn::queue::BATCH_BYTES_MAX;

@@ -21,7 +21,7 @@ use crate::proxy::plan::Ask;
 use crate::proxy::plan::Fan;
 use crate::proxy::plan::gather::Gathering;
 use crate::proxy::pool::Pool;
-use crate::proxy::pool::replicas::Target;
+use crate::proxy::pool::replica::Target;
 use crate::proxy::server_conn::ServerConn;
 use crate::proxy::server_conn::queue::Terms;
 use crate::stats::WorkerStats;

@@ -1,6 +1,7 @@
 //! A pool as one worker sees it: its rules, its router, its servers and their connections.
 
 mod connection_limit;
+pub(in crate::proxy) mod replica;
 pub(in crate::proxy) mod replicas;
 mod server_health;
 mod spoken;
@@ -26,8 +27,8 @@ use crate::protocol::Question;
 use crate::proxy::client::Client;
 use crate::proxy::client::ClientLimits;
 use crate::proxy::client::way::Way;
-use crate::proxy::pool::replicas::Replica;
-use crate::proxy::pool::replicas::Target;
+use crate::proxy::pool::replica::Replica;
+use crate::proxy::pool::replica::Target;
 use crate::route::Router;
 use crate::route::RouterServer;
 use crate::route::RouterSpec;

@@ -13,17 +13,12 @@
 //! A client keeps to one replica of a server as long as it may be read: its reads do not go back in
 //! time more than a change of replicas needs. What it reads may be older than what it has written.
 
-use std::hash::Hash;
-use std::hash::Hasher;
 use std::net::SocketAddr;
 use std::time::Duration;
-
-use fnv::FnvHasher;
 
 use crate::base::ByteQueue;
 use crate::base::Key;
 use crate::base::PoolIdx;
-use crate::base::Random;
 use crate::base::ServerIdx;
 use crate::base::Time;
 use crate::config::ReadFrom;
@@ -37,6 +32,8 @@ use crate::proxy::failure::Outcome;
 use crate::proxy::failure::RequestError;
 use crate::proxy::pool;
 use crate::proxy::pool::Pool;
+use crate::proxy::pool::replica::Replica;
+use crate::proxy::pool::replica::Target;
 use crate::proxy::server_conn::ServerConn;
 use crate::proxy::server_conn::ServerPhase;
 use crate::proxy::server_conn::queue::Pending;
@@ -46,45 +43,6 @@ const CONNECT_WITHIN: Duration = Duration::from_millis(200);
 
 /// After a failure. By then the control plane knows whether it is one that lasts.
 const AVOID_FOR: Duration = Duration::from_secs(1);
-
-/// One end of a way to a server's data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::proxy) enum Target {
-    /// The server itself.
-    Master,
-    /// One of its replicas, by its place among them.
-    Replica(usize),
-}
-
-/// A replica that may be read.
-#[derive(Debug)]
-pub(in crate::proxy) struct Replica {
-    at: SocketAddr,
-    /// As a server's own.
-    pub(in crate::proxy) conns: Vec<Key>,
-    /// It has failed for this worker and is not asked before then.
-    avoided_until: Time,
-    salt: u64,
-}
-
-impl Replica {
-    fn new(at: SocketAddr, places: usize) -> Replica {
-        let mut hasher = FnvHasher::default();
-        at.hash(&mut hasher);
-        Replica {
-            at,
-            conns: vec![Key::NONE; places],
-            avoided_until: Time::ZERO,
-            salt: hasher.finish(),
-        }
-    }
-
-    // The replica with the highest number is the client's: when one comes or goes, only its own
-    // clients change (rendezvous hashing).
-    fn number_for(&self, client: u64) -> u64 {
-        Random::new(self.salt ^ client.wrapping_mul(0x9e37_79b9_7f4a_7c15)).next_u64()
-    }
-}
 
 /// Nobody else can be asked.
 const LOST: Answer<'static> = Answer::Server(&Failure::ClosedByServer, Outcome::NotDone);

@@ -24,7 +24,7 @@ use crate::proxy::Proxy;
 use crate::proxy::effects::ConnId;
 use crate::proxy::effects::Output;
 use crate::proxy::failure::Failure;
-use crate::proxy::pool::replicas::Target;
+use crate::proxy::pool::replica::Target;
 use crate::proxy::server_conn::ServerConn;
 use crate::proxy::server_conn::ServerPhase;
 use crate::proxy::server_conn::reconnect;

@@ -15,6 +15,7 @@ mod streaming;
 
 use std::net::SocketAddr;
 
+use crate::base::Batch;
 use crate::base::ByteQueue;
 use crate::base::Key;
 use crate::base::PoolIdx;
@@ -25,7 +26,6 @@ use crate::protocol::ReplyAssembly;
 use crate::proxy::client::Awaiter;
 use crate::proxy::effects::Sending;
 use crate::proxy::failure::Failure;
-use crate::proxy::server_conn::opinion::Opinion;
 use crate::proxy::server_conn::queue::RequestQueue;
 use crate::stats::ServerCounters;
 use crate::stats::WorkerStats;
@@ -53,6 +53,15 @@ pub(in crate::proxy) enum ServerPhase {
     Ready,
     /// The socket is being closed.
     Closed,
+}
+
+/// What a server is asked of itself on one connection.
+#[derive(Debug, Default)]
+pub(in crate::proxy) struct Opinion {
+    /// When it was last asked.
+    pub(in crate::proxy) asked: Option<Time>,
+    /// The answer is still to come.
+    pub(in crate::proxy) is_due: bool,
 }
 
 /// One socket to one server.
@@ -135,6 +144,15 @@ impl ServerConn {
             unreadable: None,
             opinion: Opinion::default(),
         }
+    }
+
+    /// Puts the question behind what was sent: it leaves before what was not.
+    pub(in crate::proxy) fn send_question(&mut self, gauges: &ServerCounters) -> Batch {
+        let batch = self.greeting.take();
+        let asked = self.opinion.asked.unwrap_or(self.last_heard);
+        self.requests.push_own(batch.len(), asked, gauges);
+        self.sending.begin(&batch);
+        batch
     }
 
     /// Bytes of requests that are not sent yet.

@@ -12,7 +12,6 @@
 
 use std::time::Duration;
 
-use crate::base::Batch;
 use crate::base::Key;
 use crate::base::Time;
 use crate::protocol::ErrorClass;
@@ -23,32 +22,11 @@ use crate::protocol::Told;
 use crate::proxy::Proxy;
 use crate::proxy::effects::ConnId;
 use crate::proxy::failure::Failure;
-use crate::proxy::server_conn::ServerConn;
+use crate::proxy::server_conn::Opinion;
 use crate::proxy::server_conn::ServerPhase;
-use crate::stats::ServerCounters;
 
 /// A server is not asked more often than this on a connection, however often it is spoken of.
 const ASKED_EVERY: Duration = Duration::from_millis(50);
-
-/// What a server is asked of itself on one connection.
-#[derive(Debug, Default)]
-pub(in crate::proxy) struct Opinion {
-    /// When it was last asked.
-    asked: Option<Time>,
-    /// The answer is still to come.
-    pub(in crate::proxy) is_due: bool,
-}
-
-impl ServerConn {
-    /// Puts the question behind what was sent: it leaves before what was not.
-    pub(in crate::proxy) fn send_question(&mut self, gauges: &ServerCounters) -> Batch {
-        let batch = self.greeting.take();
-        let asked = self.opinion.asked.unwrap_or(self.last_heard);
-        self.requests.push_own(batch.len(), asked, gauges);
-        self.sending.begin(&batch);
-        batch
-    }
-}
 
 impl Proxy {
     /// An error of this class seems to say something of its server: asks the server.

@@ -22,7 +22,7 @@ use crate::proxy::effects::Output;
 use crate::proxy::failure::Answer;
 use crate::proxy::failure::Outcome;
 use crate::proxy::pool::NOBODYS_PLACES;
-use crate::proxy::pool::replicas::Target;
+use crate::proxy::pool::replica::Target;
 use crate::proxy::server_conn::ServerPhase;
 use crate::proxy::server_conn::queue::Requests;
 
