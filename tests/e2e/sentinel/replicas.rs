@@ -314,7 +314,11 @@ fn a_replica_that_lags_gets_no_reads_until_it_has_caught_up() {
     let at = format!("replica={}", late.address());
     let why = ["replica read no longer", "too far behind its master", &at];
     eventually("it is left", || (logged(&proxy, &why) == 1).then_some(()));
-    let before = executed(late, "get");
+    // The line is written before the workers are told.
+    let before = while_reading(&proxy, |more| {
+        more(100);
+        executed(late, "get")
+    });
     while_reading(&proxy, |more| more(1000));
     assert_eq!(executed(late, "get"), before, "it is not read");
     assert_eq!(late.client().call(["CLIENT", "UNPAUSE"]), Reply::ok());

@@ -36,6 +36,8 @@ echo ready
 while :; do sleep 3600 & wait $!; done
 """
 
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 
 class Running:
     """A process on a host."""
@@ -188,4 +190,6 @@ class Host:
 
     def _entering(self, argv: Sequence[str]) -> list[str]:
         # Not by name but by process 1: its namespaces are exactly the host's.
-        return ["nsenter", "--target", str(self._first), "--mount", "--uts", "--net", "--pid", "--", *argv]
+        enter = ["nsenter", "--target", str(self._first), "--mount", "--uts", "--net", "--pid", "--"]
+        # A host has a PATH of its own: whoever runs the lab may have none with /usr/local/bin.
+        return [*enter, "env", f"PATH={_PATH}", *argv]
