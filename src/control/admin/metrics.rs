@@ -7,11 +7,13 @@ use crate::stats::Kind;
 use crate::stats::put_table;
 
 use super::Api;
+use super::system::put_system;
 
 /// The whole text.
 pub(super) fn exposition(api: &Api) -> String {
     let mut out = Exposition::default();
     put_process(&mut out, api);
+    put_system(&mut out);
     put_health(&mut out, api);
     let numbers = api.stats.numbers();
     put_table(&mut out, &numbers.shape, &numbers.workers);

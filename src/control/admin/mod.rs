@@ -8,6 +8,7 @@ mod api;
 mod io;
 mod metrics;
 mod page;
+mod system;
 mod text;
 
 use std::cell::Cell;

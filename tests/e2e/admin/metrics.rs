@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use crate::support::Admin;
+use crate::support::Load;
 use crate::support::Pool;
 use crate::support::Redis;
 use crate::support::Reply;
+use crate::support::eventually;
 
 /// A family: its type, and its samples by their labels.
 #[derive(Debug, Default)]
@@ -216,4 +218,33 @@ fn the_parser_sees_a_sample_that_comes_twice() {
 #[should_panic(expected = "in another family")]
 fn the_parser_sees_a_sample_without_its_family() {
     parse("# HELP a What.\n# TYPE a gauge\na 1\nb 2\n");
+}
+
+#[test]
+fn the_process_and_each_worker_say_what_they_cost() {
+    let redis = Redis::start();
+    let pool = Pool::new("alpha").server(redis.address());
+    let (admin, proxy) = Admin::start(&["--cores", "2"], &[pool]);
+    let of_worker = |families: &BTreeMap<String, Family>, worker: &str| {
+        let cpu = &families["coremux_worker_cpu_seconds_total"];
+        cpu.samples[&labels(&[("worker", worker)])]
+    };
+    let scrape = || parse(&admin.get("/metrics").body);
+    let before = scrape();
+    let number = |name: &str| before[name].samples[&labels(&[])];
+    assert!(number("process_resident_memory_bytes") > 1e6);
+    assert!(number("process_virtual_memory_bytes") > number("process_resident_memory_bytes"));
+    assert!(number("process_open_fds") > 10.0);
+    assert!(number("process_max_fds") >= number("process_open_fds"));
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap();
+    let age = now.as_secs_f64() - number("process_start_time_seconds");
+    assert!((-2.0..600.0).contains(&age), "started {age} s ago");
+    let load = Load::start(proxy.address("alpha"), 16, 1);
+    eventually("both workers and the process have worked", || {
+        let after = scrape();
+        let grown = ["0", "1"].map(|worker| of_worker(&after, worker) > of_worker(&before, worker));
+        let cpu = after["process_cpu_seconds_total"].samples[&labels(&[])];
+        (grown == [true; 2] && cpu > number("process_cpu_seconds_total")).then_some(())
+    });
+    load.end();
 }
