@@ -71,6 +71,8 @@ struct Scene {
     clients: Vec<Client>,
     upgrade: Child,
     watch: Watch,
+    /// The step at which one of them stands still.
+    at: &'static str,
 }
 
 fn stopping_wrapper() -> String {
@@ -110,7 +112,7 @@ fn signal(pid: u32, name: &str) {
 
 impl Scene {
     /// An upgrade that stands still at `step`.
-    fn stopped_at(step: &str) -> Scene {
+    fn stopped_at(step: &'static str) -> Scene {
         let proxy = Replaceable::start_as(&stopping_wrapper(), &[]);
         let address = proxy.port.address();
         let mut clients: Vec<_> = (0..CLIENTS).map(|_| Client::connect(address)).collect();
@@ -123,6 +125,7 @@ impl Scene {
         let upgrade = start_upgrade(&proxy);
         let old = proxy.pid().parse().unwrap();
         let scene = Scene {
+            at: step,
             watch: Watch::start(address),
             old,
             clients,
@@ -245,7 +248,10 @@ impl Scene {
         let (old_is_left, new_is_left) = are_there;
         let is_served = old_is_left || new_is_left;
         let log = self.proxy.process.log();
-        self.watch.end(is_served, may_lose, self.old, &log);
+        // The new process has accepted since it serves: such a connection ends with it.
+        let accepts = self.at.starts_with("taker") && place(self.at) >= place("taker-client");
+        self.watch
+            .end(is_served, may_lose || accepts, self.old, &log);
         if !old_is_left && !new_is_left {
             return;
         }
