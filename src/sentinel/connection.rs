@@ -9,7 +9,6 @@ use crate::base::Random;
 use crate::base::Time;
 use crate::sentinel::output::LinkId;
 use crate::sentinel::reply::Replies;
-use crate::sentinel::reply::ReplyFault;
 use crate::sentinel::reply::Value;
 
 /// Linux sends its second SYN after one second: a connect that needs it is taken for lost.
@@ -122,13 +121,16 @@ impl Connection {
         self.deadline = None;
     }
 
-    /// Takes bytes, and gives each reply that they complete to `each`.
-    pub(super) fn received(
-        &mut self,
-        bytes: &[u8],
-        each: impl FnMut(Value) -> bool,
-    ) -> Result<(), ReplyFault> {
-        self.replies.feed(bytes, each)
+    /// Takes bytes, and returns the replies that they complete; an error text when they are none.
+    pub(super) fn received(&mut self, bytes: &[u8]) -> Result<Vec<Value>, String> {
+        let mut values = Vec::new();
+        let each = |value| {
+            values.push(value);
+            true
+        };
+        let fed = self.replies.feed(bytes, each);
+        fed.map_err(|fault| fault.to_string())?;
+        Ok(values)
     }
 }
 

@@ -254,14 +254,7 @@ impl Query {
         heard: &mut Vec<Heard>,
         now: Time,
     ) -> Result<(), String> {
-        let mut values = Vec::new();
-        self.connection
-            .received(bytes, |value| {
-                values.push(value);
-                true
-            })
-            .map_err(|fault| fault.to_string())?;
-        for value in values {
+        for value in self.connection.received(bytes)? {
             let Some(expected) = self.expected.pop_front() else {
                 return Err("a reply without a question".to_owned());
             };

@@ -100,14 +100,7 @@ impl Subscription {
         notifications: &mut Vec<Notification>,
         now: Time,
     ) -> Result<(), String> {
-        let mut values = Vec::new();
-        self.connection
-            .received(bytes, |value| {
-                values.push(value);
-                true
-            })
-            .map_err(|fault| fault.to_string())?;
-        for value in values {
+        for value in self.connection.received(bytes)? {
             if std::mem::take(&mut self.auth_due) {
                 match value {
                     Value::Error(words) if !wants_no_password(&words) => {

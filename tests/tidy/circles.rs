@@ -34,6 +34,13 @@ fn module(file: &File) -> Vec<&str> {
     names
 }
 
+/// `pub(in crate::control)` needs nothing: what follows it.
+fn without_scope(line: &str) -> &str {
+    line.split_once("pub(in ").map_or(line, |(_, rest)| {
+        rest.split_once(')').map_or(rest, |(_, rest)| rest)
+    })
+}
+
 /// What a line names, from the root of the crate on; `here` is the module that it stands in.
 fn named<'a>(line: &'a str, here: &[&'a str]) -> Vec<Vec<&'a str>> {
     let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
@@ -79,11 +86,7 @@ fn needs(room: &str, files: &[File], door: &str) -> Needs {
         let (of, here) = (node(file), module(file));
         let entry = needs.entry(of.clone()).or_default();
         for (number, line) in file.code_without_tests() {
-            // `pub(in crate::control)` needs nothing.
-            let line = line.split_once("pub(in ").map_or(line, |(_, rest)| {
-                rest.split_once(')').map_or(rest, |(_, rest)| rest)
-            });
-            for path in named(line, &here) {
+            for path in named(without_scope(line), &here) {
                 let Some(first) = path.strip_prefix(&room[..]).and_then(|rest| rest.first()) else {
                     continue;
                 };
@@ -114,10 +117,7 @@ fn needs_by_file(room: &str, files: &[File]) -> Needs {
         let here = module(file);
         let entry = needs.entry(node(&here)).or_default();
         for (number, line) in file.code_without_tests() {
-            let line = line.split_once("pub(in ").map_or(line, |(_, rest)| {
-                rest.split_once(')').map_or(rest, |(_, rest)| rest)
-            });
-            for path in named(line, &here) {
+            for path in named(without_scope(line), &here) {
                 let deepest = (1..=path.len()).rev().map(|end| node(&path[..end]));
                 let other = deepest.into_iter().find(|name| nodes.contains(name));
                 // The door stands above all others, and they are its methods.
