@@ -5,6 +5,8 @@
 
 use std::cell::Ref;
 use std::cell::RefCell;
+use std::num::NonZeroU32;
+use std::num::NonZeroUsize;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -33,6 +35,8 @@ pub struct StatsSource {
     pub host: String,
     /// When the process started.
     pub started: Instant,
+    /// How much memory the process may have; `None` is without a limit.
+    pub memory_limit: Option<NonZeroUsize>,
 }
 
 /// What is counted.
@@ -42,6 +46,8 @@ pub struct Numbers {
     pub shape: Shape,
     /// Each worker's, in the same order.
     pub workers: Vec<Arc<WorkerStats>>,
+    /// How many clients each pool may have, in the same order; `None` is without a limit.
+    pub client_limits: Vec<Option<NonZeroU32>>,
 }
 
 impl StatsSource {

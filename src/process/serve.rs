@@ -260,9 +260,15 @@ fn run(
             numbers: RefCell::new(Numbers {
                 shape,
                 workers: crew.stats.clone(),
+                client_limits: config
+                    .pools
+                    .iter()
+                    .map(|pool| pool.limits.client_connections)
+                    .collect(),
             }),
             host: uname().nodename().to_string_lossy().into_owned(),
             started,
+            memory_limit,
         },
         stats_listener,
         admin,

@@ -232,9 +232,11 @@ fn run(drains: Drains, lookup: Lookup, act: impl FnOnce(Handles) + Send + 'stati
             numbers: RefCell::new(Numbers {
                 shape,
                 workers: stats,
+                client_limits: Vec::new(),
             }),
             host: "host\"name".to_owned(),
             started: now(),
+            memory_limit: None,
         },
         stats_listener,
         admin: AdminSetup::default(),

@@ -1,5 +1,8 @@
 //! `/metrics`: the table of metrics, and what only the control plane knows.
 
+use std::num::NonZeroUsize;
+
+use crate::control::Numbers;
 use crate::control::health::Health;
 use crate::control::health::SentinelsReport;
 use crate::stats::Exposition;
@@ -16,6 +19,7 @@ pub(super) fn exposition(api: &Api) -> String {
     put_system(&mut out);
     put_health(&mut out, api);
     let numbers = api.stats.numbers();
+    put_limits(&mut out, api.stats.memory_limit, &numbers);
     put_table(&mut out, &numbers.shape, &numbers.workers);
     out.finish()
 }
@@ -31,6 +35,25 @@ fn put_process(out: &mut Exposition, api: &Api) {
     );
     let uptime = u64::try_from(api.clock.uptime().as_micros()).unwrap_or(u64::MAX);
     out.micros(&[], api.clock.now().saturating_sub(uptime));
+}
+
+/// What there is no limit for has no series: a share of it would be endless.
+fn put_limits(out: &mut Exposition, memory: Option<NonZeroUsize>, numbers: &Numbers) {
+    if let Some(bytes) = memory {
+        let help = "How much memory the process may have; absent without a limit.";
+        out.family("coremux_memory_limit_bytes", Kind::Gauge, help);
+        out.sample(&[], bytes.get() as u64);
+    }
+    let pools = numbers.shape.pools.iter().zip(&numbers.client_limits);
+    let limited = pools.filter_map(|(pool, limit)| Some((&pool.name, (*limit)?)));
+    let mut limited = limited.peekable();
+    if limited.peek().is_some() {
+        let help = "How many clients the pool may have; absent without a limit.";
+        out.family("coremux_client_connections_limit", Kind::Gauge, help);
+    }
+    for (pool, limit) in limited {
+        out.sample(&[("pool", pool)], limit.get().into());
+    }
 }
 
 fn put_health(out: &mut Exposition, api: &Api) {

@@ -6,6 +6,7 @@
 //! nothing has changed. Never: reads a file or opens a socket (`Source`).
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use tracing::error;
@@ -253,6 +254,7 @@ impl Control {
         *self.stats.numbers.borrow_mut() = Numbers {
             shape,
             workers: shown,
+            client_limits: client_limits_of(&self.table),
         };
         for (pool, server) in moved {
             let mut health = self.health.borrow_mut();
@@ -330,6 +332,14 @@ fn shape_of(table: &Table) -> Shape {
     Shape {
         pools: pools.collect(),
     }
+}
+
+/// How many clients each pool may have, in the same order.
+fn client_limits_of(table: &Table) -> Vec<Option<NonZeroU32>> {
+    let pools = table.pools();
+    pools
+        .map(|(_, pool)| pool.limits.client_connections)
+        .collect()
 }
 
 /// Each worker's numbers in the same order.

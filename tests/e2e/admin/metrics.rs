@@ -209,6 +209,29 @@ fn the_format_is_prometheuss_and_the_numbers_are_twemproxys() {
 }
 
 #[test]
+fn a_limit_is_there_where_there_is_one_and_follows_a_reload() {
+    let redis = Redis::start();
+    let limited = Pool::new("limited").server(redis.address());
+    let seven = limited.clone().with("client_connections", 7);
+    let free = Pool::new("free").server(redis.address());
+    let options = ["--cores", "2", "--memory-limit", "512MiB"];
+    let (admin, proxy) = Admin::start(&options, &[seven, free]);
+    let families = parse(&admin.get("/metrics").body);
+    let memory = &families["coremux_memory_limit_bytes"].samples;
+    assert_eq!(memory[&labels(&[])], f64::from(512 << 20));
+    let clients = &families["coremux_client_connections_limit"].samples;
+    let expected = BTreeMap::from([(labels(&[("pool", "limited")]), 7.0)]);
+    assert_eq!(*clients, expected, "a pool without a limit has none");
+    let nine = limited.with("client_connections", 9);
+    proxy.write_config(&nine.yml_at(proxy.address("limited")));
+    let (code, told) = admin.ctl("reload");
+    assert_eq!(code, 0, "{told}");
+    let text = admin.get("/metrics").body;
+    let line = "\ncoremux_client_connections_limit{pool=\"limited\"} 9\n";
+    assert!(text.contains(line), "{text}");
+}
+
+#[test]
 #[should_panic(expected = "comes twice")]
 fn the_parser_sees_a_sample_that_comes_twice() {
     parse("# HELP a_b What.\n# TYPE a_b gauge\na_b 1\na_b 2\n");
