@@ -156,13 +156,13 @@ fn what_the_server_does_not_know_is_of_a_later_version() {
     let theirs = redis.connect().ask(&["COMMAND"]);
     let known: BTreeSet<&str> = rows_of(&theirs).map(|row| row.items()[0].text()).collect();
     for row in commands().flat_map(|row| std::iter::once(row).chain(row.subcommands)) {
-        let later = version(row.since) > (7, 0, 15);
+        let later = version(row.about.since) > (7, 0, 15);
         assert_eq!(
             later,
             !known.contains(row.name),
             "{} since {}",
             row.name,
-            row.since
+            row.about.since
         );
     }
 }
@@ -629,7 +629,7 @@ fn redis_cli_makes_its_help_from_our_reply() {
     let output = cli.wait_with_output().expect("redis-cli ends");
     let text = without_colours(&String::from_utf8_lossy(&output.stdout));
     assert!(output.status.success(), "{text}");
-    let summary = |name: &[u8]| lookup_full(name).expect("a row").summary;
+    let summary = |name: &[u8]| lookup_full(name).expect("a row").about.summary;
     for expected in [
         summary(b"mget"),
         summary(b"xgroup|create"),

@@ -49,8 +49,8 @@ pub fn page() -> String {
                 "| `{}` | {} | {} | {} |\n",
                 row.name.replace('|', " ").to_uppercase(),
                 handling(row),
-                row.since,
-                row.summary,
+                row.about.since,
+                row.about.summary,
             );
         }
     }
@@ -61,7 +61,7 @@ pub fn page() -> String {
 fn group(command: &Command) -> &'static str {
     match command.name.split_once('.') {
         Some((module, _)) => module,
-        None => command.group.name(),
+        None => command.about.group.name(),
     }
 }
 

@@ -17,6 +17,7 @@
 //! The table has every command of Redis 7.0 (`tests/command_table/` compares it with the real
 //! server's `COMMAND`) and the later ones of Redis and Valkey whose keys are in a plain place.
 
+mod about;
 mod args;
 mod errors;
 mod flags;
@@ -29,6 +30,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use about::About;
 pub use args::Args;
 pub use errors::CommandError;
 pub use flags::Categories;
@@ -76,20 +78,10 @@ pub struct Command {
     pub flags: Flags,
     /// What Redis has no flag for.
     pub traits: Traits,
-    /// Redis's group.
-    pub group: Group,
-    /// The first version of Redis (or Valkey, or the module) that has it.
-    pub since: &'static str,
-    /// The version that advises against it.
-    pub deprecated_since: Option<&'static str>,
-    /// One sentence.
-    pub summary: &'static str,
-    /// Redis's hints to clients of a cluster, and to those who cache.
-    pub tips: &'static [&'static str],
     /// Rows of a container (`OBJECT`, `CLIENT`); empty in every other.
     pub subcommands: &'static [Command],
-    more_categories: Categories,
-    not_categories: Categories,
+    /// What is told of it, and nothing depends on.
+    pub about: About,
 }
 
 /// Whether a client may give itself this name, or its library this one (redis: src/networking.c,
@@ -200,10 +192,10 @@ impl Command {
     pub fn categories(&self) -> Categories {
         let mut all = Categories::NONE;
         if self.subcommands.is_empty() {
-            all = all.and(self.group.category());
+            all = all.and(self.about.group.category());
         }
         match self.access {
-            Access::Read if self.group != Group::Scripting => all = all.and(Categories::READ),
+            Access::Read if self.about.group != Group::Scripting => all = all.and(Categories::READ),
             Access::Write => all = all.and(Categories::WRITE),
             Access::Read | Access::Unstated => {}
         }
@@ -220,6 +212,7 @@ impl Command {
         if !self.flags.has(Flags::FAST) {
             all = all.and(Categories::SLOW);
         }
-        all.and(self.more_categories).without(self.not_categories)
+        all.and(self.about.more_categories)
+            .without(self.about.not_categories)
     }
 }

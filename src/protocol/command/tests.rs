@@ -131,14 +131,16 @@ fn every_row_says_what_it_is() {
         let name = row.name;
         assert_eq!(name, name.to_ascii_lowercase());
         assert!(
-            row.summary.ends_with('.') && row.summary.len() > 5,
+            row.about.summary.ends_with('.') && row.about.summary.len() > 5,
             "{name}"
         );
         assert!(
-            row.summary.starts_with(|c: char| c.is_ascii_uppercase()),
+            row.about
+                .summary
+                .starts_with(|c: char| c.is_ascii_uppercase()),
             "{name}"
         );
-        for version in std::iter::once(row.since).chain(row.deprecated_since) {
+        for version in std::iter::once(row.about.since).chain(row.about.deprecated_since) {
             let numbers: Vec<&str> = version.split('.').collect();
             assert!(
                 numbers.len() == 3 && numbers.iter().all(|n| n.parse::<u8>().is_ok()),

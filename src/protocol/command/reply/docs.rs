@@ -22,15 +22,15 @@ pub(super) fn write<A: Args + ?Sized>(args: &A, writer: &mut Writer<'_>) {
 }
 
 fn write_row(command: &Command, writer: &mut Writer<'_>) {
-    let deprecated = command.deprecated_since;
+    let deprecated = command.about.deprecated_since;
     let subcommands = command.subcommands;
     writer.bulk(command.name);
     let optional = 2 * usize::from(deprecated.is_some()) + usize::from(!subcommands.is_empty());
     writer.map(3 + optional);
     for (name, value) in [
-        ("summary", command.summary),
-        ("since", command.since),
-        ("group", command.group.name()),
+        ("summary", command.about.summary),
+        ("since", command.about.since),
+        ("group", command.about.group.name()),
     ] {
         writer.bulk(name);
         writer.bulk(value);

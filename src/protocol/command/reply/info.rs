@@ -46,8 +46,8 @@ fn write_row(command: &Command, writer: &mut Writer<'_>) {
     for category in categories.names() {
         writer.status(&format!("@{category}"));
     }
-    writer.set(command.tips.len());
-    for tip in command.tips {
+    writer.set(command.about.tips.len());
+    for tip in command.about.tips {
         writer.bulk(tip);
     }
     writer.set(command.keys.specs().count());

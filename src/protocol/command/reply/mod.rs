@@ -65,7 +65,7 @@ pub fn help_reply<A: Args + ?Sized>(args: &A, out: &mut Vec<u8>) {
     ));
     for row in container.subcommands {
         writer.status(&row.own_name().to_ascii_uppercase());
-        writer.status(&format!("    {}", row.summary));
+        writer.status(&format!("    {}", row.about.summary));
     }
 }
 

@@ -4,6 +4,7 @@
 //! `COMMAND` can say it too. What a row does not say: it is forwarded by its keys.
 
 use super::Command;
+use super::about::About;
 use super::flags::Categories;
 use super::flags::Flags;
 use super::flags::Group;
@@ -182,14 +183,8 @@ impl Rows {
             handling: Handling::Forward,
             flags,
             traits: Traits::NONE,
-            group: self.0,
-            since,
-            deprecated_since: None,
-            summary,
-            tips: &[],
             subcommands: &[],
-            more_categories: Categories::NONE,
-            not_categories: Categories::NONE,
+            about: About::new(self.0, since, summary),
         }
     }
 
@@ -283,22 +278,22 @@ impl Command {
     }
 
     const fn tips(mut self, tips: &'static [&'static str]) -> Command {
-        self.tips = tips;
+        self.about.tips = tips;
         self
     }
 
     const fn deprecated(mut self, since: &'static str) -> Command {
-        self.deprecated_since = Some(since);
+        self.about.deprecated_since = Some(since);
         self
     }
 
     const fn also(mut self, categories: Categories) -> Command {
-        self.more_categories = categories;
+        self.about.more_categories = categories;
         self
     }
 
     const fn not_in(mut self, categories: Categories) -> Command {
-        self.not_categories = categories;
+        self.about.not_categories = categories;
         self
     }
 }
