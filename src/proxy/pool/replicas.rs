@@ -36,6 +36,11 @@ use crate::proxy::pool::replica::Replica;
 use crate::proxy::pool::replica::Target;
 use crate::proxy::server_conn::ServerConn;
 use crate::proxy::server_conn::ServerPhase;
+use crate::proxy::server_conn::disposition::Cause;
+use crate::proxy::server_conn::disposition::Disposition;
+use crate::proxy::server_conn::disposition::Peer;
+use crate::proxy::server_conn::disposition::Stage;
+use crate::proxy::server_conn::disposition::disposition;
 use crate::proxy::server_conn::queue::Pending;
 
 /// A replica that cannot be connected to in this time is not waited for: another server can answer.
@@ -250,14 +255,29 @@ impl Proxy {
         conn.greeting = ByteQueue::default();
         let mut sent = conn.requests.take_arrived(conn.counters(&self.stats));
         for (place, pending) in std::mem::take(&mut sent.pendings).iter().enumerate() {
-            if place == 0 && matches!(failure, Failure::BadReply(_)) {
-                // It would be no reply elsewhere, either, and end the master's connection as well.
-                sent.skip(pending);
-                self.answer_failed(key, pending, Answer::Server(failure, Outcome::NotDone));
-                continue;
+            let stage = Stage::Sent {
+                kept: sent.has_next(),
+                next: place == 0,
+            };
+            match disposition(pending, stage, Cause::Broke(failure), Peer::Replica) {
+                Disposition::Fail(outcome) => {
+                    sent.skip(pending);
+                    // That a replica was left, or is unfit, says nothing to a client.
+                    let answer = match failure {
+                        Failure::BadReply(_) => Answer::Server(failure, outcome),
+                        _ => LOST,
+                    };
+                    if self.clients.awaits(pending.awaiter) {
+                        self.answer_failed(key, pending, answer);
+                    }
+                }
+                Disposition::Forget => sent.skip(pending),
+                Disposition::Reroute | Disposition::Requeue | Disposition::Resend => {
+                    if let Some(bytes) = sent.take(pending, &mut self.wire.spare) {
+                        self.ask_elsewhere(key, pending, bytes, now);
+                    }
+                }
             }
-            let bytes = sent.take(pending, &mut self.wire.spare);
-            self.ask_elsewhere(key, pending, bytes, now);
         }
         self.ask_unsent_elsewhere(key, now);
     }
@@ -280,17 +300,14 @@ impl Proxy {
         let conn = &mut self.servers[key];
         let unsent = conn.requests.take_unsent(conn.counters(&self.stats));
         for (pending, bytes) in unsent.each() {
-            self.ask_elsewhere(key, &pending, Some(bytes), now);
+            self.ask_elsewhere(key, &pending, bytes, now);
         }
     }
 
-    fn ask_elsewhere(&mut self, from: Key, pending: &Pending, bytes: Option<ByteQueue>, now: Time) {
+    fn ask_elsewhere(&mut self, from: Key, pending: &Pending, bytes: ByteQueue, now: Time) {
         if !self.clients.awaits(pending.awaiter) {
             return;
         }
-        let Some(bytes) = bytes else {
-            return self.answer_failed(from, pending, LOST);
-        };
         let (pool, server) = (self.servers[from].pool, self.servers[from].server);
         let client = pending.awaiter.client;
         let of_pool = &self.pools[pool.index()];

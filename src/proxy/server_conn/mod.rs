@@ -5,6 +5,7 @@
 pub(in crate::proxy) mod address_change;
 pub(in crate::proxy) mod backoff;
 pub(in crate::proxy) mod deadlines;
+pub(in crate::proxy) mod disposition;
 mod lifecycle;
 pub(in crate::proxy) mod opinion;
 pub(in crate::proxy) mod queue;

@@ -1,14 +1,8 @@
-//! What becomes of a connection's requests when it ends.
+//! Moves a connection's requests on when it ends, as `disposition` says of each.
 //!
-//! | the request was      | and then                                                       |
-//! |----------------------|----------------------------------------------------------------|
-//! | not sent             | it is sent on the next connection, unless its client has gone   |
-//! | sent, changes nothing| it is sent on the next connection, once, unless its client has  |
-//! |                      | written behind it                                               |
-//! | half answered        | its client is closed: `streaming`                               |
-//! | sent behind one that the server could not read | it is sent on the next connection: `quarantine` |
-//! | sent, else           | it gets an error that says that its outcome is unknown          |
-//! | not sent, and the next connection cannot be made | it gets an error, or is held: `on_server_failure` |
+//! Beside that table: a read behind which its own client has written is not sent again; the client of a
+//! half answered one is closed (`streaming`); a client that has gone is not served any more; what waits
+//! for longer than it may gets an error.
 //!
 //! Owns: the order of what goes on: as it was asked. Never: opens a connection.
 
@@ -25,8 +19,12 @@ use crate::proxy::client::Reply;
 use crate::proxy::dispatch::quarantine;
 use crate::proxy::failure::Answer;
 use crate::proxy::failure::Failure;
-use crate::proxy::failure::Outcome;
 use crate::proxy::failure::RequestError;
+use crate::proxy::server_conn::disposition::Cause;
+use crate::proxy::server_conn::disposition::Disposition;
+use crate::proxy::server_conn::disposition::Peer;
+use crate::proxy::server_conn::disposition::Stage;
+use crate::proxy::server_conn::disposition::disposition;
 use crate::proxy::server_conn::queue::Pending;
 use crate::proxy::server_conn::queue::Requests;
 use crate::proxy::server_conn::queue::Retry;
@@ -45,6 +43,13 @@ impl Proxy {
         if !unread {
             leave_out_overtaken(&mut sent.pendings);
         }
+        let (cause, peer) = (
+            match unread {
+                true => Cause::Unreadable(failure),
+                false => Cause::Broke(failure),
+            },
+            self.peer(key),
+        );
         let (mut again, mut failed) = (Requests::default(), Vec::new());
         for (place, mut pending) in std::mem::take(&mut sent.pendings).into_iter().enumerate() {
             let half_given = sent.half_given && place == 0;
@@ -52,27 +57,28 @@ impl Proxy {
                 sent.skip(&pending);
                 continue;
             }
-            let allowed = pending.retry() == Retry::Once && failure.allows_retry(place == 0);
-            let is_awaited = !pending.awaiter.is_buried() && pending.awaiter.client != Key::NONE;
-            if sent.has_next() && is_awaited && (unread || allowed) {
-                if !unread {
+            let stage = Stage::Sent {
+                kept: sent.has_next(),
+                next: place == 0,
+            };
+            match disposition(&pending, stage, cause, peer) {
+                Disposition::Resend => {
                     pending.set_retry(Retry::Used);
+                    sent.resend(pending, &mut again, &mut self.wire.spare);
                 }
-                sent.resend(pending, &mut again, &mut self.wire.spare);
-            } else {
-                sent.skip(&pending);
-                failed.push(pending);
+                Disposition::Requeue => sent.resend(pending, &mut again, &mut self.wire.spare),
+                Disposition::Fail(outcome) => {
+                    sent.skip(&pending);
+                    failed.push((pending, outcome));
+                }
+                Disposition::Forget | Disposition::Reroute => sent.skip(&pending),
             }
         }
         let conn = &mut self.servers[key];
         let gauges = conn.counters(&self.stats);
         conn.requests.requeue(again, &mut self.wire.spare, gauges);
-        for pending in &failed {
-            let outcome = match pending.writes() && !unread {
-                true => Outcome::Unknown,
-                false => Outcome::NotDone,
-            };
-            self.answer_failed(key, pending, Answer::Server(failure, outcome));
+        for (pending, outcome) in &failed {
+            self.answer_failed(key, pending, Answer::Server(failure, *outcome));
         }
         if let Some(client) = unreadable.or(next) {
             self.charge(client, now);
@@ -84,13 +90,31 @@ impl Proxy {
         let conn = &mut self.servers[key];
         conn.greeting = ByteQueue::default();
         conn.assembly = None;
-        let config = &self.pools[conn.pool.index()].config;
-        if config.failure.policy == OnServerFailure::Hold {
-            self.expire_held(key, now);
-            self.refuse_excess(key);
-        } else {
-            let count = self.servers[key].requests.len();
-            self.fail_unsent(key, count, Answer::Server(failure, Outcome::NotDone));
+        let Some(first) = conn.requests.unsent().next().copied() else {
+            return;
+        };
+        // The same becomes of all that was not sent.
+        match disposition(&first, Stage::Unsent, Cause::NotMade, self.peer(key)) {
+            Disposition::Fail(outcome) => {
+                let count = self.servers[key].requests.len();
+                self.fail_unsent(key, count, Answer::Server(failure, outcome));
+            }
+            _ => {
+                self.expire_held(key, now);
+                self.refuse_excess(key);
+            }
+        }
+    }
+
+    /// Whom a connection leads to.
+    pub(in crate::proxy) fn peer(&self, key: Key) -> Peer {
+        let conn = &self.servers[key];
+        let policy = self.pools[conn.pool.index()].config.failure.policy;
+        match conn.replica {
+            Some(_) => Peer::Replica,
+            None => Peer::Master {
+                holds: policy == OnServerFailure::Hold,
+            },
         }
     }
 

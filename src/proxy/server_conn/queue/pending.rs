@@ -78,7 +78,12 @@ pub(in crate::proxy) struct Pending {
 const _: () = assert!(size_of::<Pending>() <= 32);
 
 impl Pending {
-    pub(super) fn new(awaiter: Awaiter, bytes: usize, terms: Terms, since: Time) -> Pending {
+    pub(in crate::proxy::server_conn) fn new(
+        awaiter: Awaiter,
+        bytes: usize,
+        terms: Terms,
+        since: Time,
+    ) -> Pending {
         #[expect(clippy::cast_possible_truncation, reason = "at most REQUEST_BYTES_MAX")]
         let bytes = bytes as u32;
         Pending {
