@@ -166,8 +166,6 @@ impl Replies {
         let slot = match what {
             Due::One => Slot::Waiting,
             Due::Gathered(gathering) => Slot::Gathering(Box::new(gathering)),
-            Due::LastBehind(0) => Slot::Waiting,
-            Due::LastBehind(swallowed) => Slot::Swallowing(swallowed),
             Due::Nothing => {
                 self.silent += 1;
                 return self.first;
@@ -330,18 +328,6 @@ impl Replies {
                 self.give_pushes(wire);
                 self.advance();
             }
-            Some(Slot::Swallowing(left)) => {
-                let is_own = matches!(reply, Reply::Own(_));
-                *left -= 1;
-                if is_own || *left == 0 {
-                    self.slots[place] = Slot::Waiting;
-                }
-                // An error of our own stands in place of all that were to come.
-                if is_own {
-                    self.deliver((number, fragment), reply, 0, conn, wire);
-                }
-                return;
-            }
             Some(slot @ Slot::Waiting) => {
                 self.reply_size.learn(reply_bytes);
                 *slot = reply.into_slot(&mut wire.spare);
@@ -430,7 +416,7 @@ impl Replies {
         let (mut waiting, mut ready) = (self.silent as usize, pushes);
         for slot in &self.slots {
             match slot {
-                Slot::Waiting | Slot::Streaming(_) | Slot::Swallowing(_) => waiting += 1,
+                Slot::Waiting | Slot::Streaming(_) => waiting += 1,
                 Slot::Ready(bytes) => ready += bytes.len(),
                 Slot::ReadyLarge(bytes) => ready += bytes.len(),
                 Slot::Gathering(gathering) => {

@@ -5,7 +5,6 @@
 //! | no reply | none: it is counted until its server has it |
 //! | one reply | `Waiting`, then `Streaming` or `Ready` |
 //! | one, of which each server has a part | `Gathering` |
-//! | one, behind others that nobody is to see | `Swallowing` |
 //!
 //! Owns: the forms that a reply can wait in. Never: the order.
 
@@ -29,8 +28,6 @@ pub(in crate::proxy) enum Slot {
     ReadyLarge(Box<ByteQueue>),
     /// Some fragments' replies are here.
     Gathering(Box<Gathering>),
-    /// So many replies are to come before the one that is the client's.
-    Swallowing(u32),
 }
 
 /// What a request gets.
@@ -49,12 +46,6 @@ pub(in crate::proxy) enum Due {
         )
     )]
     Nothing,
-    /// The last reply to a batch, behind so many that nobody is to see.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "no command is sent to a server as several")
-    )]
-    LastBehind(u32),
 }
 
 /// A reply on its way to a client.
