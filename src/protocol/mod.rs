@@ -38,4 +38,5 @@ pub use reply::ReplyKind;
 pub use request::Arg;
 pub use request::Body;
 pub use request::Request;
+pub use resp::Resp as Version;
 pub use spoken::Protocol;

@@ -15,6 +15,10 @@ use crate::base::PoolIdx;
 #[cfg(debug_assertions)]
 use crate::base::ServerIdx;
 #[cfg(debug_assertions)]
+use crate::proxy::pool::conns::ConnTable;
+#[cfg(debug_assertions)]
+use crate::proxy::server_conn::ServerPhase;
+#[cfg(debug_assertions)]
 use crate::proxy::server_conn::queue::Load;
 
 /// With more clients, or more requests under way, counts are not compared: tests under load would
@@ -35,6 +39,7 @@ impl Proxy {
             if requests <= COUNTED_MAX && self.clients.slab.len() <= COUNTED_MAX {
                 self.check_gauges();
                 self.check_clients();
+                self.check_places();
             }
         }
     }
@@ -66,6 +71,21 @@ impl Proxy {
                 let counted = under_way.get(&(pool, server)).copied().unwrap_or_default();
                 assert_eq!(shown, counted, "the gauges of {server:?} of {pool:?}");
             }
+        }
+    }
+
+    /// Whoever looks a connection up by its place finds one that is there, and of that kind.
+    #[cfg(debug_assertions)]
+    fn check_places(&self) {
+        let servers = self.pools.iter().flat_map(|pool| &pool.servers);
+        let tables = servers.flat_map(|server| {
+            let replicas = server.replicas.iter().map(|replica| &replica.conns);
+            replicas.chain([&server.conns])
+        });
+        for (place, key) in tables.flat_map(ConnTable::open) {
+            let conn = self.servers.find(key).expect("a connection in a place");
+            assert_eq!(conn.kind, place.kind, "the kind of {key:?}");
+            assert_ne!(conn.phase, ServerPhase::Closed, "{place:?}");
         }
     }
 

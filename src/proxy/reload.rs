@@ -80,7 +80,7 @@ impl Proxy {
         let is_moved = |server| reload.moved.contains(&(idx, server));
         let mut served = reload.table.server_order(idx).iter();
         let any_moved = served.any(|&server| is_moved(server));
-        let places = pool::places(&config);
+        let shared = pool::shared_lanes(&config);
         let other_places = changes.has(Effect::Connections);
         let other_greeting = changes.regreets();
         let no_password = config.greeting.redis_auth.is_none();
@@ -97,12 +97,13 @@ impl Proxy {
         let pool = &mut self.pools[idx.index()];
         let reads_masters = config.replicas.read_from == ReadFrom::Master;
         let before = pool.servers.len();
-        for (server, config) in reload.table.servers(idx) {
+        for (server, of_server) in reload.table.servers(idx) {
             let known = pool.servers.len();
             if server.index() == known {
-                pool.servers.push(Server::new(config, places));
+                let conns = pool::conn_table(&config);
+                pool.servers.push(Server::new(of_server, conns));
             } else if is_moved(server) {
-                pool.servers[server.index()].set_address(&config.address);
+                pool.servers[server.index()].set_address(&of_server.address);
             }
         }
         pool.set_rules(config, reload.table.server_order(idx), changes.remaps());
@@ -125,7 +126,7 @@ impl Proxy {
                 continue;
             }
             if other_places {
-                self.set_places(idx, server, places, now);
+                self.set_shared(idx, server, shared, now);
             }
             if other_greeting || is_moved(server) {
                 self.renew_conns(idx, server, now);

@@ -45,7 +45,8 @@ pub(in crate::proxy) fn choose_way(
     }
     let detour = targets.into_iter().any(|(server, target)| {
         let server = &pool.servers[server.index()];
-        let conn = server.conns_to(target)[server.own_place(client.key())];
+        let conns = server.conns_to(target);
+        let (_, conn) = conns.of_client(pool.kind_of(client), client.key(), Way::Own);
         let has_room = server.room_again.is_none();
         has_room && conn != Key::NONE && servers[conn].is_busy()
     });

@@ -21,6 +21,7 @@ use crate::proxy::plan::Ask;
 use crate::proxy::plan::Fan;
 use crate::proxy::plan::gather::Gathering;
 use crate::proxy::pool::Pool;
+use crate::proxy::pool::conns::Place;
 use crate::proxy::pool::replica::Target;
 use crate::proxy::server_conn::ServerConn;
 use crate::proxy::server_conn::queue::Terms;
@@ -41,7 +42,7 @@ pub(in crate::proxy) enum Forwarded {
     /// It is in this connection's queue, with so many bytes.
     Queued(Key, usize),
     /// There is no connection in this place yet.
-    Unconnected(Target, usize),
+    Unconnected(Target, Place),
 }
 
 /// One server's share of a request.
@@ -81,9 +82,9 @@ impl Desk<'_> {
     ) -> Result<Forwarded, RequestError> {
         let target = self.admit(server, ask, now)?;
         self.choose_way([(server, target)], now);
-        let known = &self.pool.servers[server.index()];
-        let place = known.place_of(self.client);
-        let conn = known.conns_to(target)[place];
+        let conns = self.pool.servers[server.index()].conns_to(target);
+        let (kind, way) = (self.pool.kind_of(self.client), self.client.way);
+        let (place, conn) = conns.of_client(kind, self.client.key(), way);
         if conn == Key::NONE {
             return Ok(Forwarded::Unconnected(target, place));
         }
@@ -118,7 +119,7 @@ impl Proxy {
         &mut self,
         client: Key,
         (server, ask): (ServerIdx, Ask),
-        (target, place): (Target, usize),
+        (target, place): (Target, Place),
         (request, chunk): (&Request<'_>, Option<(&C, usize)>),
         now: Time,
     ) -> Result<(), RequestError> {
@@ -222,9 +223,10 @@ impl Proxy {
         }
         let targets = shares.iter().map(|share| (share.server, share.target));
         desk.choose_way(targets, now);
-        let pool = desk.client.pool;
+        let (pool, kind) = (desk.client.pool, desk.pool.kind_of(desk.client));
         for share in shares {
-            share.conn = self.server_conn(pool, (share.server, share.target), client, now);
+            let (at, of) = ((share.server, share.target), (client, kind));
+            share.conn = self.server_conn(pool, at, of, now);
         }
         Ok(())
     }

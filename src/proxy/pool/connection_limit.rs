@@ -1,8 +1,8 @@
 //! A server that has no room for another connection.
 //!
 //! ```text
-//!   places: │ a │ b │ c: refused │ d │ ──► │ a │ b │ d │
-//!                     └─ its requests go to one that is not
+//!   shared lanes: │ a │ b │ c: refused │ d │ ──► │ a │ b │ d │
+//!                           └─ its requests go to one of its kind that is not
 //! ```
 //!
 //! Who refuses a connection has executed nothing, and serves on those that it has. So its requests, and
@@ -18,7 +18,8 @@ use crate::base::ServerIdx;
 use crate::base::Time;
 use crate::proxy::Proxy;
 use crate::proxy::failure::Failure;
-use crate::proxy::pool::NOBODYS_PLACES;
+use crate::proxy::pool::conns::Lane;
+use crate::proxy::pool::conns::Place;
 use crate::proxy::server_conn::ServerPhase;
 
 /// What Redis says at its `maxclients`, and closes.
@@ -42,9 +43,11 @@ impl Proxy {
             return None;
         }
         let known = &self.pools[conn.pool.index()].servers[conn.server.index()];
-        let others = known.conns[..known.way_around()].iter().copied();
-        let others = others.filter(|other| *other != Key::NONE && *other != key);
-        let usable = others.filter(|other| {
+        let others = known.conns.open().filter(|(place, other)| {
+            let is_shared = matches!(place.lane, Lane::Shared(_));
+            is_shared && place.kind == conn.kind && *other != key
+        });
+        let usable = others.map(|(_, other)| other).filter(|other| {
             let other = &self.servers[*other];
             !other.is_down() && !other.leaving && other.phase != ServerPhase::Closed
         });
@@ -53,7 +56,7 @@ impl Proxy {
 
     /// Does without a connection whose attempt has failed: its requests go by another.
     pub(in crate::proxy) fn do_without(&mut self, key: Key, other: Key, now: Time) {
-        let Some(place) = self.forget(key) else {
+        let Some(place) = self.vacate(key) else {
             return;
         };
         let conn = &mut self.servers[key];
@@ -62,36 +65,32 @@ impl Proxy {
         let requests = conn.requests.take_unsent(conn.counters(&self.stats));
         let again = now + self.pools[pool.index()].config.failure.retry_timeout;
         let known = &mut self.pools[pool.index()].servers[server.index()];
-        if place < known.way_around() {
-            known.conns.remove(place);
-        }
+        known.conns.remove(place);
         if known.room_again.replace(again).is_none() {
             self.log_no_room(pool, server);
         }
         self.places_changed(pool);
         self.look_again(other, again);
         let known = &self.pools[pool.index()].servers[server.index()];
-        let place = known.conns.iter().position(|key| *key == other);
-        self.give_requests((pool, server, place.unwrap_or(0)), requests, now);
+        let first = Place {
+            lane: Lane::Shared(0),
+            ..place
+        };
+        let place = known.conns.place_of(other).unwrap_or(first);
+        self.give_requests((pool, server, place), requests, now);
     }
 
     /// Uses as many connections to a server as it may have, if it is time to try that again.
     pub(in crate::proxy) fn look_for_room(&mut self, key: Key, now: Time) {
         let conn = &self.servers[key];
         let (pool, server) = (conn.pool, conn.server);
-        let of_pool = &mut self.pools[pool.index()];
-        let own = of_pool.config.connections.per_server.get() as usize;
-        let known = &mut of_pool.servers[server.index()];
+        let known = &mut self.pools[pool.index()].servers[server.index()];
         match known.room_again {
             None => {}
             Some(again) if again > now => self.look_again(key, again),
             Some(_) => {
                 known.room_again = None;
-                let nobodys = known.conns.split_off(known.conns.len() - NOBODYS_PLACES);
-                if known.conns.len() < own {
-                    known.conns.resize(own, Key::NONE);
-                }
-                known.conns.extend(nobodys);
+                known.conns.restore();
                 self.places_changed(pool);
             }
         }

@@ -1,17 +1,18 @@
 //! A pool as one worker sees it: its rules, its router, its servers and their connections.
 
 mod connection_limit;
+pub(in crate::proxy) mod conns;
 pub(in crate::proxy) mod replica;
 pub(in crate::proxy) mod replicas;
 mod server_health;
 mod spoken;
 pub(in crate::proxy) mod write_hold;
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::Key;
 use crate::base::ServerIdx;
 use crate::base::Time;
 use crate::config::HostPort;
@@ -24,9 +25,11 @@ use crate::protocol::Greeting;
 use crate::protocol::Login;
 use crate::protocol::Protocol;
 use crate::protocol::Question;
+use crate::protocol::Version;
 use crate::proxy::client::Client;
 use crate::proxy::client::ClientLimits;
-use crate::proxy::client::way::Way;
+use crate::proxy::pool::conns::ConnKind;
+use crate::proxy::pool::conns::ConnTable;
 use crate::proxy::pool::replica::Replica;
 use crate::proxy::pool::replica::Target;
 use crate::route::Router;
@@ -35,21 +38,29 @@ use crate::route::RouterSpec;
 
 pub use spoken::spoken;
 
-/// The way around, and the connection of those who are kept apart.
-pub(in crate::proxy) const NOBODYS_PLACES: usize = 2;
+/// How many connections of each kind clients share, to each server.
+pub(in crate::proxy) fn shared_lanes(config: &PoolConfig) -> usize {
+    config.connections.per_server.get() as usize
+}
 
-/// How many places for connections each server has.
-pub(in crate::proxy) fn places(config: &PoolConfig) -> usize {
-    config.connections.per_server.get() as usize + NOBODYS_PLACES
+/// The kind of connection of a client that has asked for no other.
+fn base_kind(config: &PoolConfig) -> ConnKind {
+    ConnKind {
+        version: Version::default(),
+        database: config.greeting.redis_db,
+    }
+}
+
+/// No connections yet to a server of this pool, or to a replica.
+pub(in crate::proxy) fn conn_table(config: &PoolConfig) -> ConnTable {
+    ConnTable::new(base_kind(config), shared_lanes(config))
 }
 
 /// One server of a pool.
 #[derive(Debug)]
 pub(in crate::proxy) struct Server {
     pub(in crate::proxy) name: Arc<str>,
-    /// By `server_connections`, and behind them those that nobody owns: the way around one of them,
-    /// and that of clients that are kept apart. `Key::NONE` where there is no connection.
-    pub(in crate::proxy) conns: Vec<Key>,
+    pub(in crate::proxy) conns: ConnTable,
     /// Those that may be read.
     pub(in crate::proxy) replicas: Vec<Replica>,
     /// Best first; empty while its name is not known.
@@ -70,42 +81,24 @@ pub(in crate::proxy) struct Server {
 impl Server {
     /// The connections to the server itself, or to one of its replicas.
     #[inline]
-    pub(in crate::proxy) fn conns_to(&self, target: Target) -> &[Key] {
+    pub(in crate::proxy) fn conns_to(&self, target: Target) -> &ConnTable {
         match target {
             Target::Master => &self.conns,
             Target::Replica(nth) => &self.replicas[nth].conns,
         }
     }
 
-    /// Which of its connections, or of a replica's, a client uses.
-    #[inline]
-    pub(in crate::proxy) fn place_of(&self, client: &Client) -> usize {
-        match client.way {
-            Way::Own => self.own_place(client.key()),
-            Way::Around => self.way_around(),
-            Way::Apart => self.place_apart(),
-        }
-    }
-
-    /// Which of its connections, or of a replica's, is a client's own.
-    #[inline]
-    pub(in crate::proxy) fn own_place(&self, client: Key) -> usize {
-        match self.way_around() {
-            1 => 0,
-            several => client.index as usize % several,
-        }
-    }
-
-    /// The one beside those that clients own.
-    #[inline]
-    pub(in crate::proxy) fn way_around(&self) -> usize {
-        self.conns.len() - NOBODYS_PLACES
-    }
-
-    /// The one of clients that break connections.
-    #[inline]
-    pub(in crate::proxy) fn place_apart(&self) -> usize {
-        self.conns.len() - 1
+    /// The same of the connections to who has this address, or to the server itself.
+    pub(in crate::proxy) fn conns_of_peer(
+        &mut self,
+        replica: Option<SocketAddr>,
+    ) -> Option<&mut ConnTable> {
+        let Some(at) = replica else {
+            return Some(&mut self.conns);
+        };
+        let mut replicas = self.replicas.iter_mut();
+        let found = replicas.find(|replica| replica.at == at);
+        found.map(|replica| &mut replica.conns)
     }
 }
 
@@ -115,6 +108,7 @@ pub(in crate::proxy) struct Pool {
     pub(in crate::proxy) config: PoolConfig,
     pub(in crate::proxy) protocol: Protocol,
     router: Router,
+    base_kind: ConnKind,
     // Which server the router means, if that is not what it says.
     places: Option<Box<[ServerIdx]>>,
     pub(in crate::proxy) servers: Vec<Server>,
@@ -137,14 +131,16 @@ pub(in crate::proxy) struct Pool {
 
 impl Pool {
     pub(in crate::proxy) fn new(config: PoolConfig) -> Pool {
-        let conns = places(&config);
         let servers = config.servers.iter();
-        let servers: Vec<Server> = servers.map(|server| Server::new(server, conns)).collect();
+        let servers: Vec<Server> = servers
+            .map(|server| Server::new(server, conn_table(&config)))
+            .collect();
         let (greeting, proving_greeting, replica_greeting) = greetings(&config);
         let live: Vec<bool> = vec![true; servers.len()];
         Pool {
             protocol: spoken(&config),
             router: router(&config, &live),
+            base_kind: base_kind(&config),
             follows_sentinels: !config.sentinels.addresses.is_empty(),
             limits: limits(&config),
             hold_time: config.failure.hold_time.with(None),
@@ -163,6 +159,12 @@ impl Pool {
     /// Whether its clients have to give a password.
     pub(in crate::proxy) fn needs_password(&self) -> bool {
         self.config.greeting.redis_auth.is_some()
+    }
+
+    /// The kind of connection that a client uses.
+    #[inline]
+    pub(in crate::proxy) fn kind_of(&self, _client: &Client) -> ConnKind {
+        self.base_kind
     }
 
     /// What is sent first on a connection; `proves` makes the server prove that it serves.
@@ -230,6 +232,13 @@ impl Pool {
         self.limits = limits(&config);
         self.hold_needed = self.hold_needed.filter(|_| self.follows_sentinels);
         self.hold_time = config.failure.hold_time.with(self.hold_needed);
+        self.base_kind = base_kind(&config);
+        for server in &mut self.servers {
+            server.conns.set_base(self.base_kind);
+            for replica in &mut server.replicas {
+                replica.conns.set_base(self.base_kind);
+            }
+        }
         self.config = config;
         // A ring of many servers takes a millisecond, in which no client is served.
         if remaps {
@@ -252,11 +261,11 @@ fn limits(config: &PoolConfig) -> ClientLimits {
 }
 
 impl Server {
-    /// A server with so many places for connections.
-    pub(in crate::proxy) fn new(config: &ServerConfig, conns: usize) -> Server {
+    /// A server without a connection.
+    pub(in crate::proxy) fn new(config: &ServerConfig, conns: ConnTable) -> Server {
         let mut server = Server {
             name: Arc::clone(&config.name),
-            conns: vec![Key::NONE; conns],
+            conns,
             replicas: Vec::new(),
             addresses: Vec::new(),
             has_name: false,

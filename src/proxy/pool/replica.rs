@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 
 use fnv::FnvHasher;
 
-use crate::base::Key;
 use crate::base::Random;
 use crate::base::Time;
+use crate::proxy::pool::conns::ConnTable;
 
 /// One end of a way to a server's data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,20 +23,19 @@ pub(in crate::proxy) enum Target {
 #[derive(Debug)]
 pub(in crate::proxy) struct Replica {
     pub(in crate::proxy) at: SocketAddr,
-    /// As a server's own.
-    pub(in crate::proxy) conns: Vec<Key>,
+    pub(in crate::proxy) conns: ConnTable,
     /// It has failed for this worker and is not asked before then.
     pub(in crate::proxy) avoided_until: Time,
     salt: u64,
 }
 
 impl Replica {
-    pub(in crate::proxy) fn new(at: SocketAddr, places: usize) -> Replica {
+    pub(in crate::proxy) fn new(at: SocketAddr, conns: ConnTable) -> Replica {
         let mut hasher = FnvHasher::default();
         at.hash(&mut hasher);
         Replica {
             at,
-            conns: vec![Key::NONE; places],
+            conns,
             avoided_until: Time::ZERO,
             salt: hasher.finish(),
         }

@@ -34,7 +34,6 @@ use crate::proxy::pool;
 use crate::proxy::pool::Pool;
 use crate::proxy::pool::replica::Replica;
 use crate::proxy::pool::replica::Target;
-use crate::proxy::server_conn::ServerConn;
 use crate::proxy::server_conn::ServerPhase;
 use crate::proxy::server_conn::disposition::Cause;
 use crate::proxy::server_conn::disposition::Disposition;
@@ -88,7 +87,7 @@ impl Proxy {
         now: Time,
     ) {
         let of_pool = &mut self.pools[pool.index()];
-        let places = pool::places(&of_pool.config);
+        let config = &of_pool.config;
         let known = &mut of_pool.servers[server.index()];
         let mut left = Vec::new();
         for replica in std::mem::take(&mut known.replicas) {
@@ -99,29 +98,30 @@ impl Proxy {
         }
         for at in addresses {
             if !known.replicas.iter().any(|replica| replica.at == *at) {
-                known.replicas.push(Replica::new(*at, places));
+                let conns = pool::conn_table(config);
+                known.replicas.push(Replica::new(*at, conns));
             }
         }
-        let conns = left.iter().flat_map(|replica| &replica.conns);
-        for key in conns.filter(|key| **key != Key::NONE) {
-            self.leave_replica_conn(*key, now);
-        }
+        self.leave_replicas(&left, now);
     }
 
     /// Reads the same replicas on new connections: there are other places for them, or they are
     /// greeted otherwise.
     pub(in crate::proxy) fn renew_replicas(&mut self, pool: PoolIdx, server: ServerIdx, now: Time) {
         let of_pool = &mut self.pools[pool.index()];
-        let places = pool::places(&of_pool.config);
+        let config = &of_pool.config;
         let known = &mut of_pool.servers[server.index()];
         let before = std::mem::take(&mut known.replicas);
         let renewed = before
             .iter()
-            .map(|replica| Replica::new(replica.at, places));
+            .map(|replica| Replica::new(replica.at, pool::conn_table(config)));
         known.replicas = renewed.collect();
-        let conns = before.iter().flat_map(|replica| &replica.conns);
-        for key in conns.filter(|key| **key != Key::NONE) {
-            self.leave_replica_conn(*key, now);
+        self.leave_replicas(&before, now);
+    }
+
+    fn leave_replicas(&mut self, left: &[Replica], now: Time) {
+        for (_, key) in left.iter().flat_map(|replica| replica.conns.open()) {
+            self.leave_replica_conn(key, now);
         }
     }
 
@@ -133,22 +133,6 @@ impl Proxy {
         }
         conn.leaving = true;
         self.ask_unsent_elsewhere(key, now);
-    }
-
-    pub(in crate::proxy) fn put_replica_conn(
-        &mut self,
-        pool: PoolIdx,
-        server: ServerIdx,
-        nth: usize,
-        place: usize,
-        now: Time,
-    ) -> Key {
-        let key = self.servers.insert(ServerConn::new(pool, server, now));
-        let replica = &mut self.pools[pool.index()].servers[server.index()].replicas[nth];
-        let conn = &mut self.servers[key];
-        (conn.key, conn.replica) = (key, Some(replica.at));
-        replica.conns[place] = key;
-        key
     }
 
     /// How long connecting may take, greetings included.
@@ -225,9 +209,7 @@ impl Proxy {
             .into_iter()
             .find(|known| Some(known.at) == replica)
         {
-            for place in known.conns.iter_mut().filter(|place| **place == key) {
-                *place = Key::NONE;
-            }
+            known.conns.vacate(key);
             // One that could not read one client's request is as good as before for the others.
             if *failure != Failure::Left && !unreadable {
                 known.avoided_until = now + AVOID_FOR;
@@ -322,7 +304,8 @@ impl Proxy {
             let answer = Answer::Request(RequestError::NoReplica);
             return self.answer_failed(from, pending, answer);
         };
-        let to = self.server_conn(pool, (server, target), client, now);
+        let kind = self.servers[from].kind;
+        let to = self.server_conn(pool, (server, target), (client, kind), now);
         let conn = &mut self.servers[to];
         let (gauges, requests) = (conn.counters(&self.stats), &mut conn.requests);
         requests.writer().append(bytes, &mut self.wire.spare);

@@ -10,6 +10,7 @@
 //! Owns: the life of a server connection. What becomes of its requests when it ends is
 //! `retry`'s.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -24,6 +25,8 @@ use crate::proxy::Proxy;
 use crate::proxy::effects::ConnId;
 use crate::proxy::effects::Output;
 use crate::proxy::failure::Failure;
+use crate::proxy::pool::conns::ConnKind;
+use crate::proxy::pool::conns::Place;
 use crate::proxy::pool::replica::Target;
 use crate::proxy::server_conn::ServerConn;
 use crate::proxy::server_conn::ServerPhase;
@@ -44,30 +47,27 @@ impl Proxy {
             if self.pools[pool.index()].servers[usize::from(server)].removed {
                 continue;
             }
-            let own = self.pools[pool.index()].servers[usize::from(server)].way_around();
-            for place in 0..own {
-                if self.pools[pool.index()].servers[usize::from(server)].conns[place] == Key::NONE {
-                    self.open(pool, (ServerIdx(server), Target::Master), place, now);
-                }
+            let conns = &self.pools[pool.index()].servers[usize::from(server)].conns;
+            for place in conns.idle_shared() {
+                self.open(pool, (ServerIdx(server), Target::Master), place, now);
             }
         }
     }
 
-    /// The client's connection to a server, opened if need be. The same one as long as any of its
+    /// The client's connection of a kind to a server, opened if need be. The same one as long as any of its
     /// requests is under way, so that they never overtake each other.
     #[inline]
     pub(in crate::proxy) fn server_conn(
         &mut self,
         pool: PoolIdx,
         (server, target): (ServerIdx, Target),
-        client: Key,
+        (client, kind): (Key, ConnKind),
         now: Time,
     ) -> Key {
-        let known = &self.pools[pool.index()].servers[server.index()];
-        let place = known.place_of(&self.clients.slab[client]);
-        match known.conns_to(target)[place] {
-            Key::NONE => self.open(pool, (server, target), place, now),
-            key => key,
+        let conns = self.pools[pool.index()].servers[server.index()].conns_to(target);
+        match conns.of_client(kind, client, self.clients.slab[client].way) {
+            (place, Key::NONE) => self.open(pool, (server, target), place, now),
+            (_, key) => key,
         }
     }
 
@@ -75,30 +75,38 @@ impl Proxy {
         &mut self,
         pool: PoolIdx,
         (server, target): (ServerIdx, Target),
-        place: usize,
+        place: Place,
         now: Time,
     ) -> Key {
-        let key = match target {
-            Target::Master => self.put_conn(pool, server, place, now),
-            Target::Replica(nth) => self.put_replica_conn(pool, server, nth, place, now),
+        let replica = match target {
+            Target::Master => None,
+            Target::Replica(nth) => {
+                let known = &self.pools[pool.index()].servers[server.index()];
+                Some(known.replicas[nth].at)
+            }
         };
+        let key = self.put_conn((pool, server), replica, place, now);
         self.attempt(key, now);
         key
     }
 
-    /// A new connection in its server's place, without a socket.
-    pub(in crate::proxy) fn put_conn(
+    /// A new connection in a place of its server, or of a replica, without a socket.
+    fn put_conn(
         &mut self,
-        pool: PoolIdx,
-        server: ServerIdx,
-        place: usize,
+        (pool, server): (PoolIdx, ServerIdx),
+        replica: Option<SocketAddr>,
+        place: Place,
         now: Time,
     ) -> Key {
-        let key = self.servers.insert(ServerConn::new(pool, server, now));
-        let server = &mut self.pools[pool.index()].servers[server.index()];
-        server.conns[place] = key;
+        let conn = ServerConn::new((pool, server), place.kind, now);
+        let key = self.servers.insert(conn);
+        let known = &mut self.pools[pool.index()].servers[server.index()];
         let conn = &mut self.servers[key];
-        (conn.key, conn.last) = (key, server.removed);
+        (conn.key, conn.replica) = (key, replica);
+        conn.last = replica.is_none() && known.removed;
+        if let Some(conns) = known.conns_of_peer(replica) {
+            conns.put(place, key);
+        }
         key
     }
 
@@ -220,8 +228,7 @@ impl Proxy {
 
     pub(in crate::proxy) fn conns_of(&self, pool: PoolIdx, server: ServerIdx) -> Vec<Key> {
         let conns = &self.pools[pool.index()].servers[server.index()].conns;
-        let open = conns.iter().copied().filter(|key| *key != Key::NONE);
-        open.collect()
+        conns.open().map(|(_, key)| key).collect()
     }
 
     pub(in crate::proxy) fn server_connected(&mut self, key: Key, now: Time) {
@@ -396,14 +403,14 @@ impl Proxy {
             self.give_rest(key, place, now);
             return;
         }
-        let Some(place) = self.forget(key) else {
+        let Some(place) = self.vacate(key) else {
             return;
         };
         let conn = &self.servers[key];
         if conn.requests.is_empty() {
             return;
         }
-        let next = self.put_conn(conn.pool, conn.server, place, now);
+        let next = self.put_conn((conn.pool, conn.server), None, place, now);
         self.hand_on(key, next);
         self.attempt(next, now);
         self.time_handed_on(next, now);
@@ -413,7 +420,7 @@ impl Proxy {
     /// An attempt to connect has failed: the next one is made after a while, unless the server was
     /// taken out of the key space.
     fn wait_to_retry(&mut self, key: Key, failure: &Failure, now: Time) {
-        let Some(place) = self.forget(key) else {
+        let Some(place) = self.vacate(key) else {
             return;
         };
         let conn = &self.servers[key];
@@ -421,7 +428,7 @@ impl Proxy {
         if conn.requests.is_empty() && self.is_unwanted(pool, server) {
             return;
         }
-        let next = self.put_conn(pool, server, place, now);
+        let next = self.put_conn((pool, server), None, place, now);
         self.hand_on(key, next);
         let mut delay = reconnect::delay(attempts, &mut self.random);
         let conn = &mut self.servers[next];
@@ -442,13 +449,13 @@ impl Proxy {
     pub(in crate::proxy) fn attempt_anew(&mut self, key: Key, now: Time) {
         self.servers[key].phase = ServerPhase::Closed;
         self.wire.put(Output::Close(ConnId::Server(key)));
-        let Some(place) = self.forget(key) else {
+        let Some(place) = self.vacate(key) else {
             return;
         };
         let conn = &mut self.servers[key];
         let (pool, server) = (conn.pool, conn.server);
         let (attempts, cause) = (conn.attempts, conn.cause.take());
-        let next = self.put_conn(pool, server, place, now);
+        let next = self.put_conn((pool, server), None, place, now);
         self.hand_on(key, next);
         let conn = &mut self.servers[next];
         (conn.attempts, conn.cause) = (attempts, cause);
@@ -457,12 +464,10 @@ impl Proxy {
     }
 
     /// Takes the connection out of its server's places: which one it had.
-    pub(in crate::proxy) fn forget(&mut self, key: Key) -> Option<usize> {
+    pub(in crate::proxy) fn vacate(&mut self, key: Key) -> Option<Place> {
         let conn = &self.servers[key];
-        let conns = &mut self.pools[conn.pool.index()].servers[conn.server.index()].conns;
-        let place = conns.iter().position(|other| *other == key)?;
-        conns[place] = Key::NONE;
-        Some(place)
+        let known = &mut self.pools[conn.pool.index()].servers[conn.server.index()];
+        known.conns_of_peer(conn.replica)?.vacate(key)
     }
 
     /// Whether nobody would ask for a connection to a server.
@@ -473,7 +478,7 @@ impl Proxy {
 
     /// A server connection that waits for nothing more is closed without a successor.
     pub(in crate::proxy) fn close_server_conn(&mut self, key: Key) {
-        self.forget(key);
+        self.vacate(key);
         self.servers[key].phase = ServerPhase::Closed;
         self.wire.put(Output::Close(ConnId::Server(key)));
     }

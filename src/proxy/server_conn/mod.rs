@@ -27,6 +27,8 @@ use crate::protocol::ReplyAssembly;
 use crate::proxy::client::Awaiter;
 use crate::proxy::effects::Sending;
 use crate::proxy::failure::Failure;
+use crate::proxy::pool::conns::ConnKind;
+use crate::proxy::pool::conns::Place;
 use crate::proxy::server_conn::queue::RequestQueue;
 use crate::stats::ServerCounters;
 use crate::stats::WorkerStats;
@@ -71,6 +73,7 @@ pub(in crate::proxy) struct ServerConn {
     pub(in crate::proxy) key: Key,
     pub(in crate::proxy) pool: PoolIdx,
     pub(in crate::proxy) server: ServerIdx,
+    pub(in crate::proxy) kind: ConnKind,
     pub(in crate::proxy) phase: ServerPhase,
     pub(in crate::proxy) sending: Sending,
     pub(in crate::proxy) greeting: ByteQueue,
@@ -100,7 +103,7 @@ pub(in crate::proxy) struct ServerConn {
     /// That is not its server's any more: nothing is sent there now.
     pub(in crate::proxy) leaving: bool,
     /// Another connection has its place, which is this one: it only awaits replies.
-    pub(in crate::proxy) succeeded: Option<usize>,
+    pub(in crate::proxy) succeeded: Option<Place>,
     /// It is closed when nothing is left to do on it: its server is served no longer.
     pub(in crate::proxy) last: bool,
     /// It does not serve yet: nothing is sent until then.
@@ -116,11 +119,16 @@ pub(in crate::proxy) struct ServerConn {
 }
 
 impl ServerConn {
-    pub(in crate::proxy) fn new(pool: PoolIdx, server: ServerIdx, now: Time) -> ServerConn {
+    pub(in crate::proxy) fn new(
+        (pool, server): (PoolIdx, ServerIdx),
+        kind: ConnKind,
+        now: Time,
+    ) -> ServerConn {
         ServerConn {
             key: Key::NONE,
             pool,
             server,
+            kind,
             phase: ServerPhase::Resolving,
             sending: Sending::default(),
             greeting: ByteQueue::default(),

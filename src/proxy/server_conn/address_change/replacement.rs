@@ -21,7 +21,8 @@ use crate::proxy::effects::ConnId;
 use crate::proxy::effects::Output;
 use crate::proxy::failure::Answer;
 use crate::proxy::failure::Outcome;
-use crate::proxy::pool::NOBODYS_PLACES;
+use crate::proxy::pool::conns::Lane;
+use crate::proxy::pool::conns::Place;
 use crate::proxy::pool::replica::Target;
 use crate::proxy::server_conn::ServerPhase;
 use crate::proxy::server_conn::queue::Requests;
@@ -29,42 +30,35 @@ use crate::proxy::server_conn::queue::Requests;
 impl Proxy {
     /// Replaces every connection to a server; those that have something to do at once.
     pub(in crate::proxy) fn renew_conns(&mut self, pool: PoolIdx, server: ServerIdx, now: Time) {
-        let places = self.pools[pool.index()].servers[server.index()].conns.len();
-        for place in 0..places {
-            let conns = &self.pools[pool.index()].servers[server.index()].conns;
-            if conns[place] != Key::NONE {
-                self.succeed(conns[place], place, now);
-            }
+        let conns = &self.pools[pool.index()].servers[server.index()].conns;
+        for (place, key) in conns.open().collect::<Vec<_>>() {
+            self.succeed(key, place, now);
         }
     }
 
-    /// Gives a server so many places for connections, those that nobody owns included.
-    pub(in crate::proxy) fn set_places(
+    /// Lets clients share so many connections of each kind to a server.
+    pub(in crate::proxy) fn set_shared(
         &mut self,
         pool: PoolIdx,
         server: ServerIdx,
-        places: usize,
+        shared: usize,
         now: Time,
     ) {
-        let before = self.pools[pool.index()].servers[server.index()].conns.len();
-        // Behind the own ones are those that nobody owns.
-        let own = places.saturating_sub(NOBODYS_PLACES);
-        for place in own..before.saturating_sub(NOBODYS_PLACES) {
-            let key = self.pools[pool.index()].servers[server.index()].conns[place];
-            if key != Key::NONE {
-                self.succeed(key, 0, now);
+        let conns = &self.pools[pool.index()].servers[server.index()].conns;
+        for (place, key) in conns.open().collect::<Vec<_>>() {
+            if matches!(place.lane, Lane::Shared(nth) if nth >= shared) {
+                let lane = Lane::Shared(0);
+                self.succeed(key, Place { lane, ..place }, now);
             }
         }
-        let conns = &mut self.pools[pool.index()].servers[server.index()].conns;
-        let nobodys = conns.split_off(before.saturating_sub(NOBODYS_PLACES));
-        conns.resize(own, Key::NONE);
-        conns.extend(nobodys);
+        let known = &mut self.pools[pool.index()].servers[server.index()];
+        known.conns.set_shared(shared);
     }
 
     /// Takes a connection out of its server's places; what it is not to do any more is done by the
     /// one that has `place`.
-    fn succeed(&mut self, key: Key, place: usize, now: Time) {
-        self.forget(key);
+    fn succeed(&mut self, key: Key, place: Place, now: Time) {
+        self.vacate(key);
         let conn = &mut self.servers[key];
         let (pool, server, phase) = (conn.pool, conn.server, conn.phase);
         let busy = conn.requests.awaits_replies() || !conn.sending.is_idle();
@@ -84,7 +78,7 @@ impl Proxy {
     }
 
     /// Gives what is left on a connection that has ended to the one that has `place`.
-    pub(in crate::proxy) fn give_rest(&mut self, key: Key, place: usize, now: Time) {
+    pub(in crate::proxy) fn give_rest(&mut self, key: Key, place: Place, now: Time) {
         let conn = &mut self.servers[key];
         debug_assert!(
             !conn.requests.awaits_replies(),
@@ -99,16 +93,16 @@ impl Proxy {
     /// client has all its requests for the server among those that were there, or among these.
     pub(in crate::proxy) fn give_requests(
         &mut self,
-        (pool, server, place): (PoolIdx, ServerIdx, usize),
+        (pool, server, place): (PoolIdx, ServerIdx, Place),
         requests: Requests,
         now: Time,
     ) {
         if requests.is_empty() {
             return;
         }
-        let known = &self.pools[pool.index()].servers[server.index()];
-        let place = place.min(known.place_apart());
-        let key = match known.conns[place] {
+        let conns = &self.pools[pool.index()].servers[server.index()].conns;
+        let place = conns.nearest(place);
+        let key = match conns.get(place) {
             Key::NONE => self.open(pool, (server, Target::Master), place, now),
             key => key,
         };
