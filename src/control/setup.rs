@@ -13,6 +13,7 @@ use crate::config::Table;
 use crate::control::health::HealthFile;
 use crate::control::health::HealthMeans;
 use crate::control::probe::Probes;
+use crate::control::recent::RecentEvents;
 use crate::control::resolve::Names;
 use crate::control::sentinel::Sentinels;
 use crate::control::signals::Signals;
@@ -51,6 +52,8 @@ pub struct AdminSetup {
     pub health_file: Option<HealthFile>,
     /// `--ctl`: bound and listening.
     pub ctl: Option<std::os::unix::net::UnixListener>,
+    /// What the log has to tell.
+    pub recent: RecentEvents,
 }
 
 impl AdminSetup {

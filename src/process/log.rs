@@ -140,6 +140,12 @@ impl Log {
         self.sink.is_stderr()
     }
 
+    /// The last lines, for the page for people.
+    #[must_use]
+    pub(super) fn recent(&self) -> control::RecentEvents {
+        self.sink.recent().clone()
+    }
+
     /// Writes from now on; what there was to say before has waited. There may be threads from now on.
     ///
     /// # Errors

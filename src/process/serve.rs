@@ -186,7 +186,8 @@ fn run(
     let sockets = Sockets::bind(&config, cores.len(), &mut inherited)?;
     let stats_address = address_of(&options.stats_addr, options.stats_port);
     let stats_listener = listener::bind_one("statistics", &stats_address, &mut inherited)?;
-    let (admin, mut ctl_file) = open_admin(options, &mut inherited, takes_over)?;
+    let (mut admin, mut ctl_file) = open_admin(options, &mut inherited, takes_over)?;
+    admin.recent = log.recent();
     for address in inherited.left() {
         warn!(
             address,

@@ -17,6 +17,7 @@ mod support_itself;
 
 mod admin {
     mod agreement;
+    mod api;
     mod metrics;
     mod stats;
 }

@@ -4,7 +4,6 @@
 //! at the control socket only, whose file says who may.
 
 use std::cell::Cell;
-use std::cell::RefCell;
 use std::convert::Infallible;
 use std::rc::Rc;
 
@@ -18,23 +17,23 @@ use hyper::StatusCode;
 use hyper::body::Body;
 use hyper::body::Bytes;
 use hyper::body::Incoming;
-use hyper::header;
-use hyper::header::HeaderValue;
 use percent_encoding::percent_decode_str;
-use serde::Serialize;
 
 use crate::base::PoolIdx;
 use crate::control::HealthMeans;
-use crate::control::StatsSource;
 use crate::control::asked::Asked;
 use crate::control::asked::Refused;
-use crate::control::clock::Clock;
 use crate::control::event::Event;
-use crate::control::event::Events;
-use crate::control::health::Health;
+use crate::control::shown::Shown;
 
+use super::answer::Answer;
+use super::answer::JSON;
+use super::answer::PROMETHEUS;
+use super::history;
 use super::metrics;
 use super::page;
+use super::query::Query;
+use super::status;
 
 /// Where a connection came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,29 +56,11 @@ impl Endpoint {
     }
 }
 
-/// All that an answer is made from.
+/// What is answered at an endpoint.
 pub(in crate::control) struct Api {
     endpoint: Endpoint,
-    pub(super) health: Rc<RefCell<Health>>,
-    pub(super) stats: Rc<StatsSource>,
-    pub(super) clock: Clock,
-    events: Events,
-    /// What `ctl` knows.
-    is_command: fn(&str) -> bool,
+    shown: Rc<Shown>,
 }
-
-/// An answer, before it is HTTP.
-struct Answer {
-    status: StatusCode,
-    kind: &'static str,
-    body: String,
-}
-
-const JSON: &str = "application/json";
-const TEXT: &str = "text/plain; charset=utf-8";
-const HTML: &str = "text/html; charset=utf-8";
-/// The version is part of the format's name.
-const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// What can be read at one path.
 struct Route {
@@ -88,7 +69,9 @@ struct Route {
     public: bool,
     /// For whoever asks for a path that there is not.
     doc: &'static str,
-    answer: fn(&Api) -> Answer,
+    /// What may follow the question mark.
+    parameters: &'static [&'static str],
+    answer: fn(&Api, Query<'_>) -> Result<Answer, String>,
 }
 
 const ROUTES: &[Route] = &[
@@ -96,40 +79,79 @@ const ROUTES: &[Route] = &[
         path: "/",
         public: false,
         doc: "a page for people",
-        answer: |api| Answer::new(StatusCode::OK, HTML, page::status(api)),
+        parameters: &[],
+        answer: |api, _| Ok(Answer::page(page::status(&api.shown), page::POLICY)),
     },
     Route {
         path: "/health",
         public: true,
         doc: "200 while all workers are alive and the process is not draining, else 503",
-        answer: Api::health,
+        parameters: &[],
+        answer: |api, _| Ok(api.health()),
     },
     Route {
         path: "/ready",
         public: true,
         doc: "200 while healthy and every pool can serve, else 503; /ready/<pool> for one",
-        answer: Api::ready,
+        parameters: &[],
+        answer: |api, _| Ok(api.ready()),
     },
     Route {
         path: "/weight",
         public: true,
         doc: "0 to 100: 0 unless ready, else the share of usable servers",
-        answer: |api| {
-            let weight = api.health.borrow().weight();
-            Answer::new(StatusCode::OK, TEXT, format!("{weight}\n"))
+        parameters: &[],
+        answer: |api, _| {
+            let weight = api.shown.health.borrow().weight();
+            Ok(Answer::text(StatusCode::OK, format!("{weight}\n")))
         },
     },
     Route {
         path: "/metrics",
         public: false,
         doc: "for Prometheus",
-        answer: |api| Answer::new(StatusCode::OK, PROMETHEUS, metrics::exposition(api)),
+        parameters: &[],
+        answer: |api, _| {
+            let text = metrics::exposition(&api.shown);
+            Ok(Answer::new(StatusCode::OK, PROMETHEUS, text))
+        },
     },
     Route {
         path: "/stats",
         public: false,
         doc: "twemproxy's statistics",
-        answer: |api| Answer::new(StatusCode::OK, JSON, api.stats.line()),
+        parameters: &[],
+        answer: |api, _| Ok(Answer::new(StatusCode::OK, JSON, api.shown.stats.line())),
+    },
+    Route {
+        path: "/api/status",
+        public: false,
+        doc: "all of it as JSON; ?pool=NAME for one pool",
+        parameters: &["pool"],
+        answer: |api, query| {
+            let pool = query.text("pool")?;
+            Ok(Answer::json(&status::report(&api.shown, pool.as_deref())?))
+        },
+    },
+    Route {
+        path: "/api/history",
+        public: false,
+        doc: "what pools have done in the last 15 minutes; ?since=STEP for what came after",
+        parameters: &["since"],
+        answer: |api, query| {
+            let since = query.number("since")?;
+            Ok(Answer::json(&history::report(&api.shown, since)))
+        },
+    },
+    Route {
+        path: "/api/events",
+        public: false,
+        doc: "the last events, the newest first; ?since=NUMBER for what came after",
+        parameters: &["since"],
+        answer: |api, query| {
+            let events = api.shown.recent.after(query.number("since")?);
+            Ok(Answer::json(&events))
+        },
     },
 ];
 
@@ -138,47 +160,10 @@ const COMMAND_BYTES_MAX: usize = 4 << 10;
 
 const COMMANDS_BELOW: &str = "/ctl/";
 
-impl Answer {
-    fn new(status: StatusCode, kind: &'static str, body: String) -> Answer {
-        Answer { status, kind, body }
-    }
-
-    fn json(good: bool, body: &impl Serialize) -> Answer {
-        let status = match good {
-            true => StatusCode::OK,
-            false => StatusCode::SERVICE_UNAVAILABLE,
-        };
-        match serde_json::to_string(body) {
-            Ok(body) => Answer::new(status, JSON, body + "\n"),
-            Err(error) => {
-                let status = StatusCode::INTERNAL_SERVER_ERROR;
-                Answer::new(status, TEXT, format!("{error}\n"))
-            }
-        }
-    }
-
-    fn text(status: StatusCode, text: impl Into<String>) -> Answer {
-        Answer::new(status, TEXT, text.into())
-    }
-}
-
 impl Api {
-    pub(in crate::control) fn new(
-        endpoint: Endpoint,
-        health: &Rc<RefCell<Health>>,
-        stats: &Rc<StatsSource>,
-        clock: Clock,
-        events: &Events,
-        is_command: fn(&str) -> bool,
-    ) -> Rc<Api> {
-        Rc::new(Api {
-            endpoint,
-            health: Rc::clone(health),
-            stats: Rc::clone(stats),
-            clock,
-            events: events.clone(),
-            is_command,
-        })
+    pub(in crate::control) fn new(endpoint: Endpoint, shown: &Rc<Shown>) -> Rc<Api> {
+        let shown = Rc::clone(shown);
+        Rc::new(Api { endpoint, shown })
     }
 
     pub(super) fn endpoint(&self) -> Endpoint {
@@ -192,7 +177,7 @@ impl Api {
     ) -> Result<Response<Full<Bytes>>, Infallible> {
         // Said before it comes: nobody has to send it for nothing.
         if request.body().size_hint().lower() > COMMAND_BYTES_MAX as u64 {
-            return Ok(respond(too_large(), "GET, HEAD"));
+            return Ok(too_large().respond("GET, HEAD"));
         }
         let path = request.uri().path();
         let command = path
@@ -205,27 +190,44 @@ impl Api {
                 (self.command(&name, body, commanded).await, "POST")
             }
             Some(_) => (method_not_allowed(), "POST"),
-            None => match (self.read(path), request.method()) {
-                (Some(answer), &Method::GET | &Method::HEAD) => (answer, "GET, HEAD"),
-                (Some(_), _) => (method_not_allowed(), "GET, HEAD"),
-                (None, _) => (self.not_found(), "GET, HEAD"),
-            },
+            None => (self.read(&request).await, "GET, HEAD"),
         };
-        Ok(respond(answer, allow))
+        Ok(answer.respond(allow))
     }
 
-    fn read(&self, path: &str) -> Option<Answer> {
+    async fn read(&self, request: &Request<Incoming>) -> Answer {
+        let path = request.uri().path();
+        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
         // Whoever only knows the health port's address means what that port means.
-        match self.endpoint {
-            Endpoint::Health(HealthMeans::Live) if path == "/" => return Some(self.health()),
-            Endpoint::Health(HealthMeans::Ready) if path == "/" => return Some(self.ready()),
-            _ => {}
-        }
+        let path = match self.endpoint {
+            Endpoint::Health(HealthMeans::Live) if path == "/" => "/health",
+            Endpoint::Health(HealthMeans::Ready) if path == "/" => "/ready",
+            _ => path,
+        };
         if let Some(pool) = path.strip_prefix("/ready/") {
-            return self.pool_ready(pool);
+            return match self.pool_ready(pool) {
+                Some(answer) if is_read => answer,
+                Some(_) => method_not_allowed(),
+                None => self.not_found(),
+            };
         }
-        let route = self.routes().find(|route| route.path == path)?;
-        Some((route.answer)(self))
+        let Some(route) = self.routes().find(|route| route.path == path) else {
+            return self.not_found();
+        };
+        if !is_read {
+            return method_not_allowed();
+        }
+        if route.path == status::PATH {
+            self.shown.work_out_shares().await;
+        }
+        let query = Query::new(route.path, request.uri().query());
+        // A load balancer's check may carry whatever its owner has written there.
+        let known = match route.public {
+            true => Ok(()),
+            false => query.has_only(route.parameters),
+        };
+        let answer = known.and_then(|()| (route.answer)(self, query));
+        answer.unwrap_or_else(Answer::wrong)
     }
 
     fn routes(&self) -> impl Iterator<Item = &'static Route> {
@@ -235,35 +237,35 @@ impl Api {
     }
 
     fn health(&self) -> Answer {
-        let health = self.health.borrow();
-        Answer::json(health.is_healthy(), &health.report(self.clock.now()))
+        let health = self.shown.health.borrow();
+        Answer::judged(health.is_healthy(), &health.report(self.shown.clock.now()))
     }
 
     fn ready(&self) -> Answer {
-        let health = self.health.borrow();
-        Answer::json(health.is_ready(), &health.ready_report())
+        let health = self.shown.health.borrow();
+        Answer::judged(health.is_ready(), &health.ready_report())
     }
 
     fn pool_ready(&self, name: &str) -> Option<Answer> {
         let name = percent_decode_str(name).decode_utf8().ok()?;
-        let health = self.health.borrow();
+        let health = self.shown.health.borrow();
         let mut pools = (0u16..).zip(health.pools());
         let (idx, pool) = pools.find(|(_, pool)| *pool.name == *name)?;
         let ready = health.is_healthy() && pool.is_ready();
-        Some(Answer::json(ready, &health.pool_report(PoolIdx(idx))))
+        Some(Answer::judged(ready, &health.pool_report(PoolIdx(idx))))
     }
 
     fn not_found(&self) -> Answer {
         let mut text = "there is only:\n".to_owned();
         for route in self.routes() {
-            text += &format!("{:<10} {}\n", route.path, route.doc);
+            text += &format!("{:<13} {}\n", route.path, route.doc);
         }
         Answer::text(StatusCode::NOT_FOUND, text)
     }
 
     // Arguments are the lines of the body.
     async fn command(&self, name: &str, body: Incoming, commanded: &Cell<bool>) -> Answer {
-        if !(self.is_command)(name) {
+        if !(self.shown.is_command)(name) {
             let text = format!("there is no command `{name}`\n");
             return Answer::text(StatusCode::NOT_FOUND, text);
         }
@@ -275,7 +277,7 @@ impl Api {
             return Answer::text(StatusCode::BAD_REQUEST, "arguments are UTF-8\n");
         };
         let (asked, outcome) = Asked::new(name, words.lines().map(str::to_owned).collect());
-        self.events.tell(Event::Ctl(asked));
+        self.shown.events.tell(Event::Ctl(asked));
         commanded.set(true);
         match outcome.recv().await {
             Some(Ok(text)) => Answer::text(StatusCode::OK, text),
@@ -296,22 +298,4 @@ fn too_large() -> Answer {
 
 fn method_not_allowed() -> Answer {
     Answer::text(StatusCode::METHOD_NOT_ALLOWED, "not by this method\n")
-}
-
-fn respond(answer: Answer, allow: &'static str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(answer.body)));
-    *response.status_mut() = answer.status;
-    let headers = response.headers_mut();
-    let mut put = |name, value| headers.insert(name, HeaderValue::from_static(value));
-    put(header::CONTENT_TYPE, answer.kind);
-    put(header::CACHE_CONTROL, "no-store");
-    put(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    if answer.kind == HTML {
-        let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
-        put(header::CONTENT_SECURITY_POLICY, policy);
-    }
-    if answer.status == StatusCode::METHOD_NOT_ALLOWED {
-        put(header::ALLOW, allow);
-    }
-    response
 }

@@ -5,26 +5,26 @@ use std::num::NonZeroUsize;
 use crate::control::Numbers;
 use crate::control::health::Health;
 use crate::control::health::SentinelsReport;
+use crate::control::shown::Shown;
 use crate::stats::Exposition;
 use crate::stats::Kind;
 use crate::stats::put_table;
 
-use super::Api;
 use super::system::put_system;
 
 /// The whole text.
-pub(super) fn exposition(api: &Api) -> String {
+pub(super) fn exposition(shown: &Shown) -> String {
     let mut out = Exposition::default();
-    put_process(&mut out, api);
+    put_process(&mut out, shown);
     put_system(&mut out);
-    put_health(&mut out, api);
-    let numbers = api.stats.numbers();
-    put_limits(&mut out, api.stats.memory_limit, &numbers);
+    put_health(&mut out, shown);
+    let numbers = shown.stats.numbers();
+    put_limits(&mut out, shown.stats.memory_limit, &numbers);
     put_table(&mut out, &numbers.shape, &numbers.workers);
     out.finish()
 }
 
-fn put_process(out: &mut Exposition, api: &Api) {
+fn put_process(out: &mut Exposition, shown: &Shown) {
     let version = [("version", env!("CARGO_PKG_VERSION"))];
     out.family("coremux_build_info", Kind::Gauge, "Always 1; the version.");
     out.sample(&version, 1);
@@ -33,8 +33,8 @@ fn put_process(out: &mut Exposition, api: &Api) {
         Kind::Timestamp,
         "When the process started.",
     );
-    let uptime = u64::try_from(api.clock.uptime().as_micros()).unwrap_or(u64::MAX);
-    out.micros(&[], api.clock.now().saturating_sub(uptime));
+    let uptime = u64::try_from(shown.clock.uptime().as_micros()).unwrap_or(u64::MAX);
+    out.micros(&[], shown.clock.now().saturating_sub(uptime));
 }
 
 /// What there is no limit for has no series: a share of it would be endless.
@@ -56,9 +56,9 @@ fn put_limits(out: &mut Exposition, memory: Option<NonZeroUsize>, numbers: &Numb
     }
 }
 
-fn put_health(out: &mut Exposition, api: &Api) {
-    let health = api.health.borrow();
-    let now = api.clock.now();
+fn put_health(out: &mut Exposition, shown: &Shown) {
+    let health = shown.health.borrow();
+    let now = shown.clock.now();
     out.family(
         "coremux_healthy",
         Kind::Gauge,

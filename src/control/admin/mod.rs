@@ -4,10 +4,14 @@
 //! inside and for how long. Never: a worker; what is shown was published by them and sampled before
 //! anybody asked, and what is asked for is an event of the control plane's loop.
 
+mod answer;
 mod api;
+mod history;
 mod io;
 mod metrics;
 mod page;
+mod query;
+mod status;
 mod system;
 mod text;
 
@@ -27,6 +31,7 @@ use crate::control::adopt;
 
 pub(super) use api::Api;
 pub(super) use api::Endpoint;
+pub(super) use system::worker_cpu;
 pub(super) use text::of_status;
 
 use io::Io;

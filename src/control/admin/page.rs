@@ -6,8 +6,8 @@
 use std::borrow::Cow;
 
 use crate::control::health::PoolReport;
+use crate::control::shown::Shown;
 
-use super::Api;
 use super::text;
 
 const STYLE: &str = "body{font:14px/1.5 system-ui,sans-serif;margin:2rem;max-width:70rem;color:#222}\
@@ -16,8 +16,12 @@ border-bottom:1px solid #ddd}td.n{text-align:right}.good{color:#175e17}.bad{colo
 font-weight:600}@media(prefers-color-scheme:dark){body{background:#181818;color:#ddd}\
 .good{color:#7ccf7c}.bad{color:#ff8a8a}}";
 
+/// What it may load and run.
+pub(super) const POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
+
 /// The page.
-pub(super) fn status(api: &Api) -> String {
+pub(super) fn status(api: &Shown) -> String {
     let health = api.health.borrow();
     let report = health.report(api.clock.now());
     let mut out = Html::default();
@@ -61,7 +65,7 @@ pub(super) fn status(api: &Api) -> String {
     out.0
 }
 
-fn put_pool(out: &mut Html, api: &Api, nth: usize, pool: &PoolReport) {
+fn put_pool(out: &mut Html, api: &Shown, nth: usize, pool: &PoolReport) {
     out.table(
         &text::of_pool(pool),
         &[

@@ -48,6 +48,15 @@ impl Stat {
             resident_pages: number(24)?,
         })
     }
+
+    fn resident_bytes(&self) -> u64 {
+        self.resident_pages.saturating_mul(page_size() as u64)
+    }
+}
+
+/// What the process has in memory.
+pub(super) fn resident_bytes() -> Option<u64> {
+    Some(Stat::read(Path::new("/proc/self/stat"))?.resident_bytes())
 }
 
 /// Writes all of it.
@@ -66,8 +75,8 @@ pub(super) fn put_system(out: &mut Exposition) {
     out.sample(&[], limit.unwrap_or(u64::MAX));
     let help = "CPU time of the worker's thread, user and system.";
     out.family("coremux_worker_cpu_seconds_total", Kind::Counter, help);
-    for (worker, ticks) in worker_ticks() {
-        out.micros(&[("worker", &worker.to_string())], micros(ticks));
+    for (worker, time) in worker_cpu() {
+        out.micros(&[("worker", &worker.to_string())], time);
     }
 }
 
@@ -77,7 +86,7 @@ fn put_stat(out: &mut Exposition, stat: &Stat) {
     out.micros(&[], micros(stat.cpu_ticks));
     let help = "Resident memory size in bytes.";
     out.family("process_resident_memory_bytes", Kind::Gauge, help);
-    out.sample(&[], stat.resident_pages.saturating_mul(page_size() as u64));
+    out.sample(&[], stat.resident_bytes());
     let help = "Virtual memory size in bytes.";
     out.family("process_virtual_memory_bytes", Kind::Gauge, help);
     out.sample(&[], stat.virtual_bytes);
@@ -92,8 +101,8 @@ fn put_stat(out: &mut Exposition, stat: &Stat) {
     }
 }
 
-/// The CPU time of each worker, by its number.
-fn worker_ticks() -> Vec<(u32, u64)> {
+/// The CPU time of each worker, by its number, in microseconds.
+pub(in crate::control) fn worker_cpu() -> Vec<(u32, u64)> {
     let Ok(threads) = fs::read_dir("/proc/self/task") else {
         return Vec::new();
     };
@@ -101,7 +110,7 @@ fn worker_ticks() -> Vec<(u32, u64)> {
     let mut workers: Vec<(u32, u64)> = stats
         .filter_map(|stat| {
             let number = stat.name.strip_prefix(WORKER)?.parse().ok()?;
-            Some((number, stat.cpu_ticks))
+            Some((number, micros(stat.cpu_ticks)))
         })
         .collect();
     workers.sort_unstable();

@@ -35,6 +35,7 @@ pub(super) use report::HealthReport;
 pub(super) use report::PoolReport;
 pub(super) use report::ReadyReport;
 pub(super) use report::ServerReport;
+pub(super) use report::WorkerReport;
 pub(super) use sentinels::SentinelState;
 pub(super) use sentinels::SentinelsReport;
 pub(super) use standing::PoolView;

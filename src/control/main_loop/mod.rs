@@ -45,10 +45,13 @@ use crate::control::health;
 use crate::control::health::Health;
 use crate::control::health::HealthOutputs;
 use crate::control::health::UnhealthyReason;
+use crate::control::history::History;
 use crate::control::main_loop::bequest::Departing;
 use crate::control::main_loop::upgrade::Upgrade;
 use crate::control::notify;
 use crate::control::sentinel::Watching;
+use crate::control::shown::Shares;
+use crate::control::shown::Shown;
 use crate::control::signals::Signal;
 use crate::control::supervisor::Phase;
 use crate::control::supervisor::Step;
@@ -98,8 +101,18 @@ pub(super) async fn run(setup: Setup, inbox_wake: UnixStream, names_wake: UnixSt
     if setup.reload_on_change {
         events_of.every(watched::LOOK_PERIOD, || Event::LookAtFile);
     }
-    let is_command = ctl::is_command;
-    let api = |endpoint| Api::new(endpoint, &health, &stats, clock, &events_of, is_command);
+    let shown = Rc::new(Shown {
+        health: Rc::clone(&health),
+        stats: Rc::clone(&stats),
+        clock,
+        history: RefCell::new(History::new(clock.now())),
+        recent: setup.admin.recent,
+        table: RefCell::new(Arc::clone(&setup.table)),
+        events: events_of.clone(),
+        is_command: ctl::is_command,
+        shares: Shares::default(),
+    });
+    let api = |endpoint| Api::new(endpoint, &shown);
     let endpoints = Endpoints::new(
         (setup.stats_listener, Rc::clone(&stats)),
         setup
@@ -134,6 +147,7 @@ pub(super) async fn run(setup: Setup, inbox_wake: UnixStream, names_wake: UnixSt
         stats,
         clock,
         health,
+        shown,
         endpoints,
         outputs,
         table: setup.table,
@@ -166,6 +180,7 @@ struct Control {
     stats: Rc<StatsSource>,
     clock: Clock,
     health: Rc<RefCell<Health>>,
+    shown: Rc<Shown>,
     /// What is served.
     table: Arc<Table>,
     // Each worker's numbers, in the table's places.

@@ -243,6 +243,7 @@ impl Control {
             worker.send(message);
         }
         self.table = table;
+        *self.shown.table.borrow_mut() = Arc::clone(&self.table);
         self.names.reload(&self.table, &moved);
         self.probes.reload(&self.table, &moved);
         let shape = shape_of(&self.table);

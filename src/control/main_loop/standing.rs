@@ -6,6 +6,7 @@ use std::time::Duration;
 use tracing::info;
 use tracing::warn;
 
+use crate::control::admin;
 use crate::control::clock::Micros;
 use crate::control::event::Departure;
 use crate::control::event::Event;
@@ -101,12 +102,21 @@ impl Control {
             }
         }
         self.show_health();
+        self.sample_history(now);
         if let Some(watchdog) = &mut self.watchdog {
             let turns = !self
                 .health
                 .borrow()
                 .has_reason(UnhealthyReason::WorkerStuck);
             watchdog.sample(turns && !self.upgrade.stands_by(), now);
+        }
+    }
+
+    fn sample_history(&self, now: Micros) {
+        let mut history = self.shown.history.borrow_mut();
+        if history.is_due(now) {
+            let numbers = self.stats.numbers();
+            history.sample(now, &self.table, &numbers.workers, admin::worker_cpu());
         }
     }
 

@@ -90,6 +90,35 @@ impl Fact {
         self
     }
 
+    /// Whether the page for people shows it. What one client does is no event: it could fill the page.
+    pub(super) fn is_event(&self) -> bool {
+        let of_client = self.fields.iter().any(|(name, _)| *name == "client");
+        self.level <= Level::INFO && !of_client
+    }
+
+    /// The words, cut where they are long.
+    pub(super) fn short_message(&self) -> &str {
+        head(&self.message, STRING_BYTES[1])
+    }
+
+    /// The fields as JSON has them; a long string is cut.
+    pub(super) fn json_fields(&self) -> serde_json::Map<String, serde_json::Value> {
+        let json = |value| match value {
+            Value::Bool(value) => value.into(),
+            Value::Signed(value) => value.into(),
+            Value::Unsigned(value) => value.into(),
+            Value::Float(value) => value.into(),
+            Value::Text(text) if text.len() > STRING_BYTES[1] => {
+                format!("{}…", head(&text, STRING_BYTES[1])).into()
+            }
+            Value::Text(text) => text.into(),
+        };
+        let fields = self.all_fields();
+        fields
+            .map(|(name, value)| (name.to_owned(), json(value)))
+            .collect()
+    }
+
     /// The line, its end included.
     pub(super) fn line(&self, format: LogFormat, time: &Zoned) -> String {
         let mut line = match format {
@@ -194,7 +223,7 @@ impl Fact {
     }
 }
 
-fn name_of(level: Level) -> &'static str {
+pub(super) fn name_of(level: Level) -> &'static str {
     match level {
         Level::ERROR => "error",
         Level::WARN => "warn",

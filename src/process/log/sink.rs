@@ -36,10 +36,13 @@ use rustix::fs::FileType;
 use rustix::fs::OFlags;
 use tracing::Level;
 
+use crate::control::RecentEvents;
+
 use super::LogError;
 use super::fact::Fact;
 use super::fact::LogFormat;
 use super::fact::Value;
+use super::fact::name_of;
 use super::pace::Pace;
 use super::pace::Sameness;
 
@@ -72,6 +75,7 @@ pub(super) struct Sink {
     path: Option<PathBuf>,
     messages: SyncSender<Message>,
     shared: Arc<Shared>,
+    recent: RecentEvents,
     // None once it writes.
     writer: Mutex<Option<Writer>>,
 }
@@ -129,8 +133,14 @@ impl Sink {
             path: path.map(Path::to_owned),
             messages,
             shared,
+            recent: RecentEvents::default(),
             writer: Mutex::new(Some(writer)),
         })
+    }
+
+    /// What the page for people shows of the lines.
+    pub(super) fn recent(&self) -> &RecentEvents {
+        &self.recent
     }
 
     pub(super) fn is_stderr(&self) -> bool {
@@ -163,6 +173,11 @@ impl Sink {
 
     /// Writes a line.
     pub(super) fn write(&self, fact: &Fact) {
+        if fact.is_event() {
+            let fields = fact.json_fields();
+            self.recent
+                .put(name_of(fact.level), fact.short_message(), fields);
+        }
         let line = line(fact, self.shared.format);
         if self.messages.try_send(Message::Line(line)).is_err() {
             self.shared.lost.fetch_add(1, Ordering::Relaxed);
