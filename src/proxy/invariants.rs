@@ -101,7 +101,8 @@ impl Proxy {
         }
         for key in self.clients.slab.keys() {
             let client = &self.clients.slab[key];
-            let (full, late) = self.full_queues.counts_of(key);
+            let full = self.full_queues.count_of(key);
+            let late = self.late_writes.count_of(key);
             let holds = self.write_holds.count_of(key);
             client.pauses.check_counts([full, late, holds]);
             client.check_invariants(awaited.get(&key).copied().unwrap_or_default());

@@ -33,6 +33,7 @@ mod reload;
 mod rolling_drain;
 mod server_conn;
 mod timers;
+mod worker;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -66,9 +67,10 @@ pub use reload::Reload;
 
 use client::Client;
 use client::Clients;
-use client::Session;
 use client::backpressure::FullQueues;
+use client::ids::ClientIds;
 use dispatch::forward::Share;
+use dispatch::late_writes::LateWrites;
 use effects::Wire;
 use plan::Parts;
 use pool::Pool;
@@ -76,9 +78,7 @@ use pool::write_hold::WriteHolds;
 use rolling_drain::RollingDrain;
 use server_conn::ServerConn;
 use timers::Timers;
-
-/// How long a client that was told its last word is given to read it before the socket closes.
-const LINGER: Duration = Duration::from_secs(1);
+use worker::Worker;
 
 /// What a [`Proxy`] is built from.
 #[derive(Clone, Debug)]
@@ -102,30 +102,26 @@ pub struct ProxySetup {
 /// One worker's data plane.
 #[derive(Debug)]
 pub struct Proxy {
+    worker: Worker,
+    stats: Arc<WorkerStats>,
     pools: Vec<Pool>,
     clients: Clients,
     servers: Slab<ServerConn>,
+    // What stops clients, apart from themselves.
     full_queues: FullQueues,
-    // Connections that may have to swallow replies, see `dispatch/bypass`.
-    graves: Vec<Key>,
-    // Clients of whose requests one has ended without a reply.
-    unheard: Vec<Key>,
+    late_writes: LateWrites,
+    write_holds: WriteHolds,
     wire: Wire,
     timers: Timers,
-    stats: Arc<WorkerStats>,
     random: Random,
-    epoch: Duration,
-    process: u32,
-    is_first_worker: bool,
-    // Client ids of all workers are different, and grow: each worker counts in its own residue.
-    next_client_id: u64,
-    client_id_step: u64,
     draining: bool,
-    // Which pools' clients are to go to another process.
-    handing: Vec<bool>,
     rolling_drain: RollingDrain,
-    write_holds: WriteHolds,
-    // Scratch space of one request, kept to be used again.
+    scratch: Scratch,
+}
+
+/// Space that one request at a time needs, kept to be used again.
+#[derive(Debug, Default)]
+struct Scratch {
     args: Vec<Arg>,
     parts: Parts,
     shares: Vec<Share>,
@@ -136,28 +132,25 @@ impl Proxy {
     #[must_use]
     pub fn new(setup: ProxySetup) -> Proxy {
         Proxy {
+            worker: Worker {
+                epoch: setup.epoch,
+                process: setup.process,
+                workers: setup.workers.max(1),
+                is_first: setup.worker == WorkerIdx(0),
+            },
+            stats: setup.stats,
             pools: setup.config.pools.iter().cloned().map(Pool::new).collect(),
-            clients: Clients::default(),
+            clients: Clients::new(ClientIds::new(setup.worker.0, setup.workers)),
             servers: Slab::default(),
             full_queues: FullQueues::default(),
-            graves: Vec::new(),
-            unheard: Vec::new(),
+            late_writes: LateWrites::default(),
+            write_holds: WriteHolds::default(),
             wire: Wire::default(),
             timers: Timers::default(),
-            stats: setup.stats,
             random: Random::new(setup.seed),
-            epoch: setup.epoch,
-            process: setup.process,
-            is_first_worker: setup.worker == WorkerIdx(0),
-            next_client_id: u64::from(setup.worker.0) + 1,
-            client_id_step: u64::from(setup.workers.max(1)),
             draining: false,
-            handing: Vec::new(),
             rolling_drain: RollingDrain::default(),
-            write_holds: WriteHolds::default(),
-            args: Vec::new(),
-            parts: Parts::default(),
-            shares: Vec::new(),
+            scratch: Scratch::default(),
         }
     }
 
@@ -179,39 +172,7 @@ impl Proxy {
         admitted: bool,
         now: Time,
     ) -> ConnId {
-        let mut session = Session::new(self.next_client_id, peer, now);
-        session.set_authenticated(!self.pools[pool.index()].needs_password());
-        self.next_client_id += self.client_id_step;
-        let key = self.insert_client(Client::new(pool, session, now));
-        if admitted {
-            self.greet_client(key, now);
-            self.get_ready_to_migrate(key);
-        } else {
-            self.reply_error(key, RequestError::TooManyClients);
-            self.end_client(key, true, now);
-        }
-        ConnId::Client(key)
-    }
-
-    fn insert_client(&mut self, client: Client) -> Key {
-        let pool = client.pool;
-        let key = self.clients.insert(client);
-        self.stats.total_connections.add(1);
-        self.stats.curr_connections.add(1);
-        self.stats.pools[pool.index()]
-            .counters
-            .client_connections
-            .add(1);
-        key
-    }
-
-    fn greet_client(&mut self, key: Key, now: Time) {
-        let pool = self.clients.slab[key].pool;
-        if self.draining || self.pools[pool.index()].retired {
-            self.end_client(key, true, now);
-        } else if let Some(idle) = self.pools[pool.index()].config.timeouts.client_idle {
-            self.time_client(key, now + idle);
-        }
+        ConnId::Client(self.begin_client(pool, peer, admitted, now))
     }
 
     /// A socket that was asked for is connected.
@@ -252,22 +213,7 @@ impl Proxy {
     /// A batch from `poll_transmit` was sent whole, or the connection broke meanwhile.
     pub fn sent(&mut self, conn: ConnId, batch: Batch, now: Time) {
         match conn {
-            ConnId::Client(key) => {
-                self.wire.spare.give_batch(batch);
-                let Some(client) = self.clients.slab.find_mut(key) else {
-                    return;
-                };
-                client.replies.sent(conn, &mut self.wire, now);
-                let is_open = client.life.is_open();
-                if client.pauses.is_stopped() {
-                    self.clients.update_pause(key, &mut self.wire);
-                }
-                if !is_open {
-                    self.settle_client(key, now);
-                } else {
-                    self.migrate_if_settled(key);
-                }
-            }
+            ConnId::Client(key) => self.client_sent(key, batch, now),
             ConnId::Server(key) => {
                 self.server_sent(key, batch, now);
                 self.leave_if_settled(key, now);
@@ -277,32 +223,9 @@ impl Proxy {
 
     /// The socket of a connection that was to be closed is closed: its id names nothing any more.
     pub fn closed(&mut self, conn: ConnId) {
-        let counted = match conn {
-            ConnId::Client(key) => self
-                .clients
-                .slab
-                .remove(key)
-                .inspect(|client| {
-                    self.stats.pools[client.pool.index()]
-                        .counters
-                        .client_connections
-                        .sub(1);
-                })
-                .is_some(),
-            ConnId::Server(key) => {
-                self.fail_rest(key);
-                self.servers.remove(key).is_some_and(|server| {
-                    if server.counted {
-                        self.server_stats(server.pool, server.server)
-                            .server_connections
-                            .sub(1);
-                    }
-                    server.counted
-                })
-            }
-        };
-        if counted {
-            self.stats.curr_connections.sub(1);
+        match conn {
+            ConnId::Client(key) => self.client_closed(key),
+            ConnId::Server(key) => self.server_closed(key),
         }
     }
 
@@ -334,22 +257,8 @@ impl Proxy {
                 within,
             } => self.hold_writes(*pool, *server, now + *within),
             Change::ReleaseWrites { pool, server } => self.let_writes(*pool, *server),
-            Change::Suspect { pool, server } => {
-                self.pools[pool.index()].servers[server.index()].suspect = true;
-            }
-            Change::Eject { pool, server } => {
-                if self.pools[pool.index()].set_ejected(*server, true) {
-                    self.server_stats(*pool, *server)
-                        .server_ejected_at
-                        .set(self.epoch_micros(now));
-                    // Every worker hears of it, one counts it.
-                    let ejects = usize::from(self.is_first_worker);
-                    self.stats.pools[pool.index()]
-                        .counters
-                        .server_ejects
-                        .add(ejects);
-                }
-            }
+            Change::Suspect { pool, server } => self.suspect(*pool, *server),
+            Change::Eject { pool, server } => self.eject(*pool, *server, now),
             Change::Reachable { pool, server } => self.server_reachable(*pool, *server, now),
             Change::Readmit { pool, server } => {
                 self.pools[pool.index()].set_ejected(*server, false);
@@ -400,8 +309,9 @@ impl Proxy {
     pub fn poll_output(&mut self, now: Time) -> Option<Output> {
         if self.wire.outputs.is_empty() {
             self.release_stopped();
+            self.release_late_writers();
         }
-        if !self.unheard.is_empty() {
+        if !self.clients.unheard.is_empty() {
             self.settle_unheard(now);
         }
         if !self.clients.resumable.is_empty() {

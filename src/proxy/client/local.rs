@@ -212,7 +212,7 @@ impl Proxy {
     }
 
     fn write_time(&mut self, now: Time, reply: &mut Writer<'_>) {
-        let time = self.epoch + now.since(Time::ZERO);
+        let time = self.worker.since_1970(now);
         reply.array(2);
         reply.bulk(time.as_secs().to_string());
         reply.bulk(time.subsec_micros().to_string());
@@ -267,7 +267,7 @@ impl Proxy {
                     ("coremux_version", text(env!("CARGO_PKG_VERSION"))),
                     ("os", text("Linux")),
                     ("arch_bits", text("64")),
-                    ("process_id", self.process.to_string()),
+                    ("process_id", self.worker.process.to_string()),
                     ("uptime_in_seconds", uptime.to_string()),
                     ("uptime_in_days", (uptime / 86_400).to_string()),
                 ],
@@ -286,7 +286,7 @@ impl Proxy {
                 vec![
                     ("pool", text(&config.name)),
                     ("servers", config.servers.len().to_string()),
-                    ("workers", self.client_id_step.to_string()),
+                    ("workers", self.worker.workers.to_string()),
                 ],
             ),
         ];

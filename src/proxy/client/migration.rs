@@ -23,7 +23,7 @@ impl Proxy {
     /// Gets the clients of some pools ready to go, also those that are yet to come: `pools` says
     /// which, as `PoolIdx` counts them. Each is named by [`Output::HandOver`] when it can go.
     pub fn hand_over(&mut self, pools: Vec<bool>) {
-        self.handing = pools;
+        self.clients.migrating_pools = pools;
         let keys: Vec<Key> = self.clients.slab.keys().collect();
         for key in keys {
             self.get_ready_to_migrate(key);
@@ -32,7 +32,7 @@ impl Proxy {
 
     /// Those who have not gone stay, and are read again.
     pub fn keep_clients(&mut self) {
-        self.handing = Vec::new();
+        self.clients.migrating_pools = Vec::new();
         let keys: Vec<Key> = self.clients.slab.keys().collect();
         for key in keys {
             let pauses = &mut self.clients.slab[key].pauses;
@@ -51,8 +51,9 @@ impl Proxy {
     }
 
     pub(in crate::proxy) fn get_ready_to_migrate(&mut self, key: Key) {
-        let client = &mut self.clients.slab[key];
-        let goes = self.handing.get(client.pool.index()).copied();
+        let (clients, pools) = (&mut self.clients.slab, &self.clients.migrating_pools);
+        let client = &mut clients[key];
+        let goes = pools.get(client.pool.index()).copied();
         if !client.life.is_open() || !goes.unwrap_or(false) || client.is_migrating() {
             return;
         }
@@ -110,14 +111,12 @@ impl Proxy {
 
     /// New clients have ids from there on: lower ones are those of adopted clients.
     pub fn number_clients_from(&mut self, first: u64) {
-        let behind = first.saturating_sub(self.next_client_id);
-        // In steps, so that the ids of different workers stay different.
-        self.next_client_id += behind.next_multiple_of(self.client_id_step);
+        self.clients.ids.begin_at(first);
     }
 
     /// The id of the next client.
     #[must_use]
     pub fn next_client_id(&self) -> u64 {
-        self.next_client_id
+        self.clients.ids.next()
     }
 }

@@ -10,9 +10,11 @@
 //!
 //! Owns: these, and what follows for one from another. Never: knows servers.
 
+mod arrival;
 mod awaiter;
 pub(in crate::proxy) mod backpressure;
 pub(in crate::proxy) mod ending;
+pub(in crate::proxy) mod ids;
 mod input;
 mod lifecycle;
 mod local;
@@ -34,6 +36,7 @@ use crate::base::Key;
 use crate::base::PoolIdx;
 use crate::base::Slab;
 use crate::base::Time;
+use crate::proxy::client::ids::ClientIds;
 use crate::proxy::client::input::Input;
 use crate::proxy::client::lifecycle::Lifecycle;
 use crate::proxy::client::pause::PauseReason;
@@ -237,14 +240,29 @@ impl Client {
 }
 
 /// Every client of one worker.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::proxy) struct Clients {
     pub(in crate::proxy) slab: Slab<Client>,
+    pub(in crate::proxy) ids: ClientIds,
     /// Those that were stopped and may go on.
     pub(in crate::proxy) resumable: Vec<Key>,
+    /// Those of whose requests one has ended without a reply.
+    pub(in crate::proxy) unheard: Vec<Key>,
+    /// Which pools' clients are to go to another process.
+    pub(in crate::proxy) migrating_pools: Vec<bool>,
 }
 
 impl Clients {
+    pub(in crate::proxy) fn new(ids: ClientIds) -> Clients {
+        Clients {
+            slab: Slab::default(),
+            ids,
+            resumable: Vec::new(),
+            unheard: Vec::new(),
+            migrating_pools: Vec::new(),
+        }
+    }
+
     /// Takes a client in.
     pub(in crate::proxy) fn insert(&mut self, client: Client) -> Key {
         let key = self.slab.insert(client);
@@ -304,6 +322,21 @@ impl Clients {
         client.deliver(to, reply, bytes, wire);
         if client.pauses.is_stopped() {
             self.update_pause(to.client, wire);
+        }
+    }
+
+    /// Something that stopped these clients has ended.
+    pub(in crate::proxy) fn release(
+        &mut self,
+        reason: PauseReason,
+        clients: &[Key],
+        wire: &mut Wire,
+    ) {
+        for key in clients {
+            if let Some(client) = self.slab.find_mut(*key) {
+                client.pauses.remove(reason);
+                self.update_pause(*key, wire);
+            }
         }
     }
 

@@ -8,24 +8,136 @@ use bytes::Bytes;
 use crate::base::ByteQueue;
 use crate::base::Chunk;
 use crate::base::Key;
+use crate::base::ServerIdx;
 use crate::base::Time;
+use crate::protocol::Arg;
 use crate::protocol::Expect;
 use crate::protocol::ProtocolError;
 use crate::protocol::Request;
 use crate::protocol::command::Args;
 use crate::protocol::command::CommandError;
 use crate::proxy::Proxy;
-use crate::proxy::client::Client;
-use crate::proxy::client::Phase;
 use crate::proxy::client::ending::End;
-use crate::proxy::dispatch::forward::Desk;
+use crate::proxy::dispatch::desk::Desk;
 use crate::proxy::dispatch::forward::Forwarded;
 use crate::proxy::effects::ConnId;
 use crate::proxy::effects::Output;
 use crate::proxy::failure::Answer;
 use crate::proxy::failure::RequestError;
 use crate::proxy::plan;
+use crate::proxy::plan::Ask;
 use crate::proxy::plan::Plan;
+use crate::proxy::pool::conns::Place;
+use crate::proxy::pool::replica::Target;
+
+/// Why no more requests are read at the desk.
+enum Stop {
+    /// Nothing is left, or nothing more is read of this client.
+    End,
+    /// The next request must wait.
+    Paused,
+    /// The next request is of so many bytes, and something is to be done for it by others.
+    Needs(usize, Need),
+    /// The next request does not lie whole in the chunk.
+    Partial,
+    /// What comes is no request.
+    Broken(ProtocolError),
+}
+
+/// What a request needs that is not at the desk.
+enum Need {
+    /// Something else was planned than to forward it to one server, or it is turned away.
+    Plan(Result<Plan, RequestError>, Expect),
+    /// It is in this connection's queue, and that is not open.
+    Open(Key),
+    /// There is no connection yet to whom it is forwarded.
+    Connection((ServerIdx, Ask), (Target, Place), Expect),
+}
+
+impl Desk<'_> {
+    /// Reads the requests of `chunk` from `at` on, as long as they need nothing else: those that are
+    /// forwarded to one server, which is connected. That is what nearly all of them are.
+    fn read<C: Chunk>(
+        &mut self,
+        chunk: &C,
+        at: &mut usize,
+        args: &mut Vec<Arg>,
+        now: Time,
+    ) -> Stop {
+        while *at < chunk.bytes().len() && self.client.life.is_open() {
+            if !self.client.may_read(self.pool.limits) {
+                return Stop::Paused;
+            }
+            if self.client.input.is_assembling() {
+                return Stop::Partial;
+            }
+            let buf = &chunk.bytes()[*at..];
+            let bytes = match self.pool.protocol.cut_request(buf, args) {
+                Ok(Some(bytes)) => bytes,
+                Ok(None) => return Stop::Partial,
+                Err(error) => return Stop::Broken(error),
+            };
+            let request = Request::whole(&buf[..bytes], args);
+            if self.waits_for_a_master(&request) {
+                return Stop::Paused;
+            }
+            if let Some(need) = self.take(&request, Some((chunk, *at)), now) {
+                return Stop::Needs(bytes, need);
+            }
+            *at += bytes;
+        }
+        Stop::End
+    }
+
+    /// Whether the client's next request waits; then the client is read no further.
+    #[inline]
+    fn waits_for_a_master(&mut self, request: &Request<'_>) -> bool {
+        self.write_holds.stop(self.client, self.pool, request)
+    }
+
+    /// Sends a request where it belongs, if that is one server. `chunk` is the buffer that a whole
+    /// frame lies in, and where.
+    #[inline]
+    fn take<C: Chunk>(
+        &mut self,
+        request: &Request<'_>,
+        chunk: Option<(&C, usize)>,
+        now: Time,
+    ) -> Option<Need> {
+        if request.is_empty() {
+            return None;
+        }
+        let (session, pool) = (&mut self.client.session, self.pool);
+        let found = pool.protocol.resolve(request);
+        let expect = match found {
+            Ok(command) => pool.protocol.expect(command, request),
+            Err(_) => Expect::ONE,
+        };
+        let allowed = plan::authorize(request, found, session, pool);
+        let planned = allowed.and_then(|()| {
+            match found {
+                Ok(command) => session.set_command(command.name),
+                Err(CommandError::Unknown) if plan::forwards_unknown(pool, request) => {
+                    session.set_command("unknown");
+                }
+                Err(_) => {}
+            }
+            let random = self.random.next_u32();
+            plan::plan(request, (found, expect), pool, random, self.parts)
+        });
+        let Ok(Plan::Forward(server, ask)) = planned else {
+            return Some(Need::Plan(planned, expect));
+        };
+        match self.forward((server, ask), request, chunk, now) {
+            Ok(Forwarded::Sent) => None,
+            Ok(Forwarded::Waits(conn)) => Some(Need::Open(conn)),
+            Ok(Forwarded::Unconnected(target, place)) => {
+                Some(Need::Connection((server, ask), (target, place), expect))
+            }
+            Err(error) => Some(Need::Plan(Err(error), expect)),
+        }
+    }
+}
 
 impl Proxy {
     pub(in crate::proxy) fn client_received<C: Chunk>(&mut self, key: Key, chunk: &C, now: Time) {
@@ -41,113 +153,6 @@ impl Proxy {
             return;
         }
         self.read_requests(key, chunk, now);
-    }
-
-    pub(in crate::proxy) fn client_received_end(&mut self, key: Key, now: Time) {
-        let Some(client) = self.clients.slab.find_mut(key) else {
-            return;
-        };
-        client.input.end(now);
-        if client.is_migrating() {
-            // Whoever takes it will see it end.
-            return;
-        }
-        let (phase, holds) = (client.life.phase(), client.input.has_unparsed());
-        self.count_end(key, End::Eof);
-        match phase {
-            // What it sent before is read first.
-            Phase::Open if holds => {}
-            Phase::Open => self.end_client(key, false, now),
-            Phase::Ending { .. } => self.settle_client(key, now),
-            Phase::Lingering { .. } => self.close_client(key),
-            Phase::Closed => {}
-        }
-    }
-
-    pub(in crate::proxy) fn client_failed(&mut self, key: Key) {
-        if self.clients.slab.find(key).is_some() {
-            self.count_end(key, End::Err);
-            self.close_client(key);
-        }
-    }
-
-    /// Reads no more requests of this client; closes it when it has its replies.
-    pub(in crate::proxy) fn end_client(&mut self, key: Key, linger: bool, now: Time) {
-        if let Some(client) = self.clients.slab.find_mut(key) {
-            client.end(linger);
-            self.settle_client(key, now);
-        }
-    }
-
-    /// Brings a client that reads no more requests as far as it can go.
-    pub(in crate::proxy) fn settle_client(&mut self, key: Key, now: Time) {
-        let Some(client) = self.clients.slab.find_mut(key) else {
-            return;
-        };
-        let Phase::Ending { linger } = client.life.phase() else {
-            return;
-        };
-        if !client.replies.is_settled() {
-            return;
-        }
-        if !linger || client.input.has_ended() {
-            self.close_client(key);
-            return;
-        }
-        // A close with unread bytes would reset the connection, and destroy the last replies on
-        // their way.
-        let until = now + crate::proxy::LINGER;
-        client.life.linger(until);
-        let conn = client.conn();
-        self.wire.put(Output::ShutdownWrite(conn));
-        if client.pauses.end() {
-            self.wire.put(Output::Resume(conn));
-        }
-        self.time_client(key, until);
-    }
-
-    /// Brings clients on that have got nothing for a request: no send tells when they are settled.
-    pub(in crate::proxy) fn settle_unheard(&mut self, now: Time) {
-        for key in std::mem::take(&mut self.unheard) {
-            self.settle_client(key, now);
-            self.migrate_if_settled(key);
-        }
-    }
-
-    /// Looks at a client at `due`, and not before.
-    pub(in crate::proxy) fn time_client(&mut self, key: Key, due: Time) {
-        if let Some(client) = self.clients.slab.find_mut(key) {
-            client.life.set_due(due);
-            self.timers.set(due, ConnId::Client(key));
-        }
-    }
-
-    pub(in crate::proxy) fn client_due(&mut self, key: Key, due: Time, now: Time) {
-        let Some(client) = self.clients.slab.find(key) else {
-            return;
-        };
-        if !client.life.is_due(due) {
-            return;
-        }
-        let idle_timeout = self.pools[client.pool.index()].config.timeouts.client_idle;
-        match (client.life.phase(), idle_timeout) {
-            (Phase::Lingering { until }, _) if until <= now => self.close_client(key),
-            (Phase::Open, Some(timeout)) => {
-                // One that is stopped may have said anything since.
-                let busy = client.pauses.is_stopped() || !client.replies.is_settled();
-                let due = if busy {
-                    now + timeout
-                } else {
-                    client.input.last_heard() + timeout
-                };
-                if due > now {
-                    self.time_client(key, due);
-                } else {
-                    self.end_client(key, true, now);
-                }
-            }
-            _ => {}
-        }
     }
 
     /// Goes on with clients that were stopped and have taken their replies since.
@@ -186,51 +191,36 @@ impl Proxy {
 
     /// Reads all requests in `chunk`, or as many as the client may have on their way.
     fn read_requests<C: Chunk>(&mut self, key: Key, chunk: &C, now: Time) {
-        let mut args = std::mem::take(&mut self.args);
+        let mut args = std::mem::take(&mut self.scratch.args);
         let mut at = 0;
-        while at < chunk.bytes().len() {
-            let Some(client) = self.clients.slab.find_mut(key) else {
-                break;
-            };
-            if !client.life.is_open() {
-                break;
-            }
-            if !client.may_read(self.pools[client.pool.index()].limits) {
-                client.input.put_back(chunk, at);
-                self.clients.update_pause(key, &mut self.wire);
-                break;
-            }
-            let buf = &chunk.bytes()[at..];
-            if !client.input.is_assembling() {
-                let protocol = self.pools[client.pool.index()].protocol;
-                match protocol.cut_request(buf, &mut args) {
-                    Ok(Some(bytes)) => {
-                        let request = Request::whole(&buf[..bytes], &args);
-                        if self.waits_for_a_master(key, &request) {
-                            self.clients.slab[key].input.put_back(chunk, at);
-                            self.clients.update_pause(key, &mut self.wire);
-                            break;
-                        }
-                        self.take_request(key, &request, Some((chunk, at)), now);
-                        at += bytes;
-                        continue;
-                    }
-                    Ok(None) => {}
+        while let Some(mut desk) = self.desk(key) {
+            match desk.read(chunk, &mut at, &mut args, now) {
+                Stop::End => break,
+                Stop::Paused => {
+                    desk.client.input.put_back(chunk, at);
+                    self.clients.update_pause(key, &mut self.wire);
+                    break;
+                }
+                Stop::Needs(bytes, need) => {
+                    let frame = &chunk.bytes()[at..at + bytes];
+                    let request = Request::whole(frame, &args);
+                    self.meet(key, need, (&request, Some((chunk, at))), now);
+                    at += bytes;
+                }
+                Stop::Partial => match self.assemble(key, chunk, at, now) {
+                    Ok(used) => at += used,
                     Err(error) => {
                         self.protocol_error(key, error, now);
                         break;
                     }
-                }
-            }
-            match self.assemble(key, chunk, at, now) {
-                Ok(used) => at += used,
-                Err(error) => {
+                },
+                Stop::Broken(error) => {
                     self.protocol_error(key, error, now);
                     break;
                 }
             }
         }
-        self.args = args;
+        self.scratch.args = args;
     }
 
     fn assemble<C: Chunk>(
@@ -240,22 +230,25 @@ impl Proxy {
         at: usize,
         now: Time,
     ) -> Result<usize, ProtocolError> {
-        let client = &mut self.clients.slab[key];
-        let (input, protocol) = (&mut client.input, self.pools[client.pool.index()].protocol);
-        let mut assembly = input.take_assembly(protocol);
-        let fed = assembly.feed(chunk, at, &mut self.wire.spare)?;
+        let Some(mut desk) = self.desk(key) else {
+            return Ok(chunk.bytes().len() - at);
+        };
+        let mut assembly = desk.client.input.take_assembly(desk.pool.protocol);
+        let fed = assembly.feed(chunk, at, &mut desk.wire.spare)?;
         if !fed.complete {
-            input.set_assembly(assembly);
+            desk.client.input.set_assembly(assembly);
             return Ok(fed.used);
         }
         let request = assembly.request();
-        if self.waits_for_a_master(key, &request) {
-            self.clients.slab[key].input.put_back(chunk, at + fed.used);
+        if desk.waits_for_a_master(&request) {
+            desk.client.input.put_back(chunk, at + fed.used);
             self.keep_request(key, &request);
             self.clients.update_pause(key, &mut self.wire);
             return Ok(chunk.bytes().len() - at);
         }
-        self.take_request::<C>(key, &request, None, now);
+        if let Some(need) = desk.take::<C>(&request, None, now) {
+            self.meet::<C>(key, need, (&request, None), now);
+        }
         Ok(fed.used)
     }
 
@@ -288,61 +281,23 @@ impl Proxy {
         self.end_client(key, true, now);
     }
 
-    /// Sends a request where it belongs. `chunk` is the buffer that a whole frame lies in, and
-    /// where.
-    #[inline]
-    fn take_request<C: Chunk>(
+    /// Goes on with a request that cannot be done at the desk alone.
+    fn meet<C: Chunk>(
         &mut self,
         key: Key,
-        request: &Request<'_>,
-        chunk: Option<(&C, usize)>,
+        need: Need,
+        (request, chunk): (&Request<'_>, Option<(&C, usize)>),
         now: Time,
     ) {
-        if request.is_empty() {
-            return;
-        }
-        let client = &mut self.clients.slab[key];
-        let pool = &self.pools[client.pool.index()];
-        let found = pool.protocol.resolve(request);
-        let expect = match found {
-            Ok(command) => pool.protocol.expect(command, request),
-            Err(_) => Expect::ONE,
-        };
-        let allowed = plan::authorize(request, found, &client.session, pool);
-        let planned = allowed.and_then(|()| {
-            match found {
-                Ok(command) => client.session.set_command(command.name),
-                Err(CommandError::Unknown) if plan::forwards_unknown(pool, request) => {
-                    client.session.set_command("unknown");
+        match need {
+            Need::Plan(planned, expect) => self.carry_out(key, planned, (request, expect), now),
+            Need::Open(conn) => self.request_passed_on(conn, key, now),
+            Need::Connection(asked, to, expect) => {
+                let done = self.forward_on_new(key, asked, to, (request, chunk), now);
+                if let Err(error) = done {
+                    self.turn_away(key, expect, error);
                 }
-                Err(_) => {}
             }
-            let random = self.random.next_u32();
-            plan::plan(request, (found, expect), pool, random, &mut self.parts)
-        });
-        let Ok(Plan::Forward(server, ask)) = planned else {
-            return self.carry_out(key, planned, (request, expect), now);
-        };
-        let mut desk = Desk {
-            client,
-            pool,
-            servers: &mut self.servers,
-            graves: &mut self.graves,
-            wire: &mut self.wire,
-            stats: &self.stats,
-        };
-        let done = match desk.forward((server, ask), request, chunk, now) {
-            Ok(Forwarded::Queued(conn, bytes)) => {
-                return self.request_queued(conn, key, bytes, now);
-            }
-            Ok(Forwarded::Unconnected(target, place)) => {
-                let (asked, to) = ((server, ask), (target, place));
-                self.forward_on_new(key, asked, to, (request, chunk), now)
-            }
-            Err(error) => Err(error),
-        };
-        if let Err(error) = done {
-            self.turn_away(key, expect, error);
         }
     }
 
@@ -399,21 +354,5 @@ impl Proxy {
     /// Answers the next request of a client at once.
     pub(in crate::proxy) fn reply(&mut self, key: Key, reply: &[u8]) {
         self.clients.slab[key].reply_in_place(reply, &mut self.wire);
-    }
-
-    pub(in crate::proxy) fn close_client(&mut self, key: Key) {
-        self.end_socket(key, Output::Close(ConnId::Client(key)));
-    }
-
-    /// Closes a client that does not take its replies: the kernel need not keep them either.
-    pub(in crate::proxy) fn abort_client(&mut self, key: Key) {
-        self.end_socket(key, Output::Abort(ConnId::Client(key)));
-    }
-
-    fn end_socket(&mut self, key: Key, output: Output) {
-        let client = self.clients.slab.find_mut(key);
-        if client.is_some_and(Client::close) {
-            self.wire.put(output);
-        }
     }
 }

@@ -9,15 +9,13 @@ use crate::base::Key;
 use crate::base::ServerIdx;
 use crate::base::Slab;
 use crate::base::Time;
-use crate::proxy::Proxy;
 use crate::proxy::client::Client;
 use crate::proxy::client::way::Way;
+use crate::proxy::dispatch::late_writes::LateWrites;
 use crate::proxy::pool::Pool;
 use crate::proxy::pool::replica::Target;
 use crate::proxy::server_conn::ServerConn;
-use crate::proxy::server_conn::ServerPhase;
 use crate::proxy::server_conn::queue::BATCH_BYTES_MAX;
-use crate::proxy::server_conn::queue::Pending;
 
 /// Who comes behind no more bytes than these waits for them: they take less than a millisecond. A
 /// batch has more only if one request alone has.
@@ -36,7 +34,7 @@ impl ServerConn {
 pub(in crate::proxy) fn choose_way(
     client: &mut Client,
     pool: &Pool,
-    (servers, graves): (&Slab<ServerConn>, &mut Vec<Key>),
+    (servers, late_writes): (&Slab<ServerConn>, &mut LateWrites),
     targets: impl IntoIterator<Item = (ServerIdx, Target)>,
     now: Time,
 ) {
@@ -55,37 +53,7 @@ pub(in crate::proxy) fn choose_way(
         (_, true) => Way::Around,
         _ => Way::Own,
     };
-    if client.way != way && !may_be_done_late(client.key(), servers, graves) {
+    if client.way != way && !late_writes.any_of(client.key(), servers) {
         client.way = way;
-    }
-}
-
-/// Whether a write of a client that has timed out may still be done somewhere.
-fn may_be_done_late(client: Key, servers: &Slab<ServerConn>, graves: &mut Vec<Key>) -> bool {
-    forget_graves(servers, graves);
-    let mut graves = graves.iter();
-    graves.any(|conn| servers[*conn].requests.late_writers().contains(&client))
-}
-
-fn forget_graves(servers: &Slab<ServerConn>, graves: &mut Vec<Key>) {
-    graves.retain(|conn| is_late(servers, *conn));
-}
-
-/// Whether something that has timed out on a connection may still be done.
-pub(in crate::proxy) fn is_late(servers: &Slab<ServerConn>, conn: Key) -> bool {
-    let conn = servers.find(conn);
-    conn.is_some_and(|conn| conn.phase != ServerPhase::Closed && conn.requests.has_untimed())
-}
-
-impl Proxy {
-    /// A request has timed out on a connection on which it was sent.
-    pub(in crate::proxy) fn bury(&mut self, conn: Key, buried: &Pending) {
-        if buried.writes() {
-            if !self.graves.contains(&conn) {
-                forget_graves(&self.servers, &mut self.graves);
-                self.graves.push(conn);
-            }
-            self.write_is_late(conn, buried.awaiter.client);
-        }
     }
 }

@@ -17,24 +17,7 @@ use crate::proxy::server_conn::queue::RequestQueue;
 use crate::proxy::server_conn::reconnect;
 
 impl Proxy {
-    /// Counts a request of `client` that was put into the FIFO, and sees that it is sent and timed.
-    #[inline]
-    pub(in crate::proxy) fn request_queued(
-        &mut self,
-        key: Key,
-        client: Key,
-        bytes: usize,
-        now: Time,
-    ) {
-        let conn = &self.servers[key];
-        let stats = conn.counters(&self.stats);
-        stats.requests.add(1);
-        stats.request_bytes.add(bytes);
-        self.request_passed_on(key, client, now);
-    }
-
-    /// The same with one that was counted on another connection.
-    #[inline]
+    /// Sees that a request of `client` that was put into the FIFO, and counted, is sent and timed.
     pub(in crate::proxy) fn request_passed_on(&mut self, key: Key, client: Key, now: Time) {
         let conn = &mut self.servers[key];
         conn.asked = true;
@@ -44,7 +27,11 @@ impl Proxy {
             return;
         }
         self.time_request(key, now);
-        self.stop_if_full(key, client);
+        let conn = &self.servers[key];
+        let limits = &self.pools[conn.pool.index()].config.limits;
+        let client = &mut self.clients.slab[client];
+        self.full_queues
+            .stop_if_full((key, conn), client, limits.server_queue_bytes);
     }
 
     /// Whether the request that was queued last may wait for a connection; else it has its error.

@@ -7,40 +7,29 @@
 use crate::base::Chunk;
 use crate::base::Key;
 use crate::base::ServerIdx;
-use crate::base::Slab;
 use crate::base::Time;
 use crate::protocol::Request;
 use crate::protocol::command::Gather;
 use crate::proxy::Proxy;
-use crate::proxy::client::Client;
+use crate::proxy::client::Awaiter;
 use crate::proxy::client::Due;
 use crate::proxy::dispatch::bypass;
-use crate::proxy::effects::Wire;
+use crate::proxy::dispatch::desk::Desk;
+use crate::proxy::effects::ConnId;
 use crate::proxy::failure::RequestError;
 use crate::proxy::plan::Ask;
 use crate::proxy::plan::Fan;
 use crate::proxy::plan::gather::Gathering;
-use crate::proxy::pool::Pool;
 use crate::proxy::pool::conns::Place;
 use crate::proxy::pool::replica::Target;
-use crate::proxy::server_conn::ServerConn;
 use crate::proxy::server_conn::queue::Terms;
-use crate::stats::WorkerStats;
-
-/// What the way of one client's request touches, looked up once.
-pub(in crate::proxy) struct Desk<'a> {
-    pub(in crate::proxy) client: &'a mut Client,
-    pub(in crate::proxy) pool: &'a Pool,
-    pub(in crate::proxy) servers: &'a mut Slab<ServerConn>,
-    pub(in crate::proxy) graves: &'a mut Vec<Key>,
-    pub(in crate::proxy) wire: &'a mut Wire,
-    pub(in crate::proxy) stats: &'a WorkerStats,
-}
 
 /// What has become of a request for one server.
 pub(in crate::proxy) enum Forwarded {
-    /// It is in this connection's queue, with so many bytes.
-    Queued(Key, usize),
+    /// It leaves as soon as the connection can send.
+    Sent,
+    /// It is in this connection's queue, and that is not open: it may not wait there.
+    Waits(Key),
     /// There is no connection in this place yet.
     Unconnected(Target, Place),
 }
@@ -67,8 +56,8 @@ impl Desk<'_> {
 
     #[inline]
     fn choose_way(&mut self, targets: impl IntoIterator<Item = (ServerIdx, Target)>, now: Time) {
-        let (servers, graves) = (&*self.servers, &mut *self.graves);
-        bypass::choose_way(self.client, self.pool, (servers, graves), targets, now);
+        let around = (&*self.servers, &mut *self.late_writes);
+        bypass::choose_way(self.client, self.pool, around, targets, now);
     }
 
     /// Puts a request for one server into the queue of the client's connection to it.
@@ -88,31 +77,43 @@ impl Desk<'_> {
         if conn == Key::NONE {
             return Ok(Forwarded::Unconnected(target, place));
         }
-        let server_conn = &mut self.servers[conn];
-        request.write_to(server_conn.requests.writer(), chunk, &mut self.wire.spare);
+        let queue = self.servers[conn].requests.writer();
+        request.write_to(queue, chunk, &mut self.wire.spare);
         let awaiter = self.client.expect(Due::One);
-        let gauges = server_conn.counters(self.stats);
+        Ok(match self.queue(conn, awaiter, ask, now) {
+            true => Forwarded::Sent,
+            false => Forwarded::Waits(conn),
+        })
+    }
+
+    /// Puts what was written to a connection into its FIFO, and sees that it is sent and timed: whether
+    /// the connection is open. If not, `request_passed_on` is to be called.
+    #[inline]
+    fn queue(&mut self, key: Key, awaiter: Awaiter, ask: Ask, now: Time) -> bool {
+        let conn = &mut self.servers[key];
+        let stats = conn.counters(self.stats);
         let terms = Terms::new(ask.retry, ask.errors, ask.expect);
-        let bytes = server_conn.requests.push(awaiter, terms, now, gauges);
+        let bytes = conn.requests.push(awaiter, terms, now, stats);
         self.client.replies.request_sent(bytes);
-        Ok(Forwarded::Queued(conn, bytes))
+        stats.requests.add(1);
+        stats.request_bytes.add(bytes);
+        conn.asked = true;
+        if !conn.is_open() {
+            return false;
+        }
+        conn.sending.list(ConnId::Server(key), self.wire);
+        let config = &self.pool.config;
+        if let Some(timeout) = config.timeouts.request {
+            conn.look_again(now + timeout, self.timers);
+        }
+        let limit = config.limits.server_queue_bytes;
+        self.full_queues
+            .stop_if_full((key, conn), self.client, limit);
+        true
     }
 }
 
 impl Proxy {
-    /// What a client's request touches.
-    fn desk(&mut self, client: Key) -> Desk<'_> {
-        let client = &mut self.clients.slab[client];
-        Desk {
-            pool: &self.pools[client.pool.index()],
-            client,
-            servers: &mut self.servers,
-            graves: &mut self.graves,
-            wire: &mut self.wire,
-            stats: &self.stats,
-        }
-    }
-
     /// Forwards a request on a connection that has to be opened first.
     #[cold]
     pub(in crate::proxy) fn forward_on_new<C: Chunk>(
@@ -125,11 +126,12 @@ impl Proxy {
     ) -> Result<(), RequestError> {
         let pool = self.clients.slab[client].pool;
         self.open(pool, (server, target), place, now);
-        let forwarded = self
-            .desk(client)
-            .forward((server, ask), request, chunk, now)?;
-        match forwarded {
-            Forwarded::Queued(conn, bytes) => self.request_queued(conn, client, bytes, now),
+        let Some(mut desk) = self.desk(client) else {
+            return Ok(());
+        };
+        match desk.forward((server, ask), request, chunk, now)? {
+            Forwarded::Sent => {}
+            Forwarded::Waits(conn) => self.request_passed_on(conn, client, now),
             Forwarded::Unconnected(..) => debug_assert!(false, "a connection was put there"),
         }
         Ok(())
@@ -144,8 +146,8 @@ impl Proxy {
         request: &Request<'_>,
         now: Time,
     ) -> Result<(), RequestError> {
-        let parts = std::mem::take(&mut self.parts);
-        let mut shares = std::mem::take(&mut self.shares);
+        let parts = std::mem::take(&mut self.scratch.parts);
+        let mut shares = std::mem::take(&mut self.scratch.shares);
         let opened = self.open_shares(client, parts.servers(), ask, &mut shares, now);
         if opened.is_ok() {
             let protocol = self.pools[self.clients.slab[client].pool.index()].protocol;
@@ -169,7 +171,7 @@ impl Proxy {
             };
             self.queue_shares(client, (fan.join, order), ask, &shares, now);
         }
-        (self.parts, self.shares) = (parts, shares);
+        (self.scratch.parts, self.scratch.shares) = (parts, shares);
         opened
     }
 
@@ -186,7 +188,7 @@ impl Proxy {
         if servers.is_empty() {
             return Err(RequestError::NoServer);
         }
-        let mut shares = std::mem::take(&mut self.shares);
+        let mut shares = std::mem::take(&mut self.scratch.shares);
         let opened = self.open_shares(client, &servers, ask, &mut shares, now);
         if opened.is_ok() {
             for share in &shares {
@@ -198,7 +200,7 @@ impl Proxy {
             let order = (0u16..).zip(&shares).map(|(nth, _)| nth).collect();
             self.queue_shares(client, (join, order), ask, &shares, now);
         }
-        self.shares = shares;
+        self.scratch.shares = shares;
         opened
     }
 
@@ -213,7 +215,9 @@ impl Proxy {
         now: Time,
     ) -> Result<(), RequestError> {
         shares.clear();
-        let mut desk = self.desk(client);
+        let Some(mut desk) = self.desk(client) else {
+            return Ok(());
+        };
         for server in servers.iter().copied() {
             shares.push(Share {
                 server,
@@ -245,7 +249,6 @@ impl Proxy {
             reason = "no more shares than servers"
         )]
         let count = shares.len() as u32;
-        let terms = Terms::new(ask.retry, ask.errors, ask.expect);
         let of_client = &mut self.clients.slab[client];
         let pool = of_client.pool;
         let join = self.pools[pool.index()].protocol.join(join, order);
@@ -253,11 +256,11 @@ impl Proxy {
         let mut awaiter = of_client.expect(Due::Gathered(gathering));
         for (number, share) in (0u32..).zip(shares) {
             awaiter.fragment = number;
-            let conn = &mut self.servers[share.conn];
-            let gauges = conn.counters(&self.stats);
-            let bytes = conn.requests.push(awaiter, terms, now, gauges);
-            self.clients.slab[client].replies.request_sent(bytes);
-            self.request_queued(share.conn, client, bytes, now);
+            let desk = self.desk(client);
+            let is_open = desk.is_none_or(|mut desk| desk.queue(share.conn, awaiter, ask, now));
+            if !is_open {
+                self.request_passed_on(share.conn, client, now);
+            }
         }
         let counters = &self.stats.pools[pool.index()].counters;
         counters.fragments.add(shares.len());
@@ -278,13 +281,13 @@ mod tests {
     use crate::protocol::Expect;
     use crate::protocol::Protocol;
     use crate::protocol::command::ErrorsBy;
-    use crate::proxy::ConnId;
     use crate::proxy::Output;
     use crate::proxy::ProxySetup;
     use crate::proxy::plan::Plan;
     use crate::proxy::server_conn::queue::Retry;
     use crate::stats::PoolShape;
     use crate::stats::Shape;
+    use crate::stats::WorkerStats;
 
     const NOW: Time = Time::ZERO;
     const READ: Ask = Ask {

@@ -13,7 +13,7 @@ impl Proxy {
     /// A server has failed: a request of this worker, or its connection.
     pub(in crate::proxy) fn publish_failure(&self, pool: PoolIdx, server: ServerIdx, now: Time) {
         let standing = self.standing(pool, server);
-        let now = self.epoch_micros(now);
+        let now = self.worker.epoch_micros(now);
         standing.failed_at.set(now);
         if standing.failing_since.value() == 0 {
             standing.failing_since.set(now);
@@ -29,9 +29,20 @@ impl Proxy {
         &self.stats.pools[pool.index()].standings[server.index()]
     }
 
-    /// Microseconds since 1970.
-    pub(in crate::proxy) fn epoch_micros(&self, now: Time) -> u64 {
-        let since_1970 = self.epoch + now.since(Time::ZERO);
-        u64::try_from(since_1970.as_micros()).unwrap_or(u64::MAX)
+    /// A server has failed somewhere since its last good reply.
+    pub(in crate::proxy) fn suspect(&mut self, pool: PoolIdx, server: ServerIdx) {
+        self.pools[pool.index()].servers[server.index()].suspect = true;
+    }
+
+    /// No key lives on a server until it is readmitted.
+    pub(in crate::proxy) fn eject(&mut self, pool: PoolIdx, server: ServerIdx, now: Time) {
+        if self.pools[pool.index()].set_ejected(server, true) {
+            let ejected_at = &self.server_stats(pool, server).server_ejected_at;
+            ejected_at.set(self.worker.epoch_micros(now));
+            let counters = &self.stats.pools[pool.index()].counters;
+            counters
+                .server_ejects
+                .add(usize::from(self.worker.is_first));
+        }
     }
 }

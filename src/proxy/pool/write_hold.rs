@@ -22,9 +22,11 @@ use crate::protocol::command::Args;
 use crate::protocol::command::CommandError;
 use crate::protocol::command::Handling;
 use crate::proxy::Proxy;
+use crate::proxy::client::Client;
 use crate::proxy::client::pause::PauseReason;
 use crate::proxy::effects::ConnId;
 use crate::proxy::plan::PLACEHOLDER;
+use crate::proxy::pool::Pool;
 use crate::proxy::server_conn::ServerConn;
 use crate::route::Distribution;
 
@@ -46,6 +48,30 @@ impl WriteHolds {
     /// When the first of them is over.
     pub(in crate::proxy) fn next(&self) -> Option<Time> {
         self.servers.iter().map(|hold| hold.until).min()
+    }
+
+    /// Whether a client's next request waits; then the client is read no further.
+    #[inline]
+    pub(in crate::proxy) fn stop(
+        &mut self,
+        client: &mut Client,
+        pool: &Pool,
+        request: &Request<'_>,
+    ) -> bool {
+        !self.servers.is_empty() && self.stop_if_held(client, pool, request)
+    }
+
+    fn stop_if_held(&mut self, client: &mut Client, pool: &Pool, request: &Request<'_>) -> bool {
+        let mut holds = self.servers.iter_mut();
+        let held = |hold: &&mut WriteHold| {
+            hold.pool == client.pool && writes_to(client, pool, hold.server, request)
+        };
+        let Some(hold) = holds.find(held) else {
+            return false;
+        };
+        client.pauses.add(PauseReason::WriteHold);
+        hold.clients.push(client.key());
+        true
     }
 
     fn is_of(&self, pool: PoolIdx, server: ServerIdx) -> bool {
@@ -113,61 +139,39 @@ impl Proxy {
                 conn.sending.list(ConnId::Server(key), &mut self.wire);
             }
         }
-        self.release(PauseReason::WriteHold, hold.clients);
+        let reason = PauseReason::WriteHold;
+        self.clients.release(reason, &hold.clients, &mut self.wire);
     }
+}
 
-    /// Whether a client's next request waits; then the client is read no further.
-    #[inline]
-    pub(in crate::proxy) fn waits_for_a_master(&mut self, key: Key, request: &Request<'_>) -> bool {
-        !self.write_holds.servers.is_empty() && self.stop_before(key, request)
+/// Whether a request would change something at `server`.
+fn writes_to(client: &Client, pool: &Pool, server: ServerIdx, request: &Request<'_>) -> bool {
+    if request.is_empty() || !client.session.is_authenticated() || pool.fenced {
+        return false;
     }
-
-    fn stop_before(&mut self, key: Key, request: &Request<'_>) -> bool {
-        let pool = self.clients.slab[key].pool;
-        let mut places = 0..self.write_holds.servers.len();
-        let place = places.find(|place| {
-            let hold = &self.write_holds.servers[*place];
-            hold.pool == pool && self.writes_to(key, hold.server, request)
-        });
-        let Some(place) = place else {
-            return false;
-        };
-        self.clients.slab[key].pauses.add(PauseReason::WriteHold);
-        self.write_holds.servers[place].clients.push(key);
-        true
-    }
-
-    /// Whether a request would change something at `server`.
-    fn writes_to(&self, key: Key, server: ServerIdx, request: &Request<'_>) -> bool {
-        let client = &self.clients.slab[key];
-        let pool = &self.pools[client.pool.index()];
-        if request.is_empty() || !client.session.is_authenticated() || pool.fenced {
-            return false;
+    // It may go to any of them.
+    let anywhere = pool.config.mapping.distribution == Distribution::Random;
+    let lives_there = |name: &[u8]| anywhere || pool.server_of(name, 0) == Some(server);
+    let command = match pool.protocol.resolve(request) {
+        Ok(command) => command,
+        Err(CommandError::Unknown) => {
+            let forward = pool.config.unknown_commands == UnknownCommands::Forward;
+            return forward && request.len() >= 2 && lives_there(request.arg(1));
         }
-        // It may go to any of them.
-        let anywhere = pool.config.mapping.distribution == Distribution::Random;
-        let lives_there = |name: &[u8]| anywhere || pool.server_of(name, 0) == Some(server);
-        let command = match pool.protocol.resolve(request) {
-            Ok(command) => command,
-            Err(CommandError::Unknown) => {
-                let forward = pool.config.unknown_commands == UnknownCommands::Forward;
-                return forward && request.len() >= 2 && lives_there(request.arg(1));
+        Err(_) => return false,
+    };
+    if command.safe_to_retry() {
+        return false;
+    }
+    match command.handling(request) {
+        Handling::Forward | Handling::Split(_) => command.keys(request).is_ok_and(|keys| {
+            let mut names = keys.iter().map(|index| request.arg(index));
+            match keys.len() {
+                0 => lives_there(PLACEHOLDER),
+                _ => names.any(lives_there),
             }
-            Err(_) => return false,
-        };
-        if command.safe_to_retry() {
-            return false;
-        }
-        match command.handling(request) {
-            Handling::Forward | Handling::Split(_) => command.keys(request).is_ok_and(|keys| {
-                let mut names = keys.iter().map(|index| request.arg(index));
-                match keys.len() {
-                    0 => lives_there(PLACEHOLDER),
-                    _ => names.any(lives_there),
-                }
-            }),
-            Handling::ForwardAnywhere => lives_there(PLACEHOLDER),
-            Handling::Local(_) | Handling::Refuse(_) => false,
-        }
+        }),
+        Handling::ForwardAnywhere => lives_there(PLACEHOLDER),
+        Handling::Local(_) | Handling::Refuse(_) => false,
     }
 }

@@ -18,22 +18,31 @@ use crate::proxy::failure::Answer;
 use crate::proxy::failure::Failure;
 use crate::proxy::failure::Outcome;
 use crate::proxy::failure::RequestError;
+use crate::proxy::server_conn::ServerConn;
 use crate::proxy::server_conn::ServerPhase;
 use crate::proxy::server_conn::queue::Expired;
 use crate::proxy::server_conn::queue::Pending;
 use crate::proxy::server_conn::queue::RequestQueue;
+use crate::proxy::timers::Timers;
 
 /// A server connection that is silent for so many times the pool's `timeout` is given up.
 const SILENCE_TIMEOUTS: u32 = 3;
 
+impl ServerConn {
+    /// Its deadlines are looked at when `due`, if not before.
+    #[inline]
+    pub(in crate::proxy) fn look_again(&mut self, due: Time, timers: &mut Timers) {
+        if self.due.is_none_or(|earlier| due < earlier) {
+            self.due = Some(due);
+            timers.set(due, ConnId::Server(self.key));
+        }
+    }
+}
+
 impl Proxy {
     /// Looks at a server connection's deadlines at `due`, if not before.
     pub(in crate::proxy) fn look_again(&mut self, key: Key, due: Time) {
-        let conn = &mut self.servers[key];
-        if conn.due.is_none_or(|earlier| due < earlier) {
-            conn.due = Some(due);
-            self.timers.set(due, ConnId::Server(key));
-        }
+        self.servers[key].look_again(due, &mut self.timers);
     }
 
     /// How long the oldest request of a connection may wait: for its reply, or for a connection
@@ -52,7 +61,6 @@ impl Proxy {
     }
 
     /// Sees that a request that has just been queued is timed.
-    #[inline]
     pub(in crate::proxy) fn time_request(&mut self, key: Key, now: Time) {
         if let Some(patience) = self.patience(key) {
             self.look_again(key, now + patience);

@@ -483,6 +483,16 @@ impl Proxy {
         self.wire.put(Output::Close(ConnId::Server(key)));
     }
 
+    /// A server connection's socket is closed: its key names nothing any more.
+    pub(in crate::proxy) fn server_closed(&mut self, key: Key) {
+        self.fail_rest(key);
+        let conn = self.servers.remove(key);
+        if let Some(conn) = conn.filter(|conn| conn.counted) {
+            conn.counters(&self.stats).server_connections.sub(1);
+            self.stats.curr_connections.sub(1);
+        }
+    }
+
     pub(in crate::proxy) fn server_stats(
         &self,
         pool: PoolIdx,

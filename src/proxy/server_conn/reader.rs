@@ -210,7 +210,7 @@ impl Proxy {
         let nothing = Reply::<Bytes>::Own(&[]);
         self.clients
             .deliver(pending.awaiter, nothing, bytes, &mut self.wire);
-        self.unheard.push(client);
+        self.clients.unheard.push(client);
     }
 
     /// What a reply to a request of `since`, with an error of this class or none, says of its
