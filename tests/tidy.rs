@@ -23,6 +23,8 @@ mod floors;
 mod guides;
 #[path = "tidy/kept.rs"]
 mod kept;
+#[path = "tidy/layers.rs"]
+mod layers;
 #[path = "tidy/programs.rs"]
 mod programs;
 #[path = "tidy/protocol.rs"]

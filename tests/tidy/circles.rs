@@ -25,7 +25,7 @@ const DOOR: &str = "mod";
 type Needs = BTreeMap<String, BTreeMap<String, String>>;
 
 /// `control::health::port` of `src/control/health/port.rs`.
-fn module(file: &File) -> Vec<&str> {
+pub fn module(file: &File) -> Vec<&str> {
     let path = file.path.trim_start_matches("src/").trim_end_matches(".rs");
     let mut names: Vec<&str> = path.split('/').collect();
     if names.last() == Some(&DOOR) {
@@ -35,14 +35,14 @@ fn module(file: &File) -> Vec<&str> {
 }
 
 /// `pub(in crate::control)` needs nothing: what follows it.
-fn without_scope(line: &str) -> &str {
+pub fn without_scope(line: &str) -> &str {
     line.split_once("pub(in ").map_or(line, |(_, rest)| {
         rest.split_once(')').map_or(rest, |(_, rest)| rest)
     })
 }
 
 /// What a line names, from the root of the crate on; `here` is the module that it stands in.
-fn named<'a>(line: &'a str, here: &[&'a str]) -> Vec<Vec<&'a str>> {
+pub fn named<'a>(line: &'a str, here: &[&'a str]) -> Vec<Vec<&'a str>> {
     let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
     let mut all = Vec::new();
     for path in line.split(|c| !is_path(c)) {

@@ -7,12 +7,9 @@
 
 use crate::base::Key;
 use crate::base::ServerIdx;
-use crate::base::Slab;
 use crate::base::Time;
-use crate::proxy::client::Client;
 use crate::proxy::client::way::Way;
-use crate::proxy::dispatch::late_writes::LateWrites;
-use crate::proxy::pool::Pool;
+use crate::proxy::dispatch::desk::Desk;
 use crate::proxy::pool::replica::Target;
 use crate::proxy::server_conn::ServerConn;
 use crate::proxy::server_conn::queue::BATCH_BYTES_MAX;
@@ -29,31 +26,32 @@ impl ServerConn {
     }
 }
 
-/// Chooses the way of a client's next request, which goes to these `targets`.
-#[inline]
-pub(in crate::proxy) fn choose_way(
-    client: &mut Client,
-    pool: &Pool,
-    (servers, late_writes): (&Slab<ServerConn>, &mut LateWrites),
-    targets: impl IntoIterator<Item = (ServerIdx, Target)>,
-    now: Time,
-) {
-    if client.replies.in_flight() > 0 {
-        return;
-    }
-    let detour = targets.into_iter().any(|(server, target)| {
-        let server = &pool.servers[server.index()];
-        let conns = server.conns_to(target);
-        let (_, conn) = conns.of_client(pool.kind_of(client), client.key(), Way::Own);
-        let has_room = server.room_again.is_none();
-        has_room && conn != Key::NONE && servers[conn].is_busy()
-    });
-    let way = match (client.breaks.are_a_habit(now), detour) {
-        (true, _) => Way::Apart,
-        (_, true) => Way::Around,
-        _ => Way::Own,
-    };
-    if client.way != way && !late_writes.any_of(client.key(), servers) {
-        client.way = way;
+impl Desk<'_> {
+    /// Chooses the way of the client's next request, which goes to these `targets`.
+    #[inline]
+    pub(in crate::proxy) fn choose_way(
+        &mut self,
+        targets: impl IntoIterator<Item = (ServerIdx, Target)>,
+        now: Time,
+    ) {
+        if self.client.replies.in_flight() > 0 {
+            return;
+        }
+        let (pool, servers) = (self.pool, &*self.servers);
+        let (kind, client) = (pool.kind_of(self.client), self.client.key());
+        let detour = targets.into_iter().any(|(server, target)| {
+            let server = &pool.servers[server.index()];
+            let (_, conn) = server.conns_to(target).of_client(kind, client, Way::Own);
+            let has_room = server.room_again.is_none();
+            has_room && conn != Key::NONE && servers[conn].is_busy()
+        });
+        let way = match (self.client.breaks.are_a_habit(now), detour) {
+            (true, _) => Way::Apart,
+            (_, true) => Way::Around,
+            _ => Way::Own,
+        };
+        if self.client.way != way && !self.late_writes.any_of(client, servers) {
+            self.client.way = way;
+        }
     }
 }

@@ -13,7 +13,6 @@ use crate::protocol::command::Gather;
 use crate::proxy::Proxy;
 use crate::proxy::client::Awaiter;
 use crate::proxy::client::Due;
-use crate::proxy::dispatch::bypass;
 use crate::proxy::dispatch::desk::Desk;
 use crate::proxy::effects::ConnId;
 use crate::proxy::failure::RequestError;
@@ -52,12 +51,6 @@ impl Desk<'_> {
         let client = self.client.session.id();
         let target = self.pool.choose_target(client, server, ask.replica, now);
         target.ok_or(RequestError::NoReplica)
-    }
-
-    #[inline]
-    fn choose_way(&mut self, targets: impl IntoIterator<Item = (ServerIdx, Target)>, now: Time) {
-        let around = (&*self.servers, &mut *self.late_writes);
-        bypass::choose_way(self.client, self.pool, around, targets, now);
     }
 
     /// Puts a request for one server into the queue of the client's connection to it.
