@@ -12,6 +12,11 @@
 //! | `server_conn` | a server connection: its life, its FIFO, what becomes of requests when it ends |
 //! | `pool` | a pool's rules, its servers, their connections and replicas |
 //!
+//! A file that adds methods to [`Proxy`], or to the `Desk` of `dispatch`, is a flow: it takes several
+//! rooms, and says what they do in which order. All others are a room's state, which uses no flow and
+//! can be tested by itself, and words: `effects`, `failure`, `timers`, `worker`. `tests/tidy/layers`
+//! checks it, and says what the state of a room may use of another's.
+//!
 //! A request's way: `client/requests` cuts it and asks the command table what it is, `plan`
 //! decides what is done with it and where its keys live, `dispatch` chooses the
 //! connection, `server_conn` queues it and remembers who waits. The reply comes back through

@@ -44,6 +44,15 @@ enum Stop {
     Broken(ProtocolError),
 }
 
+/// What has become of one request at the desk.
+enum Taken {
+    /// It is done with.
+    Sent,
+    /// It writes to a master that is about to be replaced: its client is read no further.
+    Waits,
+    Needs(Need),
+}
+
 /// What a request needs that is not at the desk.
 enum Need {
     /// Something else was planned than to forward it to one server, or it is turned away.
@@ -78,21 +87,13 @@ impl Desk<'_> {
                 Err(error) => return Stop::Broken(error),
             };
             let request = Request::whole(&buf[..bytes], args);
-            if self.waits_for_a_master(&request) {
-                return Stop::Paused;
+            match self.take(&request, Some((chunk, *at)), now) {
+                Taken::Sent => *at += bytes,
+                Taken::Waits => return Stop::Paused,
+                Taken::Needs(need) => return Stop::Needs(bytes, need),
             }
-            if let Some(need) = self.take(&request, Some((chunk, *at)), now) {
-                return Stop::Needs(bytes, need);
-            }
-            *at += bytes;
         }
         Stop::End
-    }
-
-    /// Whether the client's next request waits; then the client is read no further.
-    #[inline]
-    fn waits_for_a_master(&mut self, request: &Request<'_>) -> bool {
-        self.write_holds.stop(self.client, self.pool, request)
     }
 
     /// Sends a request where it belongs, if that is one server. `chunk` is the buffer that a whole
@@ -103,9 +104,9 @@ impl Desk<'_> {
         request: &Request<'_>,
         chunk: Option<(&C, usize)>,
         now: Time,
-    ) -> Option<Need> {
+    ) -> Taken {
         if request.is_empty() {
-            return None;
+            return Taken::Sent;
         }
         let (session, pool) = (&mut self.client.session, self.pool);
         let found = pool.protocol.resolve(request);
@@ -125,17 +126,22 @@ impl Desk<'_> {
             let random = self.random.next_u32();
             plan::plan(request, (found, expect), pool, random, self.parts)
         });
-        let Ok(Plan::Forward(server, ask)) = planned else {
-            return Some(Need::Plan(planned, expect));
-        };
-        match self.forward((server, ask), request, chunk, now) {
-            Ok(Forwarded::Sent) => None,
-            Ok(Forwarded::Waits(conn)) => Some(Need::Open(conn)),
-            Ok(Forwarded::Unconnected(target, place)) => {
-                Some(Need::Connection((server, ask), (target, place), expect))
-            }
-            Err(error) => Some(Need::Plan(Err(error), expect)),
+        let holds = &mut *self.write_holds;
+        if holds.stop(self.client, pool, &planned, self.parts) {
+            return Taken::Waits;
         }
+        let Ok(Plan::Forward(server, ask)) = planned else {
+            return Taken::Needs(Need::Plan(planned, expect));
+        };
+        let need = match self.forward((server, ask), request, chunk, now) {
+            Ok(Forwarded::Sent) => return Taken::Sent,
+            Ok(Forwarded::Waits(conn)) => Need::Open(conn),
+            Ok(Forwarded::Unconnected(target, place)) => {
+                Need::Connection((server, ask), (target, place), expect)
+            }
+            Err(error) => Need::Plan(Err(error), expect),
+        };
+        Taken::Needs(need)
     }
 }
 
@@ -240,14 +246,15 @@ impl Proxy {
             return Ok(fed.used);
         }
         let request = assembly.request();
-        if desk.waits_for_a_master(&request) {
-            desk.client.input.put_back(chunk, at + fed.used);
-            self.keep_request(key, &request);
-            self.clients.update_pause(key, &mut self.wire);
-            return Ok(chunk.bytes().len() - at);
-        }
-        if let Some(need) = desk.take::<C>(&request, None, now) {
-            self.meet::<C>(key, need, (&request, None), now);
+        match desk.take::<C>(&request, None, now) {
+            Taken::Sent => {}
+            Taken::Waits => {
+                desk.client.input.put_back(chunk, at + fed.used);
+                self.keep_request(key, &request);
+                self.clients.update_pause(key, &mut self.wire);
+                return Ok(chunk.bytes().len() - at);
+            }
+            Taken::Needs(need) => self.meet::<C>(key, need, (&request, None), now),
         }
         Ok(fed.used)
     }

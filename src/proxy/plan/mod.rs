@@ -34,7 +34,7 @@ pub(in crate::proxy) use authorize::relies_on_after;
 pub(in crate::proxy) use parts::Parts;
 
 /// As in twemproxy, a command that may go anywhere goes where this key lives.
-pub(in crate::proxy) const PLACEHOLDER: &[u8] = b"placeholder";
+const PLACEHOLDER: &[u8] = b"placeholder";
 
 /// How a server is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +90,18 @@ pub(in crate::proxy) enum Plan {
         expect(dead_code, reason = "no row of the table asks every server")
     )]
     All(Gather, Ask),
+}
+
+impl Plan {
+    /// Whether it may change something at `server`.
+    pub(in crate::proxy) fn writes_to(&self, server: ServerIdx, parts: &Parts) -> bool {
+        match self {
+            Plan::Answer(_) | Plan::Refuse(_) => false,
+            Plan::Forward(only, ask) => ask.writes() && *only == server,
+            Plan::Fan(_, ask) => ask.writes() && parts.servers().contains(&server),
+            Plan::All(_, ask) => ask.writes(),
+        }
+    }
 }
 
 /// A request with keys on several servers.

@@ -16,19 +16,15 @@ use crate::base::Key;
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
 use crate::base::Time;
-use crate::config::UnknownCommands;
-use crate::protocol::Request;
-use crate::protocol::command::Args;
-use crate::protocol::command::CommandError;
-use crate::protocol::command::Handling;
 use crate::proxy::Proxy;
 use crate::proxy::client::Client;
 use crate::proxy::client::pause::PauseReason;
 use crate::proxy::effects::ConnId;
-use crate::proxy::plan::PLACEHOLDER;
+use crate::proxy::failure::RequestError;
+use crate::proxy::plan::Parts;
+use crate::proxy::plan::Plan;
 use crate::proxy::pool::Pool;
 use crate::proxy::server_conn::ServerConn;
-use crate::route::Distribution;
 
 /// All servers whose writes wait; there are hardly ever any.
 #[derive(Debug, Default)]
@@ -50,22 +46,33 @@ impl WriteHolds {
         self.servers.iter().map(|hold| hold.until).min()
     }
 
-    /// Whether a client's next request waits; then the client is read no further.
+    /// Whether a client's next request waits, of which this is the plan; then the client is read no
+    /// further.
     #[inline]
     pub(in crate::proxy) fn stop(
         &mut self,
         client: &mut Client,
         pool: &Pool,
-        request: &Request<'_>,
+        planned: &Result<Plan, RequestError>,
+        parts: &Parts,
     ) -> bool {
-        !self.servers.is_empty() && self.stop_if_held(client, pool, request)
+        !self.servers.is_empty() && self.stop_if_held(client, pool, planned, parts)
     }
 
-    fn stop_if_held(&mut self, client: &mut Client, pool: &Pool, request: &Request<'_>) -> bool {
-        let mut holds = self.servers.iter_mut();
-        let held = |hold: &&mut WriteHold| {
-            hold.pool == client.pool && writes_to(client, pool, hold.server, request)
+    fn stop_if_held(
+        &mut self,
+        client: &mut Client,
+        pool: &Pool,
+        planned: &Result<Plan, RequestError>,
+        parts: &Parts,
+    ) -> bool {
+        // Behind a fence it is refused at once.
+        let (false, Ok(plan)) = (pool.fenced, planned) else {
+            return false;
         };
+        let mut holds = self.servers.iter_mut();
+        let held =
+            |hold: &&mut WriteHold| hold.pool == client.pool && plan.writes_to(hold.server, parts);
         let Some(hold) = holds.find(held) else {
             return false;
         };
@@ -141,37 +148,5 @@ impl Proxy {
         }
         let reason = PauseReason::WriteHold;
         self.clients.release(reason, &hold.clients, &mut self.wire);
-    }
-}
-
-/// Whether a request would change something at `server`.
-fn writes_to(client: &Client, pool: &Pool, server: ServerIdx, request: &Request<'_>) -> bool {
-    if request.is_empty() || !client.session.is_authenticated() || pool.fenced {
-        return false;
-    }
-    // It may go to any of them.
-    let anywhere = pool.config.mapping.distribution == Distribution::Random;
-    let lives_there = |name: &[u8]| anywhere || pool.server_of(name, 0) == Some(server);
-    let command = match pool.protocol.resolve(request) {
-        Ok(command) => command,
-        Err(CommandError::Unknown) => {
-            let forward = pool.config.unknown_commands == UnknownCommands::Forward;
-            return forward && request.len() >= 2 && lives_there(request.arg(1));
-        }
-        Err(_) => return false,
-    };
-    if command.safe_to_retry() {
-        return false;
-    }
-    match command.handling(request) {
-        Handling::Forward | Handling::Split(_) => command.keys(request).is_ok_and(|keys| {
-            let mut names = keys.iter().map(|index| request.arg(index));
-            match keys.len() {
-                0 => lives_there(PLACEHOLDER),
-                _ => names.any(lives_there),
-            }
-        }),
-        Handling::ForwardAnywhere => lives_there(PLACEHOLDER),
-        Handling::Local(_) | Handling::Refuse(_) => false,
     }
 }
