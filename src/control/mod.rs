@@ -5,6 +5,7 @@
 //! numbers that they publish. Lives on the main thread, and sleeps when nothing happens.
 
 mod accept;
+mod actions;
 mod admin;
 mod admission;
 mod adopt;
@@ -45,6 +46,7 @@ pub use resolve::Lookup;
 pub use resolve::Names;
 pub use resolve::system_lookup;
 pub use sentinel::Sentinels;
+pub use setup::AdminActions;
 pub use setup::AdminSetup;
 pub use setup::Log;
 pub use setup::Setup;

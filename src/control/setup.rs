@@ -39,6 +39,13 @@ pub trait Log {
     fn told_level(&self) -> Option<u8>;
 }
 
+/// The page may ask for actions.
+#[derive(Clone, Debug)]
+pub struct AdminActions {
+    /// The names by which the page is known; an address is always one.
+    pub names: Vec<String>,
+}
+
 /// What people, monitors and load balancers reach the process by; nothing of it need be there.
 #[derive(Debug, Default)]
 pub struct AdminSetup {
@@ -52,6 +59,8 @@ pub struct AdminSetup {
     pub health_file: Option<HealthFile>,
     /// `--ctl`: bound and listening.
     pub ctl: Option<std::os::unix::net::UnixListener>,
+    /// `--admin-actions`: what the page may ask for.
+    pub actions: Option<AdminActions>,
     /// What the log has to tell.
     pub recent: RecentEvents,
 }

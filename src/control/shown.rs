@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::config::PoolConfig;
 use crate::config::Table;
 use crate::control::StatsSource;
+use crate::control::actions::Actions;
 use crate::control::clock::Clock;
 use crate::control::event::Events;
 use crate::control::health::Health;
@@ -34,6 +35,8 @@ pub(super) struct Shown {
     /// What `ctl` knows.
     pub(super) is_command: fn(&str) -> bool,
     pub(super) shares: Shares,
+    /// What the page may ask for.
+    pub(super) actions: Actions,
 }
 
 impl Shown {

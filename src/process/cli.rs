@@ -59,6 +59,8 @@ pub struct Options {
     pub memory_limit: MemoryLimit,
     /// `--admin`.
     pub admin: Option<HostPort>,
+    /// `--admin-actions`.
+    pub admin_actions: bool,
     /// `--health`.
     pub health: Option<HostPort>,
     /// `--health-means`.
@@ -256,6 +258,10 @@ struct Cli {
     #[arg(long, value_name = "IP:PORT", value_parser = address)]
     admin: Option<HostPort>,
 
+    /// Let the status page of --admin drain, cancel a drain and reload
+    #[arg(long, requires = "admin")]
+    admin_actions: bool,
+
     /// Listen there while healthy, and only then: for checks that only connect [default: none]
     #[arg(long, value_name = "IP:PORT", value_parser = address)]
     health: Option<HostPort>,
@@ -394,6 +400,7 @@ impl Cli {
                 cores: self.cores,
                 memory_limit: self.memory_limit,
                 admin: self.admin,
+                admin_actions: self.admin_actions,
                 health: self.health,
                 health_means: self.health_means,
                 health_file: self.health_file,

@@ -8,9 +8,11 @@
 )]
 
 mod admin_abuse;
+mod browser;
 mod large;
 mod line;
 mod memory;
+mod page;
 mod signs;
 mod stuck_worker;
 #[path = "../support/mod.rs"]

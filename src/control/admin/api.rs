@@ -1,7 +1,7 @@
 //! What is answered: one table of routes, and the way to the control plane's commands.
 //!
 //! Owns: paths, methods, status codes. Never: changes anything on a GET; commands are taken by POST
-//! at the control socket only, whose file says who may.
+//! at the control socket, whose file says who may, and from the page where `actions` lets it.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -10,6 +10,7 @@ use std::rc::Rc;
 use http_body_util::BodyExt;
 use http_body_util::Full;
 use http_body_util::Limited;
+use hyper::HeaderMap;
 use hyper::Method;
 use hyper::Request;
 use hyper::Response;
@@ -18,9 +19,11 @@ use hyper::body::Body;
 use hyper::body::Bytes;
 use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
+use tracing::info;
 
 use crate::base::PoolIdx;
 use crate::control::HealthMeans;
+use crate::control::actions::ACTIONS;
 use crate::control::asked::Asked;
 use crate::control::asked::Refused;
 use crate::control::event::Event;
@@ -71,7 +74,7 @@ struct Route {
     doc: &'static str,
     /// What may follow the question mark.
     parameters: &'static [&'static str],
-    answer: fn(&Api, Query<'_>) -> Result<Answer, String>,
+    answer: fn(&Api, Query<'_>, &HeaderMap) -> Result<Answer, String>,
 }
 
 const ROUTES: &[Route] = &[
@@ -80,28 +83,28 @@ const ROUTES: &[Route] = &[
         public: false,
         doc: "a page for people",
         parameters: &[],
-        answer: |api, _| Ok(Answer::page(page::status(&api.shown), page::POLICY)),
+        answer: |_, _, _| Ok(page::answer()),
     },
     Route {
         path: "/health",
         public: true,
         doc: "200 while all workers are alive and the process is not draining, else 503",
         parameters: &[],
-        answer: |api, _| Ok(api.health()),
+        answer: |api, _, _| Ok(api.health()),
     },
     Route {
         path: "/ready",
         public: true,
         doc: "200 while healthy and every pool can serve, else 503; /ready/<pool> for one",
         parameters: &[],
-        answer: |api, _| Ok(api.ready()),
+        answer: |api, _, _| Ok(api.ready()),
     },
     Route {
         path: "/weight",
         public: true,
         doc: "0 to 100: 0 unless ready, else the share of usable servers",
         parameters: &[],
-        answer: |api, _| {
+        answer: |api, _, _| {
             let weight = api.shown.health.borrow().weight();
             Ok(Answer::text(StatusCode::OK, format!("{weight}\n")))
         },
@@ -111,7 +114,7 @@ const ROUTES: &[Route] = &[
         public: false,
         doc: "for Prometheus",
         parameters: &[],
-        answer: |api, _| {
+        answer: |api, _, _| {
             let text = metrics::exposition(&api.shown);
             Ok(Answer::new(StatusCode::OK, PROMETHEUS, text))
         },
@@ -121,14 +124,14 @@ const ROUTES: &[Route] = &[
         public: false,
         doc: "twemproxy's statistics",
         parameters: &[],
-        answer: |api, _| Ok(Answer::new(StatusCode::OK, JSON, api.shown.stats.line())),
+        answer: |api, _, _| Ok(Answer::new(StatusCode::OK, JSON, api.shown.stats.line())),
     },
     Route {
         path: "/api/status",
         public: false,
         doc: "all of it as JSON; ?pool=NAME for one pool",
         parameters: &["pool"],
-        answer: |api, query| {
+        answer: |api, query, _| {
             let pool = query.text("pool")?;
             Ok(Answer::json(&status::report(&api.shown, pool.as_deref())?))
         },
@@ -138,7 +141,7 @@ const ROUTES: &[Route] = &[
         public: false,
         doc: "what pools have done in the last 15 minutes; ?since=STEP for what came after",
         parameters: &["since"],
-        answer: |api, query| {
+        answer: |api, query, _| {
             let since = query.number("since")?;
             Ok(Answer::json(&history::report(&api.shown, since)))
         },
@@ -148,10 +151,17 @@ const ROUTES: &[Route] = &[
         public: false,
         doc: "the last events, the newest first; ?since=NUMBER for what came after",
         parameters: &["since"],
-        answer: |api, query| {
+        answer: |api, query, _| {
             let events = api.shown.recent.after(query.number("since")?);
             Ok(Answer::json(&events))
         },
+    },
+    Route {
+        path: "/api/actions",
+        public: false,
+        doc: "what the page may ask for",
+        parameters: &[],
+        answer: |api, _, headers| Ok(Answer::json(&api.shown.actions.report(headers))),
     },
 ];
 
@@ -159,6 +169,8 @@ const ROUTES: &[Route] = &[
 const COMMAND_BYTES_MAX: usize = 4 << 10;
 
 const COMMANDS_BELOW: &str = "/ctl/";
+
+const ACTIONS_BELOW: &str = "/api/actions/";
 
 impl Api {
     pub(in crate::control) fn new(endpoint: Endpoint, shown: &Rc<Shown>) -> Rc<Api> {
@@ -190,9 +202,35 @@ impl Api {
                 (self.command(&name, body, commanded).await, "POST")
             }
             Some(_) => (method_not_allowed(), "POST"),
+            None if self.is_action(&request) => (self.action(&request, commanded).await, "POST"),
             None => (self.read(&request).await, "GET, HEAD"),
         };
         Ok(answer.respond(allow))
+    }
+
+    fn is_action(&self, request: &Request<Incoming>) -> bool {
+        let is_below = request.uri().path().starts_with(ACTIONS_BELOW);
+        is_below && self.endpoint == Endpoint::Admin
+    }
+
+    async fn action(&self, request: &Request<Incoming>, commanded: &Cell<bool>) -> Answer {
+        let name = request.uri().path().strip_prefix(ACTIONS_BELOW);
+        let name = name.unwrap_or_default();
+        if request.method() != Method::POST {
+            return method_not_allowed();
+        }
+        if let Err(text) = self.shown.actions.check(request.headers()) {
+            return Answer::text(StatusCode::FORBIDDEN, text);
+        }
+        if !ACTIONS.contains(&name) {
+            let text = format!(
+                "there is no action `{name}`; there are: {}\n",
+                ACTIONS.join(", ")
+            );
+            return Answer::text(StatusCode::NOT_FOUND, text);
+        }
+        info!(action = name, "asked for by the status page");
+        self.ask_loop(name, Vec::new(), commanded).await
     }
 
     async fn read(&self, request: &Request<Incoming>) -> Answer {
@@ -226,7 +264,7 @@ impl Api {
             true => Ok(()),
             false => query.has_only(route.parameters),
         };
-        let answer = known.and_then(|()| (route.answer)(self, query));
+        let answer = known.and_then(|()| (route.answer)(self, query, request.headers()));
         answer.unwrap_or_else(Answer::wrong)
     }
 
@@ -276,7 +314,12 @@ impl Api {
         let Ok(words) = std::str::from_utf8(&body) else {
             return Answer::text(StatusCode::BAD_REQUEST, "arguments are UTF-8\n");
         };
-        let (asked, outcome) = Asked::new(name, words.lines().map(str::to_owned).collect());
+        let words = words.lines().map(str::to_owned).collect();
+        self.ask_loop(name, words, commanded).await
+    }
+
+    async fn ask_loop(&self, name: &str, words: Vec<String>, commanded: &Cell<bool>) -> Answer {
+        let (asked, outcome) = Asked::new(name, words);
         self.shown.events.tell(Event::Ctl(asked));
         commanded.set(true);
         match outcome.recv().await {

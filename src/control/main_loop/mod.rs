@@ -33,6 +33,7 @@ use crate::control::Names;
 use crate::control::Probes;
 use crate::control::Setup;
 use crate::control::StatsSource;
+use crate::control::actions::Actions;
 use crate::control::admin;
 use crate::control::admin::Api;
 use crate::control::admin::Endpoint;
@@ -111,6 +112,7 @@ pub(super) async fn run(setup: Setup, inbox_wake: UnixStream, names_wake: UnixSt
         events: events_of.clone(),
         is_command: ctl::is_command,
         shares: Shares::default(),
+        actions: Actions::new(setup.admin.actions),
     });
     let api = |endpoint| Api::new(endpoint, &shown);
     let endpoints = Endpoints::new(

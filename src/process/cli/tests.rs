@@ -40,6 +40,7 @@ fn nothing_said_is_twemproxys_defaults() {
         cores: Cores::Auto,
         memory_limit: MemoryLimit::Auto,
         admin: None,
+        admin_actions: false,
         health: None,
         health_means: HealthMeans::Live,
         health_file: None,
@@ -80,10 +81,11 @@ fn every_flag_says_what_it_says() {
 #[test]
 fn the_admin_side_is_off_unless_asked_for() {
     let said = options(
-        "--admin 127.0.0.1:8080 --health [::1]:1 --health-means ready --health-file f --ctl s",
+        "--admin 127.0.0.1:8080 --admin-actions --health [::1]:1 --health-means ready --health-file f --ctl s",
     );
     let expected = Options {
         admin: Some(HostPort::Ip(([127, 0, 0, 1], 8080).into())),
+        admin_actions: true,
         health: Some(HostPort::Ip((std::net::Ipv6Addr::LOCALHOST, 1).into())),
         health_means: HealthMeans::Ready,
         health_file: Some(PathBuf::from("f")),
@@ -95,6 +97,7 @@ fn the_admin_side_is_off_unless_asked_for() {
         options("--admin localhost:1").admin,
         Some(HostPort::Name { port: 1, .. })
     ));
+    assert!(action("--admin-actions").is_err(), "of what");
     for wrong in ["8080", "a:", ":1", "a:0", "a:65536", "", "127.0.0.1:0"] {
         assert!(action(&format!("--admin={wrong}")).is_err(), "{wrong}");
     }

@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rustix::system::uname;
 use tracing::info;
 
 use super::error::StartError;
@@ -15,6 +16,7 @@ use crate::base::PoolIdx;
 use crate::config::Config;
 use crate::config::HostPort;
 use crate::config::ListenAddress;
+use crate::control::AdminActions;
 use crate::control::AdminSetup;
 use crate::control::HealthFile;
 use crate::process::cli::Options;
@@ -66,7 +68,10 @@ pub(super) fn open_admin(
     let mut admin = AdminSetup::default();
     if let Some(address) = &options.admin {
         admin.http = Some(listener::bind_one("--admin", address, inherited)?);
-        info!(%address, "admin side listens");
+        info!(%address, actions = options.admin_actions, "admin side listens");
+        admin.actions = options.admin_actions.then(|| AdminActions {
+            names: names_of(address),
+        });
     }
     if let Some(address) = &options.health {
         admin.health_means = options.health_means;
@@ -89,6 +94,16 @@ pub(super) fn open_admin(
         });
     }
     Ok((admin, file))
+}
+
+/// What people type to see the page, but for addresses.
+fn names_of(address: &HostPort) -> Vec<String> {
+    let host = uname().nodename().to_string_lossy().into_owned();
+    let mut names = vec!["localhost".to_owned(), host];
+    if let HostPort::Name { host, .. } = address {
+        names.push(host.to_string());
+    }
+    names
 }
 
 /// Where statistics are asked for: twemproxy takes the host and the port apart.

@@ -11,6 +11,7 @@ use crate::support::Load;
 use crate::support::Pool;
 use crate::support::Redis;
 use crate::support::eventually;
+use crate::support::http;
 
 /// The fields that `docs/api.md` names for `path`.
 fn documented(path: &str) -> BTreeSet<String> {
@@ -99,6 +100,13 @@ fn every_field_is_documented_and_every_documented_field_is_there() {
     check_fields("/api/history", &[history], &[]);
     let events = admin.get("/api/events").json();
     check_fields("/api/events", &[events], &["[].fields"]);
+    let (allowed, _other) = Admin::start(
+        &["--admin-actions"],
+        &[Pool::new("a").server("127.0.0.1:1")],
+    );
+    let host = allowed.address();
+    let asked = format!("GET /api/actions HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    check_fields("/api/actions", &[http(host, &asked).json()], &[]);
 }
 
 #[test]

@@ -61,13 +61,11 @@ fn sentinels_masters_and_replicas_are_shown_and_what_is_lost_of_them_is_too() {
             .contains(&format!("; replica {replica} read, ")),
         "{status}"
     );
-    assert!(admin.get("/").body.contains("sentinels: 3 of 3 answer"));
-    assert!(
-        admin
-            .get("/")
-            .body
-            .contains(&format!("master {master}, epoch 0"))
-    );
+    let status = admin.get("/api/status?pool=alpha").json();
+    let on_page = &status["pools"][0];
+    assert_eq!(on_page["sentinels"]["connected"], 3);
+    assert_eq!(on_page["servers"][0]["master"]["address"], master);
+    assert_eq!(on_page["servers"][0]["replicas"][0]["address"], replica);
 
     let of_pool = |name: &str| format!("{name}{{pool=\"alpha\"}}");
     let of_server = |name: &str| format!("{name}{{pool=\"alpha\",server=\"s1\"}}");
