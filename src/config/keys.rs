@@ -163,7 +163,13 @@ greeting: GreetingConfig {
     pub redis_db: u32 {
         key: "redis_db", takes: NUMBER, default: "0";
         from: Twemproxy, reload: Greeting;
-        doc: "the database selected on every server connection"
+        doc: "the database that clients are in before they say `SELECT`"
+    }
+    // Redis's own default.
+    pub databases: NonZeroU32 {
+        key: "databases", takes: AT_LEAST_ONE, default: "16";
+        from: Ours, reload: AtOnce;
+        doc: "clients may `SELECT` databases below this number, and `redis_db`"
     }
 }
 

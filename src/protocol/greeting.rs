@@ -7,6 +7,9 @@ pub struct Greeting {
     pub bytes: Vec<u8>,
     /// How many replies that brings.
     pub replies: u8,
+    /// How many of them, before the one to the question, are about what clients have asked for, such as
+    /// a database. A server that refuses that is well.
+    pub by_clients: u8,
 }
 
 /// Who the proxy is to a server, and what it wants there.

@@ -30,6 +30,9 @@ pub enum Failure {
     /// The server refused `AUTH` or `SELECT`; its own words, one line.
     #[error("{0}")]
     Refused(String),
+    /// The server refused what a client has asked for, such as a database; its own words, one line.
+    #[error("{0}")]
+    KindRefused(String),
     /// The server neither took nor refused what it was sent first.
     #[error("Server sent an unexpected reply to its greeting")]
     BadGreeting,
@@ -163,7 +166,7 @@ impl Answer<'_> {
                 let text = format_args!("{failure}; the outcome is unknown");
                 protocol.write_error(GENERIC, text, &mut out);
             }
-            Answer::Server(Failure::Refused(text), _) => {
+            Answer::Server(Failure::Refused(text) | Failure::KindRefused(text), _) => {
                 protocol.write_server_error(text, &mut out);
             }
             Answer::Server(failure, Outcome::NotDone) => {

@@ -165,7 +165,7 @@ metrics! {
 metrics! {
     /// What a worker knows of how a server does; written when that changes, not per request, but
     /// for what its replicas do.
-    ServerStanding, STANDING_METRICS of 5:
+    ServerStanding, STANDING_METRICS of 6:
 
     /// Connections on which requests flow now: connected, and past AUTH and SELECT.
     ready_connections Gauge "coremux_server_ready_connections" "";
@@ -177,6 +177,9 @@ metrics! {
     replica_connections Gauge "coremux_server_ready_replica_connections" "";
     /// Replies that came from the server's replicas; they are among all its replies.
     replica_replies Counter "coremux_server_replica_replies_total" "";
+    /// Connections for another database or protocol version that nobody had used for long, and that
+    /// were closed therefore.
+    unused_connections Counter "coremux_server_unused_connections_closed_total" "";
 }
 
 metrics! {

@@ -1,5 +1,7 @@
 //! The course of a run: who comes, when all is healed, what must hold then, and at the very end.
 
+use std::time::Duration;
+
 use coremux::base::Time;
 
 use crate::client::Client;
@@ -23,6 +25,9 @@ const CLIENTS_MAX: usize = 25;
 
 /// Replies that the proxy makes itself are shorter than this.
 const OWN_REPLY_BYTES_MAX: usize = 128 << 10;
+
+/// Twice as long as a server connection is kept that nobody uses.
+const IDLES_ON: Duration = Duration::from_secs(600);
 
 impl World {
     pub fn begin(&mut self) {
@@ -62,9 +67,9 @@ impl World {
         Asker {
             client,
             authenticated: facts.password.is_none(),
+            database: facts.database,
             facts,
             in_transaction: false,
-            in_other_database: false,
             name: Vec::new(),
             large_left: 2,
         }
@@ -118,7 +123,7 @@ impl World {
             let worker = self.dice.below(self.workers.len());
             let mut asker = self.asker(self.clients.len(), pool);
             let password = asker.log_in();
-            let requests = verification(&asker, password.is_some(), &known);
+            let requests = verification(&mut asker, password.is_some(), &known);
             let dice = self.dice.fork();
             let mut client = Client::new(pool, worker, Plan::verifying(self.now), asker, dice);
             client.prepare(password);
@@ -204,10 +209,43 @@ impl World {
         }
     }
 
+    /// Everybody has gone, and the proxy may still wait with what nobody uses.
+    pub fn only_idles_on(&self) -> bool {
+        let deadline = self.scenario.deadline() + IDLES_ON;
+        self.all_gone() && self.is_last() && self.now < deadline
+    }
+
+    fn is_last(&self) -> bool {
+        self.verifying || self.scenario.drain_at.is_some()
+    }
+
+    /// Nobody uses another database than the pool's any more: the proxy keeps no connection for one.
+    fn check_unused(&mut self) {
+        let mut closed = 0;
+        for worker in &self.workers {
+            let standings = worker.stats.pools.iter().flat_map(|pool| &pool.standings);
+            closed += standings
+                .map(|standing| standing.unused_connections.value())
+                .sum::<u64>();
+        }
+        self.tally
+            .count_many(Happening::UnusedDatabaseClosed, closed);
+        for (pool, servers) in self.servers.iter().enumerate() {
+            let config = &self.config.pools[pool];
+            let mut conns = servers.iter().flat_map(|server| &server.conns);
+            assert!(
+                conns.all(|(link, conn)| conn.is_greeted_for_all(config)
+                    || self.links[link.0].socket.is_none()),
+                "a connection for another database is left"
+            );
+        }
+    }
+
     /// Everybody has gone; nothing of them is left.
-    pub fn check_the_end(&self) {
+    pub fn check_the_end(&mut self) {
+        self.check_unused();
         assert!(self.all_gone(), "the world stands still: {}", self.stuck());
-        assert!(self.verifying || self.scenario.drain_at.is_some());
+        assert!(self.is_last());
         for (server, transients) in &self.oracle.transients {
             let reported = self.control.failures.get(server).copied().unwrap_or(0);
             assert!(

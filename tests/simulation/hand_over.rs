@@ -26,6 +26,7 @@ use coremux::stats::WorkerStats;
 const SEEDS: u64 = 100;
 const STEPS: usize = 2_000;
 const CLIENTS: usize = 5;
+const DATABASES: usize = 4;
 
 /// A client: what it has sent and nobody has received, what it has got, and what it should get.
 #[derive(Default)]
@@ -33,10 +34,11 @@ struct Client {
     wire: Vec<u8>,
     got: Vec<u8>,
     expected: Vec<u8>,
-    counted: u64,
+    // By database.
+    counted: [u64; DATABASES],
     // What it was refused and relies on, wherever it is.
     in_transaction: bool,
-    in_other_database: bool,
+    database: usize,
 }
 
 const NO_TRANSACTION: &[u8] =
@@ -45,33 +47,30 @@ const WRONG_DATABASE: &[u8] =
     b"-ERR not done: SELECT was refused, and a SELECT that is not, or RESET, has not come yet\r\n";
 const ABORTED: &[u8] = b"-EXECABORT Transaction discarded because of previous errors.\r\n";
 const NO_MULTI: &[u8] = b"-ERR 'multi' is refused: transactions are not offered here\r\n";
+const SELECT: [&str; DATABASES] = ["SELECT 0", "SELECT 1", "SELECT 2", "SELECT 3"];
 const NO_EXEC: &[u8] = b"-ERR 'exec' is refused: transactions are not offered here\r\n";
-const NO_SELECT: &[u8] = b"-ERR this pool serves database 0 only (redis_db)\r\n";
 
 impl Client {
     /// What a request gets that a server would do.
     fn expects(&mut self, reply: impl FnOnce(&mut Client) -> Vec<u8>) {
-        let reply = match (self.in_transaction, self.in_other_database) {
-            (true, _) => NO_TRANSACTION.to_vec(),
-            (false, true) => WRONG_DATABASE.to_vec(),
-            (false, false) => reply(self),
+        let reply = match self.in_transaction {
+            true => NO_TRANSACTION.to_vec(),
+            false => reply(self),
         };
         self.expected.extend(reply);
     }
 
-    /// It asks for what it will not get, or takes that back.
+    /// It asks for what it will not get, or takes that back; or for another database.
     fn relies(&mut self, what: usize) {
         let (word, reply) = match (what, self.in_transaction) {
             (0, _) => ("MULTI", NO_MULTI),
             (1 | 2, true) => ("EXEC", ABORTED),
             (1 | 2, false) => ("EXEC", NO_EXEC),
-            (3, false) => ("SELECT 3", NO_SELECT),
-            (3, true) => ("SELECT 3", NO_TRANSACTION),
-            (_, false) => ("SELECT 0", &b"+OK\r\n"[..]),
-            (_, true) => ("SELECT 0", NO_TRANSACTION),
+            (_, false) => (SELECT[what % DATABASES], &b"+OK\r\n"[..]),
+            (_, true) => (SELECT[what % DATABASES], NO_TRANSACTION),
         };
         if what > 2 && !self.in_transaction {
-            self.in_other_database = what == 3;
+            self.database = what % DATABASES;
         }
         if what < 3 {
             self.in_transaction = what == 0;
@@ -84,6 +83,7 @@ impl Client {
 /// What a process has of a connection to the server.
 #[derive(Default)]
 struct Server {
+    database: usize,
     asked: Vec<u8>,
     replies: Vec<u8>,
 }
@@ -136,7 +136,7 @@ struct World {
     // There while it takes over.
     new: Option<Side>,
     clients: Vec<Client>,
-    counters: Vec<u64>,
+    counters: Vec<[u64; DATABASES]>,
     generation: u64,
     moved: usize,
     stayed: usize,
@@ -154,7 +154,7 @@ impl World {
             config,
             new: None,
             clients: Vec::new(),
-            counters: vec![0; CLIENTS],
+            counters: vec![[0; DATABASES]; CLIENTS],
             generation: 0,
             moved: 0,
             stayed: 0,
@@ -210,7 +210,7 @@ impl World {
 
     fn ask(&mut self) {
         let (nth, kind) = (self.below(CLIENTS), self.below(10));
-        let (large, relies) = (1 + self.below(60_000), self.below(6));
+        let (large, relies) = (1 + self.below(60_000), self.below(8));
         let client = &mut self.clients[nth];
         match kind {
             0..5 => {
@@ -220,8 +220,9 @@ impl World {
                 };
                 client.wire.extend(written.bytes());
                 client.expects(|client| {
-                    client.counted += 1;
-                    format!(":{}\r\n", client.counted).into_bytes()
+                    let counted = &mut client.counted[client.database];
+                    *counted += 1;
+                    format!(":{counted}\r\n").into_bytes()
                 });
             }
             5 => {
@@ -384,17 +385,21 @@ fn deliver_replies(side: &mut Side, (pick, most): (usize, usize), now: Time) {
 }
 
 /// The server does what it was asked, which is the same for both processes.
-fn serve(side: &mut Side, counters: &mut [u64]) {
+fn serve(side: &mut Side, counters: &mut [[u64; DATABASES]]) {
     for server in side.servers.values_mut() {
         while let Some((words, used)) = frame(&server.asked) {
             let nth = |key: &[u8]| usize::from(key[1] - b'0');
             let reply = match words[0].to_ascii_uppercase().as_slice() {
                 b"INCR" => {
-                    let counter = &mut counters[nth(&words[1])];
+                    let counter = &mut counters[nth(&words[1])][server.database];
                     *counter += 1;
                     format!(":{counter}\r\n")
                 }
-                b"SET" | b"AUTH" | b"SELECT" => "+OK\r\n".to_owned(),
+                b"SELECT" => {
+                    server.database = usize::from(words[1][0] - b'0');
+                    "+OK\r\n".to_owned()
+                }
+                b"SET" | b"AUTH" => "+OK\r\n".to_owned(),
                 b"PING" => "+PONG\r\n".to_owned(),
                 other => panic!("{}", String::from_utf8_lossy(other)),
             };
@@ -452,6 +457,7 @@ fn client_of_the_first_release() -> ClientState {
             transaction: true,
             database: true,
         },
+        database: None,
         input: b"*2\r\n$3\r\nGET\r\n$5\r\nhel".to_vec(),
     }
 }
@@ -491,4 +497,43 @@ fn the_first_release_takes_over_a_client_that_has_nothing_newer() {
     let read = read_by_the_first_release(&told).unwrap();
     let numbers: Vec<u8> = read.into_keys().collect();
     assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8]);
+}
+
+#[test]
+fn a_client_that_another_release_has_refused_a_database_waits_for_one() {
+    let mut world = World::new(1);
+    let state = ClientState {
+        id: 5,
+        authenticated: true,
+        unmet: Unmet {
+            transaction: false,
+            database: true,
+        },
+        ..ClientState::default()
+    };
+    let side = &mut world.old;
+    let conn = side
+        .proxy
+        .client_adopted(PoolIdx(0), None, &state, world.now);
+    side.clients.insert(conn, 0);
+    for request in ["GET c0", "SELECT 99", "GET c0", "SELECT 0", "PING"] {
+        let request = Bytes::from(format!("{request}\r\n"));
+        side.proxy.received(conn, &request, world.now);
+    }
+    pass(side, &mut world.clients, world.now);
+    let none = b"-ERR DB index is out of range\r\n";
+    let all = [WRONG_DATABASE, none, WRONG_DATABASE, b"+OK\r\n+PONG\r\n"].concat();
+    assert_eq!(world.clients[0].got, all);
+}
+
+#[test]
+fn a_database_is_told_and_who_does_not_know_what_that_is_refuses_the_client() {
+    let state = ClientState {
+        id: 5,
+        database: Some(3),
+        ..ClientState::default()
+    };
+    let told = state.encode().unwrap();
+    assert_eq!(read_by_the_first_release(&told), Err(10));
+    assert_eq!(ClientState::decode(&told), Ok(state));
 }

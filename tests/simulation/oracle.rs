@@ -100,7 +100,7 @@ pub struct Oracle {
     stable: Vec<bool>,
     /// Pools that are reloaded.
     reloaded: BTreeSet<usize>,
-    beliefs: BTreeMap<(usize, Vec<u8>), Belief>,
+    beliefs: BTreeMap<(usize, u32, Vec<u8>), Belief>,
     ids: BTreeSet<i64>,
     executions: u64,
     /// By pool and server: replies that said that it cannot serve now.
@@ -228,7 +228,7 @@ impl Oracle {
     pub fn executing(
         &mut self,
         (pool, server): (usize, usize),
-        link: LinkId,
+        (link, database): (LinkId, u32),
         args: &[&[u8]],
         now: Time,
         tally: &mut Tally,
@@ -246,6 +246,10 @@ impl Oracle {
             "a request of {mark:?} went to another pool"
         );
         let entry = &mut book.entries[mark.number];
+        assert_eq!(
+            entry.request.database, database,
+            "{mark:?} is executed in another database"
+        );
         let keys = matched_keys(&entry.request, args)
             .unwrap_or_else(|| panic!("{mark:?} came as {}", head(&args.join(&b' '))));
         let again = |earlier: &Execution| {
@@ -335,9 +339,9 @@ impl Oracle {
         if late.request.is_read() || !late.answered {
             return;
         }
-        let names = |entry: &Entry, keys: &[usize]| -> Vec<Vec<u8>> {
+        let names = |entry: &Entry, keys: &[usize]| -> Vec<(u32, Vec<u8>)> {
             let keys = keys.iter().map(|key| base(entry.request.key(*key)));
-            keys.collect()
+            keys.map(|key| (entry.request.database, key)).collect()
         };
         let own = names(late, &execution.keys);
         let overlaps = |later: &Entry, keys: &[usize]| {

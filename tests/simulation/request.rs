@@ -47,6 +47,8 @@ pub struct Request {
     pub puts: Vec<(Vec<u8>, Option<Bytes>)>,
     /// Keys (without marks) whose values the reply shows, one for each element.
     pub reads: Vec<Vec<u8>>,
+    /// The database that its client is in.
+    pub database: u32,
 }
 
 impl Request {
@@ -61,6 +63,7 @@ impl Request {
             split: None,
             puts: Vec::new(),
             reads: Vec::new(),
+            database: 0,
         }
     }
 

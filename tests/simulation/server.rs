@@ -21,7 +21,8 @@ use crate::world::World;
 /// One server, alive or not.
 #[derive(Debug, Default)]
 pub struct Server {
-    pub store: Store,
+    /// By database.
+    pub stores: BTreeMap<u32, Store>,
     pub conns: BTreeMap<LinkId, ServerConn>,
     /// Which of its addresses is the right one.
     pub home: u8,
@@ -46,6 +47,8 @@ pub struct ServerConn {
     replies: VecDeque<(Time, Bytes)>,
     authenticated: bool,
     database: u32,
+    /// It has said that it serves.
+    proved: bool,
     /// It ends, in this way, when the replies are sent.
     ending: Option<End>,
 }
@@ -54,7 +57,12 @@ impl ServerConn {
     /// It has taken the password and the database.
     pub fn is_greeted(&self, pool: &coremux::config::PoolConfig) -> bool {
         (self.authenticated || pool.greeting.redis_auth.is_none())
-            && self.database == pool.greeting.redis_db
+            && (self.proved || self.database == pool.greeting.redis_db)
+    }
+
+    /// It is in its pool's own database, or still on the way there.
+    pub fn is_greeted_for_all(&self, pool: &coremux::config::PoolConfig) -> bool {
+        self.database == pool.greeting.redis_db || !self.proved
     }
 
     /// No request is half there, no reply is still to be sent.

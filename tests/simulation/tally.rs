@@ -59,6 +59,10 @@ happenings! {
     BadFragment,
     /// It does not take the password.
     AuthRefused,
+    /// A request is executed in another database than its pool's.
+    OtherDatabase,
+    /// A connection for another database is closed because nobody uses it.
+    UnusedDatabaseClosed,
     /// It does not have the database.
     SelectRefused,
     /// The network carries nothing for a while, neither way.

@@ -5,7 +5,6 @@ mod local;
 mod unmet;
 
 pub use unmet::NO_TRANSACTION;
-pub use unmet::WRONG_DATABASE;
 
 use bytes::Bytes;
 
@@ -34,8 +33,8 @@ pub struct Asker {
     pub authenticated: bool,
     /// `MULTI` was refused, and neither `EXEC` nor `DISCARD` has followed.
     pub in_transaction: bool,
-    /// `SELECT` was refused, and no good one has followed.
-    pub in_other_database: bool,
+    /// `SELECT`.
+    pub database: u32,
     /// `CLIENT SETNAME`.
     pub name: Vec<u8>,
     /// Values larger than 256 KiB that it may still send.
@@ -194,10 +193,17 @@ impl Asker {
     }
 
     fn or_refused(&mut self, request: Request) -> Request {
-        if self.authenticated {
-            self.or_unmet(request)
-        } else {
-            self.refused(request, NOAUTH)
+        let request = match self.authenticated {
+            true => self.or_unmet(request),
+            false => self.refused(request, NOAUTH),
+        };
+        self.in_database(request)
+    }
+
+    fn in_database(&self, request: Request) -> Request {
+        Request {
+            database: self.database,
+            ..request
         }
     }
 
@@ -279,14 +285,18 @@ impl Asker {
 
 /// What must hold when all faults are over: everything that was written is there, and every
 /// server answers.
-pub fn verification(asker: &Asker, logged_in: bool, known: &[Vec<u8>]) -> Vec<Request> {
+pub fn verification(asker: &mut Asker, logged_in: bool, known: &[(u32, Vec<u8>)]) -> Vec<Request> {
     let first = usize::from(logged_in);
-    let mark = |number| Mark {
-        client: asker.client,
-        number,
-    };
+    let client = asker.client;
+    let mark = |number| Mark { client, number };
     let mut requests = Vec::new();
-    for key in known {
+    for (database, key) in known {
+        if *database != asker.database {
+            asker.database = *database;
+            let expect = Expect::Exact(b"+OK\r\n".to_vec());
+            let database = database.to_string();
+            requests.push(Request::local(&[b"SELECT", database.as_bytes()], expect));
+        }
         let mark = mark(first + requests.len());
         let args = vec![
             b"GETRANGE".to_vec(),
@@ -296,13 +306,14 @@ pub fn verification(asker: &Asker, logged_in: bool, known: &[Vec<u8>]) -> Vec<Re
         ];
         requests.push(Request {
             reads: vec![key.clone()],
-            ..Request::forwarded(args, vec![1])
+            ..asker.in_database(Request::forwarded(args, vec![1]))
         });
     }
-    let spread = |number: usize| format!("{{c{}verify{number}}}", asker.client).into_bytes();
+    let spread = |number: usize| format!("{{c{client}verify{number}}}").into_bytes();
     for number in 0..24 {
         let value = mark(first + requests.len()).text();
-        requests.push(asker.put(vec![b"SET".to_vec(), spread(number), value]));
+        let request = asker.put(vec![b"SET".to_vec(), spread(number), value]);
+        requests.push(asker.in_database(request));
     }
     for number in 0..24 {
         let mark = mark(first + requests.len());
@@ -312,7 +323,7 @@ pub fn verification(asker: &Asker, logged_in: bool, known: &[Vec<u8>]) -> Vec<Re
             b"0".to_vec(),
             mark.decimal(),
         ];
-        requests.push(asker.read(args));
+        requests.push(asker.in_database(asker.read(args)));
     }
     requests
 }

@@ -38,6 +38,7 @@ pub fn greeting(question: Option<Question>) -> Greeting {
         Some(_) => Greeting {
             bytes: PING.to_vec(),
             replies: 1,
+            ..Greeting::default()
         },
         None => Greeting::default(),
     }

@@ -15,24 +15,29 @@ const MASTER: &[u8] = b"*3\r\n$6\r\nmaster\r\n";
 const REPLICA: &[u8] = b"*5\r\n$5\r\nslave\r\n";
 const LINK_IS_UP: &[u8] = b"\r\n$9\r\nconnected\r\n";
 
+impl Greeting {
+    fn ask(&mut self, words: &[&[u8]]) {
+        write_request(&mut self.bytes, words);
+        self.replies += 1;
+    }
+}
+
 /// `AUTH` before `SELECT`: the other way round, which is twemproxy's, the database is refused and
 /// all keys go to database 0.
 #[must_use]
 pub fn greeting(login: &Login<'_>, question: Option<Question>) -> Greeting {
     let mut greeting = Greeting::default();
-    let mut ask = |words: &[&[u8]]| {
-        write_request(&mut greeting.bytes, words);
-        greeting.replies += 1;
-    };
     if let Some(password) = login.password {
-        ask(&[b"AUTH", password]);
+        greeting.ask(&[b"AUTH", password]);
     }
+    let logged_in = greeting.replies;
     if login.database != 0 {
-        ask(&[b"SELECT", login.database.to_string().as_bytes()]);
+        greeting.ask(&[b"SELECT", login.database.to_string().as_bytes()]);
     }
+    greeting.by_clients = greeting.replies - logged_in;
     match question {
-        Some(Question::Serves) => ask(&[b"PING"]),
-        Some(Question::Role) => ask(&[b"ROLE"]),
+        Some(Question::Serves) => greeting.ask(&[b"PING"]),
+        Some(Question::Role) => greeting.ask(&[b"ROLE"]),
         None => {}
     }
     greeting
@@ -86,7 +91,7 @@ mod tests {
             all.bytes,
             b"*2\r\n$4\r\nAUTH\r\n$3\r\nx y\r\n*2\r\n$6\r\nSELECT\r\n$2\r\n12\r\n*1\r\n$4\r\nROLE\r\n"
         );
-        assert_eq!(all.replies, 3);
+        assert_eq!((all.replies, all.by_clients), (3, 1));
         assert_eq!(greeting(&Login::default(), None), Greeting::default());
     }
 

@@ -3,6 +3,8 @@
 //! Owns: the texts of these answers. Client libraries send most of these commands when they
 //! connect, and are unusable without an answer; nothing here reaches a server.
 
+mod agreement;
+
 use crate::base::Key;
 use crate::base::Time;
 use crate::protocol::Request;
@@ -15,7 +17,6 @@ use crate::protocol::resp::Writer;
 use crate::proxy::Proxy;
 use crate::proxy::client::Session;
 use crate::proxy::client::ending::End;
-use crate::proxy::client::unmet::Unmet;
 
 /// The version of Redis whose commands the table knows: clients look at it to choose what they
 /// send.
@@ -85,7 +86,7 @@ impl Proxy {
             Local::ClientSetinfo => self.set_info(key, request, reply),
             Local::ClientInfo => {
                 let client = &self.clients.slab[key];
-                let database = self.pools[client.pool.index()].config.greeting.redis_db;
+                let database = self.pools[client.pool.index()].kind_of(client).database;
                 reply.bulk(client.session.line(database, now));
             }
             Local::ClientNoEvict | Local::ClientNoTouch => {
@@ -184,31 +185,9 @@ impl Proxy {
     }
 
     fn reset(&mut self, key: Key, reply: &mut Writer<'_>) {
-        let client = &mut self.clients.slab[key];
-        let needs_password = self.pools[client.pool.index()].needs_password();
-        client.session.reset(needs_password);
+        let needs_password = self.pools[self.clients.slab[key].pool.index()].needs_password();
+        self.agree(key, |session| session.reset(needs_password));
         reply.status("RESET");
-    }
-
-    fn select(&mut self, key: Key, request: &Request<'_>, reply: &mut Writer<'_>) {
-        let pool = &self.pools[self.clients.slab[key].pool.index()];
-        let own = pool.config.greeting.redis_db;
-        let asked = std::str::from_utf8(request.arg(1))
-            .ok()
-            .and_then(|n| n.parse::<i64>().ok());
-        let is_own = asked == Some(i64::from(own));
-        match asked {
-            Some(_) if is_own => reply.ok(),
-            Some(_) => reply.error(&format!(
-                "ERR this pool serves database {own} only (redis_db)"
-            )),
-            None => reply.error("ERR value is not an integer or out of range"),
-        }
-        let session = &mut self.clients.slab[key].session;
-        session.set_unmet(Unmet {
-            database: !is_own,
-            ..session.unmet()
-        });
     }
 
     fn write_time(&mut self, now: Time, reply: &mut Writer<'_>) {
@@ -301,9 +280,11 @@ impl Proxy {
             .limits
             .client_connections
             .map_or(0, std::num::NonZeroU32::get);
+        let databases = config.greeting.databases.get();
+        let databases = databases.max(config.greeting.redis_db.saturating_add(1));
         let known = [
             ("appendonly", "no".to_owned()),
-            ("databases", (config.greeting.redis_db + 1).to_string()),
+            ("databases", databases.to_string()),
             ("maxclients", clients.to_string()),
             ("proto-max-bulk-len", BULK_BYTES_MAX.to_string()),
             ("save", String::new()),

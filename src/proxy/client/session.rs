@@ -16,6 +16,8 @@ use crate::proxy::client::unmet::Unmet;
 pub(in crate::proxy) struct Session {
     authenticated: bool,
     unmet: Unmet,
+    // `None` before `SELECT`: where its pool begins.
+    database: Option<u32>,
     info: Box<ClientInfo>,
 }
 
@@ -45,6 +47,7 @@ impl Session {
         Session {
             authenticated: false,
             unmet: Unmet::default(),
+            database: None,
             info: Box::new(ClientInfo {
                 id,
                 peer,
@@ -68,6 +71,7 @@ impl Session {
         Session {
             authenticated: state.authenticated,
             unmet: state.unmet,
+            database: state.database,
             info: Box::new(ClientInfo {
                 id: state.id,
                 peer,
@@ -93,6 +97,7 @@ impl Session {
             library_version: info.library_version.clone(),
             command: info.command.as_bytes().to_vec(),
             unmet: self.unmet,
+            database: self.database,
             input,
         }
     }
@@ -113,6 +118,7 @@ impl Session {
         self.set_authenticated(!needs_password);
         self.info.name.clear();
         self.unmet = Unmet::default();
+        self.database = None;
     }
 
     /// What it was refused and relies on.
@@ -123,6 +129,18 @@ impl Session {
 
     pub(in crate::proxy) fn set_unmet(&mut self, unmet: Unmet) {
         self.unmet = unmet;
+    }
+
+    /// Which database it has chosen; `None` for where its pool begins.
+    #[inline]
+    pub(in crate::proxy) fn database(&self) -> Option<u32> {
+        self.database
+    }
+
+    /// `SELECT`.
+    pub(in crate::proxy) fn set_database(&mut self, database: u32) {
+        self.database = Some(database);
+        self.unmet.database = false;
     }
 
     /// `CLIENT ID`.
@@ -203,6 +221,7 @@ mod tests {
         session.set_library_name(b"lib");
         session.set_library_version(b"1.2");
         session.set_command("get");
+        session.set_database(3);
         session.set_unmet(Unmet {
             transaction: true,
             database: false,
@@ -213,6 +232,7 @@ mod tests {
         assert_eq!(adopted.line(0, at(103)), session.line(0, at(8)));
         assert!(adopted.is_authenticated());
         assert_eq!(adopted.unmet(), session.unmet());
+        assert_eq!(adopted.database(), Some(3));
         assert_eq!((adopted.id(), adopted.name()), (7, &b"n"[..]));
     }
 
@@ -235,8 +255,10 @@ mod tests {
             transaction: true,
             database: true,
         });
+        session.set_database(3);
         session.reset(true);
         assert!(!session.is_authenticated() && session.unmet().is_nothing());
+        assert_eq!(session.database(), None);
         assert_eq!((session.id(), session.name()), (7, &b""[..]));
         session.reset(false);
         assert!(session.is_authenticated());

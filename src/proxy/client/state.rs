@@ -41,6 +41,8 @@ pub struct ClientState {
     pub command: Vec<u8>,
     /// What it was refused and relies on: what follows must not be done by the next process either.
     pub unmet: Unmet,
+    /// The database that it has chosen by `SELECT`; without one it is where its pool begins.
+    pub database: Option<u32>,
     /// What it has sent and nobody has acted upon, from the beginning of a request on.
     pub input: Vec<u8>,
 }
@@ -163,15 +165,31 @@ const FIELDS: &[Field] = &[
             Ok(())
         },
     },
+    Field {
+        number: 10,
+        tell: |state| {
+            let database = state.database?;
+            Some(Cow::Owned(database.to_le_bytes().to_vec()))
+        },
+        hear: |state, field, bytes| {
+            let database = bytes.try_into().map_err(|_| field.bad_length(bytes))?;
+            state.database = Some(u32::from_le_bytes(database));
+            Ok(())
+        },
+    },
 ];
 
 impl Field {
     fn number(&self, bytes: &[u8]) -> Result<u64, StateError> {
-        let bad = StateError::BadLength {
+        let bytes = bytes.try_into().map_err(|_| self.bad_length(bytes))?;
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    fn bad_length(&self, bytes: &[u8]) -> StateError {
+        StateError::BadLength {
             field: self.number,
             length: bytes.len(),
-        };
-        bytes.try_into().map(u64::from_le_bytes).map_err(|_| bad)
+        }
     }
 }
 
@@ -238,7 +256,7 @@ mod tests {
         #[test]
         fn a_client_comes_back_as_it_was(
             (id, authenticated, micros) in any::<(u64, bool, u64)>(),
-            (transaction, database) in any::<(bool, bool)>(),
+            (transaction, database, chosen) in any::<(bool, bool, Option<u32>)>(),
             texts in vec(vec(any::<u8>(), 0..20), 4..5),
             input in vec(any::<u8>(), 0..200),
         ) {
@@ -254,6 +272,7 @@ mod tests {
                     transaction,
                     database,
                 },
+                database: chosen,
                 input,
             };
             let bytes = state.encode().unwrap();

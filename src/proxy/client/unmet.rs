@@ -1,12 +1,13 @@
 //! What a client has asked its connection to be, and the connection is not.
 //!
-//! A `MULTI` or a `SELECT` that is refused is mostly followed by requests that rely on it, sent before
-//! the refusal was read. None of them must be done by itself, or in another database:
+//! A `MULTI` that is refused is mostly followed by requests that rely on it, sent before the refusal was
+//! read. None of them must be done by itself. Earlier releases refused `SELECT`, too; what relied on that
+//! must not be done in another database after an upgrade from one of them:
 //!
 //! | after a refused | every request gets an error, but for | until |
 //! |---|---|---|
 //! | `MULTI` | `WATCH`, `UNWATCH`, `MULTI`, `QUIT`; `EXEC` gets `-EXECABORT` | `EXEC`, `DISCARD` or `RESET` |
-//! | `SELECT`| what the proxy answers itself, or refuses | a `SELECT` that is not refused, or `RESET` |
+//! | `SELECT`, by an earlier release | what the proxy answers itself, or refuses | a `SELECT` that is good, or `RESET` |
 //!
 //! In a transaction Redis queues whatever comes but for these, `PING` and `AUTH`, too. Owns: that a
 //! client was refused one. Never: decides on a request, which `plan/authorize` does by this table.

@@ -107,6 +107,20 @@ impl Proxy {
         }
     }
 
+    /// The same of one client.
+    pub(in crate::proxy) fn stop_late_writer(&mut self, key: Key) {
+        let conns = self.late_writes.conns.iter().copied();
+        let is_late = |conn: &Key| {
+            let conn = self.servers.find(*conn);
+            conn.is_some_and(|conn| conn.requests.late_writers().contains(&key))
+        };
+        for conn in conns.filter(is_late).collect::<Vec<Key>>() {
+            if let Some(client) = self.clients.slab.find_mut(key) {
+                self.late_writes.stop(conn, client);
+            }
+        }
+    }
+
     /// Lets those go on whose late writes are answered, or cannot be done any more.
     #[inline]
     pub(in crate::proxy) fn release_late_writers(&mut self) {

@@ -103,6 +103,6 @@ pub(in crate::proxy) fn relies_on_after(
     };
     Unmet {
         transaction: unmet.transaction || command.name == "multi",
-        database: unmet.database || command.is_local(Local::Select),
+        ..unmet
     }
 }

@@ -2,12 +2,14 @@
 
 mod connection_limit;
 pub(in crate::proxy) mod conns;
+pub(in crate::proxy) mod greetings;
 pub(in crate::proxy) mod replica;
 pub(in crate::proxy) mod replicas;
 mod server_health;
 mod spoken;
 pub(in crate::proxy) mod write_hold;
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,19 +19,19 @@ use crate::base::ServerIdx;
 use crate::base::Time;
 use crate::config::HostPort;
 use crate::config::PoolConfig;
-use crate::config::Secret;
 use crate::config::ServerAddress;
 use crate::config::ServerConfig;
 use crate::messages::SocketAddress;
 use crate::protocol::Greeting;
-use crate::protocol::Login;
 use crate::protocol::Protocol;
-use crate::protocol::Question;
 use crate::protocol::Version;
 use crate::proxy::client::Client;
 use crate::proxy::client::ClientLimits;
 use crate::proxy::pool::conns::ConnKind;
 use crate::proxy::pool::conns::ConnTable;
+use crate::proxy::pool::greetings::Greeted;
+use crate::proxy::pool::greetings::Greetings;
+use crate::proxy::pool::greetings::greeting;
 use crate::proxy::pool::replica::Replica;
 use crate::proxy::pool::replica::Target;
 use crate::route::Router;
@@ -123,10 +125,7 @@ pub(in crate::proxy) struct Pool {
     pub(in crate::proxy) retired: bool,
     /// Its servers are masters that Sentinels name: each says so itself on each connection.
     pub(in crate::proxy) follows_sentinels: bool,
-    greeting: Greeting,
-    proving_greeting: Greeting,
-    /// What is sent first to a replica.
-    pub(in crate::proxy) replica_greeting: Greeting,
+    greetings: Greetings,
 }
 
 impl Pool {
@@ -135,22 +134,20 @@ impl Pool {
         let servers: Vec<Server> = servers
             .map(|server| Server::new(server, conn_table(&config)))
             .collect();
-        let (greeting, proving_greeting, replica_greeting) = greetings(&config);
+        let base_kind = base_kind(&config);
         let live: Vec<bool> = vec![true; servers.len()];
         Pool {
             protocol: spoken(&config),
             router: router(&config, &live),
-            base_kind: base_kind(&config),
+            base_kind,
+            greetings: Greetings::new(&config, base_kind),
             follows_sentinels: !config.sentinels.addresses.is_empty(),
             limits: limits(&config),
             hold_time: config.failure.hold_time.with(None),
             hold_needed: None,
             config,
             servers,
-            greeting,
-            proving_greeting,
             places: None,
-            replica_greeting,
             fenced: false,
             retired: false,
         }
@@ -163,16 +160,33 @@ impl Pool {
 
     /// The kind of connection that a client uses.
     #[inline]
-    pub(in crate::proxy) fn kind_of(&self, _client: &Client) -> ConnKind {
-        self.base_kind
+    pub(in crate::proxy) fn kind_of(&self, client: &Client) -> ConnKind {
+        match client.session.database() {
+            None => self.base_kind,
+            Some(database) => ConnKind {
+                database,
+                ..self.base_kind
+            },
+        }
     }
 
-    /// What is sent first on a connection; `proves` makes the server prove that it serves.
-    pub(in crate::proxy) fn greeting(&self, proves: bool) -> &Greeting {
-        if proves {
-            &self.proving_greeting
-        } else {
-            &self.greeting
+    /// Whether a connection is of a kind that clients have to ask for.
+    #[inline]
+    pub(in crate::proxy) fn is_extra(&self, kind: ConnKind) -> bool {
+        kind != self.base_kind
+    }
+
+    /// Whether clients may be in a database.
+    pub(in crate::proxy) fn has_database(&self, database: u32) -> bool {
+        let config = &self.config.greeting;
+        database < config.databases.get() || database == config.redis_db
+    }
+
+    /// What is sent first on a connection of a kind.
+    pub(in crate::proxy) fn greeting(&self, kind: ConnKind, to: Greeted) -> Cow<'_, Greeting> {
+        match self.is_extra(kind) {
+            false => self.greetings.base(to),
+            true => Cow::Owned(greeting(&self.config, kind, to)),
         }
     }
 
@@ -227,12 +241,12 @@ impl Pool {
         let identity = in_order.all(|(at, place)| place.index() == at);
         let identity = identity && places.len() == self.servers.len();
         self.places = (!identity).then(|| Box::from(places));
-        (self.greeting, self.proving_greeting, self.replica_greeting) = greetings(&config);
         self.follows_sentinels = !config.sentinels.addresses.is_empty();
         self.limits = limits(&config);
         self.hold_needed = self.hold_needed.filter(|_| self.follows_sentinels);
         self.hold_time = config.failure.hold_time.with(self.hold_needed);
         self.base_kind = base_kind(&config);
+        self.greetings = Greetings::new(&config, self.base_kind);
         for server in &mut self.servers {
             server.conns.set_base(self.base_kind);
             for replica in &mut server.replicas {
@@ -310,22 +324,4 @@ fn router(config: &PoolConfig, live: &[bool]) -> Router {
         distribution: config.mapping.distribution,
         servers: &servers,
     })
-}
-
-/// What is sent first; what is where the server has to prove that it serves; what a replica gets.
-fn greetings(config: &PoolConfig) -> (Greeting, Greeting, Greeting) {
-    let protocol = spoken(config);
-    let password = config.greeting.redis_auth.as_ref();
-    let login = Login {
-        password: password.map(Secret::expose),
-        database: config.greeting.redis_db,
-    };
-    let role = protocol.greeting(&login, Some(Question::Role));
-    if config.sentinels.addresses.is_empty() {
-        let plain = protocol.greeting(&login, None);
-        let proving = protocol.greeting(&login, Some(Question::Serves));
-        (plain, proving, role)
-    } else {
-        (role.clone(), role.clone(), role)
-    }
 }

@@ -151,6 +151,10 @@ impl Proxy {
         let due = match conn.phase {
             ServerPhase::Closed => return,
             ServerPhase::Ready => {
+                if self.close_if_unused(key, now) {
+                    return;
+                }
+                let conn = &self.servers[key];
                 let timeout = self.pools[conn.pool.index()].config.timeouts.request;
                 let since = match conn.requests.is_streaming() {
                     // Only a standstill ends what its client has a part of.
@@ -199,6 +203,9 @@ impl Proxy {
             self.charge(client, now);
         }
         self.wire.put(Output::Close(ConnId::Server(key)));
+        if let Failure::KindRefused(_) = failure {
+            return self.refuse_kind(key, failure);
+        }
         if phase == ServerPhase::Ready {
             self.count_ready(key, false);
         }

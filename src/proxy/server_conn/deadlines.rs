@@ -118,11 +118,11 @@ impl Proxy {
         if conn.replica.is_some() {
             return self.replica_due(key, now);
         }
-        let (pool, server) = (conn.pool, conn.server);
+        let pool = conn.pool;
         match conn.phase {
             ServerPhase::Closed => return,
             ServerPhase::Down { retry_at, .. } if retry_at <= now => {
-                if conn.requests.is_empty() && self.is_unwanted(pool, server) {
+                if conn.requests.is_empty() && self.is_unwanted(key) {
                     self.close_server_conn(key);
                     return;
                 }
@@ -130,6 +130,9 @@ impl Proxy {
             }
             ServerPhase::Down { retry_at, .. } => self.look_again(key, retry_at),
             ServerPhase::Ready => {
+                if self.close_if_unused(key, now) {
+                    return;
+                }
                 self.look_for_room(key, now);
                 self.end_rest(key, now);
             }

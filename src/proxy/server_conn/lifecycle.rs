@@ -27,6 +27,7 @@ use crate::proxy::effects::Output;
 use crate::proxy::failure::Failure;
 use crate::proxy::pool::conns::ConnKind;
 use crate::proxy::pool::conns::Place;
+use crate::proxy::pool::greetings::Greeted;
 use crate::proxy::pool::replica::Target;
 use crate::proxy::server_conn::ServerConn;
 use crate::proxy::server_conn::ServerPhase;
@@ -244,12 +245,14 @@ impl Proxy {
         let pool = &self.pools[conn.pool.index()];
         // A server that has failed proves that it serves before it gets a request.
         // Of several connections to it each does: it may have no room for so many.
-        let several = pool.config.connections.per_server.get() > 1;
+        let several = pool.config.connections.per_server.get() > 1 || pool.is_extra(conn.kind);
         let proves = several || conn.attempts > 0 || pool.servers[conn.server.index()].suspect;
-        let greeting = match conn.replica {
-            Some(_) => &pool.replica_greeting,
-            None => pool.greeting(proves),
+        let greeted = match conn.replica {
+            Some(_) => Greeted::Replica,
+            None if proves => Greeted::Proving,
+            None => Greeted::Server,
         };
+        let greeting = pool.greeting(conn.kind, greeted);
         if greeting.replies == 0 {
             self.server_ready(key, now);
             return;
@@ -276,6 +279,7 @@ impl Proxy {
         }
         self.time_held(key, now);
         self.look_for_room(key, now);
+        self.time_unused(key);
         self.count_ready(key, true);
         let conn = &self.servers[key];
         let pool = &self.pools[conn.pool.index()];
@@ -321,6 +325,9 @@ impl Proxy {
         self.wire.put(Output::Close(ConnId::Server(key)));
         if let Some(other) = self.one_with_room(key, phase, failure) {
             return self.do_without(key, other, now);
+        }
+        if let Failure::KindRefused(_) = failure {
+            return self.refuse_kind(key, failure);
         }
         self.log_failure(key, failure, idle);
         if phase == ServerPhase::Ready {
@@ -425,7 +432,7 @@ impl Proxy {
         };
         let conn = &self.servers[key];
         let (pool, server, attempts) = (conn.pool, conn.server, conn.attempts + 1);
-        if conn.requests.is_empty() && self.is_unwanted(pool, server) {
+        if conn.requests.is_empty() && self.is_unwanted(key) {
             return;
         }
         let next = self.put_conn((pool, server), None, place, now);
@@ -470,10 +477,12 @@ impl Proxy {
         known.conns_of_peer(conn.replica)?.vacate(key)
     }
 
-    /// Whether nobody would ask for a connection to a server.
-    pub(in crate::proxy) fn is_unwanted(&self, pool: PoolIdx, server: ServerIdx) -> bool {
-        let server = &self.pools[pool.index()].servers[server.index()];
-        server.ejected || server.removed
+    /// Whether a connection that has nothing to do is not made again before somebody asks for it.
+    pub(in crate::proxy) fn is_unwanted(&self, key: Key) -> bool {
+        let conn = &self.servers[key];
+        let pool = &self.pools[conn.pool.index()];
+        let server = &pool.servers[conn.server.index()];
+        server.ejected || server.removed || pool.is_extra(conn.kind)
     }
 
     /// A server connection that waits for nothing more is closed without a successor.

@@ -13,6 +13,7 @@ pub(in crate::proxy) mod reader;
 pub(in crate::proxy) mod reconnect;
 pub(in crate::proxy) mod retry;
 mod streaming;
+mod unused;
 
 use std::net::SocketAddr;
 

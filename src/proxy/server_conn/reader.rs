@@ -21,6 +21,7 @@ use crate::proxy::client::Awaiter;
 use crate::proxy::client::Reply;
 use crate::proxy::effects::Output;
 use crate::proxy::failure::Failure;
+use crate::proxy::pool::greetings::Greeted;
 use crate::proxy::server_conn::ServerPhase;
 use crate::proxy::server_conn::queue::Pending;
 
@@ -251,6 +252,15 @@ impl Proxy {
         }
     }
 
+    /// Whether the reply to a greeting behind which there are `left - 1` is about what clients have
+    /// asked for.
+    fn is_about_kind(&self, key: Key, left: u8) -> bool {
+        let conn = &self.servers[key];
+        let pool = &self.pools[conn.pool.index()];
+        let greeting = pool.greeting(conn.kind, Greeted::Proving);
+        pool.is_extra(conn.kind) && (2..=1 + greeting.by_clients).contains(&left)
+    }
+
     fn greeting_reply(
         &mut self,
         key: Key,
@@ -272,6 +282,9 @@ impl Proxy {
                 if role != Role::Master {
                     return Err(Failure::NotMaster);
                 }
+            }
+            Told::Refused(text) if self.is_about_kind(key, left) => {
+                return Err(Failure::KindRefused(text));
             }
             Told::Refused(text) => return Err(Failure::Refused(text)),
             Told::Role(_) | Told::Unexpected => return Err(Failure::BadGreeting),

@@ -53,8 +53,6 @@ fn text_of(reply: Reply) -> String {
     }
 }
 
-const NOT_A_NUMBER: &str = "ERR value is not an integer or out of range";
-
 #[test]
 fn the_server_would_say_the_same() {
     let stand = Stand::start();
@@ -259,34 +257,6 @@ fn command_describes_what_the_server_has() {
     let request = ["COMMAND", "INFO", "get"];
     let (through, direct) = (client.call(request), stand.redis[0].client().call(request));
     assert_eq!(format!("{through:?}").len(), format!("{direct:?}").len());
-}
-
-#[test]
-fn only_the_pools_own_database_can_be_selected() {
-    let stand = Stand::start();
-    let mut client = stand.client("third");
-    assert_eq!(client.call(["SELECT", "3"]), Reply::ok());
-    let refused = error("ERR this pool serves database 3 only (redis_db)");
-    let not_done = error(
-        "ERR not done: SELECT was refused, and a SELECT that is not, or RESET, has not come yet",
-    );
-    for other in ["0", "1", "16", "-1"] {
-        assert_eq!(client.call(["SELECT", other]), refused, "{other}");
-        // It would be done in another database than it is meant for.
-        assert_eq!(client.call(["SET", "key", "in another"]), not_done);
-        assert_eq!(client.call(["MGET", "key", "other"]), not_done);
-        assert_eq!(client.call(["PING"]), simple("PONG"));
-    }
-    assert_eq!(client.call(["RESET"]), simple("RESET"));
-    assert_eq!(client.call(["GET", "key"]), Reply::Null);
-    assert_eq!(client.call(["SELECT", "x"]), error(NOT_A_NUMBER));
-    assert_eq!(client.call(["GET", "key"]), not_done);
-    assert_eq!(client.call(["SELECT", "3"]), Reply::ok());
-    assert_eq!(client.call(["SET", "key", "in three"]), Reply::ok());
-    let mut direct = stand.redis[0].client();
-    assert_eq!(direct.call(["EXISTS", "key"]), Reply::Integer(0));
-    direct.call(["SELECT", "3"]);
-    assert_eq!(direct.call(["GET", "key"]), Reply::bulk("in three"));
 }
 
 #[test]

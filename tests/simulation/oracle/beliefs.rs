@@ -29,7 +29,8 @@ impl Oracle {
                 Some(_) => elements(reply).unwrap_or_default(),
             };
             for (key, shown) in request.reads.iter().zip(shown) {
-                let Some(Belief::Known(value)) = self.beliefs.get(&(book.pool, key.clone())) else {
+                let key_of = (book.pool, request.database, key.clone());
+                let Some(Belief::Known(value)) = self.beliefs.get(&key_of) else {
                     continue;
                 };
                 let mut expected = Vec::new();
@@ -53,7 +54,8 @@ impl Oracle {
             return;
         }
         for (key, value) in &request.puts {
-            let belief = self.beliefs.entry((book.pool, key.clone()));
+            let key_of = (book.pool, request.database, key.clone());
+            let belief = self.beliefs.entry(key_of);
             let belief = belief.or_insert(Belief::Known(None));
             if *belief != Belief::Unknown {
                 *belief = Belief::Known(value.clone());
@@ -64,18 +66,21 @@ impl Oracle {
     /// Nobody can say whether this request has changed, or will change, its keys.
     pub(super) fn forget(&mut self, client: usize, number: usize) {
         let book = &self.books[client];
-        for (key, _) in &book.entries[number].request.puts {
-            self.beliefs
-                .insert((book.pool, key.clone()), Belief::Unknown);
+        let request = &book.entries[number].request;
+        for (key, _) in &request.puts {
+            let key = (book.pool, request.database, key.clone());
+            self.beliefs.insert(key, Belief::Unknown);
         }
     }
 
-    /// Keys of a pool whose value is certain.
-    pub fn known_keys(&self, pool: usize) -> Vec<Vec<u8>> {
+    /// Keys of a pool whose value is certain, by their databases.
+    pub fn known_keys(&self, pool: usize) -> Vec<(u32, Vec<u8>)> {
         let known = self
             .beliefs
             .iter()
-            .filter(|((of, _), belief)| *of == pool && **belief != Belief::Unknown);
-        known.map(|((_, key), _)| key.clone()).collect()
+            .filter(|((of, ..), belief)| *of == pool && **belief != Belief::Unknown);
+        known
+            .map(|((_, database, key), _)| (*database, key.clone()))
+            .collect()
     }
 }

@@ -22,7 +22,6 @@ use crate::tally::Tally;
 use crate::trace::head;
 use crate::trace::trace;
 use crate::workload::NO_TRANSACTION;
-use crate::workload::WRONG_DATABASE;
 
 const CROSS_SERVER: &[u8] = b"-CROSSSLOT Keys in request don't hash to the same server\r\n";
 const NO_SERVER: &[u8] = b"-ERR Connection refused\r\n";
@@ -132,7 +131,7 @@ impl Oracle {
         let reply = answer.bytes;
         match &self.books[client].entries[number].request.expect {
             Expect::Exact(expected) | Expect::Broken(expected) if reply == expected => {
-                if [NO_TRANSACTION, WRONG_DATABASE].contains(&reply) {
+                if reply == NO_TRANSACTION {
                     tally.count(Happening::ReliedOnRefused);
                 }
                 Ok(true)

@@ -82,10 +82,10 @@ impl World {
             conn.authenticated || config.greeting.redis_auth.is_none(),
             "a request came before the server had the password"
         );
-        assert_eq!(
-            conn.database, config.greeting.redis_db,
-            "a request is for another database"
-        );
+        let database = conn.database;
+        if database != config.greeting.redis_db {
+            self.tally.count(Happening::OtherDatabase);
+        }
         trace!(
             self.now,
             "server {pool}.{server} executes {}",
@@ -100,9 +100,13 @@ impl World {
             self.reply(link, refusal);
             return true;
         }
-        let mut execution =
-            self.oracle
-                .executing((pool, server), link, args, self.now, &mut self.tally);
+        let mut execution = self.oracle.executing(
+            (pool, server),
+            (link, database),
+            args,
+            self.now,
+            &mut self.tally,
+        );
         let socket = self.links[link.0].socket.as_ref();
         if socket.is_some_and(|socket| !socket.closing && !socket.ended) {
             self.oracle.check_in_time(&execution, &mut self.tally);
@@ -131,7 +135,10 @@ impl World {
                 .dice
                 .pick(&[&b"*0\r\n"[..], b"$1\r\nx\r\n", b"*1\r\n*0\r\n"])
                 .to_vec(),
-            _ => self.servers[pool][server].store.execute(args),
+            _ => {
+                let stores = &mut self.servers[pool][server].stores;
+                stores.entry(database).or_default().execute(args)
+            }
         };
         let reply = Bytes::from(reply);
         execution.reply = reply.clone();
@@ -251,6 +258,7 @@ impl World {
             if password.is_some() && !conn.authenticated {
                 return Bytes::from_static(b"-NOAUTH Authentication required.\r\n");
             }
+            conn.proved = true;
             self.tally.count(Happening::Proved);
             return Bytes::from_static(b"+PONG\r\n");
         }
@@ -278,7 +286,8 @@ impl World {
             self.touch_link(link, Happening::SelectRefused);
             return Bytes::from([b"-", NO_SUCH_DATABASE, b"\r\n"].concat());
         }
-        conn.database = config.greeting.redis_db;
+        let database = std::str::from_utf8(args[1]).expect("a number");
+        conn.database = database.parse().expect("a number");
         Bytes::from_static(b"+OK\r\n")
     }
 }

@@ -21,6 +21,9 @@ use crate::world::Event;
 use crate::world::LinkId;
 use crate::world::World;
 
+/// How long a connection for another database is kept that nobody uses.
+const UNUSED: Duration = Duration::from_secs(300);
+
 impl World {
     /// A client has connected; whether it was admitted.
     pub fn accept(&mut self, worker: usize, pool: usize, client: usize) -> (LinkId, bool) {
@@ -207,6 +210,11 @@ impl World {
             let conn = self.servers[pool][server].conns.get(&id);
             let quiet = conn.is_none_or(|conn| conn.is_idle() && link.to_peer.is_empty());
             if self.reloads[pool] && quiet {
+                return;
+            }
+            // Nobody has used another database for long.
+            let other = conn.is_some_and(|conn| !conn.is_greeted_for_all(&self.config.pools[pool]));
+            if other && quiet && silent >= UNUSED {
                 return;
             }
             let timeout = self.config.pools[pool].timeouts.request;

@@ -16,17 +16,22 @@ impl Asker {
             write_bulk(bytes, &mut reply);
             Expect::Exact(reply)
         };
-        let database = self.facts.database.to_string();
         match dice.below(17) {
             0 => Request::local(&[b"PING"], exact("+PONG\r\n")),
             1 => Request::local(&[b"ping"], exact("+PONG\r\n")).typed(),
             2 => Request::local(&[b"PING", &text], bulk(&text)),
             3 => Request::local(&[b"ECHO", &text], bulk(&text)),
-            4 => Request::local(&[b"SELECT", database.as_bytes()], exact("+OK\r\n")),
+            4 => {
+                let database = *dice.pick(&[self.facts.database, self.database, 0, 7]);
+                let database = database.to_string();
+                Request::local(&[b"SELECT", database.as_bytes()], exact("+OK\r\n"))
+            }
             5 => {
-                let reply =
-                    format!("-ERR this pool serves database {database} only (redis_db)\r\n");
-                Request::local(&[b"SELECT", b"13"], exact(&reply))
+                let there_is_none: [&[u8]; 3] = [b"16", b"-1", b"1000000"];
+                Request::local(
+                    &[b"SELECT", *dice.pick(&there_is_none)],
+                    exact("-ERR DB index is out of range\r\n"),
+                )
             }
             6 => Request::local(&[b"CLIENT", b"ID"], Expect::ClientId),
             7 => {

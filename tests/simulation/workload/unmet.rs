@@ -1,4 +1,4 @@
-//! What a client is refused and relies on: a transaction, another database.
+//! What a client is refused and relies on: a transaction.
 //!
 //! A model beside the proxy's own: what relies on it is done by no server, as the oracle sees.
 
@@ -9,8 +9,6 @@ use crate::workload::Asker;
 
 pub const NO_TRANSACTION: &[u8] =
     b"-ERR not done: MULTI is refused here, and EXEC, DISCARD or RESET has not come yet\r\n";
-pub const WRONG_DATABASE: &[u8] =
-    b"-ERR not done: SELECT was refused, and a SELECT that is not, or RESET, has not come yet\r\n";
 const ABORTED: &[u8] = b"-EXECABORT Transaction discarded because of previous errors.\r\n";
 const NO_DISCARD: &[u8] = b"-ERR 'discard' is refused: transactions are not offered here\r\n";
 
@@ -25,12 +23,6 @@ impl Asker {
             };
             return Some(Request::local(&[word], Expect::Exact(reply.to_vec())));
         }
-        if self.in_other_database && !self.in_transaction && dice.percent(30) {
-            self.in_other_database = false;
-            let database = self.facts.database.to_string();
-            let expect = Expect::Exact(b"+OK\r\n".to_vec());
-            return Some(Request::local(&[b"SELECT", database.as_bytes()], expect));
-        }
         None
     }
 
@@ -41,7 +33,6 @@ impl Asker {
         let own_error = matches!(&request.expect, Expect::Exact(reply)
             if reply.starts_with(b"-ERR wrong number") || reply.starts_with(b"-ERR unknown"));
         let own_error = own_error && name != b"mset";
-        let goes_on = request.expect == Expect::Forwarded || name == b"mset";
         match (self.in_transaction, name.as_slice()) {
             (_, b"multi") => {
                 self.in_transaction = true;
@@ -50,11 +41,13 @@ impl Asker {
             _ if own_error => request,
             (true, _) => self.refused(request, NO_TRANSACTION),
             (false, b"select") => {
-                let good = self.facts.database.to_string();
-                self.in_other_database = request.args[1] != good;
+                let number = std::str::from_utf8(&request.args[1]).expect("a number");
+                let taken = request.expect == Expect::Exact(b"+OK\r\n".to_vec());
+                if let (true, Ok(database)) = (taken, number.parse()) {
+                    self.database = database;
+                }
                 request
             }
-            _ if self.in_other_database && goes_on => self.refused(request, WRONG_DATABASE),
             _ => request,
         }
     }
