@@ -23,12 +23,12 @@ impl Key {
 /// Entries in places that stay where they are.
 #[derive(Debug)]
 pub struct Slab<T> {
-    places: Vec<Place<T>>,
+    places: Vec<SlabSlot<T>>,
     free: Vec<u32>,
 }
 
 #[derive(Debug)]
-struct Place<T> {
+struct SlabSlot<T> {
     generation: u32,
     entry: Option<T>,
 }
@@ -59,7 +59,7 @@ impl<T> Slab<T> {
         }
         let index = u32::try_from(self.places.len()).unwrap_or(u32::MAX);
         assert!(index < u32::MAX, "the slab is full");
-        self.places.push(Place {
+        self.places.push(SlabSlot {
             generation: 0,
             entry: Some(entry),
         });

@@ -52,9 +52,9 @@ pub(super) enum Event {
     /// The time to look at the workers has come.
     Sample,
     /// The thread that hands over has told something.
-    Giver,
+    OldSide,
     /// The thread that takes over has.
-    Taker,
+    NewSide,
     /// Masters are waited for no longer.
     MastersOverdue,
     /// A new process has all clients that could go.

@@ -9,13 +9,13 @@ pub(super) enum Token {
     /// A listener, by its place.
     Accept(u32),
     /// A receive on a connection.
-    Receive(Place),
+    Receive(SocketSlot),
     /// A send.
-    Send(Place),
+    Send(SocketSlot),
     /// A connect.
-    Connect(Place),
+    Connect(SocketSlot),
     /// A cancellation of a connection's operations.
-    Cancel(Place),
+    Cancel(SocketSlot),
     /// The timer.
     Timer,
     /// The mailbox.
@@ -27,18 +27,18 @@ pub(super) enum Token {
 /// A connection's place in the worker's table. It is not given to another one before the last
 /// completion has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct SocketSlot {
     pub(super) is_server: bool,
     pub(super) index: u32,
 }
 
-impl Place {
-    pub(super) fn of(conn: ConnId) -> Place {
+impl SocketSlot {
+    pub(super) fn of(conn: ConnId) -> SocketSlot {
         let (is_server, Key { index, .. }) = match conn {
             ConnId::Client(key) => (false, key),
             ConnId::Server(key) => (true, key),
         };
-        Place { is_server, index }
+        SocketSlot { is_server, index }
     }
 }
 
@@ -49,7 +49,7 @@ impl Token {
         let (kind, place) = match self {
             Token::Accept(listener) => (
                 1,
-                Place {
+                SocketSlot {
                     is_server: false,
                     index: listener,
                 },
@@ -71,7 +71,7 @@ impl Token {
             clippy::cast_possible_truncation,
             reason = "the lower half is the index"
         )]
-        let place = Place {
+        let place = SocketSlot {
             is_server: token & SERVER != 0,
             index: token as u32,
         };
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn every_token_comes_back_as_it_was() {
-        let place = |is_server, index| Place { is_server, index };
+        let place = |is_server, index| SocketSlot { is_server, index };
         for token in [
             Token::Accept(3),
             Token::Receive(place(true, u32::MAX)),

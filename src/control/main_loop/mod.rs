@@ -270,8 +270,8 @@ impl Control {
                 self.sample();
                 Vec::new()
             }
-            Event::Giver => self.hear_giver(),
-            Event::Taker => self.hear_taker(),
+            Event::OldSide => self.hear_old_side(),
+            Event::NewSide => self.hear_new_side(),
             Event::MastersOverdue => {
                 self.masters_overdue();
                 Vec::new()

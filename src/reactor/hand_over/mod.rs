@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   old process                                 new process
-//!   workers ──► Giver (a thread) ══ socket ══► Taker (a thread) ──► workers
+//!   workers ──► OldSide (a thread) ══ socket ══► NewSide (a thread) ──► workers
 //!
 //!   Hello, Socket…, Begin   ──►   binds the rest, starts its workers, learns its masters
 //!                           ◄──   Ready, or Refused and why
@@ -29,10 +29,10 @@
 //!
 //! Owns: both ends of that talk. Never: decides when; the control plane does.
 
-mod giver;
+mod new_side;
+mod old_side;
 mod step;
 mod successor;
-mod taker;
 mod wire;
 
 use std::os::fd::OwnedFd;
@@ -42,15 +42,15 @@ use serde_json::Value;
 use crate::base::PoolIdx;
 use crate::proxy::ClientState;
 
-pub use giver::FromGiver;
-pub use giver::Giver;
-pub use giver::GiverSetup;
+pub use new_side::FromNewSide;
+pub use new_side::NewSide;
+pub use new_side::NewSideSetup;
+pub use new_side::Predecessor;
+pub use new_side::PredecessorError;
+pub use old_side::FromOldSide;
+pub use old_side::OldSide;
+pub use old_side::OldSideSetup;
 pub use successor::NewProcess;
-pub use taker::FromTaker;
-pub use taker::Predecessor;
-pub use taker::PredecessorError;
-pub use taker::Taker;
-pub use taker::TakerSetup;
 
 /// What the old process was told and has learnt, in sections with names: JSON of which this floor
 /// knows nothing, see `control::main_loop::bequest`.

@@ -1,6 +1,6 @@
 //! The new process as the old one sees it: how it is started, spoken to, and ended for certain.
 //!
-//! Owns: the child and our end of the channel. Never: decides what follows (`giver`).
+//! Owns: the child and our end of the channel. Never: decides what follows (`old_side`).
 
 use std::io;
 use std::io::ErrorKind;
@@ -21,7 +21,7 @@ use rustix::process::pidfd_open;
 use rustix::process::pidfd_send_signal;
 
 use super::Parcel;
-use super::giver::Parcels;
+use super::old_side::Parcels;
 use super::step;
 use super::wire::Channel;
 use super::wire::Frame;
@@ -232,7 +232,7 @@ impl Successor {
             Kind::Taken => {
                 sent.taken();
                 self.clients += 1;
-                step::reached("giver-client");
+                step::reached("old-client");
                 Ok(())
             }
             Kind::Thanks => {

@@ -19,7 +19,7 @@ use crate::reactor::listener;
 use crate::reactor::message::Renewal;
 use crate::reactor::ring::Completion;
 use crate::reactor::socket::Socket;
-use crate::reactor::token::Place;
+use crate::reactor::token::SocketSlot;
 use crate::reactor::token::Token;
 
 use super::Worker;
@@ -159,7 +159,7 @@ impl Worker {
             let admitted = entry == Entry::Admitted;
             let conn = self.proxy.client_accepted(pool, peer, admitted, now);
             self.insert(Socket::new(conn, fd, Some(pool)));
-            self.receive_again(Place::of(conn));
+            self.receive_again(SocketSlot::of(conn));
         }
         if !completion.more {
             self.accept_all();

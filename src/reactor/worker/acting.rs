@@ -3,7 +3,7 @@
 use crate::base::Time;
 use crate::proxy::Output;
 use crate::reactor::message::FromWorker;
-use crate::reactor::token::Place;
+use crate::reactor::token::SocketSlot;
 use crate::reactor::token::Token;
 
 use super::Worker;
@@ -20,7 +20,7 @@ impl Worker {
                     self.connect(conn, &address, keepalive, now);
                 }
                 Output::Pause(conn) => {
-                    let place = Place::of(conn);
+                    let place = SocketSlot::of(conn);
                     let Some(socket) = self.socket(place) else {
                         continue;
                     };
@@ -31,14 +31,14 @@ impl Worker {
                     }
                 }
                 Output::Resume(conn) => {
-                    let place = Place::of(conn);
+                    let place = SocketSlot::of(conn);
                     if let Some(socket) = self.socket(place) {
                         socket.wants_receive = true;
                     }
                     self.receive_again(place);
                 }
                 Output::ShutdownWrite(conn) => {
-                    if let Some(socket) = self.socket(Place::of(conn)) {
+                    if let Some(socket) = self.socket(SocketSlot::of(conn)) {
                         // Fails only if the peer has gone, which its receive says.
                         let _ =
                             socket2::SockRef::from(&socket.fd).shutdown(std::net::Shutdown::Write);
@@ -47,7 +47,7 @@ impl Worker {
                 Output::Close(conn) => self.close(conn),
                 Output::HandOver(conn) => self.client_can_go(conn, now),
                 Output::Abort(conn) => {
-                    if let Some(socket) = self.socket(Place::of(conn)) {
+                    if let Some(socket) = self.socket(SocketSlot::of(conn)) {
                         socket.forget_unsent();
                     }
                     self.close(conn);

@@ -15,7 +15,7 @@ use crate::proxy::ConnId;
 use crate::reactor::hand_over::Parcel;
 use crate::reactor::hand_over::Shown;
 use crate::reactor::socket::Socket;
-use crate::reactor::token::Place;
+use crate::reactor::token::SocketSlot;
 use crate::reactor::token::Token;
 
 use super::Worker;
@@ -88,7 +88,7 @@ impl Worker {
 
     /// The proxy says that a client can go.
     pub(super) fn client_can_go(&mut self, conn: ConnId, now: Time) {
-        let place = Place::of(conn);
+        let place = SocketSlot::of(conn);
         if let Some(socket) = self.socket(place) {
             socket.going = true;
         }
@@ -96,7 +96,7 @@ impl Worker {
     }
 
     /// Gives a client away that can go, when nothing is under way on its socket.
-    pub(super) fn go_if_idle(&mut self, place: Place, now: Time) {
+    pub(super) fn go_if_idle(&mut self, place: SocketSlot, now: Time) {
         let Some(socket) = self.socket(place) else {
             return;
         };
@@ -168,7 +168,7 @@ impl Worker {
         if !input.is_empty() {
             self.proxy.received(conn, &Bytes::from(input), now);
         }
-        self.receive_again(Place::of(conn));
+        self.receive_again(SocketSlot::of(conn));
     }
 
     /// The same, for a message that is nobody else's.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::base::Time;
 use crate::reactor::block::Filled;
 use crate::reactor::ring::Completion;
-use crate::reactor::token::Place;
+use crate::reactor::token::SocketSlot;
 use crate::reactor::token::Token;
 
 use super::Worker;
@@ -16,7 +16,7 @@ impl Worker {
     #[inline]
     pub(super) fn received(
         &mut self,
-        place: Place,
+        place: SocketSlot,
         completion: Completion,
         now: Time,
     ) -> std::io::Result<()> {
@@ -76,7 +76,7 @@ impl Worker {
         Ok(())
     }
 
-    fn receive_failed(&mut self, place: Place, errno: i32, now: Time) {
+    fn receive_failed(&mut self, place: SocketSlot, errno: i32, now: Time) {
         let Some(socket) = self.socket(place) else {
             return;
         };
@@ -91,7 +91,7 @@ impl Worker {
         }
     }
 
-    pub(super) fn receive_again(&mut self, place: Place) {
+    pub(super) fn receive_again(&mut self, place: SocketSlot) {
         let sockets = if place.is_server {
             &mut self.servers
         } else {

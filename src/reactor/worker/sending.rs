@@ -14,7 +14,7 @@ use crate::reactor::ring::Patience;
 use crate::reactor::ring::Ring;
 use crate::reactor::socket::Outgoing;
 use crate::reactor::socket::Rest;
-use crate::reactor::token::Place;
+use crate::reactor::token::SocketSlot;
 use crate::reactor::token::Token;
 
 use super::Worker;
@@ -25,7 +25,7 @@ const SILENT_BYTES_MAX: usize = 64 << 10;
 impl Worker {
     pub(super) fn transmit(&mut self) {
         while let Some((conn, batch)) = self.proxy.poll_transmit() {
-            let place = Place::of(conn);
+            let place = SocketSlot::of(conn);
             let wake = self.proxy.awaits_sent(conn) || batch.len() > SILENT_BYTES_MAX;
             let patience = if wake {
                 Patience::NoneAndWake
@@ -51,7 +51,7 @@ impl Worker {
         }
     }
 
-    pub(super) fn sent(&mut self, place: Place, completion: Completion, now: Time) {
+    pub(super) fn sent(&mut self, place: SocketSlot, completion: Completion, now: Time) {
         let sockets = if place.is_server {
             &mut self.servers
         } else {
@@ -109,7 +109,7 @@ fn send(
     socket: std::os::fd::RawFd,
     outgoing: &mut Outgoing,
     patience: Patience,
-    place: Place,
+    place: SocketSlot,
 ) {
     let token = Token::Send(place).pack();
     // SAFETY: the batch and the message stay in the socket's `Outgoing` until the completion has

@@ -15,7 +15,7 @@ use crate::messages::SocketAddress;
 use crate::proxy::ConnId;
 use crate::reactor::ring::Completion;
 use crate::reactor::socket::Socket;
-use crate::reactor::token::Place;
+use crate::reactor::token::SocketSlot;
 use crate::reactor::token::Token;
 
 use super::Worker;
@@ -36,7 +36,7 @@ impl Worker {
         keepalive: bool,
         now: Time,
     ) {
-        let place = Place::of(conn);
+        let place = SocketSlot::of(conn);
         match open_socket(address, keepalive) {
             Ok((fd, address)) => {
                 let mut socket = Socket::new(conn, fd, None);
@@ -57,7 +57,7 @@ impl Worker {
         }
     }
 
-    pub(super) fn connected(&mut self, place: Place, completion: Completion, now: Time) {
+    pub(super) fn connected(&mut self, place: SocketSlot, completion: Completion, now: Time) {
         let Some(socket) = self.socket(place) else {
             return;
         };
@@ -78,7 +78,7 @@ impl Worker {
     }
 
     pub(super) fn close(&mut self, conn: ConnId) {
-        let place = Place::of(conn);
+        let place = SocketSlot::of(conn);
         let Some(socket) = self.socket(place) else {
             self.proxy.closed(conn);
             return;
@@ -95,7 +95,7 @@ impl Worker {
         self.close_if_idle(place);
     }
 
-    pub(super) fn close_if_idle(&mut self, place: Place) {
+    pub(super) fn close_if_idle(&mut self, place: SocketSlot) {
         let Some(socket) = self.socket(place) else {
             return;
         };
@@ -121,7 +121,7 @@ impl Worker {
     }
 
     pub(super) fn insert(&mut self, socket: Socket) {
-        let place = Place::of(socket.conn);
+        let place = SocketSlot::of(socket.conn);
         let sockets = if place.is_server {
             &mut self.servers
         } else {
@@ -136,7 +136,7 @@ impl Worker {
     }
 
     #[inline]
-    pub(super) fn socket(&mut self, place: Place) -> Option<&mut Socket> {
+    pub(super) fn socket(&mut self, place: SocketSlot) -> Option<&mut Socket> {
         let sockets = if place.is_server {
             &mut self.servers
         } else {

@@ -150,7 +150,7 @@ impl Scene {
 
     /// Does `act` where the upgrade stands still, and sees what comes of it.
     fn act(mut self, step: &str, act: Act, expected: Final, may_lose: bool) {
-        let stopped = match step.starts_with("giver") {
+        let stopped = match step.starts_with("old-") {
             true => self.old,
             false => wait_for("the new process", || self.new_process()),
         };
@@ -158,7 +158,7 @@ impl Scene {
             (stat(stopped).map(|(state, _)| state) == Some('T')).then_some(())
         });
         let new = match step {
-            "giver-begins" => None,
+            "old-begins" => None,
             _ => Some(wait_for("the new process", || self.new_process())),
         };
         let other = match stopped == self.old {
@@ -249,7 +249,7 @@ impl Scene {
         let is_served = old_is_left || new_is_left;
         let log = self.proxy.process.log();
         // The new process has accepted since it serves: such a connection ends with it.
-        let accepts = self.at.starts_with("taker") && place(self.at) >= place("taker-client");
+        let accepts = self.at.starts_with("new-") && place(self.at) >= place("new-client");
         self.watch
             .end(is_served, may_lose || accepts, self.old, &log);
         if !old_is_left && !new_is_left {
@@ -411,27 +411,27 @@ fn process_id(mut stream: std::net::TcpStream) -> Option<u32> {
 
 /// A step, and what is left when it is reached: the old process has said nothing yet that lets the
 /// new one serve, the new one may have said so, or all is over.
-const GIVER: [&str; 9] = [
-    "giver-begins",
-    "giver-started",
-    "giver-introduced",
-    "giver-ready",
-    "giver-rests",
-    "giver-committed",
-    "giver-serving",
-    "giver-client",
-    "giver-end",
+const OLD_SIDE: [&str; 9] = [
+    "old-begins",
+    "old-started",
+    "old-introduced",
+    "old-ready",
+    "old-rests",
+    "old-committed",
+    "old-serving",
+    "old-client",
+    "old-end",
 ];
-const TAKER: [&str; 9] = [
-    "taker-begins",
-    "taker-introduced",
-    "taker-ready",
-    "taker-committed",
-    "taker-serving",
-    "taker-client",
-    "taker-taken",
-    "taker-end",
-    "taker-thanked",
+const NEW_SIDE: [&str; 9] = [
+    "new-begins",
+    "new-introduced",
+    "new-ready",
+    "new-committed",
+    "new-serving",
+    "new-client",
+    "new-taken",
+    "new-end",
+    "new-thanked",
 ];
 
 /// Runs all cases, a few at a time, and names those that failed.
@@ -464,16 +464,16 @@ fn run(cases: Vec<(&'static str, Act, Final, bool)>, at_once: usize) {
 }
 
 fn place(step: &str) -> usize {
-    let all = GIVER.iter().chain(&TAKER);
-    let same = all.filter(|known| known[..5] == step[..5]);
+    let all = OLD_SIDE.iter().chain(&NEW_SIDE);
+    let same = all.filter(|known| known[..4] == step[..4]);
     same.into_iter().position(|known| *known == step).unwrap()
 }
 
 /// The new process serves, or will without another word of the old one.
 fn is_committed(step: &str) -> bool {
-    match step.starts_with("giver") {
-        true => place(step) >= place("giver-committed"),
-        false => place(step) >= place("taker-serving"),
+    match step.starts_with("old-") {
+        true => place(step) >= place("old-committed"),
+        false => place(step) >= place("new-serving"),
     }
 }
 
@@ -481,11 +481,11 @@ fn is_committed(step: &str) -> bool {
 fn who_goes_on_soon_is_waited_for_and_signals_change_nothing() {
     let _alone = alone(module_path!());
     let mut cases = Vec::new();
-    for step in GIVER.iter().chain(&TAKER) {
+    for step in OLD_SIDE.iter().chain(&NEW_SIDE) {
         cases.push((*step, Continue, New, false));
         cases.push((*step, Reload, New, false));
         // The old one has gone when the new one has thanked.
-        if *step != "taker-thanked" {
+        if *step != "new-thanked" {
             cases.push((*step, Again, New, false));
         }
     }
@@ -498,18 +498,18 @@ fn who_stands_still_is_given_up_and_serves_no_more_when_it_goes_on() {
     let secs = Duration::from_secs;
     let mut cases = Vec::new();
     // The new one has 30 s to get ready, 5 s to serve, and 10 s for each client.
-    for (step, within) in TAKER.iter().zip([33, 33, 8, 8, 13, 13, 13, 13]) {
-        let takes = place(step) > place("taker-client");
+    for (step, within) in NEW_SIDE.iter().zip([33, 33, 8, 8, 13, 13, 13, 13]) {
+        let takes = place(step) > place("new-client");
         cases.push((*step, Stay(secs(within)), Old, takes));
     }
     // The old one has 10 s to say what there is, and 20 s for each word.
-    for (step, within) in GIVER.iter().zip([1, 13, 23, 23, 23, 23, 23, 23, 3]) {
+    for (step, within) in OLD_SIDE.iter().zip([1, 13, 23, 23, 23, 23, 23, 23, 3]) {
         let expected = match *step {
-            "giver-begins" => New,
+            "old-begins" => New,
             _ if is_committed(step) => New,
             _ => Old,
         };
-        let drains = is_committed(step) && *step != "giver-end";
+        let drains = is_committed(step) && *step != "old-end";
         cases.push((*step, Stay(secs(within)), expected, drains));
     }
     run(cases, 17);
@@ -519,13 +519,13 @@ fn who_stands_still_is_given_up_and_serves_no_more_when_it_goes_on() {
 fn when_one_is_killed_the_other_one_serves() {
     let _alone = alone(module_path!());
     let mut cases = Vec::new();
-    for step in &GIVER[1..] {
+    for step in &OLD_SIDE[1..] {
         cases.push((*step, Kill, New, true));
-        let takes = place(step) >= place("giver-committed");
+        let takes = place(step) >= place("old-committed");
         cases.push((*step, KillOther, Old, takes));
     }
-    for step in &TAKER[..8] {
-        cases.push((*step, Kill, Old, place(step) > place("taker-client")));
+    for step in &NEW_SIDE[..8] {
+        cases.push((*step, Kill, Old, place(step) > place("new-client")));
         cases.push((*step, KillOther, New, true));
     }
     run(cases, 3);
@@ -535,17 +535,17 @@ fn when_one_is_killed_the_other_one_serves() {
 fn an_end_that_is_asked_for_in_the_middle_is_the_end() {
     let _alone = alone(module_path!());
     let mut cases = Vec::new();
-    for step in GIVER.iter().chain(&TAKER[..8]) {
+    for step in OLD_SIDE.iter().chain(&NEW_SIDE[..8]) {
         let expected = match *step {
             // It has thanked, and perhaps that is read first.
-            "giver-end" => NewOrNobody,
+            "old-end" => NewOrNobody,
             _ => Nobody,
         };
         cases.push((*step, EndOld, expected, true));
         let expected = match *step {
-            "giver-begins" => continue,
+            "old-begins" => continue,
             // It says in that very moment that it serves.
-            "taker-ready" | "taker-committed" => OldOrNobody,
+            "new-ready" | "new-committed" => OldOrNobody,
             _ if is_committed(step) => Nobody,
             _ => Old,
         };
@@ -585,7 +585,7 @@ fn a_new_process_that_stands_still_when_it_is_ready_is_no_outage_for_thousands_o
     let address = proxy.port.address();
     let mut clients: Vec<_> = (0..MANY).map(|_| Client::connect(address)).collect();
     let old = proxy.pid().parse().unwrap();
-    let step = proxy.directory.path().join("taker-ready");
+    let step = proxy.directory.path().join("new-ready");
     fs::write(&step, "").unwrap();
     let mut upgrade = start_upgrade(&proxy);
     wait_for("it stands still", || (!step.exists()).then_some(()));

@@ -13,10 +13,10 @@ use crate::control::main_loop::Control;
 use crate::control::notify;
 use crate::control::supervisor::Phase;
 use crate::control::supervisor::Step;
-use crate::reactor::hand_over::FromGiver;
-use crate::reactor::hand_over::Giver;
-use crate::reactor::hand_over::GiverSetup;
+use crate::reactor::hand_over::FromOldSide;
 use crate::reactor::hand_over::NewProcess;
+use crate::reactor::hand_over::OldSide;
+use crate::reactor::hand_over::OldSideSetup;
 use crate::reactor::mailbox;
 
 use super::Giving;
@@ -79,10 +79,10 @@ impl Control {
         let no_descriptor = |error: std::io::Error| error.to_string();
         let (tell, inbox) = mailbox().map_err(no_descriptor)?;
         let wake = inbox.wake_socket().map_err(no_descriptor)?;
-        self.events.when_woken(wake, || Event::Giver);
+        self.events.when_woken(wake, || Event::OldSide);
         let mut endpoints = self.endpoints.shared();
         endpoints.extend(self.outputs.shared());
-        let setup = GiverSetup {
+        let setup = OldSideSetup {
             command: (self.upgrade.setup.command)(),
             workers: self.workers.clone(),
             addresses: self.addresses(),
@@ -92,7 +92,7 @@ impl Control {
             hand_over_within: HAND_OVER_WITHIN,
         };
         Ok(Giving {
-            giver: Giver::start(setup, tell).map_err(no_descriptor)?,
+            old_side: OldSide::start(setup, tell).map_err(no_descriptor)?,
             inbox,
             began: now(),
             process: None,
@@ -104,7 +104,7 @@ impl Control {
     }
 
     /// What the giving thread tells.
-    pub(in crate::control) fn hear_giver(&mut self) -> Vec<Step> {
+    pub(in crate::control) fn hear_old_side(&mut self) -> Vec<Step> {
         let mut messages = Vec::new();
         if let State::Giving(giving) = &mut self.upgrade.state {
             giving.inbox.take(&mut messages);
@@ -112,18 +112,18 @@ impl Control {
         let mut steps = Vec::new();
         for message in messages {
             match message {
-                FromGiver::Ready(process) => self.other_is_ready(process),
-                FromGiver::Serving => self.other_serves(),
-                FromGiver::Failed(why) => {
+                FromOldSide::Ready(process) => self.other_is_ready(process),
+                FromOldSide::Serving => self.other_serves(),
+                FromOldSide::Failed(why) => {
                     warn!(why, "upgrade failed, serving on");
                     steps.push(self.serve_on(&why));
                 }
-                FromGiver::Lost(why) => {
+                FromOldSide::Lost(why) => {
                     error!(why, "the new process is lost and dead, serving on");
                     (self.upgrade.setup.reclaim)();
                     steps.push(self.serve_on(&why));
                 }
-                FromGiver::LeftBehind(why) => {
+                FromOldSide::LeftBehind(why) => {
                     error!(
                         why,
                         "the new process serves, and clients that are here are drained"
@@ -131,12 +131,12 @@ impl Control {
                     self.other_has_it(&format!("the new process serves alone: {why}"), false);
                     steps.push(self.supervisor.told_to_end());
                 }
-                FromGiver::BothEnd(why) => {
+                FromOldSide::BothEnd(why) => {
                     warn!(why, "upgrade called off, both processes end");
                     self.other_has_it(&format!("upgrade called off: {why}"), true);
                     steps.push(self.supervisor.told_to_end());
                 }
-                FromGiver::Done { clients, within } => self.gone(clients, within),
+                FromOldSide::Done { clients, within } => self.gone(clients, within),
             }
         }
         steps
@@ -154,7 +154,7 @@ impl Control {
             return;
         }
         giving.process = Some(ready);
-        giving.giver.commit(known);
+        giving.old_side.commit(known);
         // From here on the world sees the new process.
         self.endpoints.leave();
         self.outputs.leave();
@@ -187,12 +187,12 @@ impl Control {
                 match (&giving.process, giving.serves) {
                     // It has clients: it drains, and says so.
                     (Some(process), true) => process.signal(Signal::TERM),
-                    _ => giving.giver.call_off(),
+                    _ => giving.old_side.call_off(),
                 }
                 true
             }
-            State::Taking { taker, .. } => {
-                taker.end("told to end");
+            State::Taking { new_side, .. } => {
+                new_side.end("told to end");
                 false
             }
             _ => false,

@@ -29,11 +29,11 @@ use rustix::process::Signal;
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
 use crate::reactor::Receiver;
-use crate::reactor::hand_over::FromGiver;
-use crate::reactor::hand_over::FromTaker;
-use crate::reactor::hand_over::Giver;
+use crate::reactor::hand_over::FromNewSide;
+use crate::reactor::hand_over::FromOldSide;
 use crate::reactor::hand_over::NewProcess;
-use crate::reactor::hand_over::Taker;
+use crate::reactor::hand_over::NewSide;
+use crate::reactor::hand_over::OldSide;
 
 use crate::control::Ending;
 use crate::control::asked::Reply;
@@ -53,16 +53,16 @@ enum State {
     },
     /// We are the new process.
     Taking {
-        taker: Taker,
-        inbox: Receiver<FromTaker>,
+        new_side: NewSide,
+        inbox: Receiver<FromNewSide>,
         serves: bool,
     },
 }
 
 /// A new process takes over, or is to.
 struct Giving {
-    giver: Giver,
-    inbox: Receiver<FromGiver>,
+    old_side: OldSide,
+    inbox: Receiver<FromOldSide>,
     began: Instant,
     // From the moment on that it is ready.
     process: Option<NewProcess>,
@@ -152,8 +152,8 @@ impl Upgrade {
     pub(super) fn ending(&mut self, ending: Ending) -> Ending {
         let stands_by = self.stands_by();
         match std::mem::replace(&mut self.state, State::None) {
-            State::Giving(giving) => giving.giver.end(),
-            State::Taking { taker, .. } => taker.finish(),
+            State::Giving(giving) => giving.old_side.end(),
+            State::Taking { new_side, .. } => new_side.finish(),
             State::Gone { both_end, .. } if !both_end => return Ending::HandedOver,
             State::Gone { .. } | State::None => {}
         }

@@ -13,9 +13,9 @@ use crate::control::main_loop::Control;
 use crate::control::supervisor::Phase;
 use crate::control::supervisor::Step;
 use crate::reactor::ToWorker;
-use crate::reactor::hand_over::FromTaker;
-use crate::reactor::hand_over::Taker;
-use crate::reactor::hand_over::TakerSetup;
+use crate::reactor::hand_over::FromNewSide;
+use crate::reactor::hand_over::NewSide;
+use crate::reactor::hand_over::NewSideSetup;
 use crate::reactor::mailbox;
 
 use super::State;
@@ -33,14 +33,14 @@ impl Control {
         self.inherit(predecessor.known());
         let (tell, inbox) = mailbox()?;
         self.events
-            .when_woken(inbox.wake_socket()?, || Event::Taker);
-        let setup = TakerSetup {
+            .when_woken(inbox.wake_socket()?, || Event::NewSide);
+        let setup = NewSideSetup {
             workers: self.workers.clone(),
             addresses: self.addresses(),
         };
-        let taker = Taker::start(predecessor, setup, tell)?;
+        let new_side = NewSide::start(predecessor, setup, tell)?;
         self.upgrade.state = State::Taking {
-            taker,
+            new_side,
             inbox,
             serves: false,
         };
@@ -86,20 +86,20 @@ impl Control {
 
     fn be_ready(&mut self) {
         if let State::Taking {
-            taker,
+            new_side,
             serves: false,
             ..
         } = &self.upgrade.state
         {
             if self.upgrade.workers_ready && self.upgrade.masters.is_empty() {
                 self.upgrade.workers_ready = false;
-                taker.ready();
+                new_side.ready();
             }
         }
     }
 
     /// What the taking thread tells.
-    pub(in crate::control) fn hear_taker(&mut self) -> Vec<Step> {
+    pub(in crate::control) fn hear_new_side(&mut self) -> Vec<Step> {
         let mut messages = Vec::new();
         if let State::Taking { inbox, .. } = &mut self.upgrade.state {
             inbox.take(&mut messages);
@@ -107,24 +107,24 @@ impl Control {
         let mut steps = Vec::new();
         for message in messages {
             match message {
-                FromTaker::Commit(known) => {
+                FromNewSide::Commit(known) => {
                     self.inherit(known);
                     self.serve_from_now_on();
                 }
-                FromTaker::Alone => {
+                FromNewSide::Alone => {
                     warn!("the running process is dead, this one serves");
                     self.serve_from_now_on();
                     self.all_have_come("took over from a process that had died".to_owned());
                 }
-                FromTaker::CalledOff(why) => {
+                FromNewSide::CalledOff(why) => {
                     warn!(why, "the running process goes on, this one ends");
                     steps.push(Step::End(Ending::CalledOff));
                 }
-                FromTaker::Done { clients } => {
+                FromNewSide::Done { clients } => {
                     info!(count = clients, "client connections taken over");
                     self.all_have_come(format!("took over {clients} client connections"));
                 }
-                FromTaker::Lost { clients, why } => {
+                FromNewSide::Lost { clients, why } => {
                     warn!(count = clients, why, "not all clients were taken over");
                     self.all_have_come(format!("took over {clients} client connections: {why}"));
                 }
@@ -142,8 +142,8 @@ impl Control {
             self.tell_all(&ToWorker::Accept);
             self.serve();
         }
-        if let State::Taking { taker, .. } = &self.upgrade.state {
-            taker.ready();
+        if let State::Taking { new_side, .. } = &self.upgrade.state {
+            new_side.ready();
         }
     }
 

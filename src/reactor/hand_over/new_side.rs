@@ -117,7 +117,7 @@ impl Predecessor {
             }
             return Ok(None);
         }
-        step::reached("taker-begins");
+        step::reached("new-begins");
         let parent = Parent(parent);
         let stdin = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3);
         let stream = UnixStream::from(stdin.map_err(io::Error::from)?);
@@ -125,7 +125,7 @@ impl Predecessor {
         let mut channel = Channel::new(stream, SOCKETS_WITHIN)?;
         match introduce(&mut channel) {
             Ok((hello, sockets)) => {
-                step::reached("taker-introduced");
+                step::reached("new-introduced");
                 let predecessor = Predecessor {
                     channel,
                     hello,
@@ -209,7 +209,7 @@ fn expect(frame: Frame, kind: Kind) -> io::Result<Frame> {
 
 /// What clients are taken with.
 #[derive(Debug)]
-pub struct TakerSetup {
+pub struct NewSideSetup {
     /// All of them.
     pub workers: Vec<Sender<ToWorker>>,
     /// Where each pool listens, as `PoolIdx` counts them.
@@ -218,7 +218,7 @@ pub struct TakerSetup {
 
 /// What the control plane is told.
 #[derive(Debug)]
-pub enum FromTaker {
+pub enum FromNewSide {
     /// Serve from now on, and know this.
     Commit(Sections),
     /// Serve from now on: the old process is dead, and nothing more comes from it.
@@ -241,7 +241,7 @@ pub enum FromTaker {
 
 /// A hand-over under way.
 #[derive(Debug)]
-pub struct Taker {
+pub struct NewSide {
     ready: mpsc::Sender<()>,
     end: End,
     thread: JoinHandle<()>,
@@ -254,7 +254,7 @@ struct End {
     why: Arc<OnceLock<&'static str>>,
 }
 
-impl Taker {
+impl NewSide {
     /// Begins; `tell` hears how it goes.
     ///
     /// # Errors
@@ -262,9 +262,9 @@ impl Taker {
     /// When the system gives no thread.
     pub fn start(
         predecessor: Predecessor,
-        setup: TakerSetup,
-        tell: Sender<FromTaker>,
-    ) -> io::Result<Taker> {
+        setup: NewSideSetup,
+        tell: Sender<FromNewSide>,
+    ) -> io::Result<NewSide> {
         let (ready, is_ready) = mpsc::channel();
         let end = End {
             channel: Arc::new(predecessor.channel.other_handle()?),
@@ -277,12 +277,12 @@ impl Taker {
             end: end.clone(),
             clients: 0,
         };
-        let named = thread::Builder::new().name("taker".to_owned());
+        let named = thread::Builder::new().name("hand-over-new".to_owned());
         let thread = named.spawn(move || taking.run(&is_ready, &tell))?;
-        Ok(Taker { ready, end, thread })
+        Ok(NewSide { ready, end, thread })
     }
 
-    /// This process could serve; after `FromTaker::Commit`: it does, and the old one may end.
+    /// This process could serve; after `FromNewSide::Commit`: it does, and the old one may end.
     pub fn ready(&self) {
         // Fails when the old process was lost meanwhile, which is told.
         let _ = self.ready.send(());
@@ -309,24 +309,24 @@ impl Taker {
 struct Taking {
     channel: Channel,
     parent: Parent,
-    setup: TakerSetup,
+    setup: NewSideSetup,
     end: End,
     clients: u64,
 }
 
 impl Taking {
-    fn run(mut self, is_ready: &mpsc::Receiver<()>, tell: &Sender<FromTaker>) {
+    fn run(mut self, is_ready: &mpsc::Receiver<()>, tell: &Sender<FromNewSide>) {
         // The control plane has ended.
         if is_ready.recv().is_err() {
             return;
         }
         match self.become_ready() {
-            Ok(known) => tell.send(FromTaker::Commit(known)),
+            Ok(known) => tell.send(FromNewSide::Commit(known)),
             Err(error) => return tell.send(self.not_committed(&error)),
         }
-        step::reached("taker-serving");
+        step::reached("new-serving");
         let ended = self.take_clients().and_then(|()| {
-            step::reached("taker-end");
+            step::reached("new-end");
             // The old process must not end before this one has its doors open and the pid file.
             is_ready.recv().map_err(invalid)?;
             self.channel.say(Kind::Thanks)
@@ -335,11 +335,11 @@ impl Taking {
             // If it does not hear this, it finds that we have ended.
             let _ = self.channel.send(Kind::Ended, why.as_bytes(), None);
         }
-        step::reached("taker-thanked");
+        step::reached("new-thanked");
         let clients = self.clients;
         tell.send(match ended {
-            Ok(()) => FromTaker::Done { clients },
-            Err(error) => FromTaker::Lost {
+            Ok(()) => FromNewSide::Done { clients },
+            Err(error) => FromNewSide::Lost {
                 clients,
                 why: in_words(&error),
             },
@@ -355,9 +355,9 @@ impl Taking {
             return Err(ErrorKind::UnexpectedEof.into());
         }
         self.channel.tell(Kind::Ready, &ready)?;
-        step::reached("taker-ready");
+        step::reached("new-ready");
         let commit: Commit = expect(self.channel.receive()?, Kind::Commit)?.read()?;
-        step::reached("taker-committed");
+        step::reached("new-committed");
         if self.end.why.get().is_some() {
             return Err(ErrorKind::UnexpectedEof.into());
         }
@@ -366,19 +366,19 @@ impl Taking {
         Ok(commit.known)
     }
 
-    fn not_committed(&mut self, error: &io::Error) -> FromTaker {
+    fn not_committed(&mut self, error: &io::Error) -> FromNewSide {
         if let Some(why) = self.end.why.get() {
             let _ = self.channel.send(Kind::Refused, why.as_bytes(), None);
-            return FromTaker::CalledOff((*why).to_owned());
+            return FromNewSide::CalledOff((*why).to_owned());
         }
         let is_closed = error.kind() != ErrorKind::TimedOut;
         // A process that lives and has closed the channel serves.
         if is_closed && self.parent.dies() {
-            return FromTaker::Alone;
+            return FromNewSide::Alone;
         }
         // From here on it finds the channel closed.
         self.channel.close();
-        FromTaker::CalledOff(in_words(error))
+        FromNewSide::CalledOff(in_words(error))
     }
 
     fn take_clients(&mut self) -> io::Result<()> {
@@ -389,7 +389,7 @@ impl Taking {
             if frame.kind == Kind::End {
                 return Ok(());
             }
-            step::reached("taker-client");
+            step::reached("new-client");
             let parcel = parcel(expect(frame, Kind::Client)?, &self.setup.addresses);
             // Who is not ours by that is the old process's.
             self.channel.say(Kind::Taken)?;
@@ -400,7 +400,7 @@ impl Taking {
                 }
                 Err(error) => tracing::warn!(%error, "a client could not be taken over"),
             }
-            step::reached("taker-taken");
+            step::reached("new-taken");
         }
         Err(ErrorKind::BrokenPipe.into())
     }

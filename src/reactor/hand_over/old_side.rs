@@ -51,7 +51,7 @@ const CLIENT_IDS_SPARED: u64 = 1 << 24;
 
 /// What a hand-over begins with.
 #[derive(Debug)]
-pub struct GiverSetup {
+pub struct OldSideSetup {
     /// How the new process is started; its standard input is ours to set.
     pub command: Command,
     /// All of them.
@@ -70,7 +70,7 @@ pub struct GiverSetup {
 
 /// What the control plane is told.
 #[derive(Debug)]
-pub enum FromGiver {
+pub enum FromOldSide {
     /// There is a process that could serve: wait for `commit`.
     Ready(NewProcess),
     /// It serves.
@@ -94,7 +94,7 @@ pub enum FromGiver {
 
 /// A hand-over under way.
 #[derive(Debug)]
-pub struct Giver {
+pub struct OldSide {
     // None once that was said, or never will be.
     commit: Option<mpsc::Sender<Sections>>,
     off: Off,
@@ -120,13 +120,13 @@ impl Off {
     }
 }
 
-impl Giver {
+impl OldSide {
     /// Begins; `tell` hears how it goes.
     ///
     /// # Errors
     ///
     /// When the system gives no thread or no socket.
-    pub fn start(setup: GiverSetup, tell: Sender<FromGiver>) -> io::Result<Giver> {
+    pub fn start(setup: OldSideSetup, tell: Sender<FromOldSide>) -> io::Result<OldSide> {
         let (ours, theirs) = UnixStream::pair()?;
         let (commit, committed) = mpsc::channel();
         let off = Off {
@@ -139,12 +139,12 @@ impl Giver {
             sent: Parcels::default(),
             within: Duration::ZERO,
         };
-        let named = thread::Builder::new().name("giver".to_owned());
+        let named = thread::Builder::new().name("hand-over-old".to_owned());
         let thread = named.spawn(move || {
             let end = handing.run(ours, theirs, &committed, &tell);
             tell.send(end);
         })?;
-        Ok(Giver {
+        Ok(OldSide {
             commit: Some(commit),
             off,
             thread,
@@ -175,7 +175,7 @@ impl Giver {
 
 /// The thread's own.
 struct HandingOver {
-    setup: GiverSetup,
+    setup: OldSideSetup,
     off: Off,
     sent: Parcels,
     // How long it took to give all clients.
@@ -198,37 +198,37 @@ impl HandingOver {
         ours: UnixStream,
         theirs: UnixStream,
         committed: &mpsc::Receiver<Sections>,
-        tell: &Sender<FromGiver>,
-    ) -> FromGiver {
-        step::reached("giver-begins");
+        tell: &Sender<FromOldSide>,
+    ) -> FromOldSide {
+        step::reached("old-begins");
         let mut successor = match self.start(ours, theirs) {
             Ok(successor) => successor,
-            Err(why) => return FromGiver::Failed(self.reason(why)),
+            Err(why) => return FromOldSide::Failed(self.reason(why)),
         };
         match successor.handle() {
-            Ok(process) => tell.send(FromGiver::Ready(process)),
+            Ok(process) => tell.send(FromOldSide::Ready(process)),
             Err(error) => {
                 successor.end();
-                return FromGiver::Failed(error.to_string());
+                return FromOldSide::Failed(error.to_string());
             }
         }
-        step::reached("giver-ready");
+        step::reached("old-ready");
         let Ok(known) = committed.recv() else {
             successor.end();
-            return FromGiver::Failed(self.reason(String::new()));
+            return FromOldSide::Failed(self.reason(String::new()));
         };
         if let Err(why) = self.commit(&mut successor, known) {
             // Nobody accepts until the other one cannot any more.
             successor.end();
             self.tell_all(|| ToWorker::Accept);
-            return FromGiver::Failed(self.reason(why));
+            return FromOldSide::Failed(self.reason(why));
         }
-        tell.send(FromGiver::Serving);
-        step::reached("giver-serving");
+        tell.send(FromOldSide::Serving);
+        step::reached("old-serving");
         let (to, given) = mpsc::channel();
         let end = self.give_clients(&mut successor, to, &given);
         match end {
-            Ok(()) => FromGiver::Done {
+            Ok(()) => FromOldSide::Done {
                 clients: successor.clients(),
                 within: self.within,
             },
@@ -257,7 +257,7 @@ impl HandingOver {
         }
         let within = self.setup.start_within;
         let mut successor = Successor::start(&mut self.setup.command, ours, theirs, within)?;
-        step::reached("giver-started");
+        step::reached("old-started");
         match self.make_ready(&mut successor, &shown) {
             Ok(ready) => {
                 let takes = |address| ready.addresses.contains(address);
@@ -291,7 +291,7 @@ impl HandingOver {
             known: self.setup.known.clone(),
         };
         let told = self.tell_all_sockets(successor, &hello, shown);
-        step::reached("giver-introduced");
+        step::reached("old-introduced");
         successor.answer(told)
     }
 
@@ -318,13 +318,13 @@ impl HandingOver {
             let rests = resting.recv_timeout(SHOWN_WITHIN);
             rests.map_err(|_| "a worker is stuck".to_owned())?;
         }
-        step::reached("giver-rests");
+        step::reached("old-rests");
         if self.off.is_called() {
             return Err(String::new());
         }
         successor.channel.allow(SERVING_WITHIN);
         let told = successor.channel.tell(Kind::Commit, &Commit { known });
-        step::reached("giver-committed");
+        step::reached("old-committed");
         let within = SERVING_WITHIN.as_secs();
         let late = format!("did not begin to serve within {within} s");
         let answer = successor.answer(told);
@@ -368,7 +368,7 @@ impl HandingOver {
             heard.map_err(|error| self.broken(successor, &error))?;
         }
         let said = successor.channel.say(Kind::End);
-        step::reached("giver-end");
+        step::reached("old-end");
         let thanks = said.and_then(|()| successor.hear_thanks(&mut self.sent));
         thanks.map_err(|error| self.broken(successor, &error))?;
         self.within = began.elapsed();
@@ -405,7 +405,7 @@ impl HandingOver {
         end: Break,
         successor: &mut Successor,
         given: mpsc::Receiver<Parcel>,
-    ) -> FromGiver {
+    ) -> FromOldSide {
         match &end {
             Break::Lost(_) => {
                 successor.end();
@@ -431,10 +431,10 @@ impl HandingOver {
         match end {
             Break::Lost(why) => {
                 self.tell_all(|| ToWorker::Accept);
-                FromGiver::Lost(why)
+                FromOldSide::Lost(why)
             }
-            Break::LeftBehind(why) => FromGiver::LeftBehind(why),
-            Break::BothEnd(why) => FromGiver::BothEnd(why),
+            Break::LeftBehind(why) => FromOldSide::LeftBehind(why),
+            Break::BothEnd(why) => FromOldSide::BothEnd(why),
         }
     }
 }
