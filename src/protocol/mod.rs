@@ -15,6 +15,7 @@ mod greeting;
 mod join;
 #[cfg(any(test, debug_assertions))]
 pub mod numbered;
+mod page;
 mod reply;
 mod request;
 pub mod resp;
@@ -33,6 +34,9 @@ pub use greeting::Question;
 pub use greeting::Role;
 pub use greeting::Told;
 pub use join::Join;
+pub use page::MARK_MAX;
+pub use page::Page;
+pub use page::take_apart;
 pub use reply::Cut;
 pub use reply::ReplyKind;
 pub use request::Arg;

@@ -14,6 +14,7 @@ use crate::protocol::Expect;
 use crate::protocol::Greeting;
 use crate::protocol::Join;
 use crate::protocol::Login;
+use crate::protocol::Page;
 use crate::protocol::ProtocolError;
 use crate::protocol::Question;
 use crate::protocol::ReplyAssembly;
@@ -222,13 +223,47 @@ impl Protocol {
     }
 
     /// What joins the replies to the parts. Of [`Gather::Concat`], `order` says which part has each
-    /// key, in the order of the keys.
+    /// key, in the order of the keys; of others, which part counts first.
     #[must_use]
     pub fn join(self, how: Gather, order: Vec<u16>) -> Join {
         match self {
             Protocol::Resp => Join::Resp(resp::Join::new(how, order)),
             #[cfg(any(test, debug_assertions))]
             Protocol::Numbered => Join::Numbered(numbered::Join::new(order)),
+        }
+    }
+
+    /// Appends a request for one page of all keys, with the server's own cursor.
+    pub fn write_page(
+        self,
+        request: &Request<'_>,
+        page: Page,
+        queue: &mut ByteQueue,
+        spare: &mut Spare,
+    ) {
+        match self {
+            Protocol::Resp => resp::write_page(request, page.of_server, queue, spare),
+            #[cfg(any(test, debug_assertions))]
+            Protocol::Numbered => debug_assert!(false, "no command of its table has pages"),
+        }
+    }
+
+    /// What makes the pool's page of a server's.
+    #[must_use]
+    pub fn join_page(self, page: Page) -> Join {
+        match self {
+            Protocol::Resp => Join::Resp(resp::Join::page(page)),
+            #[cfg(any(test, debug_assertions))]
+            Protocol::Numbered => Join::Numbered(numbered::Join::new(vec![0])),
+        }
+    }
+
+    /// Appends the page behind the last, on which nothing is.
+    pub fn write_last_page(self, out: &mut Vec<u8>) {
+        match self {
+            Protocol::Resp => resp::write_last_page(out),
+            #[cfg(any(test, debug_assertions))]
+            Protocol::Numbered => debug_assert!(false, "no command of its table has pages"),
         }
     }
 

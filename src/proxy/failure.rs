@@ -85,6 +85,12 @@ pub enum RequestError {
     /// Every server is ejected. The text is twemproxy's.
     #[error("Connection refused")]
     NoServer,
+    /// It must reach every server, and one is ejected.
+    #[error("A server of the pool is ejected: not done, for its keys would come back with it")]
+    Incomplete,
+    /// It goes through all keys by a cursor that this pool has not given. The text is Redis's.
+    #[error("invalid cursor")]
+    NoCursor,
     /// As many requests wait for its server as `hold_bytes` allows.
     #[error("Server unavailable: too many requests wait for it")]
     TooManyHeld,

@@ -24,6 +24,7 @@ const ANY_SERVER_MAY_SAY: &[(&str, &str)] = &[
     ("pttl", "what is left of a time"),
     ("ttl", "what is left of a time"),
     ("hrandfield", "one is as good as another"),
+    ("randomkey", "one is as good as another"),
     ("srandmember", "one is as good as another"),
     ("zrandmember", "one is as good as another"),
 ];

@@ -37,6 +37,7 @@ mod commands {
     mod same_reply;
     mod split;
     mod tools;
+    mod whole_pool;
 }
 mod process {
     mod log;

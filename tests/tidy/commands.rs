@@ -20,6 +20,11 @@ Made from the command table by `tests/tidy.rs`; not to be edited.
   server (a `hash_tag` sees to that), else the reply is `-CROSSSLOT`.
 - **split**: one command of the same name to every server that holds some of its keys; the replies
   are joined. If one part fails, the reply is that part's error, and the other parts are done.
+- **asks all**: every server of the pool gets it, and the replies become one; one server's error is the
+  reply. A server that is ejected (`auto_eject_hosts`) is left out, as its keys are, and what writes is
+  refused meanwhile: its keys come back with it.
+- **walks**: one server after another; the cursor says which is next. It holds in every worker, for
+  other proxies before the same servers, and over a reload or upgrade that keeps them.
 - **at the master**: where `read_from` lets replicas answer reads, too: the reply is good only on the
   server that gave it (a cursor), or the master is to know of it (`TOUCH`).
 - **answered**: by the proxy; no server is asked.
@@ -34,7 +39,15 @@ pub fn page() -> String {
         groups.entry(group(command)).or_default().push(command);
     }
     let mut page = HEAD.to_owned();
-    let counts = ["forwarded", "split", "answered", "refused"].map(|what| {
+    let counts = [
+        "forwarded",
+        "split",
+        "asks all",
+        "walks",
+        "answered",
+        "refused",
+    ]
+    .map(|what| {
         let rows = commands().flat_map(rows);
         let count = rows.filter(|row| handling(row).starts_with(what)).count();
         format!("{count} {what}")
@@ -90,11 +103,26 @@ fn way(command: &Command) -> String {
         }
         Handling::Forward => format!("forwarded{}", several_keys(command)),
         Handling::ForwardAnywhere => "forwarded, always to the same server".to_owned(),
-        Handling::Split(Gather::Concat) => "split; values in the order of the keys".to_owned(),
-        Handling::Split(Gather::Sum) => "split; the sum".to_owned(),
-        Handling::Split(Gather::AllOk) => "split; `OK` from all".to_owned(),
+        Handling::Split(gather) => format!("split; {}", joined(gather)),
+        Handling::AskAll(gather) => format!("asks all; {}", joined(gather)),
+        Handling::Walk => "walks".to_owned(),
         Handling::Local(_) => "answered".to_owned(),
         Handling::Refuse(refusal) => format!("refused: {refusal}"),
+    }
+}
+
+fn joined(gather: Gather) -> &'static str {
+    match gather {
+        Gather::Concat => "values in the order of the keys",
+        Gather::AllOk => "`OK` from all",
+        Gather::Sum => "the sum",
+        Gather::Min => "the least",
+        Gather::Chain => "all of theirs",
+        Gather::Every => "what every one has",
+        Gather::First => "the first's, as all should say the same",
+        Gather::Any => "that of any that has one",
+        Gather::Longest => "that of who has most to tell",
+        Gather::OneOk => "`OK` if one has done it",
     }
 }
 

@@ -60,13 +60,18 @@ pub enum Handling {
     ForwardAnywhere,
     /// Is split into one command of the same name for every server that holds some of its keys.
     Split(Gather),
+    /// Goes, as it is, to every server of the pool.
+    AskAll(Gather),
+    /// Goes to one server of the pool after another, a page at a time: its cursor says to which.
+    Walk,
     /// Is answered by the proxy.
     Local(Local),
     /// Gets an error reply.
     Refuse(Refusal),
 }
 
-/// How the replies to the parts of a split command become one.
+/// How the replies of several servers become one. One that is an error is the reply to all, but for
+/// [`Gather::OneOk`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gather {
     /// Arrays with one element a key: the elements, in the order of the keys.
@@ -75,6 +80,20 @@ pub enum Gather {
     AllOk,
     /// Integers: their sum.
     Sum,
+    /// Integers: the least.
+    Min,
+    /// Arrays: the elements of all.
+    Chain,
+    /// Arrays of as many flags: those that every server has set.
+    Every,
+    /// All servers should say the same: what the first of them says.
+    First,
+    /// What any of them says that has something.
+    Any,
+    /// What that one says who says most: others have nothing to tell.
+    Longest,
+    /// `+OK` if one has done it.
+    OneOk,
 }
 
 /// The commands that the proxy answers by itself.
@@ -116,12 +135,15 @@ pub enum Refusal {
     /// Subscribing and publishing.
     #[error("messages are not passed on here")]
     PubSub,
-    /// What reads or changes every server's keys.
+    /// What changes every server's keys at one moment.
     #[error("it concerns the keys of every server")]
     EveryServer,
-    /// Scripts and functions, which live on each server by itself.
-    #[error("scripts and functions are to be managed on each server")]
-    Scripts,
+    /// The debugger of scripts, which takes a connection for itself.
+    #[error("scripts are to be debugged on a server directly")]
+    Debugger,
+    /// What each server knows of itself alone.
+    #[error("each server has its own: ask it directly")]
+    EachItsOwn,
     /// What belongs to an operator.
     #[error("servers are to be administered directly")]
     Administration,

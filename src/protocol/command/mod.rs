@@ -141,7 +141,7 @@ impl Command {
     ///
     /// # Errors
     ///
-    /// The request is one that Redis refuses, in Redis's words; or a script without keys.
+    /// The request is one that Redis refuses, in Redis's words.
     #[inline]
     pub fn keys<A: Args + ?Sized>(&self, args: &A) -> Result<KeyIndexes, KeyError> {
         self.keys.find(self.name, args)

@@ -116,7 +116,10 @@ fn only_what_replicas_might_answer_is_kept_from_them() {
         assert_eq!(row.access, Access::Read, "{}", row.name);
         let nothing: [&[u8]; 0] = [];
         let goes = row.handling(&nothing);
-        let goes = matches!(goes, Handling::Forward | Handling::Split(_));
+        let goes = matches!(
+            goes,
+            Handling::Forward | Handling::Split(_) | Handling::Walk
+        );
         assert!(goes, "{}", row.name);
     }
     let scans = every_row().filter(|row| row.name.ends_with("scan"));
@@ -202,7 +205,10 @@ fn what_is_forwarded_has_keys_and_what_is_answered_here_has_none() {
                     panic!("{name} cannot be split");
                 };
             }
-            Handling::Local(_) | Handling::ForwardAnywhere => assert!(row.keys.is_none(), "{name}"),
+            Handling::Local(_)
+            | Handling::ForwardAnywhere
+            | Handling::AskAll(_)
+            | Handling::Walk => assert!(row.keys.is_none(), "{name}"),
             Handling::Refuse(_) => {}
         }
     }

@@ -30,6 +30,8 @@ pub use greeting::greeting;
 pub use greeting::told;
 pub use join::Join;
 pub use part::begin_part;
+pub use part::write_last_page;
+pub use part::write_page;
 pub use part::write_part;
 pub use reply::ReplyError;
 pub use reply::cut;

@@ -329,6 +329,17 @@ impl Proxy {
             }
             Ok(Plan::Fan(fan, ask)) => self.forward_parts(key, &fan, ask, request, now),
             Ok(Plan::All(join, ask)) => self.forward_to_all(key, join, ask, request, now),
+            Ok(Plan::Page(server, page, ask)) => {
+                self.forward_page(key, (server, page), ask, request, now)
+            }
+            Ok(Plan::LastPage) => {
+                let mut reply = Vec::new();
+                let pool = self.clients.slab[key].pool;
+                self.pools[pool.index()]
+                    .protocol
+                    .write_last_page(&mut reply);
+                return self.reply(key, &reply);
+            }
             Ok(Plan::Forward(..)) => Ok(()),
             Err(error) => Err(error),
         };

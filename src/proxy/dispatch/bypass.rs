@@ -27,11 +27,13 @@ impl ServerConn {
 }
 
 impl Desk<'_> {
-    /// Chooses the way of the client's next request, which goes to these `targets`.
+    /// Chooses the way of the client's next request, which goes to these `targets`; `beside` says that it
+    /// must not wait for what is under way there.
     #[inline]
     pub(in crate::proxy) fn choose_way(
         &mut self,
         targets: impl IntoIterator<Item = (ServerIdx, Target)>,
+        beside: bool,
         now: Time,
     ) {
         if self.client.replies.in_flight() > 0 {
@@ -39,12 +41,13 @@ impl Desk<'_> {
         }
         let (pool, servers) = (self.pool, &*self.servers);
         let (kind, client) = (pool.kind_of(self.client), self.client.key());
-        let detour = targets.into_iter().any(|(server, target)| {
-            let server = &pool.servers[server.index()];
-            let (_, conn) = server.conns_to(target).of_client(kind, client, Way::Own);
-            let has_room = server.room_again.is_none();
-            has_room && conn != Key::NONE && servers[conn].is_busy()
-        });
+        let detour = beside
+            || targets.into_iter().any(|(server, target)| {
+                let server = &pool.servers[server.index()];
+                let (_, conn) = server.conns_to(target).of_client(kind, client, Way::Own);
+                let has_room = server.room_again.is_none();
+                has_room && conn != Key::NONE && servers[conn].is_busy()
+            });
         let way = match (self.client.breaks.are_a_habit(now), detour) {
             (true, _) => Way::Apart,
             (_, true) => Way::Around,

@@ -8,6 +8,7 @@ use crate::base::Chunk;
 use crate::base::Key;
 use crate::base::ServerIdx;
 use crate::base::Time;
+use crate::protocol::Join;
 use crate::protocol::Request;
 use crate::protocol::command::Gather;
 use crate::proxy::Proxy;
@@ -38,7 +39,7 @@ pub(in crate::proxy) enum Forwarded {
 pub(in crate::proxy) struct Share {
     server: ServerIdx,
     target: Target,
-    conn: Key,
+    pub(super) conn: Key,
 }
 
 impl Desk<'_> {
@@ -63,7 +64,7 @@ impl Desk<'_> {
         now: Time,
     ) -> Result<Forwarded, RequestError> {
         let target = self.admit(server, ask, now)?;
-        self.choose_way([(server, target)], now);
+        self.choose_way([(server, target)], ask.while_busy, now);
         let conns = self.pool.servers[server.index()].conns_to(target);
         let (kind, way) = (self.pool.kind_of(self.client), self.client.way);
         let (place, conn) = conns.of_client(kind, self.client.key(), way);
@@ -162,44 +163,16 @@ impl Proxy {
                 Gather::Concat => parts.order().to_vec(),
                 _ => Vec::new(),
             };
-            self.queue_shares(client, (fan.join, order), ask, &shares, now);
+            let join = protocol.join(fan.join, order);
+            self.queue_shares(client, join, ask, &shares, now);
         }
         (self.scratch.parts, self.scratch.shares) = (parts, shares);
         opened
     }
 
-    /// Sends every server that has keys all of a request.
-    pub(in crate::proxy) fn forward_to_all(
-        &mut self,
-        client: Key,
-        join: Gather,
-        ask: Ask,
-        request: &Request<'_>,
-        now: Time,
-    ) -> Result<(), RequestError> {
-        let servers = self.pools[self.clients.slab[client].pool.index()].live_servers();
-        if servers.is_empty() {
-            return Err(RequestError::NoServer);
-        }
-        let mut shares = std::mem::take(&mut self.scratch.shares);
-        let opened = self.open_shares(client, &servers, ask, &mut shares, now);
-        if opened.is_ok() {
-            for share in &shares {
-                let queue = self.servers[share.conn].requests.writer();
-                let nowhere = None::<(&bytes::Bytes, usize)>;
-                request.write_to(queue, nowhere, &mut self.wire.spare);
-            }
-            // One element of each, in the order of the servers.
-            let order = (0u16..).zip(&shares).map(|(nth, _)| nth).collect();
-            self.queue_shares(client, (join, order), ask, &shares, now);
-        }
-        self.scratch.shares = shares;
-        opened
-    }
-
     /// Finds the client's connections to these servers, opened if need be: none before all of them can
     /// be asked.
-    fn open_shares(
+    pub(super) fn open_shares(
         &mut self,
         client: Key,
         servers: &[ServerIdx],
@@ -219,7 +192,7 @@ impl Proxy {
             });
         }
         let targets = shares.iter().map(|share| (share.server, share.target));
-        desk.choose_way(targets, now);
+        desk.choose_way(targets, ask.while_busy, now);
         let (pool, kind) = (desk.client.pool, desk.pool.kind_of(desk.client));
         for share in shares {
             let (at, of) = ((share.server, share.target), (client, kind));
@@ -229,10 +202,10 @@ impl Proxy {
     }
 
     /// Puts into the FIFOs what was written to these connections, and joins the replies.
-    fn queue_shares(
+    pub(super) fn queue_shares(
         &mut self,
         client: Key,
-        (join, order): (Gather, Vec<u16>),
+        join: Join,
         ask: Ask,
         shares: &[Share],
         now: Time,
@@ -244,7 +217,6 @@ impl Proxy {
         let count = shares.len() as u32;
         let of_client = &mut self.clients.slab[client];
         let pool = of_client.pool;
-        let join = self.pools[pool.index()].protocol.join(join, order);
         let gathering = Gathering::new(join, count);
         let mut awaiter = of_client.expect(Due::Gathered(gathering));
         for (number, share) in (0u32..).zip(shares) {
@@ -257,157 +229,5 @@ impl Proxy {
         }
         let counters = &self.stats.pools[pool.index()].counters;
         counters.fragments.add(shares.len());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-    use std::time::Duration;
-
-    use bytes::Bytes;
-
-    use super::*;
-    use crate::base::PoolIdx;
-    use crate::base::WorkerIdx;
-    use crate::config::Config;
-    use crate::protocol::Expect;
-    use crate::protocol::Protocol;
-    use crate::protocol::command::ErrorsBy;
-    use crate::proxy::Output;
-    use crate::proxy::ProxySetup;
-    use crate::proxy::plan::Plan;
-    use crate::proxy::server_conn::queue::Retry;
-    use crate::stats::PoolShape;
-    use crate::stats::Shape;
-    use crate::stats::WorkerStats;
-
-    const NOW: Time = Time::ZERO;
-    const READ: Ask = Ask {
-        retry: Retry::Once,
-        errors: ErrorsBy::Server,
-        replica: false,
-        expect: Expect::ONE,
-    };
-
-    /// A proxy before three servers, with one client.
-    fn proxy() -> (Proxy, Key) {
-        let text = "alpha:\n  listen: 127.0.0.1:1\n  redis: true\n  servers:\n    - 10.0.0.1:1:1 a\n    \
-                    - 10.0.0.2:1:1 b\n    - 10.0.0.3:1:1 c\n";
-        let config = Config::parse(text, "a.yml").unwrap();
-        let shape = Shape {
-            pools: vec![PoolShape {
-                name: "alpha".into(),
-                servers: ["a", "b", "c"].map(Into::into).to_vec(),
-            }],
-        };
-        let mut proxy = Proxy::new(ProxySetup {
-            config: Arc::new(config),
-            stats: Arc::new(WorkerStats::new(&shape)),
-            worker: WorkerIdx(0),
-            workers: 1,
-            seed: 1,
-            epoch: Duration::ZERO,
-            process: 1,
-        });
-        let ConnId::Client(client) = proxy.client_accepted(PoolIdx(0), None, true, NOW) else {
-            panic!("a client");
-        };
-        (proxy, client)
-    }
-
-    fn ask_all(proxy: &mut Proxy, client: Key, join: Gather, ask: Ask) {
-        let frame = b"*1\r\n$6\r\nDBSIZE\r\n";
-        let mut args = Vec::new();
-        Protocol::Resp.cut_request(frame, &mut args).unwrap();
-        let request = Request::whole(frame, &args);
-        proxy.carry_out(
-            client,
-            Ok(Plan::All(join, ask)),
-            (&request, Expect::ONE),
-            NOW,
-        );
-    }
-
-    fn connect_all(proxy: &mut Proxy) {
-        while let Some(output) = proxy.poll_output(NOW) {
-            if let Output::Connect { conn, .. } = output {
-                proxy.connected(conn, NOW);
-            }
-        }
-    }
-
-    /// What is sent, by connection; it has arrived.
-    fn sent(proxy: &mut Proxy) -> Vec<(ConnId, Vec<u8>)> {
-        let mut all = Vec::new();
-        while let Some((conn, batch)) = proxy.poll_transmit() {
-            all.push((conn, batch.slices().flatten().copied().collect()));
-            proxy.sent(conn, batch, NOW);
-        }
-        all.sort();
-        all
-    }
-
-    #[test]
-    fn every_server_is_asked_and_the_client_gets_one_reply_that_joins_theirs() {
-        for (join, replies, joined) in [
-            (Gather::Sum, [":1\r\n", ":2\r\n", ":39\r\n"], ":42\r\n"),
-            (Gather::AllOk, ["+OK\r\n", "+OK\r\n", "+OK\r\n"], "+OK\r\n"),
-            (
-                Gather::AllOk,
-                ["+OK\r\n", "-OOM no\r\n", "+OK\r\n"],
-                "-OOM no\r\n",
-            ),
-        ] {
-            let (mut proxy, client) = proxy();
-            ask_all(&mut proxy, client, join, READ);
-            connect_all(&mut proxy);
-            let asked = sent(&mut proxy);
-            assert_eq!(asked.len(), 3);
-            for ((conn, request), reply) in asked.iter().zip(replies) {
-                assert_eq!(request, b"*1\r\n$6\r\nDBSIZE\r\n");
-                assert!(sent(&mut proxy).is_empty(), "not before the last");
-                proxy.received(*conn, &Bytes::from_static(reply.as_bytes()), NOW);
-            }
-            let given = sent(&mut proxy);
-            let expected = (ConnId::Client(client), joined.as_bytes().to_vec());
-            assert_eq!(given, [expected]);
-        }
-    }
-
-    #[test]
-    fn a_server_that_is_ejected_is_not_asked_and_without_any_that_is_an_error() {
-        let (mut proxy, client) = proxy();
-        proxy.pools[0].set_ejected(ServerIdx(1), true);
-        ask_all(&mut proxy, client, Gather::Sum, READ);
-        connect_all(&mut proxy);
-        assert_eq!(sent(&mut proxy).len(), 2);
-        let (mut proxy, client) = self::proxy();
-        for server in 0..3 {
-            proxy.pools[0].set_ejected(ServerIdx(server), true);
-        }
-        ask_all(&mut proxy, client, Gather::Sum, READ);
-        let told = b"-ERR Connection refused\r\n".to_vec();
-        assert_eq!(sent(&mut proxy), [(ConnId::Client(client), told)]);
-    }
-
-    #[test]
-    fn a_write_to_all_is_refused_behind_a_fence_before_any_server_gets_it() {
-        let (mut proxy, client) = proxy();
-        proxy.pools[0].fenced = true;
-        let write = Ask {
-            retry: Retry::Never,
-            ..READ
-        };
-        ask_all(&mut proxy, client, Gather::AllOk, write);
-        assert!(
-            proxy.poll_output(NOW).is_none(),
-            "no server is connected to"
-        );
-        let told = sent(&mut proxy);
-        assert!(told.len() == 1 && told[0].1.starts_with(b"-ERR Writes are refused"));
-        ask_all(&mut proxy, client, Gather::Sum, READ);
-        connect_all(&mut proxy);
-        assert_eq!(sent(&mut proxy).len(), 3);
     }
 }

@@ -9,3 +9,4 @@ pub(in crate::proxy) mod enqueue;
 pub(in crate::proxy) mod forward;
 pub(in crate::proxy) mod late_writes;
 pub(in crate::proxy) mod quarantine;
+pub(in crate::proxy) mod whole;

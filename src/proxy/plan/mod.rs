@@ -17,16 +17,20 @@ mod tests;
 use crate::base::ServerIdx;
 use crate::config::UnknownCommands;
 use crate::protocol::Expect;
+use crate::protocol::Page;
+use crate::protocol::command::Access;
 use crate::protocol::command::Args;
 use crate::protocol::command::Command;
 use crate::protocol::command::CommandError;
 use crate::protocol::command::ErrorsBy;
+use crate::protocol::command::Flags;
 use crate::protocol::command::Gather;
 use crate::protocol::command::Handling;
 use crate::protocol::command::KeyIndexes;
 use crate::protocol::command::Local;
 use crate::proxy::failure::RequestError;
 use crate::proxy::pool::Pool;
+use crate::proxy::pool::walk::Step;
 use crate::proxy::server_conn::queue::Retry;
 
 pub(in crate::proxy) use authorize::authorize;
@@ -47,6 +51,8 @@ pub(in crate::proxy) struct Ask {
     pub(in crate::proxy) replica: bool,
     /// What comes for it.
     pub(in crate::proxy) expect: Expect,
+    /// Whether a server does it while it runs a script, so that it must not wait for that one's reply.
+    pub(in crate::proxy) while_busy: bool,
 }
 
 impl Ask {
@@ -56,6 +62,7 @@ impl Ask {
         errors: ErrorsBy::Anybody,
         replica: false,
         expect: Expect::ONE,
+        while_busy: false,
     };
 
     fn of(command: &Command, expect: Expect) -> Ask {
@@ -64,6 +71,7 @@ impl Ask {
             errors: command.errors,
             replica: command.may_ask_replica(),
             expect,
+            while_busy: command.flags.has(Flags::ALLOW_BUSY),
         }
     }
 
@@ -85,18 +93,18 @@ pub(in crate::proxy) enum Plan {
     /// Several servers get the part with their keys, as the [`Parts`] say.
     Fan(Fan, Ask),
     /// Every server that has keys gets all of it.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "no row of the table asks every server")
-    )]
     All(Gather, Ask),
+    /// One server gets it with its own cursor.
+    Page(ServerIdx, Page, Ask),
+    /// The walk over all keys has ended.
+    LastPage,
 }
 
 impl Plan {
     /// Whether it may change something at `server`.
     pub(in crate::proxy) fn writes_to(&self, server: ServerIdx, parts: &Parts) -> bool {
         match self {
-            Plan::Answer(_) | Plan::Refuse(_) => false,
+            Plan::Answer(_) | Plan::Refuse(_) | Plan::Page(..) | Plan::LastPage => false,
             Plan::Forward(only, ask) => ask.writes() && *only == server,
             Plan::Fan(_, ask) => ask.writes() && parts.servers().contains(&server),
             Plan::All(_, ask) => ask.writes(),
@@ -136,6 +144,8 @@ pub(in crate::proxy) fn plan<A: Args + ?Sized>(
         Handling::Local(local) => return Ok(Plan::Answer(local)),
         Handling::Refuse(why) => return Ok(Plan::Refuse(CommandError::Refused(command, why))),
         Handling::ForwardAnywhere => return to_one(pool, PLACEHOLDER, random, ask),
+        Handling::AskAll(join) => return to_all(pool, command, join, ask),
+        Handling::Walk => return next_page(pool, request, ask),
         Handling::Forward => None,
         Handling::Split(join) => Some(join),
     };
@@ -175,7 +185,36 @@ fn to_one(pool: &Pool, key: &[u8], random: u32, ask: Ask) -> Result<Plan, Reques
         .ok_or(RequestError::NoServer)
 }
 
-/// To the one server where all keys live.
+/// To every server. What writes must reach all of them, also one that is ejected and comes back.
+fn to_all(pool: &Pool, command: &Command, join: Gather, ask: Ask) -> Result<Plan, RequestError> {
+    match command.access == Access::Write && pool.has_ejected() {
+        true => Err(RequestError::Incomplete),
+        false => Ok(Plan::All(join, ask)),
+    }
+}
+
+/// To the server that the cursor of a walk over all keys leads to.
+fn next_page<A: Args + ?Sized>(pool: &Pool, request: &A, ask: Ask) -> Result<Plan, RequestError> {
+    let is_live = |server: ServerIdx| pool.servers[server.index()].has_keys();
+    if let Some(only) = pool.walk.only() {
+        return match is_live(only) {
+            true => Ok(Plan::Forward(only, ask)),
+            false => Err(RequestError::NoServer),
+        };
+    }
+    let digits = std::str::from_utf8(request.arg(1)).ok();
+    let digits = digits.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let cursor = digits.and_then(|text| text.parse().ok());
+    let cursor = cursor.ok_or(RequestError::NoCursor)?;
+    match pool.walk.step(cursor, is_live) {
+        Step::Page(server, page) => Ok(Plan::Page(server, page, ask)),
+        Step::End if cursor == 0 => Err(RequestError::NoServer),
+        Step::End => Ok(Plan::LastPage),
+        Step::Nowhere => Err(RequestError::NoCursor),
+    }
+}
+
+/// To the one server where all keys live; without a key always to the same.
 #[inline]
 fn to_owner<A: Args + ?Sized>(
     request: &A,
@@ -185,8 +224,10 @@ fn to_owner<A: Args + ?Sized>(
     ask: Ask,
 ) -> Result<Plan, RequestError> {
     let mut indexes = keys.iter();
-    let first = indexes.next();
-    let first = first.map_or(PLACEHOLDER, |index| request.arg(index));
+    let (first, random) = match indexes.next() {
+        Some(first) => (request.arg(first), random),
+        None => (PLACEHOLDER, 0),
+    };
     let server = pool.server_of(first, random);
     if indexes.any(|index| pool.server_of(request.arg(index), random) != server) {
         return Err(RequestError::CrossServer);

@@ -94,6 +94,11 @@ fn each_row_is_planned_as_it_says() {
             (Handling::ForwardAnywhere, Ok(Plan::Forward(server, _))) => {
                 Some(server) == pool.server_of(PLACEHOLDER, 7)
             }
+            (Handling::AskAll(how), Ok(Plan::All(join, ask))) => {
+                join == how && ask == Ask::of(row, Expect::ONE)
+            }
+            // Its argument is no cursor.
+            (Handling::Walk, Err(RequestError::NoCursor)) => true,
             (Handling::Forward, Err(RequestError::CrossServer)) => true,
             (Handling::Split(how), Ok(Plan::Fan(fan, _))) => fan.join == how,
             (Handling::Forward | Handling::Split(_), Ok(Plan::Forward(_, ask))) => {
@@ -110,9 +115,85 @@ fn each_row_is_planned_as_it_says() {
                 let error = planned_there.unwrap_err();
                 assert_eq!(error, RequestError::NoServer, "{}", row.name);
             }
+            Ok(Plan::All(..)) if row.access == Access::Write => {
+                assert_eq!(planned_there.unwrap_err(), RequestError::Incomplete);
+            }
+            Err(error) => assert_eq!(planned_there.unwrap_err(), error, "{}", row.name),
             _ => assert!(planned_there.is_ok(), "{}", row.name),
         }
     });
+}
+
+#[test]
+fn a_walk_goes_from_server_to_server_and_ends() {
+    let (pool, session) = (pool(""), open_session());
+    let (mut cursor, mut servers) = ("0".to_owned(), Vec::new());
+    for _ in 0..3 {
+        let planned = planned(&words(&format!("scan {cursor} count 5")), &session, &pool);
+        let Ok(Plan::Page(server, page, ask)) = planned else {
+            panic!("{planned:?}");
+        };
+        assert!(page.of_server == 0 && !ask.writes() && !ask.replica);
+        servers.push(server.0);
+        cursor = page.turned(0).unwrap().to_string();
+    }
+    servers.sort_unstable();
+    assert_eq!((cursor.as_str(), servers), ("0", vec![0, 1, 2]));
+    for nowhere in [
+        "1",
+        "-1",
+        "x",
+        "",
+        "+0",
+        "99999999999999999999",
+        "18446744073709551615",
+    ] {
+        let planned = planned(&[b"scan", nowhere.as_bytes()], &session, &pool);
+        assert_eq!(planned.unwrap_err(), RequestError::NoCursor, "{nowhere}");
+    }
+    let planned = planned(&words("scan 0"), &session, &dead_pool());
+    assert_eq!(planned.unwrap_err(), RequestError::NoServer);
+}
+
+#[test]
+fn while_a_server_is_ejected_others_are_read_and_nothing_is_written_to_all() {
+    let (mut pool, session) = (pool(""), open_session());
+    pool.set_ejected(ServerIdx(1), true);
+    let planned_so = |line: &str| planned(&words(line), &session, &pool);
+    assert!(matches!(
+        planned_so("dbsize"),
+        Ok(Plan::All(Gather::Sum, _))
+    ));
+    assert!(matches!(
+        planned_so("script load x"),
+        Ok(Plan::All(Gather::First, _))
+    ));
+    for line in ["function flush", "function delete x"] {
+        assert_eq!(planned_so(line).unwrap_err(), RequestError::Incomplete);
+    }
+}
+
+#[test]
+fn a_script_without_keys_goes_to_one_server_whatever_is_drawn() {
+    for more in ["", "  distribution: random\n"] {
+        let pool = pool(more);
+        let of = |random| {
+            let request = words("eval return 0 first");
+            let found = command::resolve(request.as_slice());
+            let asked = (found, Expect::ONE);
+            match plan(
+                request.as_slice(),
+                asked,
+                &pool,
+                random,
+                &mut Parts::default(),
+            ) {
+                Ok(Plan::Forward(server, _)) => server,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert!((0..9).all(|random| of(random) == of(0)));
+    }
 }
 
 #[test]

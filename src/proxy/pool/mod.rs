@@ -7,6 +7,7 @@ pub(in crate::proxy) mod replica;
 pub(in crate::proxy) mod replicas;
 mod server_health;
 mod spoken;
+pub(in crate::proxy) mod walk;
 pub(in crate::proxy) mod write_hold;
 
 use std::borrow::Cow;
@@ -34,6 +35,7 @@ use crate::proxy::pool::greetings::Greetings;
 use crate::proxy::pool::greetings::greeting;
 use crate::proxy::pool::replica::Replica;
 use crate::proxy::pool::replica::Target;
+use crate::proxy::pool::walk::Walk;
 use crate::route::Router;
 use crate::route::RouterServer;
 use crate::route::RouterSpec;
@@ -81,6 +83,11 @@ pub(in crate::proxy) struct Server {
 }
 
 impl Server {
+    /// Whether keys live there now.
+    pub(in crate::proxy) fn has_keys(&self) -> bool {
+        !self.ejected && !self.removed
+    }
+
     /// The connections to the server itself, or to one of its replicas.
     #[inline]
     pub(in crate::proxy) fn conns_to(&self, target: Target) -> &ConnTable {
@@ -113,6 +120,8 @@ pub(in crate::proxy) struct Pool {
     base_kind: ConnKind,
     // Which server the router means, if that is not what it says.
     places: Option<Box<[ServerIdx]>>,
+    /// In which order all keys are gone through.
+    pub(in crate::proxy) walk: Walk,
     pub(in crate::proxy) servers: Vec<Server>,
     pub(in crate::proxy) limits: ClientLimits,
     /// The longest a request is held for a server that fails, where requests are held.
@@ -145,6 +154,7 @@ impl Pool {
             limits: limits(&config),
             hold_time: config.failure.hold_time.with(None),
             hold_needed: None,
+            walk: walk(&config, (0..).map(ServerIdx)),
             config,
             servers,
             places: None,
@@ -203,8 +213,14 @@ impl Pool {
     /// The servers that have keys.
     pub(in crate::proxy) fn live_servers(&self) -> Vec<ServerIdx> {
         let servers = (0..).map(ServerIdx).zip(&self.servers);
-        let live = servers.filter(|(_, server)| !server.ejected && !server.removed);
+        let live = servers.filter(|(_, server)| server.has_keys());
         live.map(|(idx, _)| idx).collect()
+    }
+
+    /// Whether a server is away whose keys come back with it.
+    pub(in crate::proxy) fn has_ejected(&self) -> bool {
+        let mut servers = self.servers.iter();
+        servers.any(|server| server.ejected && !server.removed)
     }
 
     /// Takes a server out of the key space, or back in; whether that changed anything.
@@ -253,6 +269,7 @@ impl Pool {
                 replica.conns.set_base(self.base_kind);
             }
         }
+        self.walk = walk(&config, places.iter().copied());
         self.config = config;
         // A ring of many servers takes a millisecond, in which no client is served.
         if remaps {
@@ -307,6 +324,11 @@ fn known_addresses(address: &ServerAddress) -> Vec<SocketAddress> {
         ServerAddress::Tcp(HostPort::Name { .. }) => Vec::new(),
         ServerAddress::Unix(path) => vec![SocketAddress::Unix(Arc::<Path>::from(path.as_path()))],
     }
+}
+
+fn walk(config: &PoolConfig, places: impl Iterator<Item = ServerIdx>) -> Walk {
+    let names = config.servers.iter().map(|server| &*server.name);
+    Walk::over(names.zip(places))
 }
 
 fn router(config: &PoolConfig, live: &[bool]) -> Router {

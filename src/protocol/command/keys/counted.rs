@@ -12,7 +12,7 @@ pub(in crate::protocol::command) enum Numkeys {
     Card,
     /// `LMPOP` and its like: an argument (`LEFT`) must follow the keys.
     Pop,
-    /// `EVAL` and its like: 0 is allowed by Redis.
+    /// `EVAL` and its like: 0 is allowed.
     Script,
 }
 
@@ -40,8 +40,8 @@ pub(super) fn count_at<A: Args + ?Sized>(
         return Err(match rules {
             Numkeys::Sorted => KeyError::NoInputKey(name),
             Numkeys::Card | Numkeys::Pop => KeyError::NotPositive,
-            Numkeys::Script if number < 0 => KeyError::Negative,
-            Numkeys::Script => KeyError::Keyless(name),
+            Numkeys::Script if number == 0 => return Ok(0),
+            Numkeys::Script => KeyError::Negative,
         });
     }
     match usize::try_from(number) {

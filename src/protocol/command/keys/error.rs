@@ -21,9 +21,6 @@ pub enum KeyError {
     /// `numkeys` is more than there are arguments.
     #[error("Number of keys can't be greater than number of args")]
     TooMany,
-    /// A script without keys: nothing says which server it is for. The text is ours.
-    #[error("'{0}' needs at least one key behind this proxy, to know which server it is for")]
-    Keyless(&'static str),
     /// An odd number of arguments after `STREAMS`. Redis says `XREAD` in `XREADGROUP` as well.
     #[error(
         "Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified."

@@ -238,7 +238,7 @@ impl Keys {
     ///
     /// # Errors
     ///
-    /// The request is one that Redis refuses, in Redis's words; or a script without keys.
+    /// The request is one that Redis refuses, in Redis's words.
     #[inline]
     pub(super) fn find<A: Args + ?Sized>(
         &self,

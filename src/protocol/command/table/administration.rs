@@ -12,6 +12,7 @@ use super::Command;
 use super::DENYOOM;
 use super::FAST;
 use super::Flags;
+use super::Gather;
 use super::Group;
 use super::Keys;
 use super::LOADING;
@@ -74,14 +75,14 @@ pub(super) static ROWS: &[Command] = &[
     SERVER.container("commandlog", "8.1.0", "Commands about slow and large requests (Valkey).", &[
         SERVER.keyless("commandlog|get", AtLeast(4), ADMIN.and(LOADING), "8.1.0",
             "Lists the slow or large requests.")
-            .refuse(Refusal::Administration),
+            .refuse(Refusal::EachItsOwn),
         SERVER.help("commandlog|help", "8.1.0"),
         SERVER.keyless("commandlog|len", Exactly(3), ADMIN.and(LOADING), "8.1.0",
             "Counts the slow or large requests.")
-            .refuse(Refusal::Administration),
+            .refuse(Refusal::EachItsOwn),
         SERVER.keyless("commandlog|reset", Exactly(3), ADMIN.and(LOADING), "8.1.0",
             "Forgets the slow or large requests.")
-            .refuse(Refusal::Administration),
+            .refuse(Refusal::EachItsOwn),
     ]),
     SERVER.keyless("debug", AtLeast(2), ADMIN_SESSION, "1.0.0",
         "Commands for debugging the server.")
@@ -92,29 +93,29 @@ pub(super) static ROWS: &[Command] = &[
     SERVER.keyless("hotkeys", AtLeast(2), ADMIN, "8.6.0", "Finds the keys that are used most.")
         .refuse(Refusal::Administration),
     SERVER.keyless("lastsave", Exactly(1), LOADING_FAST, "1.0.0",
-        "Returns when the keys were saved last.")
-        .refuse(Refusal::Administration)
+        "Returns when the keys were saved last, on the server where that is longest ago.")
+        .ask_all(Gather::Min)
         .tips(VARIES)
         .also(Categories::ADMIN.and(Categories::DANGEROUS)),
     SERVER.container("latency", "2.8.13", "Commands about latency.", &[
         SERVER.keyless("latency|doctor", Exactly(2), ADMIN_SESSION, "2.8.13",
             "Explains latency in words.")
-            .refuse(Refusal::Administration).tips(ALL_NODES_SPECIAL),
+            .refuse(Refusal::EachItsOwn).tips(ALL_NODES_SPECIAL),
         SERVER.keyless("latency|graph", Exactly(3), ADMIN_SESSION, "2.8.13",
             "Draws the latency of an event.")
-            .refuse(Refusal::Administration).tips(ALL_NODES_SPECIAL),
+            .refuse(Refusal::EachItsOwn).tips(ALL_NODES_SPECIAL),
         SERVER.help("latency|help", "2.8.13"),
         SERVER.keyless("latency|histogram", AtLeast(2), ADMIN_SESSION, "7.0.0",
             "Returns how the latencies of commands are spread.")
-            .refuse(Refusal::Administration).tips(ALL_NODES_SPECIAL),
+            .refuse(Refusal::EachItsOwn).tips(ALL_NODES_SPECIAL),
         SERVER.keyless("latency|history", Exactly(3), ADMIN_SESSION, "2.8.13",
             "Returns the latencies of an event.")
-            .refuse(Refusal::Administration).tips(ALL_NODES_SPECIAL),
+            .refuse(Refusal::EachItsOwn).tips(ALL_NODES_SPECIAL),
         SERVER.keyless("latency|latest", Exactly(2), ADMIN_SESSION, "2.8.13",
             "Returns the latest latency of all events.")
-            .refuse(Refusal::Administration).tips(ALL_NODES_SPECIAL),
+            .refuse(Refusal::EachItsOwn).tips(ALL_NODES_SPECIAL),
         SERVER.keyless("latency|reset", AtLeast(2), ADMIN_SESSION, "2.8.13", "Forgets latencies.")
-            .refuse(Refusal::Administration).tips(ALL_NODES_OK),
+            .refuse(Refusal::EachItsOwn).tips(ALL_NODES_OK),
     ]),
     SERVER.container("module", "4.0.0", "Commands about modules.", &[
         SERVER.help("module|help", "5.0.0"),
@@ -165,18 +166,18 @@ pub(super) static ROWS: &[Command] = &[
     SERVER.container("slowlog", "2.2.12", "Commands about slow requests.", &[
         SERVER.keyless("slowlog|get", AtLeast(2), LOADING.and(ADMIN), "2.2.12",
             "Lists the slow requests.")
-            .refuse(Refusal::Administration)
+            .refuse(Refusal::EachItsOwn)
             .tips(&["request_policy:all_nodes", "nondeterministic_output"]),
         SERVER.help("slowlog|help", "6.2.0"),
         SERVER.keyless("slowlog|len", Exactly(2), LOADING.and(ADMIN), "2.2.12",
             "Counts the slow requests.")
-            .refuse(Refusal::Administration)
+            .refuse(Refusal::EachItsOwn)
             .tips(&[
                 "request_policy:all_nodes", "response_policy:agg_sum", "nondeterministic_output",
             ]),
         SERVER.keyless("slowlog|reset", Exactly(2), LOADING.and(ADMIN), "2.2.12",
             "Forgets the slow requests.")
-            .refuse(Refusal::Administration).tips(ALL_NODES_OK),
+            .refuse(Refusal::EachItsOwn).tips(ALL_NODES_OK),
     ]),
     SERVER.keyless("sync", Exactly(1),
         ADMIN.and(NOSCRIPT).and(NO_ASYNC_LOADING).and(Flags::NO_MULTI), "1.0.0",

@@ -81,7 +81,7 @@ pub(super) static ROWS: &[Command] = &[
         "Returns how long a key lives, in milliseconds.")
         .tips(VARIES),
     KEY.read("randomkey", Exactly(1), Keys::NONE, PLAIN, "1.0.0", "Returns some key.")
-        .refuse(Refusal::EveryServer)
+        .ask_all(Gather::Any)
         .tips(&["request_policy:all_shards", "nondeterministic_output"]),
     KEY.write("rename", Exactly(3), Keys::lead_and_rest(1, TAKES, 0, OVERWRITES), PLAIN, "1.0.0",
         "Renames a key, over another."),
@@ -91,7 +91,7 @@ pub(super) static ROWS: &[Command] = &[
         "Creates a key from what DUMP returned.")
         .also(Categories::DANGEROUS),
     KEY.read("scan", AtLeast(2), Keys::NONE, PLAIN, "2.8.0", "Goes through the keys.")
-        .refuse(Refusal::EveryServer).tips(&["nondeterministic_output", "request_policy:special"]),
+        .walk().tips(&["nondeterministic_output", "request_policy:special"]),
     KEY.write("sort", AtLeast(2), Keys::sort(Some(OVERWRITES), READS), DENYOOM, "1.0.0",
         "Sorts a list, set or sorted set, and returns or stores it.")
         .also(SORT_CATEGORIES).not_in(Categories::KEYSPACE),

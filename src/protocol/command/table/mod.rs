@@ -264,6 +264,17 @@ impl Command {
         self
     }
 
+    const fn ask_all(mut self, gather: Gather) -> Command {
+        self.handling = Handling::AskAll(gather);
+        self
+    }
+
+    /// Its cursor is good only on the server that gave it.
+    const fn walk(mut self) -> Command {
+        self.handling = Handling::Walk;
+        self.master_only()
+    }
+
     const fn anywhere(mut self) -> Command {
         self.handling = Handling::ForwardAnywhere;
         self

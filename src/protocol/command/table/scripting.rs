@@ -10,6 +10,7 @@ use super::Arity::Exactly;
 use super::Command;
 use super::DENYOOM;
 use super::Flags;
+use super::Gather;
 use super::Group;
 use super::Keys;
 use super::MODIFIES;
@@ -41,48 +42,48 @@ pub(super) static ROWS: &[Command] = &[
     SCRIPTING.container("function", "7.0.0", "Commands about functions.", &[
         SCRIPTING.write("function|delete", Exactly(3), Keys::NONE, NOSCRIPT, "7.0.0",
             "Deletes a library.")
-            .refuse(Refusal::Scripts).tips(ALL_SHARDS_OK),
+            .ask_all(Gather::AllOk).tips(ALL_SHARDS_OK),
         SCRIPTING.keyless("function|dump", Exactly(2), NOSCRIPT, "7.0.0",
             "Serializes all libraries.")
-            .refuse(Refusal::Scripts),
+            .ask_all(Gather::First),
         SCRIPTING.write("function|flush", AtLeast(2), Keys::NONE, NOSCRIPT, "7.0.0",
             "Deletes all libraries.")
-            .refuse(Refusal::Scripts).tips(ALL_SHARDS_OK),
+            .ask_all(Gather::AllOk).tips(ALL_SHARDS_OK),
         SCRIPTING.help("function|help", "7.0.0"),
         SCRIPTING.keyless("function|kill", Exactly(2), NOSCRIPT.and(Flags::ALLOW_BUSY), "7.0.0",
             "Stops the function that is running.")
-            .refuse(Refusal::Scripts).tips(ALL_SHARDS_ONE),
+            .ask_all(Gather::OneOk).tips(ALL_SHARDS_ONE),
         SCRIPTING.keyless("function|list", AtLeast(2), NOSCRIPT, "7.0.0", "Lists the libraries.")
-            .refuse(Refusal::Scripts).tips(ANY_ORDER),
+            .ask_all(Gather::First).tips(ANY_ORDER),
         SCRIPTING.write("function|load", AtLeast(3), Keys::NONE, DENYOOM.and(NOSCRIPT), "7.0.0",
             "Loads a library.")
-            .refuse(Refusal::Scripts).tips(ALL_SHARDS_OK),
+            .ask_all(Gather::First).tips(ALL_SHARDS_OK),
         SCRIPTING.write("function|restore", AtLeast(3), Keys::NONE, DENYOOM.and(NOSCRIPT), "7.0.0",
             "Loads what FUNCTION DUMP returned.")
-            .refuse(Refusal::Scripts).tips(ALL_SHARDS_OK),
+            .ask_all(Gather::AllOk).tips(ALL_SHARDS_OK),
         SCRIPTING.keyless("function|stats", Exactly(2), NOSCRIPT.and(Flags::ALLOW_BUSY), "7.0.0",
             "Describes the function that is running.")
-            .refuse(Refusal::Scripts).tips(ALL_SHARDS_SPECIAL),
+            .ask_all(Gather::Longest).tips(ALL_SHARDS_SPECIAL),
     ]),
     SCRIPTING.container("script", "2.6.0", "Commands about scripts.", &[
         SCRIPTING.keyless("script|debug", Exactly(3), NOSCRIPT, "3.2.0",
             "Turns the debugger of scripts on or off.")
-            .refuse(Refusal::Scripts),
+            .refuse(Refusal::Debugger),
         SCRIPTING.keyless("script|exists", AtLeast(3), NOSCRIPT, "2.6.0",
             "Says which scripts are loaded.")
-            .refuse(Refusal::Scripts)
+            .ask_all(Gather::Every)
             .tips(&["request_policy:all_shards", "response_policy:agg_logical_and"]),
         SCRIPTING.keyless("script|flush", AtLeast(2), NOSCRIPT, "2.6.0", "Forgets all scripts.")
-            .refuse(Refusal::Scripts).tips(ALL_NODES_OK),
+            .ask_all(Gather::AllOk).tips(ALL_NODES_OK),
         SCRIPTING.help("script|help", "5.0.0"),
         SCRIPTING.keyless("script|kill", Exactly(2), NOSCRIPT.and(Flags::ALLOW_BUSY), "2.6.0",
             "Stops the script that is running.")
-            .refuse(Refusal::Scripts).tips(ALL_SHARDS_ONE),
+            .ask_all(Gather::OneOk).tips(ALL_SHARDS_ONE),
         SCRIPTING.keyless("script|load", Exactly(3), NOSCRIPT.and(STALE), "2.6.0",
             "Loads a script.")
-            .refuse(Refusal::Scripts).tips(ALL_NODES_OK),
+            .ask_all(Gather::First).tips(ALL_NODES_OK),
         SCRIPTING.keyless("script|show", Exactly(3), NOSCRIPT, "8.0.0",
             "Returns a loaded script (Valkey).")
-            .refuse(Refusal::Scripts),
+            .ask_all(Gather::First),
     ]),
 ];

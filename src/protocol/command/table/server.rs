@@ -10,6 +10,7 @@ use super::Arity::Exactly;
 use super::Categories;
 use super::Command;
 use super::FAST;
+use super::Gather;
 use super::Group;
 use super::Keys;
 use super::LOADING;
@@ -45,7 +46,7 @@ pub(super) static ROWS: &[Command] = &[
             .refuse(Refusal::Administration).tips(ALL_NODES_OK),
     ]),
     SERVER.read("dbsize", Exactly(1), Keys::NONE, FAST, "1.0.0", "Counts the keys.")
-        .refuse(Refusal::EveryServer)
+        .ask_all(Gather::Sum)
         .tips(&["request_policy:all_shards", "response_policy:agg_sum"])
         .also(Categories::KEYSPACE),
     SERVER.write("flushall", AtLeast(1), Keys::NONE, PLAIN, "1.0.0",
@@ -64,16 +65,16 @@ pub(super) static ROWS: &[Command] = &[
     SERVER.container("memory", "4.0.0", "Commands about memory.", &[
         SERVER.keyless("memory|doctor", Exactly(2), PLAIN, "4.0.0",
             "Explains the use of memory in words.")
-            .refuse(Refusal::Administration).tips(ALL_SHARDS_SPECIAL),
+            .refuse(Refusal::EachItsOwn).tips(ALL_SHARDS_SPECIAL),
         SERVER.help("memory|help", "4.0.0"),
         SERVER.keyless("memory|malloc-stats", Exactly(2), PLAIN, "4.0.0",
             "Describes the allocator.")
-            .refuse(Refusal::Administration).tips(ALL_SHARDS_SPECIAL),
+            .refuse(Refusal::EachItsOwn).tips(ALL_SHARDS_SPECIAL),
         SERVER.keyless("memory|purge", Exactly(2), PLAIN, "4.0.0",
             "Gives free memory back to the system.")
-            .refuse(Refusal::Administration).tips(ALL_SHARDS_OK),
+            .ask_all(Gather::AllOk).tips(ALL_SHARDS_OK),
         SERVER.keyless("memory|stats", Exactly(2), PLAIN, "4.0.0", "Describes the use of memory.")
-            .refuse(Refusal::Administration).tips(ALL_SHARDS_SPECIAL),
+            .refuse(Refusal::EachItsOwn).tips(ALL_SHARDS_SPECIAL),
         SERVER.read("memory|usage", AtLeast(3), Keys::one_at(2, PEEKS), PLAIN, "4.0.0",
             "Estimates a key's memory.")
             .master_only(),
