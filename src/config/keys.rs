@@ -54,6 +54,11 @@ pool {
         from: Ours, reload: AtOnce;
         doc: "what an unknown command gets: an error, or the server of its first argument"
     }
+    partial_get: bool {
+        key: "partial_get", takes: BOOLEAN, default: "false";
+        from: Ours, reload: AtOnce;
+        doc: "of a `get` of many keys, where one of memcached's servers fails: true gives the hits of the others, false an error"
+    }
     // One: a pool that serves a part of its keys serves. Every proxy sees the same servers, so sending
     // the clients to another one would take away that part, too.
     ready_servers: ReadyServers {

@@ -39,7 +39,6 @@ use crate::base::PoolIdx;
 use crate::base::ServerIdx;
 use crate::config::Config;
 use crate::config::PoolConfig;
-use crate::config::Protocol;
 use crate::config::Table;
 use crate::control;
 use crate::control::Ending;
@@ -168,7 +167,6 @@ fn run(
 ) -> Result<Ending, StartError> {
     #[allow(clippy::disallowed_methods, reason = "the top floor has a clock")]
     let started = Instant::now();
-    refuse_memcached(&config)?;
     let open_files = limits::raise()?;
     reactor::probe()?;
     let cores = cores::resolve(&options.cores)?;
@@ -329,14 +327,6 @@ fn followed(config: &Config) -> BTreeSet<(PoolIdx, ServerIdx)> {
             .collect::<Vec<_>>()
     };
     pools.flat_map(servers).collect()
-}
-
-fn refuse_memcached(config: &Config) -> Result<(), StartError> {
-    let mut pools = config.pools.iter();
-    match pools.find(|pool| pool.protocol == Protocol::Memcached) {
-        Some(pool) => Err(StartError::Memcached(Arc::clone(&pool.name))),
-        None => Ok(()),
-    }
 }
 
 /// With fewer than one nobody could be told why.

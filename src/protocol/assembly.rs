@@ -7,6 +7,7 @@ use crate::protocol::ProtocolError;
 use crate::protocol::ReplyError;
 use crate::protocol::ReplyKind;
 use crate::protocol::Request;
+use crate::protocol::memcached;
 #[cfg(any(test, debug_assertions))]
 use crate::protocol::numbered;
 use crate::protocol::resp;
@@ -25,6 +26,8 @@ pub struct Assembled {
 pub enum RequestAssembly {
     /// Redis's.
     Resp(resp::RequestAssembly),
+    /// memcached's.
+    Memcached(memcached::RequestAssembly),
     /// Of the tests.
     #[cfg(any(test, debug_assertions))]
     Numbered(numbered::RequestAssembly),
@@ -43,6 +46,7 @@ impl RequestAssembly {
     ) -> Result<Assembled, ProtocolError> {
         match self {
             RequestAssembly::Resp(request) => Ok(request.feed(chunk, at, spare)?),
+            RequestAssembly::Memcached(request) => Ok(request.feed(chunk, at, spare)?),
             #[cfg(any(test, debug_assertions))]
             RequestAssembly::Numbered(request) => Ok(request.feed(chunk, at)?),
         }
@@ -53,6 +57,7 @@ impl RequestAssembly {
     pub fn request(&self) -> Request<'_> {
         match self {
             RequestAssembly::Resp(request) => request.request(),
+            RequestAssembly::Memcached(request) => request.request(),
             #[cfg(any(test, debug_assertions))]
             RequestAssembly::Numbered(request) => request.request(),
         }
@@ -63,6 +68,7 @@ impl RequestAssembly {
     pub fn held_bytes(&self) -> usize {
         match self {
             RequestAssembly::Resp(request) => request.held_bytes(),
+            RequestAssembly::Memcached(request) => request.held_bytes(),
             #[cfg(any(test, debug_assertions))]
             RequestAssembly::Numbered(request) => request.line().len(),
         }
@@ -72,6 +78,7 @@ impl RequestAssembly {
     pub fn copy_raw(&self, into: &mut Vec<u8>) {
         match self {
             RequestAssembly::Resp(request) => request.copy_raw(into),
+            RequestAssembly::Memcached(request) => request.copy_raw(into),
             #[cfg(any(test, debug_assertions))]
             RequestAssembly::Numbered(request) => into.extend_from_slice(request.line()),
         }
@@ -83,6 +90,8 @@ impl RequestAssembly {
 pub enum ReplyAssembly {
     /// Redis's.
     Resp(resp::ReplyAssembly),
+    /// memcached's.
+    Memcached(memcached::ReplyAssembly),
     /// Of the tests.
     #[cfg(any(test, debug_assertions))]
     Numbered(numbered::ReplyAssembly),
@@ -101,6 +110,7 @@ impl ReplyAssembly {
     ) -> Result<Assembled, ReplyError> {
         match self {
             ReplyAssembly::Resp(reply) => Ok(reply.feed(chunk, at, spare)?),
+            ReplyAssembly::Memcached(reply) => Ok(reply.feed(chunk, at, spare)?),
             #[cfg(any(test, debug_assertions))]
             ReplyAssembly::Numbered(reply) => Ok(reply.feed(chunk, at)?),
         }
@@ -111,6 +121,7 @@ impl ReplyAssembly {
     pub fn forget(&mut self) {
         match self {
             ReplyAssembly::Resp(reply) => reply.forget(),
+            ReplyAssembly::Memcached(reply) => reply.forget(),
             // Its replies are short.
             #[cfg(any(test, debug_assertions))]
             ReplyAssembly::Numbered(_) => {}
@@ -122,6 +133,7 @@ impl ReplyAssembly {
     pub fn kind(&self) -> ReplyKind {
         match self {
             ReplyAssembly::Resp(reply) => reply.kind(),
+            ReplyAssembly::Memcached(reply) => reply.kind(),
             #[cfg(any(test, debug_assertions))]
             ReplyAssembly::Numbered(reply) => reply.kind(),
         }
@@ -132,6 +144,7 @@ impl ReplyAssembly {
     pub fn come_bytes(&self) -> usize {
         match self {
             ReplyAssembly::Resp(reply) => reply.come_bytes(),
+            ReplyAssembly::Memcached(reply) => reply.come_bytes(),
             #[cfg(any(test, debug_assertions))]
             ReplyAssembly::Numbered(reply) => reply.bytes(),
         }
@@ -142,6 +155,7 @@ impl ReplyAssembly {
     pub fn take_bytes(&mut self) -> ByteQueue {
         match self {
             ReplyAssembly::Resp(reply) => reply.take_bytes(),
+            ReplyAssembly::Memcached(reply) => reply.take_bytes(),
             #[cfg(any(test, debug_assertions))]
             ReplyAssembly::Numbered(_) => ByteQueue::default(),
         }
@@ -153,6 +167,7 @@ impl ReplyAssembly {
     pub fn into_bytes(self) -> ByteQueue {
         match self {
             ReplyAssembly::Resp(reply) => reply.into_bytes(),
+            ReplyAssembly::Memcached(reply) => reply.into_bytes(),
             #[cfg(any(test, debug_assertions))]
             ReplyAssembly::Numbered(reply) => reply.into_bytes(),
         }
@@ -163,6 +178,7 @@ impl ReplyAssembly {
     pub fn left_bytes(&self) -> usize {
         match self {
             ReplyAssembly::Resp(reply) => reply.left_bytes(),
+            ReplyAssembly::Memcached(reply) => reply.left_bytes(),
             #[cfg(any(test, debug_assertions))]
             ReplyAssembly::Numbered(_) => 0,
         }
@@ -173,6 +189,7 @@ impl ReplyAssembly {
     pub fn held_bytes(&self) -> usize {
         match self {
             ReplyAssembly::Resp(reply) => reply.held_bytes(),
+            ReplyAssembly::Memcached(reply) => reply.held_bytes(),
             #[cfg(any(test, debug_assertions))]
             ReplyAssembly::Numbered(reply) => reply.bytes(),
         }

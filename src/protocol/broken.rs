@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use crate::protocol::memcached;
 #[cfg(any(test, debug_assertions))]
 use crate::protocol::numbered;
 use crate::protocol::resp;
@@ -13,6 +14,9 @@ pub enum ProtocolError {
     /// Of Redis's protocol.
     #[error(transparent)]
     Resp(#[from] resp::ProtocolError),
+    /// Of memcached's.
+    #[error(transparent)]
+    Memcached(#[from] memcached::ProtocolError),
     /// Of the tests' one.
     #[cfg(any(test, debug_assertions))]
     #[error(transparent)]
@@ -24,7 +28,10 @@ impl ProtocolError {
     #[must_use]
     pub fn foreign(&self) -> Option<Foreign> {
         match self {
-            ProtocolError::Resp(resp::ProtocolError::Foreign(foreign)) => Some(*foreign),
+            ProtocolError::Resp(resp::ProtocolError::Foreign(foreign))
+            | ProtocolError::Memcached(memcached::ProtocolError::Foreign(foreign)) => {
+                Some(*foreign)
+            }
             _ => None,
         }
     }
@@ -36,6 +43,9 @@ pub enum ReplyError {
     /// Of Redis's protocol.
     #[error(transparent)]
     Resp(#[from] resp::ReplyError),
+    /// Of memcached's.
+    #[error(transparent)]
+    Memcached(#[from] memcached::ReplyError),
     /// Of the tests' one.
     #[cfg(any(test, debug_assertions))]
     #[error(transparent)]

@@ -2,6 +2,7 @@
 
 use crate::base::ByteQueue;
 use crate::base::Spare;
+use crate::protocol::memcached;
 #[cfg(any(test, debug_assertions))]
 use crate::protocol::numbered;
 use crate::protocol::resp;
@@ -11,6 +12,8 @@ use crate::protocol::resp;
 pub enum Join {
     /// Redis's.
     Resp(resp::Join),
+    /// memcached's.
+    Memcached(memcached::Join),
     /// Of the tests.
     #[cfg(any(test, debug_assertions))]
     Numbered(numbered::Join),
@@ -21,6 +24,7 @@ impl Join {
     pub fn add(&mut self, index: u32, reply: ByteQueue) {
         match self {
             Join::Resp(join) => join.add(index, reply),
+            Join::Memcached(join) => join.add(index, reply),
             #[cfg(any(test, debug_assertions))]
             Join::Numbered(join) => join.add(index, &reply),
         }
@@ -30,6 +34,7 @@ impl Join {
     pub fn finish(self, out: &mut ByteQueue, spare: &mut Spare) {
         match self {
             Join::Resp(join) => join.finish(out, spare),
+            Join::Memcached(join) => join.finish(out, spare),
             #[cfg(any(test, debug_assertions))]
             Join::Numbered(join) => join.finish(out, spare),
         }

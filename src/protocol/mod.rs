@@ -13,6 +13,7 @@ mod error_class;
 mod expect;
 mod greeting;
 mod join;
+pub mod memcached;
 #[cfg(any(test, debug_assertions))]
 pub mod numbered;
 mod page;

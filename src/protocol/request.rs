@@ -45,6 +45,8 @@ impl Body {
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     pub(in crate::protocol) skeleton: &'a [u8],
+    // Where the frame ends in the skeleton. Behind it are arguments that it has in another form.
+    pub(in crate::protocol) frame: usize,
     pub(in crate::protocol) args: &'a [Arg],
     pub(in crate::protocol) bodies: &'a [Body],
 }
@@ -55,6 +57,7 @@ impl<'a> Request<'a> {
     pub fn whole(frame: &'a [u8], args: &'a [Arg]) -> Request<'a> {
         Request {
             skeleton: frame,
+            frame: frame.len(),
             args,
             bodies: &[],
         }
@@ -81,9 +84,9 @@ impl<'a> Request<'a> {
     ) {
         match chunk {
             Some((chunk, at)) if self.bodies.is_empty() => {
-                queue.push_from(chunk, at..at + self.skeleton.len(), spare);
+                queue.push_from(chunk, at..at + self.frame, spare);
             }
-            _ => self.write_range(0..self.skeleton.len(), self.bodies, queue, spare),
+            _ => self.write_range(0..self.frame, self.bodies, queue, spare),
         }
     }
 
@@ -91,7 +94,7 @@ impl<'a> Request<'a> {
     #[must_use]
     pub fn frame_bytes(&self) -> usize {
         let bodies = self.bodies.iter().flat_map(|body| &body.pieces);
-        self.skeleton.len() + bodies.map(Bytes::len).sum::<usize>()
+        self.frame + bodies.map(Bytes::len).sum::<usize>()
     }
 
     /// Appends a stretch of the skeleton with these `bodies`, which belong in it.

@@ -26,6 +26,8 @@ use crate::protocol::command;
 use crate::protocol::command::Command;
 use crate::protocol::command::CommandError;
 use crate::protocol::command::Gather;
+use crate::protocol::command::KeyIndexes;
+use crate::protocol::memcached;
 #[cfg(any(test, debug_assertions))]
 use crate::protocol::numbered;
 use crate::protocol::resp;
@@ -36,6 +38,8 @@ pub enum Protocol {
     /// Redis's.
     #[default]
     Resp,
+    /// memcached's, as text.
+    Memcached,
     /// The one of the tests.
     #[cfg(any(test, debug_assertions))]
     Numbered,
@@ -45,6 +49,7 @@ impl fmt::Display for Protocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Protocol::Resp => "RESP",
+            Protocol::Memcached => "memcached's text protocol",
             #[cfg(any(test, debug_assertions))]
             Protocol::Numbered => "numbered lines",
         })
@@ -65,6 +70,7 @@ impl Protocol {
     ) -> Result<Option<usize>, ProtocolError> {
         match self {
             Protocol::Resp => Ok(resp::cut_request(buf, args)?),
+            Protocol::Memcached => Ok(memcached::cut_request(buf, args)?),
             #[cfg(any(test, debug_assertions))]
             Protocol::Numbered => Ok(numbered::cut_request(buf, args)?),
         }
@@ -75,6 +81,7 @@ impl Protocol {
     pub fn request_assembly(self) -> RequestAssembly {
         match self {
             Protocol::Resp => RequestAssembly::Resp(resp::RequestAssembly::default()),
+            Protocol::Memcached => RequestAssembly::Memcached(Default::default()),
             #[cfg(any(test, debug_assertions))]
             Protocol::Numbered => RequestAssembly::Numbered(Default::default()),
         }
@@ -86,21 +93,23 @@ impl Protocol {
     /// # Errors
     /// What makes the bytes no message, as soon as it is certain.
     #[inline]
-    pub fn cut_reply(self, _expect: Expect, buf: &[u8]) -> Result<Option<Cut>, ReplyError> {
+    pub fn cut_reply(self, expect: Expect, buf: &[u8]) -> Result<Option<Cut>, ReplyError> {
         match self {
             Protocol::Resp => Ok(resp::cut(buf)?),
+            Protocol::Memcached => Ok(memcached::cut_reply(expect, buf)?),
             #[cfg(any(test, debug_assertions))]
-            Protocol::Numbered => Ok(numbered::cut_reply(_expect, buf)?),
+            Protocol::Numbered => Ok(numbered::cut_reply(expect, buf)?),
         }
     }
 
     /// A message of a server that does not lie whole in what was received.
     #[must_use]
-    pub fn reply_assembly(self, _expect: Expect) -> ReplyAssembly {
+    pub fn reply_assembly(self, expect: Expect) -> ReplyAssembly {
         match self {
             Protocol::Resp => ReplyAssembly::Resp(resp::ReplyAssembly::default()),
+            Protocol::Memcached => ReplyAssembly::Memcached(memcached::ReplyAssembly::new(expect)),
             #[cfg(any(test, debug_assertions))]
-            Protocol::Numbered => ReplyAssembly::Numbered(numbered::ReplyAssembly::new(_expect)),
+            Protocol::Numbered => ReplyAssembly::Numbered(numbered::ReplyAssembly::new(expect)),
         }
     }
 
@@ -112,6 +121,7 @@ impl Protocol {
     pub fn resolve(self, request: &Request<'_>) -> Result<&'static Command, CommandError> {
         match self {
             Protocol::Resp => command::resolve(request),
+            Protocol::Memcached => memcached::resolve(request),
             #[cfg(any(test, debug_assertions))]
             Protocol::Numbered => numbered::resolve(request),
         }
@@ -120,11 +130,12 @@ impl Protocol {
     /// What comes for a request. That of a part of it is the same.
     #[inline]
     #[must_use]
-    pub fn expect(self, _command: &Command, _request: &Request<'_>) -> Expect {
+    pub fn expect(self, command: &Command, request: &Request<'_>) -> Expect {
         match self {
             Protocol::Resp => Expect::ONE,
+            Protocol::Memcached => memcached::expect(command, request),
             #[cfg(any(test, debug_assertions))]
-            Protocol::Numbered => numbered::expect(_command),
+            Protocol::Numbered => numbered::expect(command),
         }
     }
 
@@ -134,6 +145,7 @@ impl Protocol {
     pub fn is_unasked(self, _buf: &[u8]) -> bool {
         match self {
             Protocol::Resp => false,
+            Protocol::Memcached => false,
             #[cfg(any(test, debug_assertions))]
             Protocol::Numbered => numbered::is_unasked(_buf),
         }
@@ -141,11 +153,12 @@ impl Protocol {
 
     /// Whether a client that [may](Expect::MAYBE) get a reply gets this one.
     #[must_use]
-    pub fn passes(self, _reply: &[u8]) -> bool {
+    pub fn passes(self, expect: Expect, reply: &[u8]) -> bool {
         match self {
             Protocol::Resp => true,
+            Protocol::Memcached => memcached::passes(expect, reply),
             #[cfg(any(test, debug_assertions))]
-            Protocol::Numbered => numbered::passes(_reply),
+            Protocol::Numbered => numbered::passes(reply),
         }
     }
 
@@ -153,6 +166,7 @@ impl Protocol {
     pub fn write_refusal(self, error: &CommandError, request: &Request<'_>, out: &mut Vec<u8>) {
         match self {
             Protocol::Resp => error.write_reply(request, out),
+            Protocol::Memcached => memcached::write_refusal(error, request, out),
             #[cfg(any(test, debug_assertions))]
             Protocol::Numbered => numbered::write_error(error, out),
         }
@@ -163,6 +177,7 @@ impl Protocol {
     pub fn write_error(self, code: &str, text: impl Display, out: &mut Vec<u8>) {
         match self {
             Protocol::Resp => resp::write_error(code, text, out),
+            Protocol::Memcached => memcached::write_error(text, out),
             #[cfg(any(test, debug_assertions))]
             Protocol::Numbered => numbered::write_error(text, out),
         }
@@ -174,6 +189,9 @@ impl Protocol {
             Protocol::Resp => {
                 resp::write_error("ERR", format_args!("Protocol error: {error}"), out);
             }
+            Protocol::Memcached => {
+                out.extend_from_slice(format!("CLIENT_ERROR {error}\r\n").as_bytes());
+            }
             #[cfg(any(test, debug_assertions))]
             Protocol::Numbered => numbered::write_error(error, out),
         }
@@ -184,7 +202,7 @@ impl Protocol {
     pub fn begin_part(
         self,
         command: &Command,
-        _request: &Request<'_>,
+        request: &Request<'_>,
         keys: usize,
         step: usize,
         queue: &mut ByteQueue,
@@ -192,8 +210,9 @@ impl Protocol {
     ) {
         match self {
             Protocol::Resp => resp::begin_part(command, keys, step, queue, spare),
+            Protocol::Memcached => memcached::begin_part(command, request, queue, spare),
             #[cfg(any(test, debug_assertions))]
-            Protocol::Numbered => numbered::begin_part(command, _request, queue, spare),
+            Protocol::Numbered => numbered::begin_part(command, request, queue, spare),
         }
     }
 
@@ -208,17 +227,19 @@ impl Protocol {
     ) {
         match self {
             Protocol::Resp => resp::write_part(request, index, step, queue, spare),
+            Protocol::Memcached => memcached::write_part(request, index, queue, spare),
             #[cfg(any(test, debug_assertions))]
             Protocol::Numbered => numbered::write_part(request, index, queue, spare),
         }
     }
 
     /// Ends a part.
-    pub fn end_part(self, _queue: &mut ByteQueue, _spare: &mut Spare) {
+    pub fn end_part(self, queue: &mut ByteQueue, spare: &mut Spare) {
         match self {
             Protocol::Resp => {}
+            Protocol::Memcached => memcached::end_part(queue, spare),
             #[cfg(any(test, debug_assertions))]
-            Protocol::Numbered => numbered::end_part(_queue, _spare),
+            Protocol::Numbered => numbered::end_part(queue, spare),
         }
     }
 
@@ -228,6 +249,7 @@ impl Protocol {
     pub fn join(self, how: Gather, order: Vec<u16>) -> Join {
         match self {
             Protocol::Resp => Join::Resp(resp::Join::new(how, order)),
+            Protocol::Memcached => Join::Memcached(memcached::Join::all()),
             #[cfg(any(test, debug_assertions))]
             Protocol::Numbered => Join::Numbered(numbered::Join::new(order)),
         }
@@ -243,6 +265,7 @@ impl Protocol {
     ) {
         match self {
             Protocol::Resp => resp::write_page(request, page.of_server, queue, spare),
+            Protocol::Memcached => debug_assert!(false, "no command of its table has pages"),
             #[cfg(any(test, debug_assertions))]
             Protocol::Numbered => debug_assert!(false, "no command of its table has pages"),
         }
@@ -253,6 +276,7 @@ impl Protocol {
     pub fn join_page(self, page: Page) -> Join {
         match self {
             Protocol::Resp => Join::Resp(resp::Join::page(page)),
+            Protocol::Memcached => Join::Memcached(memcached::Join::all()),
             #[cfg(any(test, debug_assertions))]
             Protocol::Numbered => Join::Numbered(numbered::Join::new(vec![0])),
         }
@@ -262,15 +286,47 @@ impl Protocol {
     pub fn write_last_page(self, out: &mut Vec<u8>) {
         match self {
             Protocol::Resp => resp::write_last_page(out),
+            Protocol::Memcached => debug_assert!(false, "no command of its table has pages"),
             #[cfg(any(test, debug_assertions))]
             Protocol::Numbered => debug_assert!(false, "no command of its table has pages"),
         }
+    }
+
+    /// The same of a request that was split by these keys of it; where its pool wants hits rather
+    /// than an error they may be `partial`.
+    #[must_use]
+    pub fn join_split(
+        self,
+        how: Gather,
+        (request, keys): (&Request<'_>, KeyIndexes),
+        order: Vec<u16>,
+        partial: bool,
+    ) -> Join {
+        match self {
+            Protocol::Memcached => {
+                Join::Memcached(memcached::Join::of_keys(request, keys, order, partial))
+            }
+            protocol => protocol.join(how, order),
+        }
+    }
+
+    /// The name of a command in the table, for one that another process has taken.
+    #[must_use]
+    pub fn command_name(self, name: &[u8]) -> Option<&'static str> {
+        let command = match self {
+            Protocol::Resp => command::lookup(&name.to_ascii_lowercase()),
+            Protocol::Memcached => memcached::lookup(name),
+            #[cfg(any(test, debug_assertions))]
+            Protocol::Numbered => None,
+        };
+        command.map(|command| command.name)
     }
 
     /// Appends a server's own error, of which `text` is what [`Protocol::told`] has given.
     pub fn write_server_error(self, text: &str, out: &mut Vec<u8>) {
         match self {
             Protocol::Resp => resp::write_error_line(text, out),
+            Protocol::Memcached => memcached::write_error(text, out),
             #[cfg(any(test, debug_assertions))]
             Protocol::Numbered => numbered::write_error(text, out),
         }
@@ -281,6 +337,7 @@ impl Protocol {
     pub fn classify(self, head: &[u8]) -> ErrorClass {
         match self {
             Protocol::Resp => resp::classify(head),
+            Protocol::Memcached => memcached::classify(head),
             #[cfg(any(test, debug_assertions))]
             Protocol::Numbered => numbered::classify(head),
         }
@@ -291,6 +348,7 @@ impl Protocol {
     pub fn error_text(self, head: &[u8]) -> String {
         match self {
             Protocol::Resp => resp::error_text(head),
+            Protocol::Memcached => memcached::error_text(head),
             #[cfg(any(test, debug_assertions))]
             Protocol::Numbered => numbered::error_text(head),
         }
@@ -301,6 +359,7 @@ impl Protocol {
     pub fn greeting(self, login: &Login<'_>, question: Option<Question>) -> Greeting {
         match self {
             Protocol::Resp => resp::greeting(login, question),
+            Protocol::Memcached => memcached::greeting(question),
             #[cfg(any(test, debug_assertions))]
             Protocol::Numbered => numbered::greeting(question),
         }
@@ -311,6 +370,7 @@ impl Protocol {
     pub fn told(self, head: &[u8]) -> Told {
         match self {
             Protocol::Resp => resp::told(head),
+            Protocol::Memcached => memcached::told(head),
             #[cfg(any(test, debug_assertions))]
             Protocol::Numbered => numbered::told(head),
         }
@@ -322,6 +382,7 @@ impl Protocol {
     pub fn all_well(self, answer: &[u8], replies: u8) -> Option<bool> {
         match self {
             Protocol::Resp => resp::all_well(answer, replies),
+            Protocol::Memcached => memcached::all_well(answer),
             #[cfg(any(test, debug_assertions))]
             Protocol::Numbered => numbered::all_well(answer),
         }

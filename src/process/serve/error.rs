@@ -2,7 +2,6 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -17,10 +16,6 @@ use crate::reactor::listener::ListenError;
 
 #[derive(Debug, Error)]
 pub(super) enum StartError {
-    #[error(
-        "pool {0}: memcached is not served yet; for Redis servers say `redis: true` in the pool"
-    )]
-    Memcached(Arc<str>),
     #[error(transparent)]
     Limit(#[from] LimitError),
     #[error(transparent)]

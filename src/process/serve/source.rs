@@ -19,9 +19,7 @@ use std::sync::PoisonError;
 use tracing::info;
 use tracing::warn;
 
-use super::StartError;
 use super::clients_max;
-use super::refuse_memcached;
 use super::warn_of_few_files;
 use crate::base::PoolIdx;
 use crate::config::Config;
@@ -128,7 +126,7 @@ impl Source for ConfigFile {
                 .map(str::to_owned)
                 .collect::<Vec<_>>()
         })?;
-        refuse_memcached(&config).map_err(|error: StartError| vec![error.to_string()])?;
+        refuse_other_protocols(served, &config)?;
         let opened = self.open(served, &config)?;
         let clients_max = clients_max(&config, self.workers, self.open_files);
         let (workers, open_files) = (self.workers, self.open_files);
@@ -145,6 +143,26 @@ impl Source for ConfigFile {
 
     fn stamp(&self) -> Option<Stamp> {
         stamp_of(&self.path)
+    }
+}
+
+/// A pool's clients, and its server connections, are in the middle of what they speak.
+fn refuse_other_protocols(served: &Config, config: &Config) -> Result<(), Vec<String>> {
+    let speaks_other = |pool: &&PoolConfig| {
+        let mut served = served.pools.iter();
+        let before = served.find(|before| before.name == pool.name);
+        before.is_some_and(|before| before.protocol != pool.protocol)
+    };
+    let pools = config.pools.iter().filter(speaks_other);
+    let problems: Vec<String> = pools
+        .map(|pool| {
+            let name = &pool.name;
+            format!("pool {name}: `redis` cannot change while the pool is served; give the pool another name")
+        })
+        .collect();
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(problems),
     }
 }
 

@@ -29,6 +29,9 @@ pub enum CommandError {
     /// Its keys cannot be found.
     #[error(transparent)]
     Keys(#[from] KeyError),
+    /// It is none, and its client goes on: the error, in its protocol's words.
+    #[error("{0}")]
+    Broken(&'static str),
     /// The table says no.
     #[error("'{command}' is refused: {why}", command = .0.name, why = .1)]
     Refused(&'static Command, Refusal),
@@ -54,7 +57,10 @@ impl CommandError {
             CommandError::Refused(_, Refusal::ClusterDisabled) => {
                 push(Refusal::ClusterDisabled, out);
             }
-            CommandError::WrongArity(_) | CommandError::Keys(_) | CommandError::Refused(..) => {
+            CommandError::WrongArity(_)
+            | CommandError::Keys(_)
+            | CommandError::Broken(_)
+            | CommandError::Refused(..) => {
                 push(self, out);
             }
         }

@@ -40,7 +40,7 @@ const METHODS: [&[u8]; 9] = [
 
 impl Foreign {
     /// By the first byte of a line, which is enough where no line ever ends.
-    pub(super) fn by_first_byte(byte: u8) -> Option<Foreign> {
+    pub(in crate::protocol) fn by_first_byte(byte: u8) -> Option<Foreign> {
         match byte {
             0x16 => Some(Foreign::Tls),
             0x80 => Some(Foreign::MemcachedBinary),
@@ -51,7 +51,7 @@ impl Foreign {
     }
 
     /// By the words of a line.
-    pub(super) fn by_words(words: &[Vec<u8>]) -> Option<Foreign> {
+    pub(in crate::protocol) fn by_words(words: &[Vec<u8>]) -> Option<Foreign> {
         let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
         match words.as_slice() {
             [b"PRI", b"*", b"HTTP/2.0"] => Some(Foreign::Http2),

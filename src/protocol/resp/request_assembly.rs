@@ -125,6 +125,7 @@ impl RequestAssembly {
         );
         Request {
             skeleton: &self.skeleton,
+            frame: self.skeleton.len(),
             args: &self.args,
             bodies: &self.bodies,
         }

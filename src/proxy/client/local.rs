@@ -7,10 +7,12 @@ mod agreement;
 
 use crate::base::Key;
 use crate::base::Time;
+use crate::protocol::Protocol;
 use crate::protocol::Request;
 use crate::protocol::command;
 use crate::protocol::command::Args;
 use crate::protocol::command::Local;
+use crate::protocol::memcached;
 use crate::protocol::resp::BULK_BYTES_MAX;
 use crate::protocol::resp::Resp;
 use crate::protocol::resp::Writer;
@@ -35,7 +37,9 @@ impl Proxy {
         now: Time,
     ) {
         let mut reply = Vec::new();
+        let protocol = self.pools[self.clients.slab[key].pool.index()].protocol;
         match local {
+            local if protocol == Protocol::Memcached => memcached::local_reply(local, &mut reply),
             Local::Command => command::command_reply(request, Resp::V2, &mut reply),
             Local::Help => command::help_reply(request, &mut reply),
             local => {

@@ -99,7 +99,7 @@ impl Proxy {
         state: &ClientState,
         now: Time,
     ) -> ConnId {
-        let mut session = Session::adopted(state, peer, now);
+        let mut session = Session::adopted(state, self.pools[pool.index()].protocol, peer, now);
         let needs_password = self.pools[pool.index()].needs_password();
         session.set_authenticated(state.authenticated || !needs_password);
         let client = Client::new(pool, session, now);

@@ -358,8 +358,10 @@ impl Proxy {
         }
         let of_servers =
             no_server || matches!(error, RequestError::Fenced | RequestError::CrossServer);
-        if !(of_servers && expect.is_none()) {
-            self.reply_error(key, error);
+        match expect.is_unheard() {
+            // A place of its own in the order, as any answer of one that comes with a reply.
+            true if of_servers || !expect.is_none() => self.reply(key, &[]),
+            _ => self.reply_error(key, error),
         }
     }
 

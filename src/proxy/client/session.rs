@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::base::Time;
-use crate::protocol::command;
+use crate::protocol::Protocol;
 use crate::proxy::client::state::ClientState;
 use crate::proxy::client::unmet::Unmet;
 
@@ -64,10 +64,11 @@ impl Session {
     /// Of a client that another process has served.
     pub(in crate::proxy) fn adopted(
         state: &ClientState,
+        protocol: Protocol,
         peer: Option<SocketAddr>,
         now: Time,
     ) -> Session {
-        let command = command::lookup(&state.command.to_ascii_lowercase());
+        let command = protocol.command_name(&state.command);
         Session {
             authenticated: state.authenticated,
             unmet: state.unmet,
@@ -80,7 +81,7 @@ impl Session {
                 name: state.name.clone(),
                 library_name: state.library_name.clone(),
                 library_version: state.library_version.clone(),
-                command: command.map_or(NO_COMMAND, |command| command.name),
+                command: command.unwrap_or(NO_COMMAND),
             }),
         }
     }
@@ -228,7 +229,7 @@ mod tests {
         });
         let state = session.state(b"*1\r\n".to_vec(), at(5));
         assert_eq!(state.input, b"*1\r\n");
-        let adopted = Session::adopted(&state, None, at(100));
+        let adopted = Session::adopted(&state, Protocol::Resp, None, at(100));
         assert_eq!(adopted.line(0, at(103)), session.line(0, at(8)));
         assert!(adopted.is_authenticated());
         assert_eq!(adopted.unmet(), session.unmet());
@@ -242,7 +243,7 @@ mod tests {
             command: b"of-another-release".to_vec(),
             ..ClientState::default()
         };
-        let adopted = Session::adopted(&state, None, at(0));
+        let adopted = Session::adopted(&state, Protocol::Resp, None, at(0));
         assert_eq!(adopted.command(), NO_COMMAND);
     }
 

@@ -163,7 +163,10 @@ impl Proxy {
                 Gather::Concat => parts.order().to_vec(),
                 _ => Vec::new(),
             };
-            let join = protocol.join(fan.join, order);
+            let partial = self.pools[self.clients.slab[client].pool.index()]
+                .config
+                .partial_get;
+            let join = protocol.join_split(fan.join, (request, fan.keys), order, partial);
             self.queue_shares(client, join, ask, &shares, now);
         }
         (self.scratch.parts, self.scratch.shares) = (parts, shares);

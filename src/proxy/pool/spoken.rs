@@ -5,17 +5,12 @@ use crate::config::PoolConfig;
 use crate::protocol::Protocol;
 
 /// What the clients and servers of a pool speak.
-///
-/// # Panics
-///
-/// If nobody here speaks it: such a configuration is valid, as it is for twemproxy, and is never
-/// served.
 #[must_use]
 pub fn spoken(pool: &PoolConfig) -> Protocol {
     match pool.protocol {
         config::Protocol::Redis => Protocol::Resp,
         #[cfg(any(test, debug_assertions))]
         config::Protocol::Numbered => Protocol::Numbered,
-        config::Protocol::Memcached => panic!("memcached pools are refused at the start"),
+        config::Protocol::Memcached => Protocol::Memcached,
     }
 }

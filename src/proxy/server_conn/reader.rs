@@ -168,7 +168,7 @@ impl Proxy {
         stats.responses.add(1);
         stats.response_bytes.add(cut.bytes);
         let next_is_silent = conn.requests.next_expected().is_none() && conn.sending.is_idle();
-        if pending.expect() == Expect::MAYBE && !self.is_passed(key, &reply) {
+        if pending.expect().may_not_pass() && !self.is_passed(key, pending.expect(), &reply) {
             self.deliver_nothing(&pending);
         } else {
             self.clients.deliver(
@@ -185,9 +185,9 @@ impl Proxy {
         Ok(())
     }
 
-    fn is_passed<C: Chunk>(&self, key: Key, reply: &Reply<'_, C>) -> bool {
+    fn is_passed<C: Chunk>(&self, key: Key, expect: Expect, reply: &Reply<'_, C>) -> bool {
         let protocol = self.pools[self.servers[key].pool.index()].protocol;
-        protocol.passes(&reply.head(ERROR_BYTES_MAX))
+        protocol.passes(expect, &reply.head(ERROR_BYTES_MAX))
     }
 
     /// Ends the requests whose turn it is and for which nothing comes: they are sent.

@@ -182,7 +182,7 @@ impl Proxy {
         }
         let pool = self.servers[key].pool;
         self.stats.pools[pool.index()].counters.forward_error.add(1);
-        if pending.expect().is_none() {
+        if pending.expect().is_unheard() {
             return self.deliver_nothing(pending);
         }
         let bytes = pending.bytes as usize;

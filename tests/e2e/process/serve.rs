@@ -141,11 +141,6 @@ fn what_cannot_be_served_is_refused_at_the_start() {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("alpha.sock");
     let redis = pool(path.display(), "127.0.0.1:1");
-    refused(
-        &redis.replace("redis: true", "redis: false"),
-        &[],
-        "pool alpha: memcached is not served yet; for Redis servers say `redis: true`",
-    );
     refused(&redis, &["--cores", "1023,"], "--cores: ");
     refused(
         &redis,

@@ -239,6 +239,27 @@ impl Command {
         Command { access, ..row }
     }
 
+    /// A row of memcached's protocol: where its first key is and, as in [`Keys::range`], its last.
+    /// How many words there must be is said where they are read.
+    pub(in crate::protocol) const fn of_words(
+        name: &'static str,
+        access: Access,
+        keys: Option<(u8, i8)>,
+        handling: Handling,
+        summary: &'static str,
+    ) -> Command {
+        let row = Rows(Group::Generic).keyless(name, Arity::AtLeast(1), PLAIN, "", summary);
+        let keys = match keys {
+            None => Keys::NONE,
+            Some((first, last)) => Keys::range(first, last, 1, READS),
+        };
+        Command {
+            access,
+            handling,
+            ..row.with_keys(keys)
+        }
+    }
+
     const fn with_keys(mut self, keys: Keys) -> Command {
         self.keys = keys;
         self

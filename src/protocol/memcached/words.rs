@@ -1,0 +1,118 @@
+//! Errors, what the proxy answers itself, and what a server says of itself.
+
+use std::fmt::Display;
+
+use crate::protocol::ErrorClass;
+use crate::protocol::Greeting;
+use crate::protocol::Question;
+use crate::protocol::Request;
+use crate::protocol::Told;
+use crate::protocol::command::CommandError;
+use crate::protocol::command::Local;
+use crate::protocol::memcached::reply::is_error;
+use crate::protocol::memcached::table::is_quiet;
+
+const VERSION: &[u8] = b"version\r\n";
+
+/// Appends the error of a proxy that could not do what it was asked.
+pub fn write_error(text: impl Display, out: &mut Vec<u8>) {
+    out.extend_from_slice(format!("SERVER_ERROR {text}\r\n").as_bytes());
+}
+
+/// Appends the error that tells a client why a request is not done, unless it wants to hear nothing.
+pub fn write_refusal(error: &CommandError, request: &Request<'_>, out: &mut Vec<u8>) {
+    if is_quiet(request) {
+        return;
+    }
+    let line = match error {
+        CommandError::Broken(line) => format!("{line}\r\n"),
+        error => format!("CLIENT_ERROR {error}\r\n"),
+    };
+    out.extend_from_slice(line.as_bytes());
+}
+
+/// Appends what the proxy answers by itself.
+pub fn local_reply(local: Local, out: &mut Vec<u8>) {
+    if local == Local::Ping {
+        out.extend_from_slice(b"MN\r\n");
+    }
+}
+
+fn line_of(head: &[u8]) -> &[u8] {
+    let end = memchr::memchr2(b'\r', b'\n', head);
+    &head[..end.unwrap_or(head.len())]
+}
+
+/// An error's text.
+#[must_use]
+pub fn error_text(head: &[u8]) -> String {
+    let line = line_of(head);
+    let text = [&b"SERVER_ERROR "[..], b"CLIENT_ERROR "]
+        .iter()
+        .find_map(|word| line.strip_prefix(*word));
+    String::from_utf8_lossy(text.unwrap_or(line)).into_owned()
+}
+
+/// What an error says of its server.
+#[must_use]
+pub fn classify(head: &[u8]) -> ErrorClass {
+    match head.starts_with(b"SERVER_ERROR out of memory") {
+        true => ErrorClass::Overloaded,
+        false => ErrorClass::Request,
+    }
+}
+
+/// What is sent first where a server has to prove that it serves.
+#[must_use]
+pub fn greeting(question: Option<Question>) -> Greeting {
+    match question {
+        Some(_) => Greeting {
+            bytes: VERSION.to_vec(),
+            replies: 1,
+            ..Greeting::default()
+        },
+        None => Greeting::default(),
+    }
+}
+
+/// What a server says of itself.
+#[must_use]
+pub fn told(head: &[u8]) -> Told {
+    match line_of(head) {
+        line if line.starts_with(b"VERSION ") => Told::Well,
+        line if is_error(line) => Told::Refused(error_text(line)),
+        _ => Told::Unexpected,
+    }
+}
+
+/// Whether it has answered that all is well.
+#[must_use]
+pub fn all_well(answer: &[u8]) -> Option<bool> {
+    let is_whole = answer.ends_with(b"\n");
+    is_whole.then(|| told(answer) == Told::Well)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_says_its_version_serves() {
+        assert_eq!(all_well(b"VERSION 1.6"), None);
+        assert_eq!(all_well(b"VERSION 1.6.18\r\n"), Some(true));
+        assert_eq!(all_well(b"ERROR\r\n"), Some(false));
+        assert_eq!(told(b"VERSION 1.6.18\r\n"), Told::Well);
+        let full = told(b"SERVER_ERROR too many connections\r\n");
+        assert_eq!(full, Told::Refused("too many connections".to_owned()));
+        assert_eq!(told(b"-ERR unknown command\r\n"), Told::Unexpected);
+    }
+
+    #[test]
+    fn only_a_server_without_memory_is_thought_ill_of() {
+        let too_large = b"SERVER_ERROR object too large for cache\r\n";
+        assert_eq!(classify(too_large), ErrorClass::Request);
+        let full = b"SERVER_ERROR out of memory storing object\r\n";
+        assert_eq!(classify(full), ErrorClass::Overloaded);
+        assert_eq!(error_text(too_large), "object too large for cache");
+    }
+}
