@@ -7,6 +7,7 @@
 mod cli;
 mod config;
 mod identity;
+mod memcached;
 mod routing;
 mod stats;
 mod stats_counts;

@@ -1,6 +1,7 @@
 //! A blocking Redis client, small enough to trust.
 
 use std::io;
+use std::io::BufRead;
 use std::io::BufReader;
 use std::io::Read;
 use std::io::Write;
@@ -123,6 +124,14 @@ impl Client {
         let mut bytes = vec![0; length];
         self.stream.read_exact(&mut bytes).unwrap();
         bytes
+    }
+
+    /// Reads a line, with its end.
+    pub fn read_line(&mut self) -> Vec<u8> {
+        let mut line = Vec::new();
+        self.stream.read_until(b'\n', &mut line).unwrap();
+        assert!(line.ends_with(b"\n"), "cut: {}", line.escape_ascii());
+        line
     }
 
     /// Reads what comes until the peer closes. A reset ends it, too: what it cut is lost.
