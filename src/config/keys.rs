@@ -204,6 +204,13 @@ connections: ConnectionConfig {
         from: Twemproxy, reload: Connections;
         doc: "connections to each server, for each worker"
     }
+    // 256: with four workers a thousand clients wait on a server at once, a tenth of the 10000 connections
+    // that Redis allows.
+    pub exclusive: u32 {
+        key: "exclusive_connections", takes: NUMBER, default: "256";
+        from: Ours, reload: AtOnce;
+        doc: "the most connections to each server, for each worker, that one client each has for itself while it waits (`BLPOP`); 0 refuses such commands"
+    }
     pub preconnect: bool {
         key: "preconnect", takes: BOOLEAN, default: "false";
         from: Twemproxy, reload: AtOnce;
@@ -249,6 +256,11 @@ failure: FailureConfig {
         key: "hold_bytes", takes: BYTES, default: "67108864";
         from: Ours, reload: AtOnce;
         doc: "with `on_server_failure: hold`, what a worker holds for one server"
+    }
+    pub ask_again: bool {
+        key: "ask_blocked_again", takes: BOOLEAN, default: "true";
+        from: Ours, reload: AtOnce;
+        doc: "a command that waits (`BLPOP`) and loses its server is asked again, with the time that is left; false: it gets `-UNBLOCKED`"
     }
 }
 

@@ -15,6 +15,8 @@ pub enum ErrorClass {
     NotMaster,
     /// The server is a master, and has too few replicas to write.
     TooFewReplicas,
+    /// The server lets nobody wait any more: it was a master.
+    Unblocked,
     /// The server could not read the request, and reads nothing behind it.
     Unreadable,
 }

@@ -172,6 +172,17 @@ impl Protocol {
         }
     }
 
+    /// Appends the request of these words.
+    pub fn write_words(self, words: &[Vec<u8>], out: &mut Vec<u8>) {
+        match self {
+            Protocol::Resp => resp::write_words(out, words),
+            // No command of it waits.
+            Protocol::Memcached => debug_assert!(false, "nothing is asked again"),
+            #[cfg(any(test, debug_assertions))]
+            Protocol::Numbered => numbered::write_words(words, out),
+        }
+    }
+
     /// Appends an error: its `code` is a word that clients of some protocols tell errors apart by.
     /// Neither has a line end in it.
     pub fn write_error(self, code: &str, text: impl Display, out: &mut Vec<u8>) {

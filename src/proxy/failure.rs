@@ -122,6 +122,13 @@ pub enum RequestError {
     /// Its client had closed its sending half long before it could be sent.
     #[error("Not sent: the server was away and the client has closed its sending half")]
     Abandoned,
+    /// All exclusive connections to its server are held by other clients, and have been for as long as
+    /// it may wait; or the pool has none.
+    #[error("No exclusive connection to the server is free: see exclusive_connections")]
+    NoExclusive,
+    /// It has waited on a server that it is to wait on no longer. The text is Redis's.
+    #[error("force unblock from blocking operation, instance state changed (master -> replica?)")]
+    Unblocked,
     /// The process is at its limit of memory, and this client has sent more than most.
     #[error("The proxy is short of memory")]
     NoMemory,
@@ -134,6 +141,7 @@ impl RequestError {
             RequestError::CrossServer => "CROSSSLOT",
             RequestError::NotAuthenticated => "NOAUTH",
             RequestError::Aborted => "EXECABORT",
+            RequestError::Unblocked => "UNBLOCKED",
             _ => GENERIC,
         }
     }

@@ -10,6 +10,7 @@
 //! | `plan` | what one request asks of the servers, and how their replies join |
 //! | `dispatch` | from a request to the queue of the server connection that carries it |
 //! | `server_conn` | a server connection: its life, its FIFO, what becomes of requests when it ends |
+//! | `exclusive` | connections that one client has for itself, and what waits on them |
 //! | `pool` | a pool's rules, its servers, their connections and replicas |
 //!
 //! A file that adds methods to [`Proxy`], or to the `Desk` of `dispatch`, is a flow: it takes several
@@ -29,6 +30,7 @@
 mod client;
 mod dispatch;
 mod effects;
+mod exclusive;
 mod failure;
 mod invariants;
 mod load_shedding;
@@ -77,6 +79,7 @@ use client::ids::ClientIds;
 use dispatch::forward::Share;
 use dispatch::late_writes::LateWrites;
 use effects::Wire;
+use exclusive::stock::Stocks;
 use plan::Parts;
 use pool::Pool;
 use pool::write_hold::WriteHolds;
@@ -116,6 +119,8 @@ pub struct Proxy {
     full_queues: FullQueues,
     late_writes: LateWrites,
     write_holds: WriteHolds,
+    // Connections that one client has for itself.
+    stocks: Stocks,
     wire: Wire,
     timers: Timers,
     random: Random,
@@ -150,6 +155,7 @@ impl Proxy {
             full_queues: FullQueues::default(),
             late_writes: LateWrites::default(),
             write_holds: WriteHolds::default(),
+            stocks: Stocks::default(),
             wire: Wire::default(),
             timers: Timers::default(),
             random: Random::new(setup.seed),
@@ -293,6 +299,7 @@ impl Proxy {
             self.timers.next(),
             self.rolling_drain.next(),
             self.write_holds.next(),
+            self.next_waiting_timeout(),
         ];
         next.into_iter().flatten().min()
     }
@@ -301,6 +308,7 @@ impl Proxy {
     pub fn handle_timeout(&mut self, now: Time) {
         self.part(now);
         self.end_write_holds(now);
+        self.expire_waiting(now);
         while let Some((due, conn)) = self.timers.pop_due(now) {
             match conn {
                 ConnId::Client(key) => self.client_due(key, due, now),
@@ -315,6 +323,9 @@ impl Proxy {
         if self.wire.outputs.is_empty() {
             self.release_stopped();
             self.release_late_writers();
+        }
+        if !self.stocks.has_room.is_empty() {
+            self.serve_all_waiting(now);
         }
         if !self.clients.unheard.is_empty() {
             self.settle_unheard(now);

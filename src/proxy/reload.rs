@@ -161,6 +161,7 @@ impl Proxy {
             self.servers[key].last = true;
             self.leave_if_settled(key, now);
         }
+        self.retire_exclusives(pool, server, now);
         self.set_replicas(pool, server, &[], now);
     }
 

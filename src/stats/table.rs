@@ -165,7 +165,7 @@ metrics! {
 metrics! {
     /// What a worker knows of how a server does; written when that changes, not per request, but
     /// for what its replicas do.
-    ServerStanding, STANDING_METRICS of 6:
+    ServerStanding, STANDING_METRICS of 10:
 
     /// Connections on which requests flow now: connected, and past AUTH and SELECT.
     ready_connections Gauge "coremux_server_ready_connections" "";
@@ -180,6 +180,14 @@ metrics! {
     /// Connections for another database or protocol version that nobody had used for long, and that
     /// were closed therefore.
     unused_connections Counter "coremux_server_unused_connections_closed_total" "";
+    /// Exclusive connections to the server: held by a client that waits there, or free.
+    exclusive_connections Gauge "coremux_server_exclusive_connections" "";
+    /// Those of them that a client holds.
+    exclusive_held Gauge "coremux_server_exclusive_connections_held" "";
+    /// Clients that wait for one, because all are held.
+    exclusive_waiting Gauge "coremux_server_exclusive_waiting_clients" "";
+    /// Clients that have waited for one as long as they may.
+    exclusive_refused Counter "coremux_server_exclusive_refused_total" "";
 }
 
 metrics! {

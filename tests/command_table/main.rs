@@ -566,11 +566,11 @@ fn help_has_the_form_of_the_servers() {
 
 #[test]
 fn refusals_name_the_command_and_the_reason() {
-    let reply = our_error(&["Blpop", "a", "0"]).expect("an error");
+    let reply = our_error(&["Wait", "1", "0"]).expect("an error");
     let text = String::from_utf8(reply).expect("text");
     assert_eq!(
         text,
-        format!("-ERR 'blpop' is refused: {}\r\n", Refusal::Blocking)
+        format!("-ERR 'wait' is refused: {}\r\n", Refusal::SharedWrites)
     );
     let reply = our_error(&["config", "set", "a", "b"]).expect("an error");
     let text = String::from_utf8(reply).expect("text");

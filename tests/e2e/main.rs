@@ -30,6 +30,7 @@ mod clients {
     mod workers;
 }
 mod commands {
+    mod blocking;
     mod databases;
     mod local;
     mod nutcracker;

@@ -251,7 +251,7 @@ impl World {
                 self.generation += 1;
                 let seed = self.random.next_u64();
                 self.new = Some(Side::new(&self.config, seed, self.generation * 1_000));
-                self.old.proxy.hand_over(vec![true]);
+                self.old.proxy.hand_over(vec![true], self.now);
             }
             Some(new) if new.clients.is_empty() && !self.old.clients.is_empty() => {
                 self.old.proxy.keep_clients();

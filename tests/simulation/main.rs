@@ -31,6 +31,7 @@ mod fuzz;
 mod gathered;
 mod hand_over;
 mod interludes;
+mod leases;
 mod link;
 mod mark;
 mod memory;

@@ -25,6 +25,8 @@ Made from the command table by `tests/tidy.rs`; not to be edited.
   refused meanwhile: its keys come back with it.
 - **walks**: one server after another; the cursor says which is next. It holds in every worker, for
   other proxies before the same servers, and over a reload or upgrade that keeps them.
+- **waits**: as *forwarded*, on a server connection that the client has for itself until the reply has
+  come (`exclusive_connections`); it delays nobody else. What the client sends meanwhile waits, too.
 - **at the master**: where `read_from` lets replicas answer reads, too: the reply is good only on the
   server that gave it (a cursor), or the master is to know of it (`TOUCH`).
 - **answered**: by the proxy; no server is asked.
@@ -41,6 +43,7 @@ pub fn page() -> String {
     let mut page = HEAD.to_owned();
     let counts = [
         "forwarded",
+        "waits",
         "split",
         "asks all",
         "walks",
@@ -50,7 +53,10 @@ pub fn page() -> String {
     .map(|what| {
         let rows = commands().flat_map(rows);
         let count = rows.filter(|row| handling(row).starts_with(what)).count();
-        format!("{count} {what}")
+        match what {
+            "waits" => format!("{count} that wait"),
+            what => format!("{count} {what}"),
+        }
     });
     page += &format!("In all, subcommands counted: {}.\n", counts.join(", "));
     for (group, commands) in groups {
@@ -99,9 +105,10 @@ fn way(command: &Command) -> String {
     let no_arguments: [&[u8]; 0] = [];
     match command.handling(&no_arguments) {
         Handling::Forward if command.flags.has(Flags::BLOCKING) => {
-            format!("forwarded{}; refused with `BLOCK`", several_keys(command))
+            format!("forwarded{}; with `BLOCK` it waits", several_keys(command))
         }
         Handling::Forward => format!("forwarded{}", several_keys(command)),
+        Handling::Wait(_) => format!("waits{}", several_keys(command)),
         Handling::ForwardAnywhere => "forwarded, always to the same server".to_owned(),
         Handling::Split(gather) => format!("split; {}", joined(gather)),
         Handling::AskAll(gather) => format!("asks all; {}", joined(gather)),

@@ -1,5 +1,7 @@
 //! What becomes of a command: which servers it goes to, how replies come together, and why not.
 
+use super::TimeoutAt;
+
 /// How many arguments a command takes, its name (and a container's subcommand) included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arity {
@@ -58,6 +60,9 @@ pub enum Handling {
     Forward,
     /// Has no key and may go to any server. As in twemproxy, the server of the key `placeholder`.
     ForwardAnywhere,
+    /// Goes to the one server where all of its keys live, which answers when something has happened:
+    /// on a connection that the client has for itself.
+    Wait(TimeoutAt),
     /// Is split into one command of the same name for every server that holds some of its keys.
     Split(Gather),
     /// Goes, as it is, to every server of the pool.
@@ -129,9 +134,9 @@ pub enum Refusal {
     /// `MULTI` and what goes with it.
     #[error("transactions are not offered here")]
     Transaction,
-    /// `BLPOP` and the like.
-    #[error("a command that waits would hold up the server connection that clients share")]
-    Blocking,
+    /// `WAIT`, `WAITAOF`.
+    #[error("it waits for what its own connection has written, and clients share those that write")]
+    SharedWrites,
     /// Subscribing and publishing.
     #[error("messages are not passed on here")]
     PubSub,

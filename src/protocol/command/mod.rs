@@ -8,7 +8,7 @@
 //! A request's way through here:
 //!
 //! ```text
-//! args ─► resolve ─► &Command ─► handling(args) ─► Forward, Split ─► keys(args) ─► router
+//! args ─► resolve ─► &Command ─► handling(args) ─► Forward, Split, Wait ─► keys(args) ─► router
 //!            │                        ├──► Local ─► answered by the proxy
 //!            ▼                        ▼
 //!       CommandError           Refuse(why): CommandError::Refused
@@ -26,6 +26,7 @@ mod keys;
 mod lookup;
 mod reply;
 mod table;
+mod wait;
 
 #[cfg(test)]
 mod tests;
@@ -58,6 +59,8 @@ pub use reply::command_reply;
 pub use reply::glob_matches;
 pub use reply::help_reply;
 pub use reply::info_reply;
+pub use wait::TimeoutAt;
+pub use wait::Wait;
 
 /// A row of the table.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -117,16 +120,15 @@ pub fn resolve<A: Args + ?Sized>(args: &A) -> Result<&'static Command, CommandEr
 impl Command {
     /// What the proxy does with this request.
     ///
-    /// It depends on the arguments only in `XREAD` and `XREADGROUP`, which are refused when they
-    /// ask to wait.
+    /// It depends on the arguments only in `XREAD` and `XREADGROUP`, which may ask to wait.
     #[inline]
     #[must_use]
     pub fn handling<A: Args + ?Sized>(&self, args: &A) -> Handling {
         if self.handling == Handling::Forward
             && self.flags.has(Flags::BLOCKING)
-            && keys::asks_to_block(args)
+            && keys::block_option(args).is_some()
         {
-            return Handling::Refuse(Refusal::Blocking);
+            return Handling::Wait(TimeoutAt::Block);
         }
         self.handling
     }

@@ -184,7 +184,7 @@ fn what_is_forwarded_has_keys_and_what_is_answered_here_has_none() {
     for row in every_row() {
         let name = row.name;
         match row.handling {
-            Handling::Forward => {
+            Handling::Forward | Handling::Wait(_) => {
                 assert!(!row.keys.is_none(), "{name} is forwarded by no key");
                 assert!(
                     row.keys.specs().all(|s| !s.uses.has(KeyUse::NOT_KEY)),
@@ -250,11 +250,11 @@ fn only_reads_are_sent_again() {
 }
 
 #[test]
-fn what_waits_is_refused_or_only_waits_when_asked_to() {
+fn what_waits_does_so_on_a_connection_of_its_own_or_only_when_asked_to_or_is_refused() {
     for row in every_row().filter(|row| row.flags.has(Flags::BLOCKING)) {
         let conditional = matches!(row.name, "xread" | "xreadgroup");
-        let refused = matches!(row.handling, Handling::Refuse(_));
-        assert!(conditional != refused, "{}", row.name);
+        let apart = matches!(row.handling, Handling::Refuse(_) | Handling::Wait(_));
+        assert!(conditional != apart, "{}", row.name);
     }
 }
 

@@ -37,3 +37,4 @@ pub use words::error_text;
 pub use words::greeting;
 pub use words::told;
 pub use words::write_error;
+pub use words::write_words;

@@ -10,6 +10,12 @@ use crate::protocol::Told;
 const PING: &[u8] = b"0 ping\n";
 const PONG: &[u8] = b"0 pong\n";
 
+/// Appends the request of these words.
+pub fn write_words(words: &[Vec<u8>], out: &mut Vec<u8>) {
+    out.extend_from_slice(&words.join(&b' '));
+    out.push(b'\n');
+}
+
 /// Appends an error.
 pub fn write_error(text: impl Display, out: &mut Vec<u8>) {
     out.extend_from_slice(format!("- {text}\n").as_bytes());

@@ -6,13 +6,15 @@ use std::io::Write;
 use crate::protocol::ErrorClass;
 
 /// By how the error begins, with the blank behind its code.
-const CLASSES: [(&[u8], ErrorClass); 7] = [
+const CLASSES: [(&[u8], ErrorClass); 8] = [
     (b"-OOM ", ErrorClass::Overloaded),
     (b"-BUSY ", ErrorClass::Overloaded),
     (b"-LOADING ", ErrorClass::Loading),
     (b"-MASTERDOWN ", ErrorClass::MasterAway),
     (b"-READONLY ", ErrorClass::NotMaster),
     (b"-NOREPLICAS ", ErrorClass::TooFewReplicas),
+    // Not that of `CLIENT UNBLOCK`, which is meant for who waits.
+    (b"-UNBLOCKED force unblock", ErrorClass::Unblocked),
     // And then it closes (redis: src/networking.c, setProtocolError).
     (b"-ERR Protocol error", ErrorClass::Unreadable),
 ];

@@ -41,6 +41,7 @@ pub use request::ProtocolError;
 pub use request::cut_request;
 pub use request_assembly::RequestAssembly;
 pub use write::write_request;
+pub use write::write_words;
 pub use writer::Resp;
 pub use writer::Writer;
 

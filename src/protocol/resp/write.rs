@@ -6,7 +6,7 @@ pub fn write_request(out: &mut Vec<u8>, words: &[&[u8]]) {
 }
 
 /// The same of words that are kept otherwise.
-pub(super) fn write_words<W: AsRef<[u8]>>(out: &mut Vec<u8>, words: &[W]) {
+pub fn write_words<W: AsRef<[u8]>>(out: &mut Vec<u8>, words: &[W]) {
     let mut number = itoa::Buffer::new();
     out.push(b'*');
     out.extend_from_slice(number.format(words.len()).as_bytes());

@@ -56,6 +56,9 @@ impl Proxy {
         }
         let (phase, holds) = (client.life.phase(), client.input.has_unparsed());
         self.count_end(key, End::Eof);
+        if self.waiter_has_ended(key, now) {
+            return;
+        }
         match phase {
             // What it sent before is read first.
             Phase::Open if holds => {}
@@ -77,6 +80,7 @@ impl Proxy {
     pub(in crate::proxy) fn end_client(&mut self, key: Key, linger: bool, now: Time) {
         if let Some(client) = self.clients.slab.find_mut(key) {
             client.end(linger);
+            self.finish_soon(key, now);
             self.settle_client(key, now);
         }
     }
@@ -149,12 +153,17 @@ impl Proxy {
         if !client.life.is_due(due) {
             return;
         }
+        if self.waiter_has_ended(key, now) {
+            return;
+        }
+        let client = &self.clients.slab[key];
         let idle_timeout = self.pools[client.pool.index()].config.timeouts.client_idle;
         match (client.life.phase(), idle_timeout) {
             (Phase::Lingering { until }, _) if until <= now => self.close_client(key),
             (Phase::Open, Some(timeout)) => {
                 // One that is stopped may have said anything since.
-                let busy = client.pauses.is_stopped() || !client.replies.is_settled();
+                let waits = client.pauses.is_stopped() || client.lease.is_some();
+                let busy = waits || !client.replies.is_settled();
                 let due = if busy {
                     now + timeout
                 } else {
@@ -183,6 +192,7 @@ impl Proxy {
         let client = self.clients.slab.find_mut(key);
         if client.is_some_and(Client::close) {
             self.wire.put(output);
+            self.end_lease(key);
         }
     }
 

@@ -22,11 +22,11 @@ use crate::proxy::effects::Output;
 impl Proxy {
     /// Gets the clients of some pools ready to go, also those that are yet to come: `pools` says
     /// which, as `PoolIdx` counts them. Each is named by [`Output::HandOver`] when it can go.
-    pub fn hand_over(&mut self, pools: Vec<bool>) {
+    pub fn hand_over(&mut self, pools: Vec<bool>, now: Time) {
         self.clients.migrating_pools = pools;
         let keys: Vec<Key> = self.clients.slab.keys().collect();
         for key in keys {
-            self.get_ready_to_migrate(key);
+            self.get_ready_to_migrate(key, now);
         }
     }
 
@@ -50,7 +50,7 @@ impl Proxy {
         clients.filter(|client| client.is_migrating()).count()
     }
 
-    pub(in crate::proxy) fn get_ready_to_migrate(&mut self, key: Key) {
+    pub(in crate::proxy) fn get_ready_to_migrate(&mut self, key: Key, now: Time) {
         let (clients, pools) = (&mut self.clients.slab, &self.clients.migrating_pools);
         let client = &mut clients[key];
         let goes = pools.get(client.pool.index()).copied();
@@ -58,6 +58,7 @@ impl Proxy {
             return;
         }
         client.pauses.add(PauseReason::Migrating);
+        self.leave_exclusive(key, now);
         self.clients.update_pause(key, &mut self.wire);
         self.migrate_if_settled(key);
     }
@@ -105,7 +106,7 @@ impl Proxy {
         let client = Client::new(pool, session, now);
         let key = self.insert_client(client);
         self.greet_client(key, now);
-        self.get_ready_to_migrate(key);
+        self.get_ready_to_migrate(key, now);
         ConnId::Client(key)
     }
 

@@ -48,6 +48,7 @@ use crate::proxy::client::way::Way;
 use crate::proxy::effects::ConnId;
 use crate::proxy::effects::Output;
 use crate::proxy::effects::Wire;
+use crate::proxy::exclusive::lease::Lease;
 
 pub(in crate::proxy) use awaiter::Awaiter;
 pub(in crate::proxy) use lifecycle::Phase;
@@ -69,7 +70,12 @@ pub(in crate::proxy) struct Client {
     /// Which of its servers' connections it uses.
     pub(in crate::proxy) way: Way,
     pub(in crate::proxy) breaks: Breaks,
+    /// What it has of a connection of its own.
+    pub(in crate::proxy) lease: Option<Box<Lease>>,
 }
+
+/// Of a client that waits so much more is read: it goes on with that afterwards.
+const READ_WHILE_WAITING_MAX: usize = 64 << 10;
 
 /// What one client costs in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +100,7 @@ impl Client {
             life: Lifecycle::new(),
             way: Way::default(),
             breaks: Breaks::default(),
+            lease: None,
         }
     }
 
@@ -125,7 +132,8 @@ impl Client {
 
     /// Whether it can go to another process now: nothing is due to it.
     pub(in crate::proxy) fn can_migrate(&self) -> bool {
-        self.is_migrating() && self.life.is_open() && self.replies.is_settled()
+        let is_settled = self.replies.is_settled() && self.lease.is_none();
+        self.is_migrating() && self.life.is_open() && is_settled
     }
 
     /// Its requests may live elsewhere from now on: the next one is read when those on their way
@@ -346,7 +354,12 @@ impl Clients {
         let Some(client) = self.slab.find_mut(key) else {
             return;
         };
-        match client.pauses.update(client.input.has_unparsed()) {
+        let waits = client.pauses.has(PauseReason::Exclusive);
+        let unread = match waits {
+            true => client.input.bytes() > READ_WHILE_WAITING_MAX,
+            false => client.input.has_unparsed(),
+        };
+        match client.pauses.update(unread) {
             Some(Reading::Stops) => wire.put(Output::Pause(ConnId::Client(key))),
             Some(Reading::MayGoOn) => self.resumable.push(key),
             None => {}

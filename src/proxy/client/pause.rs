@@ -10,6 +10,7 @@
 //! | `WriteHold` | its next request writes to a master that is about to be replaced | the master is known |
 //! | `OverLimits` | it has as much on its way as its pool allows | half of it has gone |
 //! | `OrderBarrier` | its requests may live elsewhere from now on | those on their way are answered |
+//! | `Exclusive` | it waits for an exclusive connection, or for what it has asked there | it has that |
 //! | `Migrating` | it is to go to another process | it stays after all |
 //!
 //! A client that has no request waiting keeps its socket open under most of them, and nothing is to be
@@ -30,6 +31,9 @@ pub(in crate::proxy) enum PauseReason {
     OrderBarrier,
     /// It is to go to another process.
     Migrating,
+    /// It waits for an exclusive connection, or for what it has asked on it. Its socket stays open, so
+    /// that its end is seen.
+    Exclusive,
 }
 
 /// The first of them may hold several times at once, and go one by one.
@@ -79,6 +83,11 @@ impl PauseReasons {
     #[inline]
     pub(in crate::proxy) fn is_stopped(&self) -> bool {
         self.stopped
+    }
+
+    /// Its socket is to be stopped: whether it was not.
+    pub(in crate::proxy) fn stop(&mut self) -> bool {
+        !std::mem::replace(&mut self.stopped, true)
     }
 
     /// A reason holds; where it is counted, once more.

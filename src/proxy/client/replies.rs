@@ -186,6 +186,11 @@ impl Replies {
         self.request_bytes += bytes;
     }
 
+    /// A request that is under way has other bytes than before.
+    pub(in crate::proxy) fn request_resized(&mut self, before: usize, now: usize) {
+        self.request_bytes = self.request_bytes.saturating_sub(before) + now;
+    }
+
     /// Answers the next request at once.
     pub(in crate::proxy) fn put(&mut self, reply: &[u8], conn: ConnId, wire: &mut Wire) {
         if self.slots.is_empty() {

@@ -18,6 +18,7 @@ use crate::protocol::command::Args;
 use crate::protocol::command::CommandError;
 use crate::proxy::Proxy;
 use crate::proxy::client::ending::End;
+use crate::proxy::client::pause::PauseReason;
 use crate::proxy::dispatch::desk::Desk;
 use crate::proxy::dispatch::forward::Forwarded;
 use crate::proxy::effects::ConnId;
@@ -158,6 +159,10 @@ impl Proxy {
             client.input.keep(chunk);
             return;
         }
+        if client.pauses.has(PauseReason::Exclusive) {
+            client.input.keep(chunk);
+            return self.clients.update_pause(key, &mut self.wire);
+        }
         self.read_requests(key, chunk, now);
     }
 
@@ -181,6 +186,11 @@ impl Proxy {
                 return;
             };
             if !client.life.is_open() || client.pauses.is_stopped() {
+                return;
+            }
+            if client.pauses.has(PauseReason::Exclusive) {
+                self.wire.put(Output::Resume(ConnId::Client(key)));
+                self.waiter_has_ended(key, now);
                 return;
             }
             let Some(chunk) = client.input.next_unparsed() else {
@@ -210,7 +220,11 @@ impl Proxy {
                 Stop::Needs(bytes, need) => {
                     let frame = &chunk.bytes()[at..at + bytes];
                     let request = Request::whole(frame, &args);
-                    self.meet(key, need, (&request, Some((chunk, at))), now);
+                    if !self.meet(key, need, (&request, Some((chunk, at))), now) {
+                        self.clients.slab[key].input.put_back(chunk, at);
+                        self.clients.update_pause(key, &mut self.wire);
+                        break;
+                    }
                     at += bytes;
                 }
                 Stop::Partial => match self.assemble(key, chunk, at, now) {
@@ -246,15 +260,16 @@ impl Proxy {
             return Ok(fed.used);
         }
         let request = assembly.request();
-        match desk.take::<C>(&request, None, now) {
-            Taken::Sent => {}
-            Taken::Waits => {
-                desk.client.input.put_back(chunk, at + fed.used);
-                self.keep_request(key, &request);
-                self.clients.update_pause(key, &mut self.wire);
-                return Ok(chunk.bytes().len() - at);
-            }
+        let met = match desk.take::<C>(&request, None, now) {
+            Taken::Sent => true,
+            Taken::Waits => false,
             Taken::Needs(need) => self.meet::<C>(key, need, (&request, None), now),
+        };
+        if !met {
+            self.clients.slab[key].input.put_back(chunk, at + fed.used);
+            self.keep_request(key, &request);
+            self.clients.update_pause(key, &mut self.wire);
+            return Ok(chunk.bytes().len() - at);
         }
         Ok(fed.used)
     }
@@ -288,15 +303,23 @@ impl Proxy {
         self.end_client(key, true, now);
     }
 
-    /// Goes on with a request that cannot be done at the desk alone.
+    /// Goes on with a request that cannot be done at the desk alone: whether that is done, or it has to
+    /// wait.
     fn meet<C: Chunk>(
         &mut self,
         key: Key,
         need: Need,
         (request, chunk): (&Request<'_>, Option<(&C, usize)>),
         now: Time,
-    ) {
+    ) -> bool {
         match need {
+            Need::Plan(Ok(Plan::Wait(server, ask, at)), expect) => {
+                let done = self.ask_to_wait(key, (server, ask, at), (request, chunk), now);
+                return done.unwrap_or_else(|error| {
+                    self.turn_away(key, expect, error);
+                    true
+                });
+            }
             Need::Plan(planned, expect) => self.carry_out(key, planned, (request, expect), now),
             Need::Open(conn) => self.request_passed_on(conn, key, now),
             Need::Connection(asked, to, expect) => {
@@ -306,6 +329,7 @@ impl Proxy {
                 }
             }
         }
+        true
     }
 
     /// Does with a request what was planned, other than to forward it to one server.
@@ -316,6 +340,8 @@ impl Proxy {
         (request, expect): (&Request<'_>, Expect),
         now: Time,
     ) {
+        // What it has waited for a connection with is not asked there after all.
+        self.end_lease(key);
         let session = &mut self.clients.slab[key].session;
         session.set_unmet(plan::relies_on_after(session.unmet(), &planned));
         let done = match planned {
@@ -340,7 +366,7 @@ impl Proxy {
                     .write_last_page(&mut reply);
                 return self.reply(key, &reply);
             }
-            Ok(Plan::Forward(..)) => Ok(()),
+            Ok(Plan::Forward(..) | Plan::Wait(..)) => Ok(()),
             Err(error) => Err(error),
         };
         if let Err(error) = done {

@@ -28,6 +28,7 @@ use crate::protocol::command::Gather;
 use crate::protocol::command::Handling;
 use crate::protocol::command::KeyIndexes;
 use crate::protocol::command::Local;
+use crate::protocol::command::TimeoutAt;
 use crate::proxy::failure::RequestError;
 use crate::proxy::pool::Pool;
 use crate::proxy::pool::walk::Step;
@@ -90,6 +91,9 @@ pub(in crate::proxy) enum Plan {
     Refuse(CommandError),
     /// One server gets all of it.
     Forward(ServerIdx, Ask),
+    /// One server gets all of it, on a connection that the client has for itself, and answers when
+    /// something has happened.
+    Wait(ServerIdx, Ask, TimeoutAt),
     /// Several servers get the part with their keys, as the [`Parts`] say.
     Fan(Fan, Ask),
     /// Every server that has keys gets all of it.
@@ -105,7 +109,7 @@ impl Plan {
     pub(in crate::proxy) fn writes_to(&self, server: ServerIdx, parts: &Parts) -> bool {
         match self {
             Plan::Answer(_) | Plan::Refuse(_) | Plan::Page(..) | Plan::LastPage => false,
-            Plan::Forward(only, ask) => ask.writes() && *only == server,
+            Plan::Forward(only, ask) | Plan::Wait(only, ask, _) => ask.writes() && *only == server,
             Plan::Fan(_, ask) => ask.writes() && parts.servers().contains(&server),
             Plan::All(_, ask) => ask.writes(),
         }
@@ -140,19 +144,26 @@ pub(in crate::proxy) fn plan<A: Args + ?Sized>(
         Err(error) => return Ok(Plan::Refuse(error)),
     };
     let ask = Ask::of(command, expect);
-    let join = match command.handling(request) {
+    let handling = command.handling(request);
+    let join = match handling {
         Handling::Local(local) => return Ok(Plan::Answer(local)),
         Handling::Refuse(why) => return Ok(Plan::Refuse(CommandError::Refused(command, why))),
         Handling::ForwardAnywhere => return to_one(pool, PLACEHOLDER, random, ask),
         Handling::AskAll(join) => return to_all(pool, command, join, ask),
         Handling::Walk => return next_page(pool, request, ask),
-        Handling::Forward => None,
+        Handling::Forward | Handling::Wait(_) => None,
         Handling::Split(join) => Some(join),
     };
     let keys = match command.keys(request) {
         Ok(keys) => keys,
         Err(error) => return Ok(Plan::Refuse(CommandError::Keys(error))),
     };
+    if let Handling::Wait(at) = handling {
+        return match to_owner(request, keys, pool, random, ask)? {
+            Plan::Forward(server, ask) => Ok(Plan::Wait(server, ask, at)),
+            plan => Ok(plan),
+        };
+    }
     match join {
         Some(join) if keys.len() != 1 => {
             parts.divide(request, keys, pool, random);

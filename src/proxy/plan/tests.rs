@@ -99,19 +99,24 @@ fn each_row_is_planned_as_it_says() {
             }
             // Its argument is no cursor.
             (Handling::Walk, Err(RequestError::NoCursor)) => true,
-            (Handling::Forward, Err(RequestError::CrossServer)) => true,
+            (Handling::Forward | Handling::Wait(_), Err(RequestError::CrossServer)) => true,
+            (Handling::Wait(at), Ok(Plan::Wait(_, ask, there))) => {
+                at == there && ask == Ask::of(row, Expect::ONE)
+            }
             (Handling::Split(how), Ok(Plan::Fan(fan, _))) => fan.join == how,
             (Handling::Forward | Handling::Split(_), Ok(Plan::Forward(_, ask))) => {
                 ask == Ask::of(row, Expect::ONE)
             }
-            (Handling::Forward | Handling::Split(_), Ok(Plan::Refuse(CommandError::Keys(_)))) => {
-                true
-            }
+            (
+                Handling::Forward | Handling::Wait(_) | Handling::Split(_),
+                Ok(Plan::Refuse(CommandError::Keys(_))),
+            ) => true,
             _ => false,
         };
         assert!(fits, "{}: {planned_here:?}", row.name);
         match planned_here {
-            Ok(Plan::Forward(..) | Plan::Fan(..)) | Err(RequestError::CrossServer) => {
+            Ok(Plan::Forward(..) | Plan::Wait(..) | Plan::Fan(..))
+            | Err(RequestError::CrossServer) => {
                 let error = planned_there.unwrap_err();
                 assert_eq!(error, RequestError::NoServer, "{}", row.name);
             }

@@ -225,12 +225,7 @@ impl Proxy {
         if let (Some(replica), true) = (replica, *failure != Failure::Left) {
             let (pool, server) = (&of_pool.config.name, &known.name);
             tracing::warn!(%pool, %server, %replica, %failure, "replica connection failed");
-            let stats = self.server_stats(self.servers[key].pool, self.servers[key].server);
-            match failure {
-                Failure::ClosedByServer => stats.server_eof.add(1),
-                Failure::TimedOut => stats.server_timedout.add(1),
-                _ => stats.server_err.add(1),
-            }
+            self.count_failure(key, failure);
         }
         self.ask_all_elsewhere(key, failure, now);
     }

@@ -146,6 +146,7 @@ impl Proxy {
                 conn.sending.list(ConnId::Server(key), &mut self.wire);
             }
         }
+        self.send_exclusives(hold.pool, hold.server);
         let reason = PauseReason::WriteHold;
         self.clients.release(reason, &hold.clients, &mut self.wire);
     }

@@ -118,6 +118,9 @@ impl Proxy {
         if conn.replica.is_some() {
             return self.replica_due(key, now);
         }
+        if conn.exclusive.is_some() {
+            return self.exclusive_due(key, now);
+        }
         let pool = conn.pool;
         match conn.phase {
             ServerPhase::Closed => return,

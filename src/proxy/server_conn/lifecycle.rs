@@ -189,6 +189,7 @@ impl Proxy {
                 self.connect(key);
             }
         }
+        self.exclusives_resolved(pool, server, now);
     }
 
     /// A server that had failed answers: who waits to connect to it waits no longer. What was begun
@@ -216,6 +217,7 @@ impl Proxy {
                 _ => {}
             }
         }
+        self.exclusives_reachable(pool, server, now);
     }
 
     /// Whether requests have timed out on a connection and nothing has come since, for as long again,
@@ -268,6 +270,9 @@ impl Proxy {
     }
 
     pub(in crate::proxy) fn server_ready(&mut self, key: Key, now: Time) {
+        if self.servers[key].exclusive.is_some() {
+            return self.exclusive_ready(key, now);
+        }
         self.drop_abandoned(key, now);
         let conn = &mut self.servers[key];
         conn.phase = ServerPhase::Ready;
@@ -313,6 +318,9 @@ impl Proxy {
         if conn.replica.is_some() {
             return self.fail_replica_conn(key, failure, now);
         }
+        if conn.exclusive.is_some() {
+            return self.fail_exclusive(key, failure, now);
+        }
         let phase = std::mem::replace(&mut conn.phase, ServerPhase::Closed);
         if phase == ServerPhase::Closed {
             return;
@@ -348,12 +356,7 @@ impl Proxy {
             _ => !asked,
         };
         if phase == ServerPhase::Ready || asked {
-            let stats = self.server_stats(pool, server);
-            match failure {
-                Failure::ClosedByServer => stats.server_eof.add(1),
-                Failure::TimedOut => stats.server_timedout.add(1),
-                _ => stats.server_err.add(1),
-            }
+            self.count_failure(key, failure);
         }
         if !harmless {
             self.report_failure(pool, server, since, now);
@@ -364,6 +367,15 @@ impl Proxy {
         } else {
             self.salvage_unsent(key, failure, now);
             self.wait_to_retry(key, failure, now);
+        }
+    }
+
+    pub(in crate::proxy) fn count_failure(&self, key: Key, failure: &Failure) {
+        let stats = self.servers[key].counters(&self.stats);
+        match failure {
+            Failure::ClosedByServer => stats.server_eof.add(1),
+            Failure::TimedOut => stats.server_timedout.add(1),
+            _ => stats.server_err.add(1),
         }
     }
 

@@ -27,6 +27,7 @@ use crate::messages::SocketAddress;
 use crate::protocol::ReplyAssembly;
 use crate::proxy::client::Awaiter;
 use crate::proxy::effects::Sending;
+use crate::proxy::exclusive::stock::Exclusive;
 use crate::proxy::failure::Failure;
 use crate::proxy::pool::conns::ConnKind;
 use crate::proxy::pool::conns::Place;
@@ -117,6 +118,8 @@ pub(in crate::proxy) struct ServerConn {
     pub(in crate::proxy) unreadable: Option<Key>,
     /// What the server is asked of itself.
     pub(in crate::proxy) opinion: Opinion,
+    /// It is one that a client has for itself.
+    pub(in crate::proxy) exclusive: Option<Box<Exclusive>>,
 }
 
 impl ServerConn {
@@ -153,7 +156,15 @@ impl ServerConn {
             rested: None,
             unreadable: None,
             opinion: Opinion::default(),
+            exclusive: None,
         }
+    }
+
+    /// The client that has it for itself, if one has.
+    #[inline]
+    pub(in crate::proxy) fn owner(&self) -> Option<Key> {
+        let owner = self.exclusive.as_ref().map(|exclusive| exclusive.owner);
+        owner.filter(|owner| *owner != Key::NONE)
     }
 
     /// Puts the question behind what was sent: it leaves before what was not.

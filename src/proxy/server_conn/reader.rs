@@ -146,11 +146,17 @@ impl Proxy {
                 return Err(Failure::Unfit(protocol.error_text(&error)));
             }
             let since = first.map_or(now, |first| first.since);
-            if is_own && self.waits_though_refused(key, class, now) {
+            if conn.exclusive.is_some() {
+                let text = protocol.error_text(&error);
+                if let Some(failure) = self.refuses_to_wait(key, class, text) {
+                    return Err(failure);
+                }
+            } else if is_own && self.waits_though_refused(key, class, now) {
                 self.server_spoke(key, class, since, now);
                 return Ok(());
             }
-            if !is_own || class.is_demoted() {
+            let is_shared = self.servers[key].exclusive.is_none();
+            if is_shared && (!is_own || class.is_demoted()) {
                 self.ask_server(key, class, now);
             }
             if is_own && class == ErrorClass::Unreadable {
@@ -179,6 +185,9 @@ impl Proxy {
             );
         }
         self.server_spoke(key, class, pending.since, now);
+        if self.servers[key].exclusive.is_some() {
+            self.waited(key, now);
+        }
         if next_is_silent {
             self.end_silent(key);
         }

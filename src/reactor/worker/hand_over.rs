@@ -83,7 +83,7 @@ impl Worker {
             until: now + within,
             clients: None,
         });
-        self.proxy.hand_over(pools.to_vec());
+        self.proxy.hand_over(pools.to_vec(), now);
     }
 
     /// The proxy says that a client can go.

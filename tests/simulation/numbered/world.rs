@@ -288,7 +288,7 @@ impl World {
         let mut next = Side::new(&config, self.dice.seed(), self.generation * 1_000);
         next.proxy.start(self.now);
         self.next = Some(next);
-        self.side.proxy.hand_over(vec![true]);
+        self.side.proxy.hand_over(vec![true], self.now);
     }
 
     /// One client goes, if one can; the process that all have left is gone.

@@ -20,7 +20,7 @@ use shape::Shape;
 pub(super) use counted::Numkeys;
 pub use error::KeyError;
 pub use indexes::KeyIndexes;
-pub(super) use streams::asks_to_block;
+pub(super) use streams::block_option;
 
 /// One key specification, as `COMMAND` gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,14 +9,14 @@ use crate::protocol::command::Args;
 struct StreamOptions {
     /// The index of the word `STREAMS`.
     streams: Option<usize>,
-    /// Whether `BLOCK` is among them.
-    block: bool,
+    /// The index of the value of `BLOCK`.
+    block: Option<usize>,
 }
 
 fn stream_options<A: Args + ?Sized>(args: &A) -> StreamOptions {
     let mut found = StreamOptions {
         streams: None,
-        block: false,
+        block: None,
     };
     let mut i = 1;
     while i < args.len() {
@@ -25,19 +25,21 @@ fn stream_options<A: Args + ?Sized>(args: &A) -> StreamOptions {
             found.streams = Some(i);
             break;
         }
+        if word.eq_ignore_ascii_case(b"BLOCK") {
+            found.block = Some(i + 1);
+        }
         // Their values may be called `streams` or `block`, so they are stepped over.
         i += match () {
             () if word.eq_ignore_ascii_case(b"GROUP") => 3,
             () if is_any(word, &["BLOCK", "COUNT", "CLAIM"]) => 2,
             () => 1,
         };
-        found.block |= word.eq_ignore_ascii_case(b"BLOCK");
     }
     found
 }
 
-/// Whether an `XREAD` or `XREADGROUP` asks to wait for entries.
-pub(in crate::protocol::command) fn asks_to_block<A: Args + ?Sized>(args: &A) -> bool {
+/// Where an `XREAD` or `XREADGROUP` says how long it waits for entries, if it does.
+pub(in crate::protocol::command) fn block_option<A: Args + ?Sized>(args: &A) -> Option<usize> {
     stream_options(args).block
 }
 

@@ -11,7 +11,7 @@ use proptest::proptest;
 use super::KeyError;
 use crate::protocol::command::Command;
 use crate::protocol::command::Handling;
-use crate::protocol::command::Refusal;
+use crate::protocol::command::TimeoutAt;
 use crate::protocol::command::commands;
 use crate::protocol::command::resolve;
 
@@ -138,19 +138,19 @@ fn migrate_finds_its_keys_after_the_word() {
 }
 
 #[test]
-fn a_read_of_streams_is_refused_only_when_it_asks_to_wait() {
+fn a_read_of_streams_waits_only_when_it_asks_to() {
     for (request, expected) in [
         ("XREAD STREAMS a 0", Handling::Forward),
         ("XREAD STREAMS block 0", Handling::Forward),
         ("XREAD COUNT 1 STREAMS a 0", Handling::Forward),
         (
             "XREAD block 0 STREAMS a 0",
-            Handling::Refuse(Refusal::Blocking),
+            Handling::Wait(TimeoutAt::Block),
         ),
         ("XREADGROUP GROUP block c STREAMS a >", Handling::Forward),
         (
             "XREADGROUP GROUP g c BLOCK 5 STREAMS a >",
-            Handling::Refuse(Refusal::Blocking),
+            Handling::Wait(TimeoutAt::Block),
         ),
     ] {
         let args = words(request);

@@ -110,12 +110,12 @@ pub(super) static ROWS: &[Command] = &[
         .split(Gather::Sum).tips(MULTI_SHARD_SUM),
     KEY.keyless("wait", Exactly(3), NOSCRIPT, "3.0.0",
         "Waits until replicas have what the connection wrote.")
-        .refuse(Refusal::Blocking)
+        .refuse(Refusal::SharedWrites)
         .tips(&["request_policy:all_shards", "response_policy:agg_min"])
         .also(Categories::CONNECTION).not_in(Categories::KEYSPACE),
     KEY.keyless("waitaof", Exactly(4), BLOCKING, "7.2.0",
         "Waits until files have what the connection wrote.")
-        .refuse(Refusal::Blocking)
+        .refuse(Refusal::SharedWrites)
         .tips(&["request_policy:all_shards", "response_policy:agg_min"])
         .also(Categories::CONNECTION).not_in(Categories::KEYSPACE),
 ];

@@ -16,9 +16,9 @@ use super::Numkeys;
 use super::PEEKS;
 use super::PLAIN;
 use super::READS;
-use super::Refusal;
 use super::Rows;
 use super::TAKES;
+use super::TimeoutAt;
 use super::UPDATES;
 
 const LIST: Rows = Rows(Group::List);
@@ -29,20 +29,20 @@ pub(super) static ROWS: &[Command] = &[
     LIST.write("blmove", Exactly(6), Keys::lead_and_rest(1, TAKES, 0, INSERTS),
         DENYOOM.and(NOSCRIPT).and(BLOCKING), "6.2.0",
         "Moves an element from one list to another, and waits for one.")
-        .refuse(Refusal::Blocking),
+        .waits(TimeoutAt::Last),
     LIST.write("blmpop", AtLeast(5), Keys::counted(2, 1, Numkeys::Pop, TAKES), BLOCKING, "7.0.0",
         "Pops elements from the first list that has any, and waits for one.")
-        .refuse(Refusal::Blocking),
+        .waits(TimeoutAt::First),
     LIST.write("blpop", AtLeast(3), Keys::range(1, -2, 1, TAKES), NOSCRIPT.and(BLOCKING), "2.0.0",
         "Pops the head of the first list that has any, and waits for one.")
-        .refuse(Refusal::Blocking),
+        .waits(TimeoutAt::Last),
     LIST.write("brpop", AtLeast(3), Keys::range(1, -2, 1, TAKES), NOSCRIPT.and(BLOCKING), "2.0.0",
         "Pops the tail of the first list that has any, and waits for one.")
-        .refuse(Refusal::Blocking),
+        .waits(TimeoutAt::Last),
     LIST.write("brpoplpush", Exactly(4), Keys::lead_and_rest(1, TAKES, 0, INSERTS),
         DENYOOM.and(NOSCRIPT).and(BLOCKING), "2.2.0",
         "Moves a list's tail to the head of another, and waits for one.")
-        .refuse(Refusal::Blocking).deprecated("6.2.0"),
+        .waits(TimeoutAt::Last).deprecated("6.2.0"),
     LIST.read("lindex", Exactly(3), Keys::one(READS), PLAIN, "1.0.0",
         "Returns the element at an index."),
     LIST.write("linsert", Exactly(5), Keys::one(INSERTS), DENYOOM, "2.2.0",

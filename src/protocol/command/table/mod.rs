@@ -19,6 +19,7 @@ use super::handling::Local;
 use super::handling::Refusal;
 use super::keys::Keys;
 use super::keys::Numkeys;
+use super::wait::TimeoutAt;
 
 mod administration;
 mod bitmaps;
@@ -294,6 +295,12 @@ impl Command {
     const fn walk(mut self) -> Command {
         self.handling = Handling::Walk;
         self.master_only()
+    }
+
+    /// It waits on its server, for as long as the request says there.
+    const fn waits(mut self, timeout: TimeoutAt) -> Command {
+        self.handling = Handling::Wait(timeout);
+        self
     }
 
     const fn anywhere(mut self) -> Command {

@@ -17,9 +17,9 @@ use super::OVERWRITES;
 use super::PEEKS;
 use super::PLAIN;
 use super::READS;
-use super::Refusal;
 use super::Rows;
 use super::TAKES;
+use super::TimeoutAt;
 use super::UPDATES;
 use super::VARIES;
 
@@ -30,15 +30,15 @@ const ZSET: Rows = Rows(Group::SortedSet);
 pub(super) static ROWS: &[Command] = &[
     ZSET.write("bzmpop", AtLeast(5), Keys::counted(2, 1, Numkeys::Pop, TAKES), BLOCKING, "7.0.0",
         "Pops members from the first sorted set that has any, and waits for one.")
-        .refuse(Refusal::Blocking),
+        .waits(TimeoutAt::First),
     ZSET.write("bzpopmax", AtLeast(3), Keys::range(1, -2, 1, TAKES),
         NOSCRIPT.and(BLOCKING).and(FAST), "5.0.0",
         "Pops the highest member of the first sorted set that has any, and waits for one.")
-        .refuse(Refusal::Blocking),
+        .waits(TimeoutAt::Last),
     ZSET.write("bzpopmin", AtLeast(3), Keys::range(1, -2, 1, TAKES),
         NOSCRIPT.and(BLOCKING).and(FAST), "5.0.0",
         "Pops the lowest member of the first sorted set that has any, and waits for one.")
-        .refuse(Refusal::Blocking),
+        .waits(TimeoutAt::Last),
     ZSET.write("zadd", AtLeast(4), Keys::one(UPDATES), DENYOOM_FAST, "1.2.0",
         "Adds members or changes their scores."),
     ZSET.read("zcard", Exactly(2), Keys::one(PEEKS), FAST, "1.2.0", "Counts the members."),

@@ -38,6 +38,7 @@ impl Proxy {
             (conn.attempts, conn.cause) = (0, None);
             self.attempt_anew(key, now);
         }
+        self.exclusives_moved(pool, server, now);
         // One of them may be the master now.
         self.set_replicas(pool, server, &[], now);
         self.let_writes(pool, server);

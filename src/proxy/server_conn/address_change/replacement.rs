@@ -30,6 +30,7 @@ use crate::proxy::server_conn::queue::Requests;
 impl Proxy {
     /// Replaces every connection to a server; those that have something to do at once.
     pub(in crate::proxy) fn renew_conns(&mut self, pool: PoolIdx, server: ServerIdx, now: Time) {
+        self.close_all_free(pool, server);
         let conns = &self.pools[pool.index()].servers[server.index()].conns;
         for (place, key) in conns.open().collect::<Vec<_>>() {
             self.succeed(key, place, now);

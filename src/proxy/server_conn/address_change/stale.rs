@@ -21,6 +21,8 @@ impl Proxy {
         server: ServerIdx,
         now: Time,
     ) {
+        // What is free is not worth a look; what is held goes on where it is.
+        self.close_all_free(pool, server);
         for key in self.conns_of(pool, server) {
             let addresses = &self.pools[pool.index()].servers[server.index()].addresses;
             let conn = &mut self.servers[key];
