@@ -13,12 +13,16 @@ use crate::process::cli::NAME;
 use crate::process::http;
 use crate::process::http::Request;
 use crate::process::say;
+use crate::process::top;
 
 /// Longer than the proxy itself gives a command.
 const WITHIN: Duration = Duration::from_secs(65);
 
+/// The command that is shown here.
+const TOP: &str = "top";
+
 /// Refused, or not so.
-const REFUSED: u8 = 1;
+pub(super) const REFUSED: u8 = 1;
 
 /// Nobody is there, or does not answer.
 pub(super) const UNREACHABLE: u8 = 2;
@@ -39,6 +43,10 @@ pub(super) fn run(socket: &Path, words: &[String]) -> ExitCode {
         say(&format!("{NAME}: {}: no such path\n", socket.display()));
         return ExitCode::from(UNREACHABLE);
     };
+    // A view of this terminal: the proxy is only asked.
+    if name == TOP && arguments.is_empty() {
+        return top::run(&target);
+    }
     // It becomes a part of a path, and arguments are lines.
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '-';
     if !name.chars().all(is_word) || arguments.iter().any(|word| word.contains(['\r', '\n'])) {

@@ -21,6 +21,7 @@ pub mod route_command;
 mod running;
 pub mod serve;
 pub mod test_conf;
+mod top;
 mod upgrade;
 
 use std::io;

@@ -19,7 +19,9 @@ mod admin {
     mod agreement;
     mod api;
     mod metrics;
+    mod prometheus;
     mod stats;
+    mod top;
 }
 mod clients {
     mod addresses;

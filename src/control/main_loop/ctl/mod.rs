@@ -55,6 +55,15 @@ pub const COMMANDS: &[Command] = &[
         },
     },
     Command {
+        name: "top",
+        arguments: "",
+        doc: "the same at the terminal, again every second: rates, latencies, the slowest and the busiest \
+              servers, the last events; `?` shows the keys",
+        counts: 0..=0,
+        // The program that sends commands draws it, and asks the JSON API; no other program needs it.
+        act: |_, _, reply| reply.refused("`coremux ctl top` draws on a terminal\n".to_owned()),
+    },
+    Command {
         name: "stats",
         arguments: "",
         doc: "twemproxy's statistics, one line of JSON",
