@@ -25,7 +25,15 @@ impl Pool {
         }
     }
 
-    /// The same over `servers`.
+    /// A pool of memcacheds.
+    pub fn memcached(name: &str) -> Pool {
+        Pool {
+            lines: "  redis: false\n".to_owned(),
+            ..Pool::new(name)
+        }
+    }
+
+    /// One of Redis over `servers`.
     pub fn over(name: &str, servers: &[Redis]) -> Pool {
         servers
             .iter()
