@@ -188,6 +188,26 @@ pub enum ConfigErrorKind {
         /// What is right.
         choices: Vec<&'static str>,
     },
+    /// Something else than commands' names.
+    #[error("{found} where a list of commands is wanted, as in [flushall, config set]")]
+    NotCommands {
+        /// What it is.
+        found: &'static str,
+    },
+    /// Not a command's name.
+    #[error("`{}` is no command that is known; `coremux` has those of docs/commands.md", clip(.found))]
+    NoSuchCommand {
+        /// What the file says.
+        found: String,
+    },
+    /// A command that nobody is refused, or everybody.
+    #[error("`{}` needs no leave; those that do: {}", .name.replace('|', " "), .choices.join(", "))]
+    NeedsNoLeave {
+        /// The command.
+        name: &'static str,
+        /// Those that do.
+        choices: Vec<String>,
+    },
     /// Not two bytes.
     #[error("`{}` is not two characters, as in \"{{}}\"", clip(.found))]
     NotAHashTag {

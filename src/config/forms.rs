@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use crate::config::address;
 use crate::config::address::Odd;
+use crate::config::commands;
+use crate::config::commands::CommandNames;
 use crate::config::endpoint::HostPort;
 use crate::config::endpoint::ListenAddress;
 use crate::config::endpoint::ServerConfig;
@@ -320,6 +322,18 @@ pub(super) const SENTINELS: Form<Vec<HostPort>> = Form {
         let sentinels: Vec<String> = sentinels.iter().map(ToString::to_string).collect();
         sentinels.join(",")
     }),
+};
+
+pub(super) const COMMANDS_ON_LEAVE: Form<CommandNames> = Form {
+    takes: "list of commands",
+    read: Read::List(commands::read_allowed),
+    show: Show::Text(CommandNames::show),
+};
+
+pub(super) const COMMANDS: Form<CommandNames> = Form {
+    takes: "list of commands",
+    read: Read::List(commands::read_any),
+    show: Show::Text(CommandNames::show),
 };
 
 fn in_millis(time: &Duration) -> String {

@@ -8,6 +8,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::commands::CommandNames;
 use crate::config::endpoint::HostPort;
 use crate::config::endpoint::ListenAddress;
 use crate::config::endpoint::ServerConfig;
@@ -125,6 +126,20 @@ limits: LimitConfig {
         key: "server_queue_bytes", takes: BYTES_AT_LEAST_ONE, default: "67108864";
         from: Ours, reload: AtOnce;
         doc: "how much may wait for one server connection; at the limit the proxy stops reading from its clients"
+    }
+}
+
+/// What clients may ask.
+access: AccessConfig {
+    pub allow: CommandNames {
+        key: "allow", takes: COMMANDS_ON_LEAVE, default: "", unsaid: CommandNames::default();
+        from: Ours, reload: AtOnce;
+        doc: "commands that are refused else: what deletes or lists all keys, and what operators do to servers; all servers get them"
+    }
+    pub deny: CommandNames {
+        key: "deny", takes: COMMANDS, default: "", unsaid: CommandNames::default();
+        from: Ours, reload: AtOnce;
+        doc: "commands that clients of this pool may not use; a script still may"
     }
 }
 

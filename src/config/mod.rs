@@ -12,6 +12,7 @@
 //! [`Config`] except names, and passwords as [`Secret`]s.
 
 mod address;
+mod commands;
 mod difference;
 mod endpoint;
 mod error;
@@ -40,6 +41,7 @@ mod warning;
 
 use std::path::Path;
 
+pub use commands::CommandNames;
 pub use difference::Difference;
 pub use difference::PoolChanges;
 pub use difference::PoolDifference;
@@ -54,6 +56,7 @@ pub use error::ConfigErrors;
 pub use file::Config;
 pub use hold::FAILOVER_BESIDES;
 pub use hold::HoldTime;
+pub use keys::AccessConfig;
 pub use keys::ConnectionConfig;
 pub use keys::FailureConfig;
 pub use keys::GreetingConfig;

@@ -14,6 +14,7 @@ mod expect;
 mod greeting;
 mod join;
 pub mod memcached;
+mod names;
 #[cfg(any(test, debug_assertions))]
 pub mod numbered;
 mod page;
@@ -35,6 +36,8 @@ pub use greeting::Question;
 pub use greeting::Role;
 pub use greeting::Told;
 pub use join::Join;
+pub use names::command_name;
+pub use names::commands_on_leave;
 pub use page::MARK_MAX;
 pub use page::Page;
 pub use page::take_apart;

@@ -88,6 +88,12 @@ pub enum RequestError {
     /// It must reach every server, and one is ejected.
     #[error("A server of the pool is ejected: not done, for its keys would come back with it")]
     Incomplete,
+    /// It needs leave that the pool's configuration does not give.
+    #[error("'{}' is refused unless the pool's `allow:` names it", .0.replace('|', " "))]
+    NeedsLeave(&'static str),
+    /// The pool's configuration takes it away.
+    #[error("'{}' is refused by the pool's `deny:`", .0.replace('|', " "))]
+    Denied(&'static str),
     /// It goes through all keys by a cursor that this pool has not given. The text is Redis's.
     #[error("invalid cursor")]
     NoCursor,
@@ -142,6 +148,7 @@ impl RequestError {
             RequestError::NotAuthenticated => "NOAUTH",
             RequestError::Aborted => "EXECABORT",
             RequestError::Unblocked => "UNBLOCKED",
+            RequestError::NeedsLeave(_) | RequestError::Denied(_) => "NOPERM",
             _ => GENERIC,
         }
     }

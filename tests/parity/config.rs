@@ -255,6 +255,8 @@ const LINES: &[(&str, AcceptedBy)] = &[
     ("reuseport: true", UsOnly("twemproxy has it after 0.5.0")),
     ("freebind: true", UsOnly(OURS)),
     ("unknown_commands: forward", UsOnly(OURS)),
+    ("allow: [keys]", UsOnly(OURS)),
+    ("deny: [get]", UsOnly(OURS)),
     (
         "on_server_failure: hold\n  hold_ms: 500\n  hold_bytes: 1000",
         UsOnly(OURS),

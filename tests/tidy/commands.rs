@@ -27,6 +27,7 @@ Made from the command table by `tests/tidy.rs`; not to be edited.
   other proxies before the same servers, and over a reload or upgrade that keeps them.
 - **waits**: as *forwarded*, on a server connection that the client has for itself until the reply has
   come (`exclusive_connections`); it delays nobody else. What the client sends meanwhile waits, too.
+- **if allowed**: refused unless the pool's `allow:` names it. `deny:` takes any command away.
 - **at the master**: where `read_from` lets replicas answer reads, too: the reply is good only on the
   server that gave it (a cursor), or the master is to know of it (`TOUCH`).
 - **answered**: by the proxy; no server is asked.
@@ -98,7 +99,9 @@ fn rows(command: &'static Command) -> Vec<&'static Command> {
 fn handling(command: &Command) -> String {
     let master_only = command.traits.has(Traits::MASTER_ONLY);
     let place = if master_only { ", at the master" } else { "" };
-    way(command) + place
+    let needs_leave = command.traits.has(Traits::NEEDS_LEAVE);
+    let leave = if needs_leave { ", if allowed" } else { "" };
+    way(command) + place + leave
 }
 
 fn way(command: &Command) -> String {

@@ -29,6 +29,9 @@ const BESIDE: &[(&str, &str)] = &[
     ("config", "route::Distribution"),
     ("config", "route::Hash"),
     ("config", "route::HashTag"),
+    // A configuration names commands.
+    ("config", "protocol::command_name"),
+    ("config", "protocol::commands_on_leave"),
     // The two planes meet in mailboxes only.
     ("control", "reactor::FromWorker"),
     ("control", "reactor::Receiver"),

@@ -97,9 +97,11 @@ bit_set! {
 bit_set! {
     /// What a proxy has to know of a command, and `COMMAND` has no word for.
     ///
-    /// `MASTER_ONLY`: a read that no replica may answer.
+    /// `MASTER_ONLY`: a read that no replica may answer. `NEEDS_LEAVE`: it is refused unless the pool's
+    /// configuration allows it.
     Traits {
         MASTER_ONLY = "master_only",
+        NEEDS_LEAVE = "needs_leave",
     }
 }
 

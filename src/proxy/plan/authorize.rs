@@ -8,6 +8,7 @@ use crate::protocol::command::Command;
 use crate::protocol::command::CommandError;
 use crate::protocol::command::Handling;
 use crate::protocol::command::Local;
+use crate::protocol::command::Traits;
 use crate::proxy::client::Session;
 use crate::proxy::client::unmet::Unmet;
 use crate::proxy::failure::RequestError;
@@ -30,9 +31,22 @@ pub(in crate::proxy) fn authorize<A: Args + ?Sized>(
         return Err(RequestError::NotAuthenticated);
     }
     let unmet = session.unmet();
-    match unmet.is_nothing() {
-        true => Ok(()),
-        false => relies(request, found, unmet, pool),
+    if !unmet.is_nothing() {
+        relies(request, found, unmet, pool)?;
+    }
+    found.map_or(Ok(()), |command| permits(pool, command))
+}
+
+/// Whether the pool's configuration lets its clients use a command.
+#[inline]
+fn permits(pool: &Pool, command: &Command) -> Result<(), RequestError> {
+    let access = &pool.config.access;
+    if command.traits.has(Traits::NEEDS_LEAVE) && !access.allow.has(command.name) {
+        return Err(RequestError::NeedsLeave(command.name));
+    }
+    match !access.deny.is_empty() && access.deny.has(command.name) {
+        true => Err(RequestError::Denied(command.name)),
+        false => Ok(()),
     }
 }
 

@@ -4,6 +4,7 @@ use super::*;
 use crate::base::Time;
 use crate::config::Config;
 use crate::protocol::command;
+use crate::protocol::command::Traits;
 use crate::proxy::client::Session;
 use crate::proxy::client::unmet::Unmet;
 
@@ -15,8 +16,8 @@ fn pool(more: &str) -> Pool {
     Pool::new(Config::parse(&text, "a.yml").unwrap().pools.remove(0))
 }
 
-fn dead_pool() -> Pool {
-    let mut pool = pool("");
+fn dead_pool(more: &str) -> Pool {
+    let mut pool = pool(more);
     for server in 0..3 {
         pool.set_ejected(ServerIdx(server), true);
     }
@@ -83,10 +84,17 @@ fn for_each_row(check: impl Fn(&'static Command, &[&[u8]])) {
 
 #[test]
 fn each_row_is_planned_as_it_says() {
-    let (pool, dead) = (pool(""), dead_pool());
+    let allowed: Vec<String> = crate::protocol::commands_on_leave()
+        .map(|name| name.replace('|', " "))
+        .collect();
+    let allow = format!("  allow: [{}]\n", allowed.join(","));
+    let (strict, pool, dead) = (pool(""), pool(&allow), dead_pool(&allow));
     for_each_row(|row, request| {
         let planned_here = planned(request, &open_session(), &pool);
         let planned_there = planned(request, &open_session(), &dead);
+        let leave = RequestError::NeedsLeave(row.name);
+        let refused = planned(request, &open_session(), &strict).is_err_and(|why| why == leave);
+        assert_eq!(refused, row.traits.has(Traits::NEEDS_LEAVE), "{}", row.name);
         let kind = row.handling(request);
         let fits = match (kind, planned_here) {
             (Handling::Local(is), Ok(Plan::Answer(local))) => is == local,
@@ -156,7 +164,7 @@ fn a_walk_goes_from_server_to_server_and_ends() {
         let planned = planned(&[b"scan", nowhere.as_bytes()], &session, &pool);
         assert_eq!(planned.unwrap_err(), RequestError::NoCursor, "{nowhere}");
     }
-    let planned = planned(&words("scan 0"), &session, &dead_pool());
+    let planned = planned(&words("scan 0"), &session, &dead_pool(""));
     assert_eq!(planned.unwrap_err(), RequestError::NoServer);
 }
 
@@ -269,6 +277,25 @@ fn an_unknown_command_goes_where_its_first_argument_lives_or_is_refused() {
     ] {
         let planned = planned(&request, &session(true, unmet), &forwarding);
         assert_eq!(planned.unwrap_err(), error);
+    }
+}
+
+#[test]
+fn a_pool_takes_commands_away_by_name_and_containers_with_all_they_hold() {
+    let pool = pool("  deny: [get, client]\n  allow: [keys]\n");
+    let planned = |line: &str| planned(&words(line), &open_session(), &pool);
+    for (line, name) in [
+        ("GET k", "get"),
+        ("client id", "client|id"),
+        ("client help", "client|help"),
+    ] {
+        assert_eq!(planned(line).unwrap_err(), RequestError::Denied(name));
+    }
+    for (line, name) in [("flushall", "flushall"), ("config set a b", "config|set")] {
+        assert_eq!(planned(line).unwrap_err(), RequestError::NeedsLeave(name));
+    }
+    for line in ["getex k", "keys *", "config get a"] {
+        assert!(planned(line).is_ok(), "{line}");
     }
 }
 

@@ -385,3 +385,43 @@ fn an_ejected_server_is_left_out_as_its_keys_are() {
         "{refused:?}"
     );
 }
+
+#[test]
+fn what_is_dangerous_is_done_everywhere_where_the_pool_allows_it() {
+    let stand = Stand::start(3, &[("allow", "[flushall, flushdb, keys, config set]")]);
+    let mut client = stand.client();
+    fill(&mut client, "a:", 300);
+    fill(&mut client, "b:", 20);
+    let mut keys = texts(&client.call(["KEYS", "b:*"]));
+    keys.sort_unstable();
+    keys.dedup();
+    assert_eq!(keys.len(), 20);
+    assert_eq!(texts(&client.call(["KEYS", "*"])).len(), 320);
+    assert_eq!(client.call(["CONFIG", "SET", "hz", "13"]), Reply::ok());
+    for redis in &stand.redis {
+        let hz = redis.client().call(["CONFIG", "GET", "hz"]);
+        assert_eq!(texts(&hz), ["hz", "13"]);
+    }
+    assert_eq!(client.call(["FLUSHDB", "ASYNC"]), Reply::ok());
+    assert_eq!(stand.sizes(), [0, 0, 0]);
+    fill(&mut client, "a:", 300);
+    assert!(
+        client
+            .call(["FLUSHALL", "NONSENSE"])
+            .error()
+            .contains("syntax error")
+    );
+    assert_eq!(client.call(["DBSIZE"]), Reply::Integer(300));
+    assert_eq!(client.call(["FLUSHALL"]), Reply::ok());
+    assert_eq!(client.call(["KEYS", "*"]), Reply::Array(Vec::new()));
+    let text = "NOPERM 'shutdown' is refused unless the pool's `allow:` names it";
+    assert_eq!(client.call(["SHUTDOWN"]).error(), text);
+    stand.reload(&[0, 1, 2], "  deny: [config, get]\n");
+    for line in ["GET k", "CONFIG GET hz", "FLUSHALL"] {
+        eventually("the new rules count", || match client.call(words(line)) {
+            Reply::Error(text) if text.starts_with("NOPERM") => Some(()),
+            _ => None,
+        });
+    }
+    assert_eq!(client.call(["SET", "k", "v"]), Reply::ok());
+}

@@ -68,10 +68,10 @@ pub(super) static ROWS: &[Command] = &[
     ]),
     SERVER.keyless("bgrewriteaof", Exactly(1), ADMIN.and(NOSCRIPT).and(NO_ASYNC_LOADING), "1.0.0",
         "Rewrites the append-only file in the background.")
-        .refuse(Refusal::Administration),
+        .ask_all(Gather::First).on_leave(),
     SERVER.keyless("bgsave", AtLeast(1), ADMIN.and(NOSCRIPT).and(NO_ASYNC_LOADING), "1.0.0",
         "Saves the keys in the background.")
-        .refuse(Refusal::Administration),
+        .ask_all(Gather::First).on_leave(),
     SERVER.container("commandlog", "8.1.0", "Commands about slow and large requests (Valkey).", &[
         SERVER.keyless("commandlog|get", AtLeast(4), ADMIN.and(LOADING), "8.1.0",
             "Lists the slow or large requests.")
@@ -86,7 +86,7 @@ pub(super) static ROWS: &[Command] = &[
     ]),
     SERVER.keyless("debug", AtLeast(2), ADMIN_SESSION, "1.0.0",
         "Commands for debugging the server.")
-        .refuse(Refusal::Administration),
+        .ask_all(Gather::First).on_leave(),
     SERVER.keyless("failover", AtLeast(1), ADMIN.and(NOSCRIPT).and(STALE), "6.2.0",
         "Makes a replica take over.")
         .refuse(Refusal::Administration),
@@ -145,7 +145,7 @@ pub(super) static ROWS: &[Command] = &[
     SERVER.keyless("replicaof", Exactly(3),
         ADMIN.and(NOSCRIPT).and(STALE).and(NO_ASYNC_LOADING), "5.0.0",
         "Makes the server a replica, or a master.")
-        .refuse(Refusal::Administration),
+        .ask_all(Gather::AllOk).on_leave(),
     SERVER.write("restore-asking", AtLeast(4), Keys::one(OVERWRITES),
         DENYOOM.and(Flags::ASKING), "3.0.0", "Creates a key in a slot that is being imported.")
         .refuse(Refusal::Administration).also(Categories::DANGEROUS.and(Categories::KEYSPACE)),
@@ -154,15 +154,15 @@ pub(super) static ROWS: &[Command] = &[
         .refuse(Refusal::Administration).also(Categories::ADMIN.and(Categories::DANGEROUS)),
     SERVER.keyless("save", Exactly(1),
         ADMIN.and(NOSCRIPT).and(NO_ASYNC_LOADING).and(Flags::NO_MULTI), "1.0.0", "Saves the keys.")
-        .refuse(Refusal::Administration),
+        .ask_all(Gather::AllOk).on_leave(),
     SERVER.keyless("shutdown", AtLeast(1),
         ADMIN_SESSION.and(Flags::NO_MULTI).and(Flags::ALLOW_BUSY), "1.0.0",
         "Saves the keys and ends the server.")
-        .refuse(Refusal::Administration),
+        .ask_all(Gather::AllOk).on_leave(),
     SERVER.keyless("slaveof", Exactly(3),
         ADMIN.and(NOSCRIPT).and(STALE).and(NO_ASYNC_LOADING), "1.0.0",
         "Makes the server a replica, or a master.")
-        .refuse(Refusal::Administration).deprecated("5.0.0"),
+        .ask_all(Gather::AllOk).on_leave().deprecated("5.0.0"),
     SERVER.container("slowlog", "2.2.12", "Commands about slow requests.", &[
         SERVER.keyless("slowlog|get", AtLeast(2), LOADING.and(ADMIN), "2.2.12",
             "Lists the slow requests.")

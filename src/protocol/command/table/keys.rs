@@ -47,7 +47,7 @@ pub(super) static ROWS: &[Command] = &[
         "Returns when a key expires, a Unix time in seconds."),
     KEY.read("keys", Exactly(2), Keys::NONE, PLAIN, "1.0.0",
         "Lists the keys that match a pattern.")
-        .refuse(Refusal::EveryServer)
+        .ask_all(Gather::Chain).on_leave()
         .tips(&["request_policy:all_shards", "nondeterministic_output_order"])
         .also(Categories::DANGEROUS),
     KEY.write("migrate", AtLeast(6), Keys::migrate(TAKES), PLAIN, "2.6.0",

@@ -303,6 +303,12 @@ impl Command {
         self
     }
 
+    /// Refused unless the pool's configuration allows it.
+    const fn on_leave(mut self) -> Command {
+        self.traits = self.traits.and(Traits::NEEDS_LEAVE);
+        self
+    }
+
     const fn anywhere(mut self) -> Command {
         self.handling = Handling::ForwardAnywhere;
         self

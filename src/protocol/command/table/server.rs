@@ -38,12 +38,12 @@ pub(super) static ROWS: &[Command] = &[
         SERVER.help("config|help", "5.0.0"),
         SERVER.keyless("config|resetstat", Exactly(2), ADMIN_SESSION, "2.0.0",
             "Resets the statistics.")
-            .refuse(Refusal::Administration),
+            .ask_all(Gather::AllOk).on_leave(),
         SERVER.keyless("config|rewrite", Exactly(2), ADMIN_SESSION, "2.8.0",
             "Writes the configuration file.")
-            .refuse(Refusal::Administration),
+            .ask_all(Gather::AllOk).on_leave(),
         SERVER.keyless("config|set", AtLeast(4), ADMIN_SESSION, "2.0.0", "Changes settings.")
-            .refuse(Refusal::Administration).tips(ALL_NODES_OK),
+            .ask_all(Gather::AllOk).on_leave().tips(ALL_NODES_OK),
     ]),
     SERVER.read("dbsize", Exactly(1), Keys::NONE, FAST, "1.0.0", "Counts the keys.")
         .ask_all(Gather::Sum)
@@ -51,12 +51,12 @@ pub(super) static ROWS: &[Command] = &[
         .also(Categories::KEYSPACE),
     SERVER.write("flushall", AtLeast(1), Keys::NONE, PLAIN, "1.0.0",
         "Deletes all keys of all databases.")
-        .refuse(Refusal::EveryServer)
+        .ask_all(Gather::AllOk).on_leave()
         .tips(ALL_SHARDS_OK)
         .also(Categories::DANGEROUS.and(Categories::KEYSPACE)),
     SERVER.write("flushdb", AtLeast(1), Keys::NONE, PLAIN, "1.0.0",
         "Deletes all keys of the database.")
-        .refuse(Refusal::EveryServer)
+        .ask_all(Gather::AllOk).on_leave()
         .tips(ALL_SHARDS_OK)
         .also(Categories::DANGEROUS.and(Categories::KEYSPACE)),
     SERVER.keyless("info", AtLeast(1), LOADING, "1.0.0", "Describes the server.")
