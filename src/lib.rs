@@ -10,7 +10,7 @@
 //! F3  proxy     one worker's data plane  |  sentinel  what the Sentinels say -> where masters are
 //! F3  ejection  what workers' failures mean for a server
 //! F2  protocol  bytes <-> messages, command table  |  route  key -> server  |  config  file -> pools  |  stats
-//! F2  messages  what the two planes tell each other
+//! F2  messages  what the two planes tell each other  |  telemetry  what is recorded of requests
 //! F1  base      ids and slabs, byte queues, time, seeded random numbers
 //! ```
 
@@ -26,3 +26,4 @@ pub mod reactor;
 pub mod route;
 pub mod sentinel;
 pub mod stats;
+pub mod telemetry;

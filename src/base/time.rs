@@ -29,6 +29,13 @@ impl Time {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
 
+    /// How many microseconds ago `earlier` was; none if it is still to come.
+    #[inline]
+    #[must_use]
+    pub const fn micros_since(self, earlier: Time) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
     /// What the time was `age` ago; the start of the clock if that was before it.
     #[must_use]
     pub fn before(self, age: Duration) -> Time {

@@ -59,6 +59,8 @@ pub(super) enum Event {
     MastersOverdue,
     /// A new process has all clients that could go.
     HandedOver,
+    /// The time to ask the workers for what they have recorded has come.
+    Collect,
     /// Somebody has sent a command.
     Ctl(Asked),
 }

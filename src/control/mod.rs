@@ -27,6 +27,7 @@ mod signals;
 mod source;
 mod stats_port;
 mod supervisor;
+mod telemetry;
 mod watchdog;
 
 use std::io;

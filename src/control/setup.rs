@@ -66,6 +66,11 @@ pub struct AdminSetup {
 }
 
 impl AdminSetup {
+    // Nobody else could see what workers have recorded.
+    pub(super) fn shows_numbers(&self) -> bool {
+        self.http.is_some() || self.ctl.is_some()
+    }
+
     // Without anybody who could see it, health is not looked at, and no worker is asked for a pass.
     pub(super) fn is_empty(&self) -> bool {
         let sockets = self.http.is_none() && self.health_port.is_none() && self.ctl.is_none();

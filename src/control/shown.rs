@@ -17,6 +17,7 @@ use crate::control::event::Events;
 use crate::control::health::Health;
 use crate::control::history::History;
 use crate::control::recent::RecentEvents;
+use crate::control::telemetry::Telemetry;
 use crate::route::Router;
 use crate::route::RouterServer;
 use crate::route::RouterSpec;
@@ -37,6 +38,7 @@ pub(super) struct Shown {
     pub(super) shares: Shares,
     /// What the page may ask for.
     pub(super) actions: Actions,
+    pub(super) telemetry: RefCell<Telemetry>,
 }
 
 impl Shown {

@@ -127,6 +127,29 @@ impl Protocol {
         }
     }
 
+    /// The arguments that begin in `head`, how a request begins that was sent to a server; the last
+    /// one may be cut.
+    #[must_use]
+    pub fn leading_args(self, head: &[u8]) -> Vec<&[u8]> {
+        match self {
+            Protocol::Resp => resp::leading_args(head),
+            Protocol::Memcached => memcached::leading_args(head),
+            #[cfg(any(test, debug_assertions))]
+            Protocol::Numbered => numbered::leading_args(head),
+        }
+    }
+
+    /// The row of a request that begins with these arguments.
+    #[must_use]
+    pub fn command_of(self, args: &[&[u8]]) -> Option<&'static Command> {
+        match self {
+            Protocol::Resp => command::of_leading(args),
+            Protocol::Memcached => memcached::lookup(args.first()?),
+            #[cfg(any(test, debug_assertions))]
+            Protocol::Numbered => numbered::command_of(args),
+        }
+    }
+
     /// What comes for a request. That of a part of it is the same.
     #[inline]
     #[must_use]

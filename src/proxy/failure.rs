@@ -154,6 +154,51 @@ impl RequestError {
     }
 }
 
+impl RequestError {
+    /// A word for it, by which it is counted.
+    const fn cause(self) -> &'static str {
+        match self {
+            RequestError::CrossServer => "keys_on_several_servers",
+            RequestError::NoServer => "no_server",
+            RequestError::Incomplete => "incomplete",
+            RequestError::NoCursor => "no_cursor",
+            RequestError::NoExclusive => "no_exclusive_connection",
+            RequestError::Unblocked => "unblocked",
+            RequestError::TooManyHeld => "too_many_held",
+            RequestError::TimedOut => "timed_out",
+            RequestError::Fenced => "writes_refused",
+            RequestError::NoReplica => "no_replica",
+            RequestError::NotAuthenticated => "not_authenticated",
+            RequestError::TooManyClients => "too_many_clients",
+            RequestError::Aborted | RequestError::NoTransaction => "no_transaction",
+            RequestError::WrongDatabase => "wrong_database",
+            RequestError::Abandoned => "abandoned",
+            RequestError::NoMemory => "no_memory",
+            // Not to be done here, for whatever the configuration or the client's own state says.
+            _ => "not_allowed",
+        }
+    }
+}
+
+impl Failure {
+    /// A word for it, by which the requests that it fails are counted.
+    const fn cause(&self) -> &'static str {
+        match self {
+            Failure::System(_) => "connection_failed",
+            Failure::ClosedByServer => "server_closed",
+            Failure::TimedOut => "timed_out",
+            Failure::Unresolved => "name_unknown",
+            Failure::BadReply(_) | Failure::Unasked => "bad_reply",
+            Failure::Refused(_) | Failure::KindRefused(_) | Failure::BadGreeting => {
+                "greeting_refused"
+            }
+            Failure::Moved | Failure::NotMaster => "master_moved",
+            Failure::NotInStep | Failure::Unfit(_) | Failure::Left => "replica_unfit",
+            Failure::Removed => "server_removed",
+        }
+    }
+}
+
 /// The code of an error that needs none of its own.
 const GENERIC: &str = "ERR";
 
@@ -178,6 +223,14 @@ pub(in crate::proxy) enum Answer<'a> {
 }
 
 impl Answer<'_> {
+    /// A word for why it is not a server's reply.
+    pub(in crate::proxy) const fn cause(&self) -> &'static str {
+        match self {
+            Answer::Request(error) => error.cause(),
+            Answer::Server(failure, _) => failure.cause(),
+        }
+    }
+
     /// As a client of this protocol reads it.
     pub(in crate::proxy) fn encode(self, protocol: Protocol) -> Vec<u8> {
         let mut out = Vec::new();

@@ -36,6 +36,7 @@ mod invariants;
 mod load_shedding;
 mod plan;
 mod pool;
+mod recording;
 mod reload;
 mod rolling_drain;
 mod server_conn;
@@ -58,6 +59,7 @@ use crate::config::Config;
 use crate::messages::Change;
 use crate::protocol::Arg;
 use crate::stats::WorkerStats;
+use crate::telemetry::Records;
 
 pub use client::ClientLoad;
 pub use client::state::ClientState;
@@ -126,6 +128,9 @@ pub struct Proxy {
     random: Random,
     draining: bool,
     rolling_drain: RollingDrain,
+    // What is sent now is handed over then: a moment of the last `poll_output`.
+    leaves_at: Time,
+    records: Box<Records>,
     scratch: Scratch,
 }
 
@@ -162,6 +167,8 @@ impl Proxy {
             draining: false,
             rolling_drain: RollingDrain::default(),
             scratch: Scratch::default(),
+            leaves_at: Time::ZERO,
+            records: Box::default(),
         }
     }
 
@@ -320,6 +327,7 @@ impl Proxy {
 
     /// The next act for the holder of the sockets.
     pub fn poll_output(&mut self, now: Time) -> Option<Output> {
+        self.leaves_at = now;
         if self.wire.outputs.is_empty() {
             self.release_stopped();
             self.release_late_writers();
@@ -364,6 +372,12 @@ impl Proxy {
             // What was queued meanwhile is sent in the pass after the one that queued it.
             ConnId::Server(_) => false,
         }
+    }
+
+    /// Takes what was recorded of requests, and goes on with `spare`, in which there is nothing.
+    #[must_use]
+    pub fn take_records(&mut self, spare: Box<Records>) -> Box<Records> {
+        std::mem::replace(&mut self.records, spare)
     }
 
     /// How many clients there are.

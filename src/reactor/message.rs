@@ -15,6 +15,7 @@ use crate::messages::Report;
 use crate::proxy::Reload;
 use crate::reactor::Admission;
 use crate::stats::WorkerStats;
+use crate::telemetry::Records;
 
 use super::Sender;
 use super::hand_over::Parcel;
@@ -63,6 +64,9 @@ pub enum ToWorker {
     Adopt(Arc<Parcel>),
     /// Make a pass and count it, to show that you live.
     Pass,
+    /// Say what was recorded of requests, and go on with these records, in which there is nothing;
+    /// they are given to one worker alone.
+    TellRecords(Arc<Records>),
     /// Close everything now.
     Stop,
 }
@@ -111,6 +115,13 @@ pub enum FromWorker {
     Report(Report),
     /// Much of the memory that the process may have is in use: the other workers must hear of it.
     ShortOfMemory,
+    /// What was recorded of requests, since this was said last.
+    Records {
+        /// By which worker.
+        worker: WorkerIdx,
+        /// All of it.
+        records: Box<Records>,
+    },
     /// All clients of the worker are served and closed; nothing is left to do.
     Drained(WorkerIdx),
     /// The worker's thread is about to end.

@@ -182,18 +182,21 @@ impl Worker {
     fn run(mut self) -> std::io::Result<()> {
         self.ring
             .poll(self.inbox.as_fd().as_raw_fd(), Token::Mail.pack());
-        let mut now = self.clock.now();
+        let now = self.clock.now();
         self.accept_all();
         self.proxy.relieve(self.watch.at_rest(), now);
         self.proxy.start(now);
         self.outbox.send(FromWorker::Started(self.idx));
         while !self.stopped {
+            // What leaves in this pass leaves now: the time that a server takes begins here, and has
+            // nothing of what the pass has cost so far.
+            let now = self.clock.now();
             self.act(now);
             self.transmit();
             self.watch_the_time(now);
             let plan = self.wait.plan();
             self.ring.submit_and_wait(plan.completions, plan.at_most)?;
-            now = self.clock.now();
+            let now = self.clock.now();
             self.stats.counters.passes.add(1);
             self.wait.turn(now);
             let mut completions = std::mem::take(&mut self.completions);

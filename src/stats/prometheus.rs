@@ -25,11 +25,15 @@ pub struct Exposition {
 impl Exposition {
     /// Begins a family; its samples follow.
     pub fn family(&mut self, name: &'static str, kind: Kind, help: &str) {
-        self.family = name;
         let kind = match kind {
             Kind::Counter => "counter",
             Kind::Gauge | Kind::Timestamp => "gauge",
         };
+        self.begin_family(name, kind, help);
+    }
+
+    fn begin_family(&mut self, name: &'static str, kind: &str, help: &str) {
+        self.family = name;
         self.text.push_str("# HELP ");
         self.text.push_str(name);
         self.text.push(' ');
@@ -37,17 +41,49 @@ impl Exposition {
         self.put(format_args!("\n# TYPE {name} {kind}\n"));
     }
 
+    /// Begins a family of distributions of times.
+    pub fn histogram(&mut self, name: &'static str, help: &str) {
+        self.begin_family(name, "histogram", help);
+    }
+
+    /// A distribution of the family: how many took less than each of the `bounds`, and not less than
+    /// the one before it; how many there are in all, and their sum. Times are in microseconds.
+    pub fn distribution(
+        &mut self,
+        labels: &[(&str, &str)],
+        bounds: &[u64],
+        counts: &[u64],
+        count: u64,
+        sum: u64,
+    ) {
+        let mut below = 0;
+        for (bound, count) in bounds.iter().zip(counts) {
+            below += count;
+            self.bucket(labels, &seconds(*bound), below);
+        }
+        self.bucket(labels, "+Inf", count);
+        self.begin("_sum", labels);
+        self.put(format_args!(" {}\n", seconds(sum)));
+        self.begin("_count", labels);
+        self.put(format_args!(" {count}\n"));
+    }
+
+    fn bucket(&mut self, labels: &[(&str, &str)], bound: &str, below: u64) {
+        let of = [labels, &[("le", bound)]].concat();
+        self.begin("_bucket", &of);
+        self.put(format_args!(" {below}\n"));
+    }
+
     /// A sample of the family, with its labels.
     pub fn sample(&mut self, labels: &[(&str, &str)], value: u64) {
-        self.begin(labels);
+        self.begin("", labels);
         self.put(format_args!(" {value}\n"));
     }
 
     /// A sample that is a time, given in microseconds.
     pub fn micros(&mut self, labels: &[(&str, &str)], micros: u64) {
-        self.begin(labels);
-        let (seconds, rest) = (micros / 1_000_000, micros % 1_000_000);
-        self.put(format_args!(" {seconds}.{rest:06}\n"));
+        self.begin("", labels);
+        self.put(format_args!(" {}\n", seconds(micros)));
     }
 
     /// All that was written.
@@ -56,8 +92,9 @@ impl Exposition {
         self.text
     }
 
-    fn begin(&mut self, labels: &[(&str, &str)]) {
+    fn begin(&mut self, suffix: &str, labels: &[(&str, &str)]) {
         self.text.push_str(self.family);
+        self.text.push_str(suffix);
         for (nth, (name, value)) in labels.iter().enumerate() {
             self.text.push(if nth == 0 { '{' } else { ',' });
             self.text.push_str(name);
@@ -86,6 +123,10 @@ impl Exposition {
             .write_fmt(text)
             .expect("a String takes all that is written");
     }
+}
+
+fn seconds(micros: u64) -> String {
+    format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000)
 }
 
 /// Writes every row of the table of metrics.

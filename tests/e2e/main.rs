@@ -18,6 +18,7 @@ mod support_itself;
 mod admin {
     mod agreement;
     mod api;
+    mod latencies;
     mod metrics;
     mod prometheus;
     mod stats;

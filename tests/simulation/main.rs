@@ -40,6 +40,7 @@ mod numbered;
 mod oracle;
 mod plan;
 mod queues;
+mod records;
 mod refusals;
 mod reload;
 mod replicas;

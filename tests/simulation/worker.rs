@@ -16,6 +16,7 @@ use coremux::stats::WorkerStats;
 
 use crate::link::Link;
 use crate::link::Peer;
+use crate::records::Taken;
 use crate::tally::Happening;
 use crate::trace::trace;
 use crate::wire::End;
@@ -40,6 +41,7 @@ pub struct Worker {
     pub looks_again: bool,
     /// Its clients were told to go.
     pub drained_at: Option<Time>,
+    pub taken: Taken,
 }
 
 fn place(conn: ConnId) -> (bool, u32) {
@@ -86,6 +88,7 @@ impl World {
             }
         }
         self.transmit(worker);
+        self.take_records_in_turn(worker);
     }
 
     /// Something completes for which a worker wakes: it sees first what has completed silently.

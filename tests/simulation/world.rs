@@ -30,6 +30,7 @@ use crate::interludes::Done;
 use crate::interludes::Interlude;
 use crate::link::Link;
 use crate::oracle::Oracle;
+use crate::records::Taken;
 use crate::reload::Difference;
 use crate::scenario::Scenario;
 use crate::server::Server;
@@ -180,6 +181,7 @@ impl World {
                 silent: Vec::new(),
                 looks_again: false,
                 drained_at: None,
+                taken: Taken::default(),
             }
         });
         let workers: Vec<Worker> = workers.collect();
@@ -235,6 +237,7 @@ impl World {
             self.pass();
         }
         self.check_the_end();
+        self.check_records();
         for worker in &self.workers {
             let streamed = worker.stats.counters.replies_streamed.value();
             self.tally.count_many(Happening::Streamed, streamed);

@@ -20,6 +20,7 @@ const ROOMS: &[(&str, u8)] = &[
     ("config", 2),
     ("stats", 2),
     ("messages", 2),
+    ("telemetry", 2),
     ("base", 1),
 ];
 

@@ -21,6 +21,7 @@ pub(super) fn exposition(shown: &Shown) -> String {
     let numbers = shown.stats.numbers();
     put_limits(&mut out, shown.stats.memory_limit, &numbers);
     put_table(&mut out, &numbers.shape, &numbers.workers);
+    shown.telemetry.borrow().expose(&mut out);
     out.finish()
 }
 

@@ -16,6 +16,7 @@ use crate::control::health::ServerReport;
 use crate::control::health::WorkerReport;
 use crate::control::history::History;
 use crate::control::shown::Shown;
+use crate::control::telemetry::WindowReport;
 use crate::stats::PoolStats;
 use crate::stats::ServerCounters;
 
@@ -81,6 +82,7 @@ struct PoolStatus {
     errors: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     sentinels: Option<SentinelsReport>,
+    latencies: Vec<WindowReport>,
     servers: Vec<ServerStatus>,
 }
 
@@ -98,6 +100,7 @@ struct ServerStatus {
     connection_errors: u64,
     queued: u64,
     awaited: u64,
+    latencies: Vec<WindowReport>,
 }
 
 /// All of it, or of the pools only the one of that name.
@@ -155,6 +158,7 @@ fn pools(
     let shares = shown.key_shares();
     let numbers = shown.stats.numbers();
     let history = shown.history.borrow();
+    let (telemetry, uptime) = (shown.telemetry.borrow(), shown.clock.uptime());
     let all = table.pools().zip(reports).enumerate();
     let wanted = all.filter(|(_, ((_, pool), _))| only.is_none_or(|only| *pool.name == *only));
     let pools = wanted.map(|(nth, ((idx, pool), report))| {
@@ -164,7 +168,8 @@ fn pools(
         let servers = servers.map(|(s, (standing, server))| {
             let share = shares.as_ref().map(|shares| shares[nth][s]);
             let rate = history.pool(idx).map_or(0.0, |p| p.requests_of(order[s]));
-            server_status(standing, server, s, &of_workers, share, rate)
+            let lately = telemetry.of_server(&pool.name, &server.name, uptime);
+            server_status((standing, server), s, &of_workers, (share, rate), lately)
         });
         let servers = servers.collect();
         let errors = of_workers.iter().map(|w| w.counters.forward_error.value());
@@ -185,6 +190,7 @@ fn pools(
             errors_per_second: rates.1,
             errors: errors.sum(),
             sentinels: report.sentinels,
+            latencies: telemetry.of_pool(&pool.name, uptime),
             servers,
         }
     });
@@ -216,12 +222,11 @@ fn protocol(pool: &PoolConfig) -> &'static str {
 }
 
 fn server_status(
-    standing: ServerReport,
-    server: &ServerConfig,
+    (standing, server): (ServerReport, &ServerConfig),
     nth: usize,
     workers: &[&PoolStats],
-    share: Option<f64>,
-    rate: f64,
+    (share, rate): (Option<f64>, f64),
+    latencies: Vec<WindowReport>,
 ) -> ServerStatus {
     let sum = |number: fn(&ServerCounters) -> u64| {
         let all = workers.iter().map(|worker| number(&worker.servers[nth]));
@@ -239,6 +244,7 @@ fn server_status(
         connection_errors: sum(|c| c.server_err.value()),
         queued: sum(|c| c.in_queue.value()),
         awaited: sum(|c| c.out_queue.value()),
+        latencies,
     }
 }
 

@@ -8,11 +8,14 @@ use crate::control::health::PoolReport;
 use crate::control::health::ReadyReport;
 use crate::control::health::SentinelsReport;
 use crate::control::health::ServerReport;
+use crate::control::telemetry;
+use crate::control::telemetry::Telemetry;
 
 /// `coremux ctl status`.
 pub(in crate::control) fn of_status(
     health: &HealthReport,
     ready: &ReadyReport,
+    telemetry: &Telemetry,
     uptime: Duration,
 ) -> String {
     let mut out = Lines::default();
@@ -33,6 +36,8 @@ pub(in crate::control) fn of_status(
     }
     for pool in &ready.pools {
         out.line(format_args!("{}", of_pool(pool)));
+        let lately = telemetry.of_pool(&pool.pool, uptime);
+        telemetry::Lines(&lately).write("  ", &mut out.0);
         if let Some(sentinels) = &pool.sentinels {
             out.line(format_args!("  {}", of_sentinels(sentinels)));
         }
@@ -47,6 +52,8 @@ pub(in crate::control) fn of_status(
                 server.state,
                 counted(server.connections, "connection")
             ));
+            let lately = telemetry.of_server(&pool.pool, &server.server, uptime);
+            telemetry::Lines(&lately).write("    ", &mut out.0);
             if let Some(text) = of_master(server) {
                 out.line(format_args!("    {text}"));
             }

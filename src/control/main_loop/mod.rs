@@ -10,6 +10,7 @@ mod moves;
 mod reload;
 mod servers;
 mod standing;
+mod telemetry;
 mod upgrade;
 mod watched;
 mod workers;
@@ -57,6 +58,7 @@ use crate::control::signals::Signal;
 use crate::control::supervisor::Phase;
 use crate::control::supervisor::Step;
 use crate::control::supervisor::Supervisor;
+use crate::control::telemetry::Telemetry;
 use crate::control::watchdog::Watchdog;
 use crate::ejection::Ejector;
 use crate::messages::Change;
@@ -99,6 +101,9 @@ pub(super) async fn run(setup: Setup, inbox_wake: UnixStream, names_wake: UnixSt
     if !setup.admin.is_empty() || watchdog.is_some() {
         events_of.every(health::PERIOD, || Event::Sample);
     }
+    if setup.admin.shows_numbers() {
+        events_of.every(crate::control::telemetry::PERIOD, || Event::Collect);
+    }
     if setup.reload_on_change {
         events_of.every(watched::LOOK_PERIOD, || Event::LookAtFile);
     }
@@ -113,6 +118,7 @@ pub(super) async fn run(setup: Setup, inbox_wake: UnixStream, names_wake: UnixSt
         is_command: ctl::is_command,
         shares: Shares::default(),
         actions: Actions::new(setup.admin.actions),
+        telemetry: RefCell::new(Telemetry::new(&setup.table, setup.workers.len())),
     });
     let api = |endpoint| Api::new(endpoint, &shown);
     let endpoints = Endpoints::new(
@@ -268,6 +274,10 @@ impl Control {
             }
             Event::Sample => {
                 self.sample();
+                Vec::new()
+            }
+            Event::Collect => {
+                self.collect();
                 Vec::new()
             }
             Event::OldSide => self.hear_old_side(),

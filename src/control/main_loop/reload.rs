@@ -246,6 +246,7 @@ impl Control {
         *self.shown.table.borrow_mut() = Arc::clone(&self.table);
         self.names.reload(&self.table, &moved);
         self.probes.reload(&self.table, &moved);
+        self.shown.telemetry.borrow_mut().reload(&self.table);
         let shape = shape_of(&self.table);
         let shown = numbers_of(&self.table, &self.counters);
         let now = self.clock.now();

@@ -27,6 +27,10 @@ impl Control {
                 self.name_wanted(pool, server);
                 Step::Nothing
             }
+            FromWorker::Records { worker, records } => {
+                self.collected(worker, *records);
+                Step::Nothing
+            }
             FromWorker::Report(report) => {
                 self.reported(report);
                 Step::Nothing

@@ -38,6 +38,17 @@ pub enum CommandError {
 }
 
 impl CommandError {
+    /// A word for it, by which it is counted.
+    #[must_use]
+    pub const fn cause(&self) -> &'static str {
+        match self {
+            CommandError::Unknown | CommandError::UnknownSubcommand(_) => "unknown_command",
+            CommandError::WrongArity(_) | CommandError::Keys(_) => "wrong_arguments",
+            CommandError::Broken(_) => "broken_request",
+            CommandError::Refused(..) => "command_refused",
+        }
+    }
+
     /// Appends the error reply to the request `args`, line end included.
     pub fn write_reply<A: Args + ?Sized>(&self, args: &A, out: &mut Vec<u8>) {
         out.extend_from_slice(match self {

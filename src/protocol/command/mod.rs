@@ -117,6 +117,14 @@ pub fn resolve<A: Args + ?Sized>(args: &A) -> Result<&'static Command, CommandEr
     }
 }
 
+/// Finds the row of a request that begins with these arguments, its subcommand's if it has one.
+#[must_use]
+pub fn of_leading(args: &[&[u8]]) -> Option<&'static Command> {
+    let command = lookup(args.first()?)?;
+    let own = args.get(1).and_then(|name| command.subcommand(name));
+    Some(own.unwrap_or(command))
+}
+
 impl Command {
     /// What the proxy does with this request.
     ///

@@ -131,6 +131,14 @@ pub fn lookup(name: &[u8]) -> Option<&'static Command> {
         .map(|row| &row.command)
 }
 
+/// The words of the line in `head`, how a request begins; the last one may be cut.
+#[must_use]
+pub fn leading_args(head: &[u8]) -> Vec<&[u8]> {
+    let line = head.split(|byte| matches!(byte, b'\r' | b'\n')).next();
+    let words = line.unwrap_or_default().split(|byte| *byte == b' ');
+    words.filter(|word| !word.is_empty()).collect()
+}
+
 /// Whether a line of this command has no key in it.
 pub(super) fn is_keyless(name: &[u8]) -> bool {
     let command = lookup(name);
@@ -205,6 +213,14 @@ pub fn passes(expect: Expect, reply: &[u8]) -> bool {
 mod tests {
     use super::*;
     use crate::protocol::memcached::cut_request;
+
+    #[test]
+    fn the_first_words_of_a_request_are_those_of_its_line_and_none_of_its_value() {
+        let words: [&[u8]; 5] = [b"set", b"key", b"0", b"0", b"5"];
+        assert_eq!(leading_args(b"set key 0 0 5\r\nvalue\r\n"), words);
+        assert_eq!(leading_args(b"get ke"), [&b"get"[..], b"ke"]);
+        assert!(leading_args(b"").is_empty());
+    }
 
     fn resolved(line: &str) -> (&'static Command, Expect) {
         let frame = [line.as_bytes(), b"\r\n"].concat();

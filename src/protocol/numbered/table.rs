@@ -37,6 +37,20 @@ pub fn resolve(request: &Request<'_>) -> Result<&'static Command, CommandError> 
     }
 }
 
+/// The arguments of a request that begins like this, and the row of them.
+#[must_use]
+pub fn leading_args(head: &[u8]) -> Vec<&[u8]> {
+    let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    line.split(|byte| *byte == b' ').collect()
+}
+
+/// The row of a request that begins with these arguments.
+#[must_use]
+pub fn command_of(args: &[&[u8]]) -> Option<&'static Command> {
+    ROWS.iter()
+        .find(|row| Some(&row.name.as_bytes()) == args.get(1))
+}
+
 /// What comes for it.
 #[must_use]
 pub fn expect(command: &Command) -> Expect {

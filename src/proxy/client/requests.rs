@@ -115,6 +115,8 @@ impl Desk<'_> {
             Ok(command) => pool.protocol.expect(command, request),
             Err(_) => Expect::ONE,
         };
+        let commands = &mut self.records.pool(self.client.pool).commands;
+        commands.count(found.map_or("unknown", |command| command.name));
         let allowed = plan::authorize(request, found, session, pool);
         let planned = allowed.and_then(|()| {
             match found {
@@ -349,6 +351,7 @@ impl Proxy {
             Ok(Plan::Refuse(error)) => {
                 let mut reply = Vec::new();
                 let pool = self.clients.slab[key].pool;
+                self.records.pool(pool).failures.count(error.cause());
                 let protocol = self.pools[pool.index()].protocol;
                 protocol.write_refusal(&error, request, &mut reply);
                 return self.reply(key, &reply);
@@ -386,15 +389,22 @@ impl Proxy {
             no_server || matches!(error, RequestError::Fenced | RequestError::CrossServer);
         match expect.is_unheard() {
             // A place of its own in the order, as any answer of one that comes with a reply.
-            true if of_servers || !expect.is_none() => self.reply(key, &[]),
+            true if of_servers || !expect.is_none() => {
+                let pool = self.clients.slab[key].pool;
+                self.record_failure(pool, Answer::Request(error));
+                self.reply(key, &[]);
+            }
             _ => self.reply_error(key, error),
         }
     }
 
     /// Answers the next request of a client with an error.
     pub(in crate::proxy) fn reply_error(&mut self, key: Key, error: RequestError) {
-        let protocol = self.pools[self.clients.slab[key].pool.index()].protocol;
-        self.reply(key, &Answer::Request(error).encode(protocol));
+        let pool = self.clients.slab[key].pool;
+        let answer = Answer::Request(error);
+        self.record_failure(pool, answer);
+        let answer = answer.encode(self.pools[pool.index()].protocol);
+        self.reply(key, &answer);
     }
 
     /// Answers the next request of a client at once.

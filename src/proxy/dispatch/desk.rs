@@ -17,6 +17,7 @@ use crate::proxy::pool::write_hold::WriteHolds;
 use crate::proxy::server_conn::ServerConn;
 use crate::proxy::timers::Timers;
 use crate::stats::WorkerStats;
+use crate::telemetry::Records;
 
 /// One client, its pool, and what its requests are put into.
 pub(in crate::proxy) struct Desk<'a> {
@@ -31,6 +32,7 @@ pub(in crate::proxy) struct Desk<'a> {
     pub(in crate::proxy) random: &'a mut Random,
     pub(in crate::proxy) parts: &'a mut Parts,
     pub(in crate::proxy) stats: &'a WorkerStats,
+    pub(in crate::proxy) records: &'a mut Records,
 }
 
 impl Proxy {
@@ -50,6 +52,7 @@ impl Proxy {
             random: &mut self.random,
             parts: &mut self.scratch.parts,
             stats: &self.stats,
+            records: &mut self.records,
         })
     }
 }

@@ -115,7 +115,7 @@ impl Proxy {
         if !conn.greeting.is_empty() {
             return Some(conn.send_question(gauges));
         }
-        let batch = conn.requests.take_batch(gauges);
+        let batch = conn.requests.take_batch(self.leaves_at, gauges);
         conn.sending.begin(&batch);
         Some(batch)
     }

@@ -86,7 +86,7 @@ impl Desk<'_> {
     fn queue(&mut self, key: Key, awaiter: Awaiter, ask: Ask, now: Time) -> bool {
         let conn = &mut self.servers[key];
         let stats = conn.counters(self.stats);
-        let terms = Terms::new(ask.retry, ask.errors, ask.expect);
+        let terms = Terms::new(ask.retry, ask.errors, ask.expect).of_family(ask.family);
         let bytes = conn.requests.push(awaiter, terms, now, stats);
         self.client.replies.request_sent(bytes);
         stats.requests.add(1);

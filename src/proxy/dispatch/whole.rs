@@ -107,6 +107,7 @@ mod tests {
         replica: false,
         expect: Expect::ONE,
         while_busy: false,
+        family: crate::telemetry::Family::Read,
     };
 
     /// A proxy before three servers, with one client.

@@ -9,6 +9,7 @@
 //! and the join of replies. Never: sends anything, changes anything but its scratch space.
 
 mod authorize;
+mod family;
 pub(in crate::proxy) mod gather;
 mod parts;
 #[cfg(test)]
@@ -30,9 +31,11 @@ use crate::protocol::command::KeyIndexes;
 use crate::protocol::command::Local;
 use crate::protocol::command::TimeoutAt;
 use crate::proxy::failure::RequestError;
+use crate::proxy::plan::family::family_of;
 use crate::proxy::pool::Pool;
 use crate::proxy::pool::walk::Step;
 use crate::proxy::server_conn::queue::Retry;
+use crate::telemetry::Family;
 
 pub(in crate::proxy) use authorize::authorize;
 pub(in crate::proxy) use authorize::relies_on_after;
@@ -54,6 +57,8 @@ pub(in crate::proxy) struct Ask {
     pub(in crate::proxy) expect: Expect,
     /// Whether a server does it while it runs a script, so that it must not wait for that one's reply.
     pub(in crate::proxy) while_busy: bool,
+    /// Which commands it is timed with.
+    pub(in crate::proxy) family: Family,
 }
 
 impl Ask {
@@ -64,6 +69,7 @@ impl Ask {
         replica: false,
         expect: Expect::ONE,
         while_busy: false,
+        family: Family::Other,
     };
 
     fn of(command: &Command, expect: Expect) -> Ask {
@@ -73,6 +79,7 @@ impl Ask {
             replica: command.may_ask_replica(),
             expect,
             while_busy: command.flags.has(Flags::ALLOW_BUSY),
+            family: family_of(command),
         }
     }
 

@@ -50,7 +50,7 @@ impl Proxy {
             (_, true) => conn.rested.is_none_or(|rested| now < rested + hold_time),
             _ => return false,
         };
-        let refused = conn.requests.first_refused().unwrap_or(first.since);
+        let refused = conn.requests.first_refused().unwrap_or(first.since());
         if !may_rest
             || now >= refused + hold_time
             || !self.clients.awaits(first.awaiter)

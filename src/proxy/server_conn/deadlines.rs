@@ -184,7 +184,7 @@ impl Proxy {
         let Some(oldest) = sent.first().or(unsent.first()) else {
             return;
         };
-        let since = oldest.since;
+        let since = oldest.since();
         conn.opinion.is_due &= !sent.iter().any(|sent| sent.awaiter == Awaiter::OURS);
         gauges.server_timedout.add(sent.len() + unsent.len());
         for pending in &sent {

@@ -80,7 +80,7 @@ impl Proxy {
         } else if matches!(told, Told::Role(role) if role != Role::Master) {
             return Err(Failure::NotMaster);
         }
-        self.server_spoke(key, class, pending.since, now);
+        self.server_spoke(key, class, pending.since(), now);
         Ok(())
     }
 }

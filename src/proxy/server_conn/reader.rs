@@ -145,7 +145,7 @@ impl Proxy {
                 // Whoever awaits it can be answered elsewhere.
                 return Err(Failure::Unfit(protocol.error_text(&error)));
             }
-            let since = first.map_or(now, |first| first.since);
+            let since = first.map_or(now, |first| first.since());
             if conn.exclusive.is_some() {
                 let text = protocol.error_text(&error);
                 if let Some(failure) = self.refuses_to_wait(key, class, text) {
@@ -165,14 +165,19 @@ impl Proxy {
             if !is_own {
                 class = ErrorClass::Request;
             }
+            self.record_error(key);
         }
         let conn = &mut self.servers[key];
         let stats = conn.counters(&self.stats);
+        let sent_at = conn.requests.next_sent_at();
         let Some(pending) = conn.requests.pair(&mut self.wire.spare, stats) else {
             return Err(Failure::Unasked);
         };
         stats.responses.add(1);
         stats.response_bytes.add(cut.bytes);
+        let of = (conn.pool, conn.server);
+        self.record_reply(of, &pending, sent_at, now);
+        let conn = &self.servers[key];
         let next_is_silent = conn.requests.next_expected().is_none() && conn.sending.is_idle();
         if pending.expect().may_not_pass() && !self.is_passed(key, pending.expect(), &reply) {
             self.deliver_nothing(&pending);
@@ -184,7 +189,7 @@ impl Proxy {
                 &mut self.wire,
             );
         }
-        self.server_spoke(key, class, pending.since, now);
+        self.server_spoke(key, class, pending.since(), now);
         if self.servers[key].exclusive.is_some() {
             self.waited(key, now);
         }

@@ -182,6 +182,7 @@ impl Proxy {
         }
         let pool = self.servers[key].pool;
         self.stats.pools[pool.index()].counters.forward_error.add(1);
+        self.record_failure(pool, answer);
         if pending.expect().is_unheard() {
             return self.deliver_nothing(pending);
         }

@@ -20,7 +20,6 @@ use crate::proxy::client::Awaiter;
 use crate::proxy::failure::Failure;
 use crate::proxy::server_conn::ServerPhase;
 use crate::proxy::server_conn::deadlines::timed_out;
-use crate::proxy::server_conn::queue::Pending;
 
 /// A reply is passed on in parts of so many bytes at least; one that is hardly longer is cheaper to
 /// pass on whole, by one system call.
@@ -67,6 +66,8 @@ impl Proxy {
         let (pool, server) = (&self.pools[conn.pool.index()], conn.server.index());
         let counters = &self.stats.pools[conn.pool.index()].counters;
         counters.forward_error.add(1);
+        let failures = &mut self.records.pool(conn.pool).failures;
+        failures.count("reply_cut_short");
         self.stats.counters.replies_cut.add(1);
         if let Some(client) = self.clients.slab.find_mut(awaiter.client) {
             tracing::warn!(
@@ -92,7 +93,7 @@ impl Proxy {
         let Some(stalled) = conn.requests.bury_streamed() else {
             return;
         };
-        let Pending { awaiter, since, .. } = stalled;
+        let (awaiter, since) = (stalled.awaiter, stalled.since());
         let (pool, server) = (conn.pool, conn.server);
         self.bury(key, &stalled);
         self.server_stats(pool, server).server_timedout.add(1);

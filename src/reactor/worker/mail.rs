@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::Time;
+use crate::reactor::message::FromWorker;
 use crate::reactor::message::Renewal;
 use crate::reactor::message::ToWorker;
+use crate::telemetry::Records;
 
 use super::Worker;
 
@@ -32,12 +34,20 @@ impl Worker {
                 }
                 ToWorker::KeepClients => self.keep_clients(),
                 ToWorker::Adopt(parcel) => self.adopt_shared(parcel, now),
+                ToWorker::TellRecords(spare) => self.tell_records(spare),
                 // That there was a pass is the answer.
                 ToWorker::Pass => {}
                 ToWorker::Stop => self.stopped = true,
             }
         }
         self.mail = mail;
+    }
+
+    fn tell_records(&mut self, spare: Arc<Records>) {
+        let spare = Arc::into_inner(spare).unwrap_or_default();
+        let records = self.proxy.take_records(Box::new(spare));
+        let worker = self.idx;
+        self.outbox.send(FromWorker::Records { worker, records });
     }
 
     fn drain(&mut self, within: Duration, now: Time) {

@@ -13,13 +13,13 @@ use crate::support::eventually;
 
 /// A family: its type, and its samples by their labels.
 #[derive(Debug, Default)]
-struct Family {
-    kind: String,
-    samples: BTreeMap<Vec<(String, String)>, f64>,
+pub(super) struct Family {
+    pub(super) kind: String,
+    pub(super) samples: BTreeMap<Vec<(String, String)>, f64>,
 }
 
 /// Reads the whole text, and panics at the first thing that is not as it must be.
-fn parse(text: &str) -> BTreeMap<String, Family> {
+pub(super) fn parse(text: &str) -> BTreeMap<String, Family> {
     assert!(text.ends_with('\n'), "the last line ends, too");
     let mut families: BTreeMap<String, Family> = BTreeMap::new();
     let mut open: Option<String> = None;
@@ -35,7 +35,7 @@ fn parse(text: &str) -> BTreeMap<String, Family> {
         } else if let Some(kind) = line.strip_prefix("# TYPE ") {
             let (name, kind) = kind.split_once(' ').expect("a type has a name");
             assert_eq!(helped.take().as_deref(), Some(name), "{line}");
-            assert!(["counter", "gauge"].contains(&kind), "{line}");
+            assert!(["counter", "gauge", "histogram"].contains(&kind), "{line}");
             assert_eq!(kind == "counter", name.ends_with("_total"), "{line}");
             let family = Family {
                 kind: kind.to_owned(),
@@ -44,9 +44,20 @@ fn parse(text: &str) -> BTreeMap<String, Family> {
             families.insert(name.to_owned(), family);
             open = Some(name.to_owned());
         } else {
-            let (name, labels, value) = sample(line);
-            assert_eq!(open.as_ref(), Some(&name), "{line} in another family");
-            let family = families.get_mut(&name).unwrap();
+            let (name, mut labels, value) = sample(line);
+            let known = open.as_ref().expect("a sample has its family");
+            let family = families.get_mut(known).unwrap();
+            let part = name.strip_prefix(known.as_str());
+            match (part, family.kind.as_str()) {
+                (Some(""), "counter" | "gauge") => {}
+                (Some(part @ ("_bucket" | "_sum" | "_count")), "histogram") => {
+                    let bound = labels.pop_if(|(label, _)| label == "le");
+                    assert_eq!(part == "_bucket", bound.is_some(), "{line}");
+                    let part = bound.map_or_else(|| part.to_owned(), |(_, bound)| bound);
+                    labels.push(("part".to_owned(), part));
+                }
+                _ => panic!("{line} in another family"),
+            }
             let twice = family.samples.insert(labels, value).is_some();
             assert!(!twice, "{line} comes twice");
         }
@@ -118,7 +129,7 @@ fn quoted(text: &str) -> (String, &str) {
     panic!("no end in {text}")
 }
 
-fn labels(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+pub(super) fn labels(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     let owned = |(a, b): &(&str, &str)| ((*a).to_owned(), (*b).to_owned());
     pairs.iter().map(owned).collect()
 }

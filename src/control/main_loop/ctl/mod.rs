@@ -47,7 +47,9 @@ pub const COMMANDS: &[Command] = &[
             let health = control.health.borrow();
             let report = health.report(control.clock.now());
             let uptime = control.clock.uptime();
-            let mut text = admin::of_status(&report, &health.ready_report(), uptime);
+            let telemetry = control.shown.telemetry.borrow();
+            let ready = health.ready_report();
+            let mut text = admin::of_status(&report, &ready, &telemetry, uptime);
             if let Some(story) = control.upgrade.story() {
                 text.push_str(&format!("{story}\n"));
             }

@@ -34,7 +34,7 @@ impl RequestQueue {
     /// bytes: nobody can say how much of them has arrived.
     pub(in crate::proxy) fn take_sent(&mut self, gauges: &ServerCounters) -> Unanswered {
         let sent = self.take_oldest_sent(self.sent_len(), gauges);
-        self.sent.begin(0, false);
+        self.sent.begin(0, false, Time::ZERO);
         sent
     }
 
@@ -153,7 +153,7 @@ impl RequestQueue {
         gauges: &ServerCounters,
     ) -> Expired {
         let (untimed, boundary) = (self.untimed(), self.sent_len());
-        let late = |pending: &&Pending| pending.since + timeout <= now;
+        let late = |pending: &&Pending| pending.since() + timeout <= now;
         let count = self.fifo.range(untimed..).take_while(late).count();
         let sent = (boundary - untimed).min(count);
         let buried = (untimed..untimed + sent).filter_map(|place| self.bury(place));
@@ -170,7 +170,7 @@ impl RequestQueue {
 
     /// How many requests wait for longer than `timeout`, of a queue of which nothing is sent.
     pub(in crate::proxy) fn late(&self, timeout: Duration, now: Time) -> usize {
-        let late = |pending: &&Pending| pending.since + timeout <= now;
+        let late = |pending: &&Pending| pending.since() + timeout <= now;
         self.fifo.iter().take_while(late).count()
     }
 
@@ -183,14 +183,15 @@ impl RequestQueue {
     /// The time of all requests counts from now on.
     pub(in crate::proxy) fn time_from(&mut self, now: Time) {
         for pending in &mut self.fifo {
-            pending.since = now;
+            pending.time_from(now);
         }
     }
 
     /// The same, but of those that were refused from when they first were.
     pub(in crate::proxy) fn time_from_refusal(&mut self, now: Time) {
         for place in 0..self.fifo.len() {
-            self.fifo[place].since = self.refused_at(&self.fifo[place]).unwrap_or(now);
+            let since = self.refused_at(&self.fifo[place]).unwrap_or(now);
+            self.fifo[place].time_from(since);
         }
     }
 

@@ -9,6 +9,7 @@ use crate::base::Batch;
 use crate::base::ByteQueue;
 use crate::base::Cursor;
 use crate::base::Spare;
+use crate::base::Time;
 
 /// The batches, oldest first; the last one may still be with the socket's holder.
 #[derive(Debug, Default)]
@@ -25,21 +26,24 @@ struct SentBatch {
     unanswered: Unanswered,
 }
 
-/// How many requests of a batch await replies, and how many bytes those before them have.
+/// How many requests of a batch await replies, how many bytes those before them have, and when it was
+/// handed over.
 #[derive(Clone, Copy, Debug, Default)]
 struct Unanswered {
     requests: usize,
     answered_bytes: usize,
     kept: bool,
+    at: Time,
 }
 
 impl SentBatches {
-    /// A batch with so many requests is handed over, which is to be `kept` or not.
-    pub(super) fn begin(&mut self, requests: usize, kept: bool) {
+    /// A batch with so many requests is handed over now, which is to be `kept` or not.
+    pub(super) fn begin(&mut self, requests: usize, kept: bool, now: Time) {
         self.sending = Unanswered {
             requests,
             answered_bytes: 0,
             kept,
+            at: now,
         };
     }
 
@@ -76,6 +80,36 @@ impl SentBatches {
                 spare.give_batch(batch);
             }
         }
+    }
+
+    /// When the batch was handed over of which the oldest request is.
+    #[inline]
+    pub(super) fn oldest_at(&self) -> Time {
+        let oldest = self
+            .back
+            .front()
+            .map_or(&self.sending, |oldest| &oldest.unanswered);
+        oldest.at
+    }
+
+    /// A copy of the first `bytes` of the oldest request; nothing where they are not kept.
+    pub(super) fn first_head(&self, bytes: usize) -> Vec<u8> {
+        let Some(SentBatch { batch, unanswered }) = self.back.front() else {
+            return Vec::new();
+        };
+        let kept = batch.iter().flat_map(Batch::slices);
+        let mut skip = unanswered.answered_bytes;
+        let mut head = Vec::with_capacity(bytes);
+        for slice in kept {
+            let from = skip.min(slice.len());
+            skip -= from;
+            let left = bytes - head.len();
+            head.extend(slice[from..].iter().take(left));
+            if head.len() == bytes {
+                break;
+            }
+        }
+        head
     }
 
     /// Appends a copy of the oldest request, of so many bytes, to `to`: whether it is kept.
@@ -197,13 +231,13 @@ mod tests {
     #[test]
     fn what_is_unanswered_can_be_read_again_request_by_request() {
         let (mut sent, mut spare) = (SentBatches::default(), Spare::default());
-        sent.begin(3, true);
+        sent.begin(3, true, Time::ZERO);
         sent.answered(2, &mut spare);
         sent.end(batch(b"aabbbc", &mut spare), &mut spare);
-        sent.begin(2, true);
+        sent.begin(2, true, Time::ZERO);
         sent.end(batch(b"ddee", &mut spare), &mut spare);
         sent.answered(3, &mut spare);
-        sent.begin(1, true);
+        sent.begin(1, true, Time::ZERO);
         let mut bytes = sent.take();
         let mut again = ByteQueue::default();
         bytes.move_next(1, &mut again, &mut spare);
@@ -216,9 +250,9 @@ mod tests {
     #[test]
     fn a_batch_that_is_not_kept_is_counted() {
         let (mut sent, mut spare) = (SentBatches::default(), Spare::default());
-        sent.begin(2, false);
+        sent.begin(2, false, Time::ZERO);
         sent.end(batch(b"aabb", &mut spare), &mut spare);
-        sent.begin(1, true);
+        sent.begin(1, true, Time::ZERO);
         sent.end(batch(b"c", &mut spare), &mut spare);
         assert_eq!(sent.bytes(), 1);
         let mut bytes = sent.take();
@@ -232,11 +266,11 @@ mod tests {
     #[test]
     fn nothing_is_kept_of_a_batch_whose_replies_have_come() {
         let (mut sent, mut spare) = (SentBatches::default(), Spare::default());
-        sent.begin(2, true);
+        sent.begin(2, true, Time::ZERO);
         sent.answered(2, &mut spare);
         sent.end(batch(b"aabb", &mut spare), &mut spare);
         sent.answered(2, &mut spare);
-        sent.begin(1, true);
+        sent.begin(1, true, Time::ZERO);
         sent.answered(1, &mut spare);
         sent.end(batch(b"c", &mut spare), &mut spare);
         assert!(!sent.take().has_next());

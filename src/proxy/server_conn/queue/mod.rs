@@ -114,6 +114,20 @@ impl RequestQueue {
         self.fifo.front().filter(|_| self.awaits_replies())
     }
 
+    /// How its bytes begin, at most so many of them; nothing where they are not kept.
+    pub(in crate::proxy) fn first_head(&self, bytes_max: usize) -> Vec<u8> {
+        let first = self.next_sent();
+        first.map_or_else(Vec::new, |first| {
+            self.sent.first_head(bytes_max.min(first.bytes as usize))
+        })
+    }
+
+    /// When it was handed over.
+    #[inline]
+    pub(in crate::proxy) fn next_sent_at(&self) -> Time {
+        self.sent.oldest_at()
+    }
+
     /// What comes next, if something was asked for.
     #[inline]
     pub(in crate::proxy) fn next_expected(&self) -> Expect {
@@ -122,12 +136,12 @@ impl RequestQueue {
 
     /// From when the oldest request's time counts.
     pub(in crate::proxy) fn oldest_since(&self) -> Option<Time> {
-        self.fifo.front().map(|oldest| oldest.since)
+        self.fifo.front().map(Pending::since)
     }
 
     /// The same of the oldest one that may still time out.
     pub(in crate::proxy) fn next_timed(&self) -> Option<Time> {
-        self.fifo.get(self.untimed()).map(|next| next.since)
+        self.fifo.get(self.untimed()).map(Pending::since)
     }
 
     /// When the request that the next reply belongs to was first refused.
@@ -230,7 +244,7 @@ impl RequestQueue {
     }
 
     /// Takes requests to be sent.
-    pub(in crate::proxy) fn take_batch(&mut self, gauges: &ServerCounters) -> Batch {
+    pub(in crate::proxy) fn take_batch(&mut self, now: Time, gauges: &ServerCounters) -> Batch {
         // Whether the bytes are kept until all replies have come, in case they must be sent again.
         // Those of a large request that changes something are not: its value would stay in memory
         // for as long as its server takes to answer, and it is sent once.
@@ -250,7 +264,7 @@ impl RequestQueue {
             true => self.bytes.take(),
             false => self.bytes.take_front(bytes),
         };
-        self.sent.begin(requests, kept);
+        self.sent.begin(requests, kept, now);
         self.count_out(requests, bytes, gauges);
         count_sent(requests, bytes, gauges);
         batch
@@ -270,11 +284,11 @@ impl RequestQueue {
     ) {
         let place = self.sent_len();
         // The FIFO is sorted by time.
-        let since = self.fifo.get(place).map_or(asked, |next| next.since);
+        let since = self.fifo.get(place).map_or(asked, Pending::since);
         let terms = Terms::new(Retry::Never, ErrorsBy::Server, Expect::ONE);
         let pending = Pending::new(Awaiter::OURS, bytes, terms, since);
         self.fifo.insert(place, pending);
-        self.sent.begin(1, false);
+        self.sent.begin(1, false, asked);
         count_sent(1, bytes, gauges);
     }
 

@@ -3,10 +3,13 @@
 //! Owns: what must be known of a request after it was queued. Never: its bytes, which lie in the
 //! queue and in the batches that were sent.
 
+use std::time::Duration;
+
 use crate::base::Time;
 use crate::protocol::Expect;
 use crate::protocol::command::ErrorsBy;
 use crate::proxy::client::Awaiter;
+use crate::telemetry::Family;
 
 /// What may be done with a request that was sent when its connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +41,10 @@ const NEVER: u8 = 2;
 const RETRY: u8 = USED | NEVER;
 const ERRORS_BY_ANYBODY: u8 = 4;
 const REFUSED: u8 = 8;
+const FAMILY_SHIFT: u32 = 4;
+const FAMILY_MASK: u8 = 7;
+
+const _: () = assert!(Family::ALL.len() <= FAMILY_MASK as usize + 1);
 
 impl Terms {
     /// How it may be retried, whose words an error is, and what comes for it.
@@ -46,7 +53,18 @@ impl Terms {
             ErrorsBy::Server => 0,
             ErrorsBy::Anybody => ERRORS_BY_ANYBODY,
         };
-        Terms { flags, expect }.with_retry(retry)
+        Terms { flags, expect }
+            .with_retry(retry)
+            .of_family(Family::Other)
+    }
+
+    /// The same, of a command of this family.
+    pub(in crate::proxy) const fn of_family(self, family: Family) -> Terms {
+        let others = self.flags & !(FAMILY_MASK << FAMILY_SHIFT);
+        Terms {
+            flags: others | (family as u8) << FAMILY_SHIFT,
+            ..self
+        }
     }
 
     const fn with_retry(self, retry: Retry) -> Terms {
@@ -62,13 +80,48 @@ impl Terms {
     }
 }
 
+/// From when a request's time counts, and how long it had waited before. Both in eight bytes: the
+/// former is good for eight years, and the latter is milliseconds, 65 s at the most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Clock(u64);
+
+const HELD_BITS: u32 = 16;
+
+impl Clock {
+    #[inline]
+    fn at(since: Time) -> Clock {
+        debug_assert!(
+            since.as_micros() < 1 << (64 - HELD_BITS),
+            "so long is no uptime"
+        );
+        Clock(since.as_micros() << HELD_BITS)
+    }
+
+    #[inline]
+    fn since(self) -> Time {
+        Time::from_micros(self.0 >> HELD_BITS)
+    }
+
+    #[inline]
+    fn held_millis(self) -> u64 {
+        self.0 & ((1 << HELD_BITS) - 1)
+    }
+
+    fn turn(&mut self, since: Time) {
+        let held = since.since(
+            self.since()
+                .before(Duration::from_millis(self.held_millis())),
+        );
+        let held = u64::try_from(held.as_millis()).unwrap_or(u64::MAX);
+        self.0 = Clock::at(since).0 | held.min((1 << HELD_BITS) - 1);
+    }
+}
+
 /// A request that awaits its reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::proxy) struct Pending {
     pub(in crate::proxy) awaiter: Awaiter,
-    /// From when its time counts: when it was queued or, if it was held, when it could be sent, or
-    /// when the connection ended on which it was.
-    pub(in crate::proxy) since: Time,
+    clock: Clock,
     /// The request's size.
     pub(in crate::proxy) bytes: u32,
     terms: Terms,
@@ -88,10 +141,35 @@ impl Pending {
         let bytes = bytes as u32;
         Pending {
             awaiter,
-            since,
+            clock: Clock::at(since),
             bytes,
             terms,
         }
+    }
+
+    /// From when its time counts: when it was queued or, if it was held, when it could be sent, or
+    /// when the connection ended on which it was.
+    #[inline]
+    pub(in crate::proxy) fn since(&self) -> Time {
+        self.clock.since()
+    }
+
+    /// Its time counts from `since`.
+    pub(super) fn time_from(&mut self, since: Time) {
+        self.clock.turn(since);
+    }
+
+    /// How many microseconds passed from when it was read until it was sent at this moment.
+    #[inline]
+    pub(in crate::proxy) fn micros_in_proxy(&self, sent_at: Time) -> u64 {
+        sent_at.micros_since(self.since()) + self.clock.held_millis() * 1_000
+    }
+
+    /// Which commands it is timed with.
+    #[inline]
+    pub(in crate::proxy) fn family(&self) -> Family {
+        let place = self.terms.flags >> FAMILY_SHIFT & FAMILY_MASK;
+        Family::at(place)
     }
 
     #[inline]
@@ -152,6 +230,27 @@ mod tests {
     use crate::base::Key;
 
     #[test]
+    fn what_was_waited_before_its_time_counts_is_kept_whichever_way_that_is_turned() {
+        let at = |millis: u64| Time::from_micros(millis * 1_000);
+        let mut clock = Clock::at(at(100));
+        assert_eq!((clock.since(), clock.held_millis()), (at(100), 0));
+        for (since, held) in [
+            (350, 250),
+            (350, 250),
+            (2_000, 1_900),
+            (500, 400),
+            (100, 0),
+            (90, 0),
+        ] {
+            clock.turn(at(since));
+            assert_eq!((clock.since(), clock.held_millis()), (at(since), held));
+        }
+        clock.turn(at(1_000_000));
+        assert_eq!(clock.held_millis(), 65_535);
+        assert_eq!(clock.since(), at(1_000_000));
+    }
+
+    #[test]
     fn each_of_the_terms_is_kept_whatever_the_others_are() {
         let awaiter = Awaiter {
             client: Key::NONE,
@@ -159,9 +258,13 @@ mod tests {
             fragment: 2,
         };
         for errors in [ErrorsBy::Server, ErrorsBy::Anybody] {
-            for first in [Retry::Once, Retry::Used, Retry::Never] {
+            for (first, family) in [
+                (Retry::Once, Family::Read),
+                (Retry::Used, Family::Other),
+                (Retry::Never, Family::Script),
+            ] {
                 for then in [Retry::Once, Retry::Used, Retry::Never] {
-                    let terms = Terms::new(first, errors, Expect::VALUES);
+                    let terms = Terms::new(first, errors, Expect::VALUES).of_family(family);
                     let mut pending = Pending::new(awaiter, 3, terms, Time::ZERO);
                     assert_eq!((pending.retry(), pending.errors()), (first, errors));
                     assert!(!pending.was_refused());
@@ -170,7 +273,8 @@ mod tests {
                     assert_eq!((pending.retry(), pending.errors()), (then, errors));
                     assert!(pending.was_refused());
                     pending.mark_refused(false);
-                    assert_eq!(pending.terms(), Terms::new(then, errors, Expect::VALUES));
+                    let expected = Terms::new(then, errors, Expect::VALUES).of_family(family);
+                    assert_eq!((pending.terms(), pending.family()), (expected, family));
                 }
             }
         }

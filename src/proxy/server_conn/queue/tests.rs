@@ -53,7 +53,7 @@ impl Bench {
     }
 
     fn send(&mut self) -> Vec<u8> {
-        let batch = self.queue.take_batch(&self.gauges);
+        let batch = self.queue.take_batch(Time::ZERO, &self.gauges);
         let bytes = batch.slices().collect::<Vec<_>>().concat();
         self.queue.batch_sent(batch, &mut self.spare);
         bytes
@@ -187,7 +187,7 @@ impl Course {
                 self.pushed.push(pushed);
             }
             Step::TakeBatch if self.batch.is_none() && queue.has_unsent() => {
-                let batch = queue.take_batch(gauges);
+                let batch = queue.take_batch(Time::ZERO, gauges);
                 self.batch = Some(batch);
             }
             Step::BatchSent => {
@@ -334,7 +334,7 @@ proptest! {
         // What is left is sent in order, each with the bytes that it was pushed with.
         let queue = &course.bench.queue;
         let unsent: Vec<Pending> = queue.unsent().copied().collect();
-        let bytes = course.bench.queue.take_batch(&course.bench.gauges);
+        let bytes = course.bench.queue.take_batch(Time::ZERO, &course.bench.gauges);
         let mut bytes = bytes.slices().flatten().copied().collect::<Vec<u8>>().into_iter();
         for pending in unsent {
             let own: Vec<u8> = bytes.by_ref().take(pending.bytes as usize).collect();
@@ -401,7 +401,10 @@ fn a_refused_request_waits_before_all_others_and_remembers_since_when() {
     assert!(queue.requeue_first(at(9), spare, gauges));
     assert_eq!(queue.first_refused(), None, "that is the second one's turn");
     queue.time_from_refusal(at(50));
-    let since: Vec<(Awaiter, Time)> = queue.unsent().map(|one| (one.awaiter, one.since)).collect();
+    let since: Vec<(Awaiter, Time)> = queue
+        .unsent()
+        .map(|one| (one.awaiter, one.since()))
+        .collect();
     assert_eq!(since, [(first, at(9)), (later, at(50))]);
     assert_eq!(bench.pair(), Some(second));
     assert_eq!(bench.send(), [1, 1, 1, 3, 3, 3, 3, 3]);
