@@ -73,7 +73,7 @@ impl Workload {
             1 => String::new(),
             // Bytes that would end a request, were they not counted.
             2 => "get k\r\nEND\r\nVALUE k 0 1\r\n"
-                .repeat(1 + usize::from(self.random.next_u32() % 2 == 0)),
+                .repeat(1 + usize::from(self.random.next_u32().is_multiple_of(2))),
             _ => {
                 let length = self.below(3000);
                 "v".repeat(usize::try_from(length).unwrap())
