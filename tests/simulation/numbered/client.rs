@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use crate::second;
+use crate::second::Pipe;
+
 /// One request.
 pub struct Ask {
     pub number: u64,
@@ -55,9 +58,7 @@ pub fn value(key: &str) -> String {
 #[derive(Default)]
 pub struct Client {
     pub asked: Vec<Ask>,
-    // Sent, and not received by the proxy.
-    pub wire: Vec<u8>,
-    pub got: Vec<u8>,
+    pipe: Pipe,
     lines: Vec<String>,
     // How many of the requests may be behind it: an error does not say whose it is.
     done: BTreeSet<usize>,
@@ -65,26 +66,8 @@ pub struct Client {
 
 impl Client {
     pub fn ask(&mut self, ask: Ask) {
-        self.wire.extend(ask.line().bytes());
+        self.pipe.wire.extend(ask.line().bytes());
         self.asked.push(ask);
-    }
-
-    /// Takes what has come: how many replies, and how many of them are errors.
-    pub fn check(&mut self, errors: bool) -> (usize, usize) {
-        let (mut replies, mut failed) = (0, 0);
-        while let Some(end) = self.got.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = self.got.drain(..=end).collect();
-            let line = String::from_utf8(line).unwrap();
-            assert!(!line.starts_with('!'), "what nobody has asked for: {line}");
-            self.lines.push(line.trim_end().to_owned());
-            if self.is_whole() {
-                let reply = std::mem::take(&mut self.lines);
-                replies += 1;
-                failed += usize::from(reply[0].starts_with('-'));
-                self.take(&reply, errors);
-            }
-        }
-        (replies, failed)
     }
 
     /// Whether the lines that have come are a reply: those of a `get` end with a line of its own.
@@ -122,22 +105,44 @@ impl Client {
         });
         self.done = next;
     }
+}
 
-    /// What is due, for whoever looks for the reason.
-    pub fn due(&self) -> String {
+impl second::Client for Client {
+    fn pipe(&mut self) -> &mut Pipe {
+        &mut self.pipe
+    }
+
+    fn check(&mut self, errors: bool) -> (usize, usize) {
+        let (mut replies, mut failed) = (0, 0);
+        while let Some(end) = self.pipe.got.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = self.pipe.got.drain(..=end).collect();
+            let line = String::from_utf8(line).unwrap();
+            assert!(!line.starts_with('!'), "what nobody has asked for: {line}");
+            self.lines.push(line.trim_end().to_owned());
+            if self.is_whole() {
+                let reply = std::mem::take(&mut self.lines);
+                replies += 1;
+                failed += usize::from(reply[0].starts_with('-'));
+                self.take(&reply, errors);
+            }
+        }
+        (replies, failed)
+    }
+
+    fn due(&self) -> String {
         let from = self.done.last().copied().unwrap_or(0);
         let asks: Vec<String> = self.asked[from..].iter().map(Ask::line).collect();
-        let wire = String::from_utf8_lossy(&self.wire);
+        let wire = String::from_utf8_lossy(&self.pipe.wire);
         format!(
             "{asks:?}, not received: {wire:?}, {:?} {:?}",
-            self.lines, self.got
+            self.lines, self.pipe.got
         )
     }
 
-    /// Whether nothing more is due.
-    pub fn has_all(&self) -> bool {
+    fn has_all(&self) -> bool {
         let from = self.done.last().copied().unwrap_or(0);
-        let nothing_begun = self.got.is_empty() && self.lines.is_empty() && self.wire.is_empty();
+        let nothing_begun =
+            self.pipe.got.is_empty() && self.lines.is_empty() && self.pipe.wire.is_empty();
         nothing_begun && self.asked[from..].iter().all(Ask::may_be_silent)
     }
 }

@@ -6,29 +6,54 @@
 
 mod client;
 mod server;
-mod side;
-mod world;
 
-use world::World;
+use coremux::config::Protocol;
+
+use crate::dice::Dice;
+use crate::second::Count;
+use crate::second::Link;
+use crate::second::Spoken;
+use crate::second::World;
+
+use client::Ask;
+use client::Client;
+use server::Servers;
 
 const SEEDS: u64 = 200;
 
-/// What has happened in some runs.
-#[derive(Debug, Default)]
-pub struct Count {
-    pub replies: usize,
-    pub errors: usize,
-    pub splits: usize,
-    pub silent: usize,
-    pub missed: usize,
-    pub swallowed: usize,
-    pub unasked: usize,
-    pub resets: usize,
-    pub refused: usize,
-    pub stalls: usize,
-    pub moves: usize,
-    pub reloads: usize,
-    pub handed_over: usize,
+/// Numbered lines.
+struct Numbered;
+
+impl Spoken for Numbered {
+    const PROTOCOL: Protocol = Protocol::Numbered;
+    type Client = Client;
+    type Servers = Servers;
+
+    fn ask(client: &mut Client, number: u64, dice: &mut Dice, count: &mut Count) {
+        let names = ["echo", "add", "get", "get", "find", "find", "put", "batch"];
+        let name = *dice.pick(&names);
+        let keys = if name == "get" { dice.between(1, 6) } else { 1 };
+        count.splits += usize::from(keys > 3);
+        let mut key = || match dice.percent(30) {
+            true => format!("none{}", dice.below(40)),
+            false => format!("key{}", dice.below(40)),
+        };
+        let keys = (0..keys).map(|_| key()).collect();
+        client.ask(Ask { number, name, keys });
+    }
+
+    fn serve(servers: &mut Servers, link: &mut Link, odd: bool, count: &mut Count) {
+        servers.serve(link, odd, count);
+    }
+
+    fn settled(client: &Client, servers: &Servers, faults: bool) {
+        for ask in &client.asked {
+            let done = servers.done.get(&ask.number).copied().unwrap_or(0);
+            let writes = ["add", "put", "batch"].contains(&ask.name);
+            assert!(done <= 1, "{} is done {done} times", ask.line());
+            assert!(!writes || faults || done == 1, "{} is lost", ask.line());
+        }
+    }
 }
 
 #[test]
@@ -36,7 +61,7 @@ fn a_second_protocol_goes_through_the_same_proxy() {
     let mut count = Count::default();
     let first = crate::env_number("SIM_FIRST").unwrap_or(0);
     for seed in first..first + SEEDS {
-        let mut world = World::new(seed);
+        let mut world = World::<Numbered>::new(seed);
         let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             world.run(&mut count);
         }));

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::Count;
 use super::client::value;
+use crate::second::Count;
+use crate::second::Link;
 
 /// The servers of one run.
 #[derive(Default)]
@@ -11,16 +12,6 @@ pub struct Servers {
     counters: BTreeMap<String, u64>,
     // Writes that were done, by their number: how often.
     pub done: BTreeMap<u64, usize>,
-}
-
-/// A connection to one of them.
-#[derive(Default)]
-pub struct Link {
-    pub server: usize,
-    pub asked: Vec<u8>,
-    pub replies: Vec<u8>,
-    /// Does nothing for so many of its turns.
-    pub stalled: usize,
 }
 
 impl Servers {

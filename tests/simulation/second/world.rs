@@ -12,7 +12,6 @@ use coremux::base::ServerIdx;
 use coremux::base::Time;
 use coremux::config::Config;
 use coremux::config::Difference;
-use coremux::config::Protocol;
 use coremux::config::Table;
 use coremux::messages::Change;
 use coremux::messages::SocketAddress;
@@ -21,11 +20,10 @@ use coremux::proxy::Reload;
 
 use crate::dice::Dice;
 
+use super::Client;
 use super::Count;
-use super::client::Ask;
-use super::client::Client;
-use super::server::Link;
-use super::server::Servers;
+use super::Link;
+use super::Spoken;
 use super::side::Side;
 
 const STEPS: usize = 3_000;
@@ -33,12 +31,12 @@ const STEP: Duration = Duration::from_micros(200);
 const CLIENTS: usize = 4;
 const POOL: PoolIdx = PoolIdx(0);
 
-pub struct World {
+pub struct World<S: Spoken> {
     dice: Dice,
     now: Time,
     table: Arc<Table>,
-    servers: Servers,
-    clients: Vec<Client>,
+    servers: S::Servers,
+    clients: Vec<S::Client>,
     side: Side,
     // There while it takes over.
     next: Option<Side>,
@@ -47,7 +45,7 @@ pub struct World {
     faults: bool,
 }
 
-fn config(dice: &mut Dice, faults: bool) -> Config {
+fn config<S: Spoken>(dice: &mut Dice, faults: bool) -> Config {
     let timeout = if faults { "  timeout: 100\n" } else { "" };
     let policy = dice.pick(&["", "  on_server_failure: hold\n"]);
     let text = format!(
@@ -55,21 +53,21 @@ fn config(dice: &mut Dice, faults: bool) -> Config {
          {timeout}{policy}  servers:\n  - 10.0.0.1:1:1 a\n  - 10.0.0.2:1:1 b\n  - 10.0.0.3:1:1 c\n"
     );
     let mut pools = Config::parse(&text, "test.yml").unwrap().pools;
-    pools[0].protocol = Protocol::Numbered;
+    pools[0].protocol = S::PROTOCOL;
     Config::from_pools(pools)
 }
 
-impl World {
-    pub fn new(seed: u64) -> World {
+impl<S: Spoken> World<S> {
+    pub fn new(seed: u64) -> World<S> {
         let mut dice = Dice::new(seed);
         let faults = dice.percent(75);
-        let config = Arc::new(config(&mut dice, faults));
+        let config = Arc::new(config::<S>(&mut dice, faults));
         let mut side = Side::new(&config, seed, 0);
         side.proxy.start(Time::ZERO);
         let clients = (0..CLIENTS).map(|nth| {
             let conn = side.proxy.client_accepted(POOL, None, true, Time::ZERO);
             side.clients.insert(conn, nth);
-            Client::default()
+            S::Client::default()
         });
         World {
             clients: clients.collect(),
@@ -77,7 +75,7 @@ impl World {
             dice,
             now: Time::ZERO,
             table: Arc::new(Table::new(config)),
-            servers: Servers::default(),
+            servers: S::Servers::default(),
             side,
             next: None,
             generation: 0,
@@ -106,7 +104,7 @@ impl World {
         for _ in 0..40 * STEPS {
             self.now = self.now + STEP;
             self.step(count);
-            if self.clients.iter().all(Client::has_all) {
+            if self.clients.iter().all(S::Client::has_all) {
                 break;
             }
         }
@@ -117,37 +115,14 @@ impl World {
         }
         for (nth, client) in self.clients.iter().enumerate() {
             assert!(client.has_all(), "client {nth} waits for {}", client.due());
-            for ask in &client.asked {
-                let done = self.servers.done.get(&ask.number).copied().unwrap_or(0);
-                let writes = ["add", "put", "batch"].contains(&ask.name);
-                assert!(done <= 1, "{} is done {done} times", ask.line());
-                assert!(
-                    !writes || self.faults || done == 1,
-                    "{} is lost",
-                    ask.line()
-                );
-            }
+            S::settled(client, &self.servers, self.faults);
         }
     }
 
     fn ask(&mut self, count: &mut Count) {
-        let names = ["echo", "add", "get", "get", "find", "find", "put", "batch"];
-        let name = *self.dice.pick(&names);
-        let keys = if name == "get" {
-            self.dice.between(1, 6)
-        } else {
-            1
-        };
-        count.splits += usize::from(keys > 3);
         self.number += 1;
-        let mut key = || match self.dice.percent(30) {
-            true => format!("none{}", self.dice.below(40)),
-            false => format!("key{}", self.dice.below(40)),
-        };
-        let keys = (0..keys).map(|_| key()).collect();
-        let number = self.number;
         let nth = self.dice.below(CLIENTS);
-        self.clients[nth].ask(Ask { number, name, keys });
+        S::ask(&mut self.clients[nth], self.number, &mut self.dice, count);
     }
 
     fn step(&mut self, count: &mut Count) {
@@ -167,7 +142,7 @@ impl World {
             1 => {
                 let nth = pick % side.links.len().max(1);
                 if let Some(link) = side.links.values_mut().nth(nth) {
-                    self.servers.serve(link, busy, count);
+                    S::serve(&mut self.servers, link, busy, count);
                 }
             }
             2 | 3 => side.receive_replies(pick, most, now),
@@ -197,7 +172,7 @@ impl World {
             side.pass(&mut self.clients, now);
             for link in &mut side.left.drain(..).collect::<Vec<_>>() {
                 link.stalled = 0;
-                self.servers.serve(link, false, count);
+                S::serve(&mut self.servers, link, false, count);
             }
         }
         for client in &mut self.clients {
@@ -313,7 +288,7 @@ impl World {
             // What was sent arrives all the same.
             for link in self.side.links.values_mut() {
                 link.stalled = 0;
-                self.servers.serve(link, false, count);
+                S::serve(&mut self.servers, link, false, count);
             }
             self.side = self.next.take().unwrap();
         }

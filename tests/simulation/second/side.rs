@@ -18,8 +18,8 @@ use coremux::stats::PoolShape;
 use coremux::stats::Shape;
 use coremux::stats::WorkerStats;
 
-use super::client::Client;
-use super::server::Link;
+use super::Client;
+use super::Link;
 
 pub struct Side {
     pub proxy: Proxy,
@@ -67,7 +67,7 @@ impl Side {
     }
 
     /// Does what the proxy asks for.
-    pub fn pass(&mut self, clients: &mut [Client], now: Time) {
+    pub fn pass<C: Client>(&mut self, clients: &mut [C], now: Time) {
         while let Some(output) = self.proxy.poll_output(now) {
             match output {
                 Output::Connect { conn, address, .. } => {
@@ -96,7 +96,7 @@ impl Side {
         }
         while let Some((conn, batch)) = self.proxy.poll_transmit() {
             let to = match (self.clients.get(&conn), self.links.get_mut(&conn)) {
-                (Some(nth), _) => Some(&mut clients[*nth].got),
+                (Some(nth), _) => Some(&mut clients[*nth].pipe().got),
                 (None, link) => link.map(|link| &mut link.asked),
             };
             if let Some(to) = to {
@@ -115,9 +115,9 @@ impl Side {
     }
 
     /// Gives the proxy some of what a client has sent.
-    pub fn receive_requests(
+    pub fn receive_requests<C: Client>(
         &mut self,
-        clients: &mut [Client],
+        clients: &mut [C],
         pick: usize,
         most: usize,
         now: Time,
@@ -127,7 +127,7 @@ impl Side {
             return;
         };
         if !self.paused.contains(conn) {
-            let wire = &mut clients[*nth].wire;
+            let wire = &mut clients[*nth].pipe().wire;
             let chunk: Vec<u8> = wire.drain(..most.min(wire.len())).collect();
             self.receive(*conn, chunk, now);
         }
