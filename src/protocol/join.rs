@@ -14,6 +14,8 @@ pub enum Join {
     Resp(resp::Join),
     /// memcached's.
     Memcached(memcached::Join),
+    /// The client hears nothing of them.
+    Nothing,
     /// Of the tests.
     #[cfg(any(test, debug_assertions))]
     Numbered(numbered::Join),
@@ -25,6 +27,7 @@ impl Join {
         match self {
             Join::Resp(join) => join.add(index, reply),
             Join::Memcached(join) => join.add(index, reply),
+            Join::Nothing => {}
             #[cfg(any(test, debug_assertions))]
             Join::Numbered(join) => join.add(index, &reply),
         }
@@ -35,6 +38,7 @@ impl Join {
         match self {
             Join::Resp(join) => join.finish(out, spare),
             Join::Memcached(join) => join.finish(out, spare),
+            Join::Nothing => {}
             #[cfg(any(test, debug_assertions))]
             Join::Numbered(join) => join.finish(out, spare),
         }

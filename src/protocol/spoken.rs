@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::fmt::Display;
+use std::sync::Arc;
 
 use crate::base::ByteQueue;
 use crate::base::Spare;
@@ -341,6 +342,15 @@ impl Protocol {
                 Join::Memcached(memcached::Join::of_keys(request, keys, order, partial))
             }
             protocol => protocol.join(how, order),
+        }
+    }
+
+    /// The same of a request to every server, of these names.
+    #[must_use]
+    pub fn join_all(self, how: Gather, order: Vec<u16>, names: Vec<Arc<str>>) -> Join {
+        match (self, how) {
+            (Protocol::Memcached, Gather::Chain) => Join::Memcached(memcached::Join::stats(names)),
+            (protocol, how) => protocol.join(how, order),
         }
     }
 

@@ -55,7 +55,7 @@ fn servers(pool: &PoolConfig) -> Vec<String> {
 const COVERED: &[(&str, fn())] = &[
     ("nutcracker.yml", nutcracker_yml),
     ("quickstart.yml", quickstart_yml),
-    ("cache.yml", cache_yml),
+    ("memcached.yml", memcached_yml),
     ("data.yml", data_yml),
     ("sentinel.yml", sentinel_yml),
     ("unix-sockets.yml", unix_sockets_yml),
@@ -127,8 +127,9 @@ fn quickstart_yml() {
     );
 }
 
-fn cache_yml() {
-    let pool = the_pool("cache.yml");
+fn memcached_yml() {
+    let pool = the_pool("memcached.yml");
+    assert!(pool.partial_get);
     assert_eq!(pool.protocol, Protocol::Memcached);
     assert!(pool.failure.ejects());
     assert_eq!(pool.failure.policy, OnServerFailure::Rehash);

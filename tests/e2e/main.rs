@@ -39,10 +39,13 @@ mod commands {
     mod nutcracker;
     mod routing;
     mod same_reply;
-    mod smuggling;
     mod split;
     mod tools;
     mod whole_pool;
+}
+mod memcached {
+    mod failures;
+    mod replies;
 }
 mod process {
     mod log;

@@ -39,7 +39,8 @@ impl Memcached {
         (0..count).map(|_| Memcached::start()).collect()
     }
 
-    /// 127.0.0.1 and its port.
+    /// 127.0.0.1 and its port, which stays the same over [`Memcached::kill`] and
+    /// [`Memcached::restart`].
     pub fn address(&self) -> SocketAddr {
         self.port.address()
     }
@@ -47,6 +48,22 @@ impl Memcached {
     /// A connection of the test's own, past any proxy.
     pub fn client(&self) -> Client {
         Client::connect(self.address())
+    }
+
+    /// Stops it as a crash does.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// Starts it again after [`Memcached::kill`], empty, on the same port.
+    pub fn restart(&mut self) {
+        assert!(self.process.is_none(), "it runs");
+        assert!(self.try_run(), "the port was taken in the meantime");
+    }
+
+    /// The running process, for signals.
+    pub fn process(&self) -> &Process {
+        self.process.as_ref().expect("it was killed")
     }
 
     fn try_run(&mut self) -> bool {

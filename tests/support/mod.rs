@@ -39,6 +39,7 @@ mod redis;
 mod reply;
 mod sentinel;
 mod stats;
+mod text_client;
 mod value;
 
 use std::time::Duration;
@@ -66,6 +67,8 @@ pub use reply::Reply;
 pub use sentinel::Group;
 pub use sentinel::Sentinel;
 pub use stats::Stats;
+#[allow(unused_imports, reason = "for who asks memcached")]
+pub use text_client::TextClient;
 pub use value::value;
 
 /// How long anything may take before the test fails: far longer than it takes on a busy machine.

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use super::Listen;
+use super::Memcached;
 use super::Redis;
 
 /// A pool whose servers are named `s1`, `s2` and so on: their keys do not depend on ports.
@@ -25,15 +26,17 @@ impl Pool {
         }
     }
 
-    /// A pool of memcacheds.
-    pub fn memcached(name: &str) -> Pool {
-        Pool {
-            lines: "  redis: false\n".to_owned(),
+    /// A pool of memcached servers.
+    pub fn memcached(name: &str, servers: &[Memcached]) -> Pool {
+        let pool = Pool {
+            lines: String::new(),
             ..Pool::new(name)
-        }
+        };
+        let servers = servers.iter();
+        servers.fold(pool, |pool, memcached| pool.server(memcached.address()))
     }
 
-    /// One of Redis over `servers`.
+    /// The same over `servers`.
     pub fn over(name: &str, servers: &[Redis]) -> Pool {
         servers
             .iter()

@@ -148,3 +148,46 @@ fn several_keys(command: &Command) -> &'static str {
         _ => ", several keys",
     }
 }
+
+const MEMCACHED_HEAD: &str = "\
+# memcached
+
+A pool without `redis: true` speaks memcached's text protocol, with the meta commands, to clients and servers
+([`conf/memcached.yml`](../conf/memcached.yml)). Keys, failures, limits, reloads and upgrades are those of every pool.
+
+- A client's line is checked word by word and sent in one form, with a data block of exactly the length that it
+  gives. What is none gets memcached's own error in its place, and a data block behind it is passed over:
+  nothing in a key or a value becomes a command. Numbers are digits in their range (`flags` 32 bits, `exptime` 31
+  and a sign, values and versions 64), keys have at most 250 bytes, no blank and no control byte.
+- A line ends with CR LF. With LF alone a line without a key is read all the same (`echo version | nc`); with a key
+  the client is told and closed, for the LF may be in the middle of it. So is one that speaks another protocol, such
+  as the binary one.
+- `noreply` and the quiet mode `q` are the proxy's to obey. Every server is asked for a reply, so that an error that a
+  server sends in spite of `noreply` is nobody else's reply. What is quiet is what memcached 1.6.18 leaves out: `EN` of
+  `mg`, `HD` of `ms` and `md`, `HD` and `VA` of `ma`. Errors of meta commands are told always.
+- A server's reply must have the form of what was asked, and a value the key; else the connection ends. So it does
+  where a server does not understand a command with data, since it takes the data for commands.
+- The proxy's own errors are `SERVER_ERROR` and the cause. Of a `get` of many keys, one server that fails makes it an
+  error, as in twemproxy, which closes the client then; with `partial_get: true` it gives the hits of the others.
+- `get`, `gets`, `mg` without `E`, `N`, `R`, `T`, and `me` are sent once more if a connection breaks; nothing else is.
+- A server that has failed must answer `version` before it gets a request.
+
+Made from the table of commands by `tests/tidy.rs`; not to be edited.
+
+| command | | |
+|---|---|---|
+";
+
+/// All of memcached's page.
+pub fn memcached_page() -> String {
+    let mut page = MEMCACHED_HEAD.to_owned();
+    for row in coremux::protocol::memcached::rows() {
+        page += &format!(
+            "| `{}` | {} | {} |\n",
+            row.shape,
+            way(&row.command),
+            row.command.about.summary
+        );
+    }
+    page
+}

@@ -158,6 +158,11 @@ fn the_commands_page_is_the_table() {
 }
 
 #[test]
+fn the_page_of_memcacheds_commands_is_their_table() {
+    check("docs/memcached.md", &commands::memcached_page());
+}
+
+#[test]
 fn the_architecture_is_short_and_names_every_room() {
     let text = read("docs/ARCHITECTURE.md");
     let lines = text.lines().count();

@@ -1,5 +1,7 @@
 //! Parts of a request for several servers, and the one reply that theirs become.
 
+use std::sync::Arc;
+
 use crate::base::ByteQueue;
 use crate::base::Cursor;
 use crate::base::SHARE_BYTES_MIN;
@@ -42,6 +44,8 @@ pub enum Join {
     Keys(KeysJoin),
     /// `OK` from every server, or the first error.
     All(Option<Vec<u8>>),
+    /// Lines of every server, each with its name.
+    Stats(StatsJoin),
 }
 
 impl Join {
@@ -63,9 +67,21 @@ impl Join {
         Join::Keys(KeysJoin::new(request, indexes, order, partial))
     }
 
+    /// Of what each of these servers says of itself.
+    #[must_use]
+    pub fn stats(names: Vec<Arc<str>>) -> Join {
+        let replies = vec![Vec::new(); names.len()];
+        Join::Stats(StatsJoin { names, replies })
+    }
+
     /// Takes a part's reply.
     pub fn add(&mut self, index: u32, reply: ByteQueue) {
         match self {
+            Join::Stats(join) => {
+                if let Some(of_server) = join.replies.get_mut(index as usize) {
+                    *of_server = reply.to_vec();
+                }
+            }
             Join::Keys(join) => join.add(index, reply),
             Join::All(error) if begins_as_error(&reply) => {
                 error.get_or_insert_with(|| reply.to_vec());
@@ -78,9 +94,38 @@ impl Join {
     pub fn finish(self, out: &mut ByteQueue, spare: &mut Spare) {
         match self {
             Join::Keys(join) => join.finish(out, spare),
+            Join::Stats(join) => out.push_copy(&join.lines(), spare),
             Join::All(None) => out.push_copy(b"OK\r\n", spare),
             Join::All(Some(error)) => out.push_copy(&error, spare),
         }
+    }
+}
+
+/// What servers say of themselves.
+#[derive(Debug)]
+pub struct StatsJoin {
+    names: Vec<Arc<str>>,
+    replies: Vec<Vec<u8>>,
+}
+
+impl StatsJoin {
+    fn lines(&self) -> Vec<u8> {
+        let mut lines = Vec::new();
+        for (name, reply) in self.names.iter().zip(&self.replies) {
+            // Whoever reads it splits it at its blanks.
+            let name = name.replace(' ', "_");
+            for line in reply.split_inclusive(|byte| *byte == b'\n') {
+                let (what, rest) = match line.strip_prefix(b"STAT ") {
+                    Some(rest) => ("", rest),
+                    None if line == b"END\r\n" => continue,
+                    None => ("error ", line),
+                };
+                lines.extend_from_slice(format!("STAT {name}:{what}").as_bytes());
+                lines.extend_from_slice(rest);
+            }
+        }
+        lines.extend_from_slice(b"END\r\n");
+        lines
     }
 }
 
@@ -332,6 +377,16 @@ mod tests {
             let told = finished(join);
             assert!(told.starts_with(b"SERVER_ERROR"), "{}", told.escape_ascii());
         }
+    }
+
+    #[test]
+    fn statistics_have_the_name_of_their_server_and_so_has_an_error() {
+        let mut join = Join::stats(vec!["a".into(), "10.0.0.1".into()]);
+        join.add(1, queue(&[b"SERVER_ERROR Connection refused\r\n"]));
+        join.add(0, queue(&[b"STAT pid 1\r\nSTAT rusage 0.1 0.2\r\nEND\r\n"]));
+        let lines = b"STAT a:pid 1\r\nSTAT a:rusage 0.1 0.2\r\n\
+            STAT 10.0.0.1:error SERVER_ERROR Connection refused\r\nEND\r\n";
+        assert_eq!(finished(join), lines);
     }
 
     #[test]

@@ -52,9 +52,12 @@ pub(super) enum Form {
     MetaDeleted,
     MetaCounted,
     MetaDebug,
+    Done,
+    /// Lines, up to an end.
+    Stats,
 }
 
-const FORMS: [Form; 15] = [
+const FORMS: [Form; 17] = [
     Form::Line,
     Form::Value,
     Form::ValueCas,
@@ -70,6 +73,8 @@ const FORMS: [Form; 15] = [
     Form::MetaDeleted,
     Form::MetaCounted,
     Form::MetaDebug,
+    Form::Done,
+    Form::Stats,
 ];
 
 impl Form {
@@ -130,6 +135,8 @@ pub(super) enum Next {
     End(ReplyKind),
     /// So many bytes of data, and a line end; that is all, or is not.
     Data { bytes: usize, last: bool },
+    /// Another line.
+    Line,
 }
 
 /// Reads a line, without its end, of a reply of which so many values have come.
@@ -149,6 +156,7 @@ pub(super) fn read_line(expect: Expect, line: &[u8], values: usize) -> Result<Ne
                 false => Err(ReplyError::OtherForm),
             }
         }
+        Form::Stats if line.starts_with(b"STAT ") => Ok(Next::Line),
         _ if is_error(line) => match form.has_data() && !line.starts_with(b"SERVER_ERROR") {
             true => Err(ReplyError::NotUnderstood),
             false => Ok(Next::End(ReplyKind::Error)),
@@ -222,6 +230,8 @@ fn is_of(form: Form, line: &[u8]) -> bool {
         Form::MetaDeleted => matches!(code, b"HD" | b"EX" | b"NF"),
         Form::MetaCounted => matches!(code, b"HD" | b"NS" | b"EX" | b"NF"),
         Form::MetaDebug => matches!(code, b"ME" | b"EN"),
+        Form::Done => line == b"OK",
+        Form::Stats => line == b"END",
         Form::Value | Form::ValueCas | Form::Values | Form::ValuesCas => false,
     }
 }
@@ -239,6 +249,7 @@ pub fn cut_reply(expect: Expect, buf: &[u8]) -> Result<Option<Cut>, ReplyError> 
         };
         match read_line(expect, line, values)? {
             Next::End(kind) => return Ok(Some(Cut { bytes: end, kind })),
+            Next::Line => (at, values) = (end, values + 1),
             Next::Data { bytes, last } => {
                 let behind = end.saturating_add(bytes).saturating_add(2);
                 if behind > buf.len() {
@@ -389,6 +400,14 @@ mod tests {
             );
             assert_eq!(cut(Form::Number, 0, line), Ok(Some(line.len())));
         }
+    }
+
+    #[test]
+    fn statistics_end_with_their_end() {
+        let stats = b"STAT pid 1\r\nSTAT version 1.6.18 x\r\nEND\r\nOK\r\n";
+        assert_eq!(cut(Form::Stats, 0, stats), Ok(Some(stats.len() - 4)));
+        assert_eq!(cut(Form::Stats, 0, &stats[..20]), Ok(None));
+        assert_eq!(cut(Form::Stats, 0, b"OK\r\n"), Err(ReplyError::OtherForm));
     }
 
     #[test]

@@ -67,7 +67,7 @@ use Keyed::One;
 
 /// Laid out by hand: a row takes as few lines as it can.
 #[rustfmt::skip]
-static ROWS: [Row; 36] = [
+static ROWS: [Row; 37] = [
     row(("get", "get key…"), READ, (Many(1), Form::Values), GATHER,
         "Each server gets the keys that live there; values come in the order of the keys, with one `END`."),
     row(("gets", "gets key…"), READ, (Many(1), Form::ValuesCas), GATHER, "As `get`."),
@@ -99,12 +99,14 @@ static ROWS: [Row; 36] = [
         "As in twemproxy, to the server of the key `placeholder`."),
     row(("quit", "quit"), Access::Unstated, (No, Form::Line), Handling::Local(Local::Quit),
         "Closes behind the replies that are due."),
-    row(("verbosity", "verbosity level [noreply]"), Access::Unstated, (No, Form::Line), REFUSE,
-        "It is a matter of each server's operator."),
+    row(("verbosity", "verbosity level [noreply]"), Access::Unstated, (No, Form::Done), Handling::AskAll(Gather::AllOk),
+        "To every server."),
     row(("flush_all", "flush_all [delay] [noreply]"), WRITE, (No, Form::Line), REFUSE,
         "It would empty every server."),
-    row(("stats", "stats [what]"), READ, (No, Form::Line), REFUSE,
-        "Each server has its own; the proxy's are at its statistics port."),
+    row(("stats", "stats"), READ, (No, Form::Stats), Handling::AskAll(Gather::Chain),
+        "Of every server: `STAT server:name value`; of one that fails `STAT server:error text`."),
+    row(("stats", "stats what"), READ, (No, Form::Line), Handling::Refuse(Refusal::EachItsOwn),
+        "It makes sense of one server only, or (`reset`, `detail`) changes it."),
     row(("shutdown", "shutdown [graceful]"), Access::Unstated, (No, Form::Line), REFUSE, "Servers are to be administered directly."),
     row(("cache_memlimit", "cache_memlimit megabytes"), Access::Unstated, (No, Form::Line), REFUSE, "As `shutdown`."),
     row(("lru", "lru …"), Access::Unstated, (No, Form::Line), REFUSE, "As `shutdown`."),
@@ -157,12 +159,15 @@ pub fn resolve(request: &Request<'_>) -> Result<&'static Command, CommandError> 
         return Err(CommandError::Broken(fault.line()));
     }
     let name = request.arg(0);
-    let changes = name == b"mg" && (2..request.len()).any(|i| meta::changes(request.arg(i)));
-    let mut rows = ROWS.iter();
-    let row = rows.find(|row| {
-        let is_named = row.command.name.as_bytes() == name;
-        is_named && !(changes && row.command.safe_to_retry())
-    });
+    // Of `mg` and `stats` there are two.
+    let is_second = match name {
+        b"mg" => (2..request.len()).any(|index| meta::changes(request.arg(index))),
+        b"stats" => request.len() > 1,
+        _ => false,
+    };
+    let rows = ROWS.iter();
+    let mut rows = rows.filter(|row| row.command.name.as_bytes() == name);
+    let row = rows.nth(usize::from(is_second));
     row.map(|row| &row.command)
         .ok_or(CommandError::Broken(Fault::Command.line()))
 }

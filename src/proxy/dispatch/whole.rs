@@ -2,11 +2,14 @@
 //!
 //! Owns: what each server is sent. Never: how replies become one, which is the protocol's.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::base::Key;
 use crate::base::ServerIdx;
 use crate::base::Time;
+use crate::protocol::Join;
 use crate::protocol::Page;
 use crate::protocol::Request;
 use crate::protocol::command::Gather;
@@ -45,7 +48,15 @@ impl Proxy {
                 let first = self.random.next_u32() as usize % order.len();
                 order.rotate_left(first);
             }
-            self.queue_shares(client, protocol.join(how, order), ask, &shares, now);
+            let of_pool = &self.pools[self.clients.slab[client].pool.index()].servers;
+            let names = servers
+                .iter()
+                .map(|idx| Arc::clone(&of_pool[idx.index()].name));
+            let join = match ask.expect.is_unheard() {
+                true => Join::Nothing,
+                false => protocol.join_all(how, order, names.collect()),
+            };
+            self.queue_shares(client, join, ask, &shares, now);
         }
         self.scratch.shares = shares;
         opened
@@ -77,7 +88,6 @@ impl Proxy {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::Duration;
 
     use bytes::Bytes;
