@@ -7,6 +7,7 @@
 //! protocol each.
 
 mod assembly;
+mod batch;
 mod broken;
 pub mod command;
 mod error_class;
@@ -26,6 +27,7 @@ mod spoken;
 pub use assembly::Assembled;
 pub use assembly::ReplyAssembly;
 pub use assembly::RequestAssembly;
+pub use batch::BatchPart;
 pub use broken::ProtocolError;
 pub use broken::ReplyError;
 pub use error_class::ErrorClass;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::base::ByteQueue;
 use crate::base::Spare;
 use crate::protocol::Arg;
+use crate::protocol::BatchPart;
 use crate::protocol::Cut;
 use crate::protocol::ErrorClass;
 use crate::protocol::Expect;
@@ -278,6 +279,71 @@ impl Protocol {
         }
     }
 
+    /// Begins, in a server's queue, requests that it is to do as one.
+    pub fn begin_batch(self, queue: &mut ByteQueue, spare: &mut Spare) {
+        match self {
+            Protocol::Resp => resp::begin_batch(queue, spare),
+            // No command of it is one of several.
+            Protocol::Memcached => {}
+            #[cfg(any(test, debug_assertions))]
+            Protocol::Numbered => {}
+        }
+    }
+
+    /// Ends them.
+    pub fn end_batch(self, queue: &mut ByteQueue, spare: &mut Spare) {
+        match self {
+            Protocol::Resp => resp::end_batch(queue, spare),
+            Protocol::Memcached => {}
+            #[cfg(any(test, debug_assertions))]
+            Protocol::Numbered => {}
+        }
+    }
+
+    /// What a reply means that comes before the one that counts. `head` is how it begins.
+    #[must_use]
+    pub fn batch_part(self, first: bool, head: &[u8]) -> BatchPart {
+        match self {
+            Protocol::Resp => resp::batch_part(first, head),
+            Protocol::Memcached => BatchPart::Odd,
+            #[cfg(any(test, debug_assertions))]
+            Protocol::Numbered => BatchPart::Taken,
+        }
+    }
+
+    /// Whether an error that ends a batch says that nothing of it was done.
+    #[must_use]
+    pub fn is_discarded(self, head: &[u8]) -> bool {
+        match self {
+            Protocol::Resp => resp::is_discarded(head),
+            Protocol::Memcached => false,
+            #[cfg(any(test, debug_assertions))]
+            Protocol::Numbered => true,
+        }
+    }
+
+    /// The error that such a one has for its reason, if it names one.
+    #[must_use]
+    pub fn discarded_for(self, head: &[u8]) -> Option<Vec<u8>> {
+        match self {
+            Protocol::Resp => resp::discarded_for(head),
+            Protocol::Memcached => None,
+            #[cfg(any(test, debug_assertions))]
+            Protocol::Numbered => None,
+        }
+    }
+
+    /// Appends the error that ends a batch of which nothing was done, because of `reason`: an error
+    /// without what makes it one.
+    pub fn write_discarded(self, reason: &str, out: &mut Vec<u8>) {
+        match self {
+            Protocol::Resp => resp::write_discarded(reason, out),
+            Protocol::Memcached => memcached::write_error(reason, out),
+            #[cfg(any(test, debug_assertions))]
+            Protocol::Numbered => numbered::write_error(reason, out),
+        }
+    }
+
     /// What joins the replies to the parts. Of [`Gather::Concat`], `order` says which part has each
     /// key, in the order of the keys; of others, which part counts first.
     #[must_use]
@@ -384,6 +450,17 @@ impl Protocol {
             Protocol::Memcached => memcached::classify(head),
             #[cfg(any(test, debug_assertions))]
             Protocol::Numbered => numbered::classify(head),
+        }
+    }
+
+    /// The same of an error without what makes it one.
+    #[must_use]
+    pub fn classify_text(self, text: &str) -> ErrorClass {
+        match self {
+            Protocol::Resp => resp::classify(format!("-{text}").as_bytes()),
+            Protocol::Memcached => ErrorClass::Request,
+            #[cfg(any(test, debug_assertions))]
+            Protocol::Numbered => ErrorClass::Request,
         }
     }
 

@@ -24,6 +24,9 @@ pub enum Failure {
     /// The server sent what is no reply.
     #[error("Server sent a bad reply: {0}")]
     BadReply(ReplyError),
+    /// The server answered a part of a transaction with what is no answer to one.
+    #[error("Server gave an unexpected reply within a transaction")]
+    OddBatch,
     /// The server sent a reply that nobody had asked for.
     #[error("Server sent a reply without a request")]
     Unasked,
@@ -62,7 +65,7 @@ impl Failure {
     /// same again; what others have asked behind it is.
     pub(super) fn allows_retry(&self, next: bool) -> bool {
         match self {
-            Failure::BadReply(_) => !next,
+            Failure::BadReply(_) | Failure::OddBatch => !next,
             failure => matches!(
                 failure,
                 Failure::System(_)
@@ -116,12 +119,29 @@ pub enum RequestError {
     /// The pool has all the clients that `client_connections` allows. The text is Redis's.
     #[error("max number of clients reached")]
     TooManyClients,
-    /// `EXEC` of a transaction that was refused when it began. The text is Redis's.
+    /// `EXEC` of a transaction of which a command was refused. The text is Redis's.
     #[error("Transaction discarded because of previous errors.")]
     Aborted,
-    /// It is part of a transaction that was refused when it began.
-    #[error("not done: MULTI is refused here, and EXEC, DISCARD or RESET has not come yet")]
-    NoTransaction,
+    /// `EXEC` of a transaction whose keys a reload has parted.
+    #[error(
+        "Transaction discarded because of: CROSSSLOT {}",
+        RequestError::CrossServer
+    )]
+    Parted,
+    /// It cannot be part of a transaction. The text is Redis's.
+    #[error("Command not allowed inside a transaction")]
+    NotWithin,
+    /// `MULTI` within a transaction, which goes on. The text is Redis's.
+    #[error("MULTI calls can not be nested")]
+    Nested,
+    /// `WATCH` within a transaction, which goes on. The text is Redis's.
+    #[error("WATCH inside MULTI is not allowed")]
+    WatchWithin,
+    /// With it the transaction would be larger than what its client may have under way.
+    #[error(
+        "Transaction discarded: it is larger than client_output_limit, or has too many commands"
+    )]
+    TransactionTooLarge,
     /// It is meant for another database.
     #[error("not done: SELECT was refused, and a SELECT that is not, or RESET, has not come yet")]
     WrongDatabase,
@@ -146,7 +166,7 @@ impl RequestError {
         match self {
             RequestError::CrossServer => "CROSSSLOT",
             RequestError::NotAuthenticated => "NOAUTH",
-            RequestError::Aborted => "EXECABORT",
+            RequestError::Aborted | RequestError::Parted => "EXECABORT",
             RequestError::Unblocked => "UNBLOCKED",
             RequestError::NeedsLeave(_) | RequestError::Denied(_) => "NOPERM",
             _ => GENERIC,
@@ -170,7 +190,9 @@ impl RequestError {
             RequestError::NoReplica => "no_replica",
             RequestError::NotAuthenticated => "not_authenticated",
             RequestError::TooManyClients => "too_many_clients",
-            RequestError::Aborted | RequestError::NoTransaction => "no_transaction",
+            RequestError::Aborted | RequestError::Parted | RequestError::TransactionTooLarge => {
+                "transaction_aborted"
+            }
             RequestError::WrongDatabase => "wrong_database",
             RequestError::Abandoned => "abandoned",
             RequestError::NoMemory => "no_memory",
@@ -188,7 +210,7 @@ impl Failure {
             Failure::ClosedByServer => "server_closed",
             Failure::TimedOut => "timed_out",
             Failure::Unresolved => "name_unknown",
-            Failure::BadReply(_) | Failure::Unasked => "bad_reply",
+            Failure::BadReply(_) | Failure::OddBatch | Failure::Unasked => "bad_reply",
             Failure::Refused(_) | Failure::KindRefused(_) | Failure::BadGreeting => {
                 "greeting_refused"
             }

@@ -62,6 +62,7 @@ use crate::stats::WorkerStats;
 use crate::telemetry::Records;
 
 pub use client::ClientLoad;
+pub use client::state::Carried;
 pub use client::state::ClientState;
 pub use client::state::StateError;
 pub use client::unmet::Unmet;

@@ -2,7 +2,7 @@
 //!
 //! Owns: who is still to go, and when the next one does. A client goes between two requests: what
 //! it has asked is answered, and a request of which a part has come is waited for as long as there
-//! is time. Unlike a drain, it leaves new clients alone, and can be taken back.
+//! is time, and the `EXEC` of a transaction. Unlike a drain, it leaves new clients alone, and can be taken back.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -60,7 +60,7 @@ impl Proxy {
             let Some(client) = self.clients.slab.find(key) else {
                 continue;
             };
-            let half_a_request = client.input.has_any();
+            let half_a_request = client.input.has_any() || client.transaction.is_some();
             if client.life.is_open() && half_a_request && now < self.rolling_drain.until {
                 self.rolling_drain.waiting.push_back(key);
             } else {

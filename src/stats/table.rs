@@ -192,7 +192,7 @@ metrics! {
 
 metrics! {
     /// What a worker says of itself.
-    WorkerCounters, WORKER_METRICS of 4:
+    WorkerCounters, WORKER_METRICS of 5:
 
     /// Passes of the worker's loop. A worker that is asked to pass, and does not, is stuck.
     passes Counter "coremux_worker_passes_total" "";
@@ -202,6 +202,8 @@ metrics! {
     replies_streamed Counter "coremux_worker_replies_streamed_total" "";
     /// Clients that were closed because the rest of a large reply did not come.
     replies_cut Counter "coremux_worker_replies_cut_total" "";
+    /// Transactions that were sent to a server, each of which is one of its requests.
+    transactions Counter "coremux_worker_transactions_total" "";
 }
 
 /// The text of `-D`: every pool and server metric with what it is, as nutcracker prints it.

@@ -41,6 +41,7 @@ mod commands {
     mod same_reply;
     mod split;
     mod tools;
+    mod transactions;
     mod whole_pool;
 }
 mod memcached {

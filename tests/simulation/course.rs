@@ -1,5 +1,6 @@
 //! The course of a run: who comes, when all is healed, what must hold then, and at the very end.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use coremux::base::Time;
@@ -69,7 +70,7 @@ impl World {
             authenticated: facts.password.is_none(),
             database: facts.database,
             facts,
-            in_transaction: false,
+            planned: VecDeque::new(),
             name: Vec::new(),
             large_left: 2,
         }

@@ -13,6 +13,7 @@ use coremux::base::Random;
 use coremux::base::Time;
 use coremux::base::WorkerIdx;
 use coremux::config::Config;
+use coremux::proxy::Carried;
 use coremux::proxy::ClientState;
 use coremux::proxy::ConnId;
 use coremux::proxy::Output;
@@ -36,45 +37,84 @@ struct Client {
     expected: Vec<u8>,
     // By database.
     counted: [u64; DATABASES],
-    // What it was refused and relies on, wherever it is.
-    in_transaction: bool,
+    // Since its MULTI: what each part will get, or nothing more where one was refused.
+    transaction: Option<Option<Vec<Part>>>,
     database: usize,
 }
 
-const NO_TRANSACTION: &[u8] =
-    b"-ERR not done: MULTI is refused here, and EXEC, DISCARD or RESET has not come yet\r\n";
+/// What a part of a transaction gets.
+#[derive(Clone, Copy)]
+enum Part {
+    Count,
+    Says(&'static str),
+}
+
 const WRONG_DATABASE: &[u8] =
     b"-ERR not done: SELECT was refused, and a SELECT that is not, or RESET, has not come yet\r\n";
 const ABORTED: &[u8] = b"-EXECABORT Transaction discarded because of previous errors.\r\n";
-const NO_MULTI: &[u8] = b"-ERR 'multi' is refused: transactions are not offered here\r\n";
 const SELECT: [&str; DATABASES] = ["SELECT 0", "SELECT 1", "SELECT 2", "SELECT 3"];
-const NO_EXEC: &[u8] = b"-ERR 'exec' is refused: transactions are not offered here\r\n";
+const NOT_WITHIN: &[u8] = b"-ERR Command not allowed inside a transaction\r\n";
 
 impl Client {
-    /// What a request gets that a server would do.
-    fn expects(&mut self, reply: impl FnOnce(&mut Client) -> Vec<u8>) {
-        let reply = match self.in_transaction {
-            true => NO_TRANSACTION.to_vec(),
-            false => reply(self),
+    /// What a request gets, now or within its transaction.
+    fn expects(&mut self, part: Part) {
+        let reply = match &mut self.transaction {
+            Some(begun) => {
+                if let Some(parts) = begun {
+                    parts.push(part);
+                }
+                b"+QUEUED\r\n".to_vec()
+            }
+            None => self.gets(part),
         };
         self.expected.extend(reply);
     }
 
-    /// It asks for what it will not get, or takes that back; or for another database.
+    fn gets(&mut self, part: Part) -> Vec<u8> {
+        match part {
+            Part::Says(reply) => reply.as_bytes().to_vec(),
+            Part::Count => {
+                let counted = &mut self.counted[self.database];
+                *counted += 1;
+                format!(":{counted}\r\n").into_bytes()
+            }
+        }
+    }
+
+    /// It begins a transaction, or ends it; or asks for another database.
     fn relies(&mut self, what: usize) {
-        let (word, reply) = match (what, self.in_transaction) {
-            (0, _) => ("MULTI", NO_MULTI),
-            (1 | 2, true) => ("EXEC", ABORTED),
-            (1 | 2, false) => ("EXEC", NO_EXEC),
-            (_, false) => (SELECT[what % DATABASES], &b"+OK\r\n"[..]),
-            (_, true) => (SELECT[what % DATABASES], NO_TRANSACTION),
+        let word = match what {
+            0 => "MULTI",
+            1 | 2 => "EXEC",
+            _ => SELECT[what % DATABASES],
         };
-        if what > 2 && !self.in_transaction {
-            self.database = what % DATABASES;
-        }
-        if what < 3 {
-            self.in_transaction = what == 0;
-        }
+        let reply = match (what, self.transaction.take()) {
+            (0, None) => {
+                self.transaction = Some(Some(Vec::new()));
+                b"+OK\r\n".to_vec()
+            }
+            (0, begun) => {
+                self.transaction = begun;
+                b"-ERR MULTI calls can not be nested\r\n".to_vec()
+            }
+            (1 | 2, None) => b"-ERR EXEC without MULTI\r\n".to_vec(),
+            (1 | 2, Some(None)) => ABORTED.to_vec(),
+            (1 | 2, Some(Some(parts))) => {
+                let mut reply = format!("*{}\r\n", parts.len()).into_bytes();
+                parts
+                    .into_iter()
+                    .for_each(|part| reply.extend(self.gets(part)));
+                reply
+            }
+            (_, Some(_)) => {
+                self.transaction = Some(None);
+                NOT_WITHIN.to_vec()
+            }
+            (_, None) => {
+                self.database = what % DATABASES;
+                b"+OK\r\n".to_vec()
+            }
+        };
         self.wire.extend(format!("{word}\r\n").bytes());
         self.expected.extend(reply);
     }
@@ -86,6 +126,8 @@ struct Server {
     database: usize,
     asked: Vec<u8>,
     replies: Vec<u8>,
+    // What is to be said to EXEC, and to how many commands.
+    within: Option<(usize, String)>,
 }
 
 /// A process: its proxy, and its sockets.
@@ -219,11 +261,7 @@ impl World {
                     _ => format!("INCR c{nth}\r\n"),
                 };
                 client.wire.extend(written.bytes());
-                client.expects(|client| {
-                    let counted = &mut client.counted[client.database];
-                    *counted += 1;
-                    format!(":{counted}\r\n").into_bytes()
-                });
+                client.expects(Part::Count);
             }
             5 => {
                 client
@@ -231,14 +269,11 @@ impl World {
                     .extend(format!("*3\r\n$3\r\nSET\r\n$2\r\nc{nth}\r\n${large}\r\n").bytes());
                 client.wire.extend(std::iter::repeat_n(b'v', large));
                 client.wire.extend(b"\r\n");
-                client.expects(|_| b"+OK\r\n".to_vec());
+                client.expects(Part::Says("+OK\r\n"));
             }
             6 | 7 => {
                 client.wire.extend(b"PING\r\n");
-                client.expected.extend(match client.in_transaction {
-                    true => NO_TRANSACTION,
-                    false => b"+PONG\r\n",
-                });
+                client.expects(Part::Says("+PONG\r\n"));
             }
             _ => client.relies(relies),
         }
@@ -389,7 +424,16 @@ fn serve(side: &mut Side, counters: &mut [[u64; DATABASES]]) {
     for server in side.servers.values_mut() {
         while let Some((words, used)) = frame(&server.asked) {
             let nth = |key: &[u8]| usize::from(key[1] - b'0');
-            let reply = match words[0].to_ascii_uppercase().as_slice() {
+            let word = words[0].to_ascii_uppercase();
+            if word == b"MULTI" {
+                server.within = Some((0, String::new()));
+            }
+            let reply = match word.as_slice() {
+                b"MULTI" => "+OK\r\n".to_owned(),
+                b"EXEC" => {
+                    let (count, replies) = server.within.take().expect("MULTI comes before EXEC");
+                    format!("*{count}\r\n{replies}")
+                }
                 b"INCR" => {
                     let counter = &mut counters[nth(&words[1])][server.database];
                     *counter += 1;
@@ -402,6 +446,15 @@ fn serve(side: &mut Side, counters: &mut [[u64; DATABASES]]) {
                 b"SET" | b"AUTH" => "+OK\r\n".to_owned(),
                 b"PING" => "+PONG\r\n".to_owned(),
                 other => panic!("{}", String::from_utf8_lossy(other)),
+            };
+            // Done at once, and told later: nobody is between.
+            let reply = match &mut server.within {
+                Some((count, replies)) if word != b"MULTI" => {
+                    *count += 1;
+                    replies.push_str(&reply);
+                    "+QUEUED\r\n".to_owned()
+                }
+                _ => reply,
             };
             server.replies.extend(reply.bytes());
             server.asked.drain(..used);
@@ -454,10 +507,12 @@ fn client_of_the_first_release() -> ClientState {
         library_version: b"1.2.3".to_vec(),
         command: b"client|setinfo".to_vec(),
         unmet: Unmet {
-            transaction: true,
+            watch: false,
             database: true,
         },
         database: None,
+        // It was refused MULTI there, and must have nothing done of what follows.
+        transaction: Carried::Aborted,
         input: b"*2\r\n$3\r\nGET\r\n$5\r\nhel".to_vec(),
     }
 }
@@ -506,7 +561,7 @@ fn a_client_that_another_release_has_refused_a_database_waits_for_one() {
         id: 5,
         authenticated: true,
         unmet: Unmet {
-            transaction: false,
+            watch: false,
             database: true,
         },
         ..ClientState::default()
@@ -527,7 +582,7 @@ fn a_client_that_another_release_has_refused_a_database_waits_for_one() {
 }
 
 #[test]
-fn a_database_is_told_and_who_does_not_know_what_that_is_refuses_the_client() {
+fn what_is_newer_is_told_and_who_does_not_know_it_refuses_the_client() {
     let state = ClientState {
         id: 5,
         database: Some(3),
@@ -535,5 +590,14 @@ fn a_database_is_told_and_who_does_not_know_what_that_is_refuses_the_client() {
     };
     let told = state.encode().unwrap();
     assert_eq!(read_by_the_first_release(&told), Err(10));
+    assert_eq!(ClientState::decode(&told), Ok(state));
+    // And of a transaction it would do the rest, each command by itself.
+    let state = ClientState {
+        id: 5,
+        transaction: Carried::Open(b"*1\r\n$4\r\nPING\r\n".to_vec()),
+        ..ClientState::default()
+    };
+    let told = state.encode().unwrap();
+    assert_eq!(read_by_the_first_release(&told), Err(11));
     assert_eq!(ClientState::decode(&told), Ok(state));
 }

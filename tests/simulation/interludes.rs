@@ -89,6 +89,7 @@ impl World {
             Interlude::Short { .. } => {
                 self.tally.count(Happening::MemoryShort);
                 self.done.was_short = true;
+                self.oracle.was_short = true;
             }
             Interlude::LookUpAll(period) => self.look_up_all(period),
             Interlude::Keep | Interlude::Relieved => {}

@@ -58,6 +58,7 @@ mod store;
 mod streaming;
 mod tally;
 mod trace;
+mod transactions;
 mod trouble;
 mod wire;
 mod worker;

@@ -64,6 +64,8 @@ struct Book {
     id: Option<i64>,
     /// No error is excused any more.
     strict: bool,
+    /// Its transaction was too large, and its `EXEC` has not come.
+    aborted: bool,
     /// When the proxy saw its end.
     ended: Option<Time>,
     /// By link: the last request that was executed.
@@ -107,6 +109,10 @@ pub struct Oracle {
     pub transients: BTreeMap<(usize, usize), u64>,
     /// By pool and server: how often it has said so in its own words.
     pub spoken: BTreeMap<(usize, usize), u64>,
+    /// Memory was short.
+    pub was_short: bool,
+    /// By pool: the most that a client may have waiting.
+    limits: Vec<usize>,
     /// The largest reply so far.
     pub largest_reply: usize,
 }
@@ -143,6 +149,12 @@ impl Oracle {
             executions: 0,
             transients: BTreeMap::new(),
             spoken: BTreeMap::new(),
+            was_short: false,
+            limits: config
+                .pools
+                .iter()
+                .map(|pool| pool.limits.client_output_bytes)
+                .collect(),
             largest_reply: 0,
         }
     }
@@ -259,7 +271,8 @@ impl Oracle {
         // server that hung may execute the first one after that, to which nobody listens any more.
         let mut unheard = entry.answered && !entry.failed && entry.request.is_read();
         if let Some(at) = entry.executions.iter().position(again) {
-            assert!(entry.request.is_read(), "{mark:?} was executed twice");
+            let once = entry.request.transaction.is_some() || !entry.request.is_read();
+            assert!(!once, "{mark:?} was executed twice");
             let earlier = &entry.executions[at];
             assert_ne!(earlier.link, link, "{mark:?} was sent twice at once");
             assert!(

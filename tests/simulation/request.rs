@@ -10,6 +10,8 @@ use crate::frame::write_request;
 pub enum Expect {
     /// What the server that executes it answers, or an error that a fault explains.
     Forwarded,
+    /// `+QUEUED`, if the transaction has room for so many bytes.
+    Queued { bytes: usize },
     /// These bytes.
     Exact(Vec<u8>),
     /// It is none: these bytes, then the end.
@@ -49,6 +51,8 @@ pub struct Request {
     pub reads: Vec<Vec<u8>>,
     /// The database that its client is in.
     pub database: u32,
+    /// It ends a transaction, all of which it stands for; whether that may change something.
+    pub transaction: Option<bool>,
 }
 
 impl Request {
@@ -64,16 +68,23 @@ impl Request {
             puts: Vec::new(),
             reads: Vec::new(),
             database: 0,
+            transaction: None,
         }
     }
 
     /// Whether it changes nothing, so that it may be executed once more.
     pub fn is_read(&self) -> bool {
+        if let Some(writes) = self.transaction {
+            return !writes;
+        }
         coremux::protocol::command::resolve(&self.args).is_ok_and(|row| row.safe_to_retry())
     }
 
     /// Whether anybody may have written what it answers.
     pub fn is_script(&self) -> bool {
+        if self.transaction.is_some() {
+            return false;
+        }
         coremux::protocol::command::resolve(&self.args)
             .map_or(true, |row| row.errors == ErrorsBy::Anybody)
     }

@@ -2,6 +2,7 @@
 //! way that a server can.
 
 mod execution;
+mod transaction;
 
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
@@ -49,6 +50,8 @@ pub struct ServerConn {
     database: u32,
     /// It has said that it serves.
     proved: bool,
+    /// What waits for `EXEC`.
+    transaction: Option<transaction::Queued>,
     /// It ends, in this way, when the replies are sent.
     ending: Option<End>,
 }

@@ -83,7 +83,7 @@ impl Store {
             b"sadd" => self.add_members(args[1], &args[2..]),
             b"sinterstore" => self.intersect(args[1], &args[2..]),
             b"eval" => self.script(args),
-            b"lolwut" => bulk(&args[1..].concat()),
+            b"lolwut" | b"echo" => bulk(&args[1..].concat()),
             b"frob" => bulk(&[b"frobbed ".as_slice(), args[1]].concat()),
             _ => panic!("nobody sends {}", crate::trace::head(&args.concat())),
         }

@@ -128,8 +128,18 @@ happenings! {
     Gathered,
     /// A request with keys on several servers was refused.
     CrossServer,
-    /// A request was not done, because it relied on a MULTI or SELECT that had been refused.
-    ReliedOnRefused,
+    /// A transaction was done, all of it.
+    TransactionDone,
+    /// Nothing of it was done, for a command of it was wrong.
+    TransactionAborted,
+    /// Nothing of it was done, for its server has refused a part.
+    TransactionRefused,
+    /// Its server was lost, or answered too late.
+    TransactionLost,
+    /// It was larger than it might be.
+    TransactionTooLarge,
+    /// Its server closed the connection before it had all of it.
+    TransactionBroken,
     /// A request was answered by the clock.
     TimedOut,
     /// A request was answered because nobody knows its server's name.

@@ -2,9 +2,11 @@
 
 mod forwarded;
 mod local;
-mod unmet;
+mod transaction;
 
-pub use unmet::NO_TRANSACTION;
+pub use transaction::ABORTED;
+
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 
@@ -25,14 +27,14 @@ pub struct Facts {
 }
 
 /// Who asks.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Asker {
     pub client: usize,
     pub facts: Facts,
     /// It has given the password, or none is needed.
     pub authenticated: bool,
-    /// `MULTI` was refused, and neither `EXEC` nor `DISCARD` has followed.
-    pub in_transaction: bool,
+    /// The rest of its transaction.
+    pub planned: VecDeque<Request>,
     /// `SELECT`.
     pub database: u32,
     /// `CLIENT SETNAME`.
@@ -65,8 +67,11 @@ impl Asker {
             client: self.client,
             number,
         };
-        if let Some(request) = self.meets(dice) {
-            return request;
+        if let Some(request) = self.planned.pop_front() {
+            return self.in_database(request);
+        }
+        if self.authenticated && dice.percent(6) {
+            return self.transaction(number, dice);
         }
         let mut request = match dice.below(100) {
             0..19 => self.set(mark, dice),
@@ -194,10 +199,22 @@ impl Asker {
 
     fn or_refused(&mut self, request: Request) -> Request {
         let request = match self.authenticated {
-            true => self.or_unmet(request),
+            true => {
+                self.learn(&request);
+                request
+            }
             false => self.refused(request, NOAUTH),
         };
         self.in_database(request)
+    }
+
+    /// Where it is after a `SELECT`.
+    fn learn(&mut self, request: &Request) {
+        let taken = request.expect == Expect::Exact(b"+OK\r\n".to_vec());
+        if taken && request.args[0].eq_ignore_ascii_case(b"select") {
+            let number = std::str::from_utf8(&request.args[1]).expect("a number");
+            self.database = number.parse().expect("a database that there is");
+        }
     }
 
     fn in_database(&self, request: Request) -> Request {

@@ -116,11 +116,14 @@ pub enum Local {
     /// `COMMAND` and its subcommands: [`command_reply`](super::command_reply).
     Command,
     ConfigGet,
+    Discard,
     Echo,
+    Exec,
     Hello,
     /// `HELP` of any container: [`help_reply`](super::help_reply).
     Help,
     Info,
+    Multi,
     Ping,
     Quit,
     Reset,

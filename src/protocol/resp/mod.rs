@@ -6,6 +6,7 @@
 //! together): a frame that lies whole in the receive buffer is cut in one pass over it; one that
 //! arrives in pieces is assembled, each byte looked at once whatever the pieces.
 
+mod batch;
 mod error;
 mod foreign;
 mod greeting;
@@ -21,6 +22,12 @@ mod request_assembly;
 mod write;
 mod writer;
 
+pub use batch::batch_part;
+pub use batch::begin_batch;
+pub use batch::discarded_for;
+pub use batch::end_batch;
+pub use batch::is_discarded;
+pub use batch::write_discarded;
 pub use error::classify;
 pub use error::error_text;
 pub use error::write_error;

@@ -54,6 +54,20 @@ impl Proxy {
         }
     }
 
+    /// A command waits for its `EXEC`.
+    pub(in crate::proxy) fn answer_queued(&mut self, key: Key) {
+        let mut reply = Vec::new();
+        Writer::new(Resp::V2, &mut reply).status("QUEUED");
+        self.reply(key, &reply);
+    }
+
+    /// `EXEC` has nothing to do.
+    pub(in crate::proxy) fn answer_empty_exec(&mut self, key: Key) {
+        let mut reply = Vec::new();
+        Writer::new(Resp::V2, &mut reply).array(0);
+        self.reply(key, &reply);
+    }
+
     fn write_answer(
         &mut self,
         key: Key,
@@ -66,6 +80,16 @@ impl Proxy {
             Local::Auth => self.authenticate(key, request, reply),
             Local::Hello => self.hello(key, request, reply),
             Local::Quit => reply.ok(),
+            Local::Multi => {
+                self.begin_transaction(key);
+                reply.ok();
+            }
+            Local::Exec => reply.error("ERR EXEC without MULTI"),
+            Local::Discard if self.clients.slab[key].transaction.is_some() => {
+                self.end_transaction(key);
+                reply.ok();
+            }
+            Local::Discard => reply.error("ERR DISCARD without MULTI"),
             Local::Reset => self.reset(key, reply),
             Local::Ping => match request.len() {
                 1 => reply.status("PONG"),
@@ -189,7 +213,9 @@ impl Proxy {
     }
 
     fn reset(&mut self, key: Key, reply: &mut Writer<'_>) {
-        let needs_password = self.pools[self.clients.slab[key].pool.index()].needs_password();
+        let client = &mut self.clients.slab[key];
+        client.transaction = None;
+        let needs_password = self.pools[client.pool.index()].needs_password();
         self.agree(key, |session| session.reset(needs_password));
         reply.status("RESET");
     }

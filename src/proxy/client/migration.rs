@@ -14,7 +14,9 @@ use crate::base::Time;
 use crate::proxy::Proxy;
 use crate::proxy::client::Client;
 use crate::proxy::client::Session;
+use crate::proxy::client::multi;
 use crate::proxy::client::pause::PauseReason;
+use crate::proxy::client::state::Carried;
 use crate::proxy::client::state::ClientState;
 use crate::proxy::effects::ConnId;
 use crate::proxy::effects::Output;
@@ -84,10 +86,12 @@ impl Proxy {
             return None;
         }
         let input = client.input.take_all();
-        client.close();
         let mut state = client.session.state(input, now);
+        let transaction = client.transaction.take();
+        state.transaction = transaction.map_or(Carried::Nothing, |begun| begun.carried());
         // Without a password it has given none, and may have to yet.
         state.authenticated &= self.pools[client.pool.index()].needs_password();
+        client.close();
         Some((client.pool, state))
     }
 
@@ -103,7 +107,9 @@ impl Proxy {
         let mut session = Session::adopted(state, self.pools[pool.index()].protocol, peer, now);
         let needs_password = self.pools[pool.index()].needs_password();
         session.set_authenticated(state.authenticated || !needs_password);
-        let client = Client::new(pool, session, now);
+        let mut client = Client::new(pool, session, now);
+        let draw = self.random.next_u32();
+        client.transaction = multi::adopted(&state.transaction, &self.pools[pool.index()], draw);
         let key = self.insert_client(client);
         self.greet_client(key, now);
         self.get_ready_to_migrate(key, now);

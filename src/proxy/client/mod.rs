@@ -6,6 +6,7 @@
 //! | `pauses` | why it is not read, and whether it is |
 //! | `replies` | the replies that it is to get, in the order of its requests |
 //! | `session` | who it is, whether it may ask, what it relies on |
+//! | `transaction` | what it has asked for since `MULTI` |
 //! | `life` | how far its connection has come, and its deadline |
 //!
 //! Owns: these, and what follows for one from another. Never: knows servers.
@@ -19,6 +20,7 @@ mod input;
 mod lifecycle;
 mod local;
 mod migration;
+mod multi;
 pub(in crate::proxy) mod pause;
 mod replies;
 mod reply_size;
@@ -26,6 +28,7 @@ pub(in crate::proxy) mod requests;
 mod session;
 mod slot;
 pub(in crate::proxy) mod state;
+pub(in crate::proxy) mod transaction;
 pub(in crate::proxy) mod unmet;
 pub(in crate::proxy) mod way;
 
@@ -43,6 +46,7 @@ use crate::proxy::client::pause::PauseReason;
 use crate::proxy::client::pause::PauseReasons;
 use crate::proxy::client::pause::Reading;
 use crate::proxy::client::replies::Replies;
+use crate::proxy::client::transaction::Transaction;
 use crate::proxy::client::way::Breaks;
 use crate::proxy::client::way::Way;
 use crate::proxy::effects::ConnId;
@@ -66,6 +70,8 @@ pub(in crate::proxy) struct Client {
     pub(in crate::proxy) pauses: PauseReasons,
     pub(in crate::proxy) replies: Replies,
     pub(in crate::proxy) session: Session,
+    /// Since `MULTI`, until `EXEC` or `DISCARD`.
+    pub(in crate::proxy) transaction: Option<Box<Transaction>>,
     pub(in crate::proxy) life: Lifecycle,
     /// Which of its servers' connections it uses.
     pub(in crate::proxy) way: Way,
@@ -82,7 +88,8 @@ const READ_WHILE_WAITING_MAX: usize = 64 << 10;
 pub struct ClientLoad {
     /// Bytes of replies that it has not taken yet.
     pub owed_bytes: usize,
-    /// Bytes that were received from it and are no whole request yet, or one that must wait.
+    /// Bytes that were received from it and are no whole request yet, or one that must wait, or that
+    /// waits for its `EXEC`.
     pub unread_bytes: usize,
     /// Requests that await their replies.
     pub requests_in_flight: usize,
@@ -97,6 +104,7 @@ impl Client {
             pauses: PauseReasons::default(),
             replies: Replies::new(now),
             session,
+            transaction: None,
             life: Lifecycle::new(),
             way: Way::default(),
             breaks: Breaks::default(),
@@ -146,9 +154,10 @@ impl Client {
 
     /// What it costs in memory.
     pub(in crate::proxy) fn load(&self) -> ClientLoad {
+        let queued = self.transaction.as_ref().map_or(0, |begun| begun.bytes());
         ClientLoad {
             owed_bytes: self.replies.owed_bytes(),
-            unread_bytes: self.input.bytes(),
+            unread_bytes: self.input.bytes() + queued,
             requests_in_flight: self.replies.in_flight(),
         }
     }
@@ -187,6 +196,7 @@ impl Client {
     pub(in crate::proxy) fn end(&mut self, linger: bool) {
         if self.life.end(linger) {
             self.input.forget();
+            self.transaction = None;
         }
     }
 
@@ -196,6 +206,7 @@ impl Client {
         if closes {
             self.replies.forget_output();
             self.input.forget();
+            self.transaction = None;
         }
         closes
     }

@@ -62,6 +62,8 @@ enum Need {
     Open(Key),
     /// There is no connection yet to whom it is forwarded.
     Connection((ServerIdx, Ask), (Target, Place), Expect),
+    /// Its client is within a transaction.
+    Within,
 }
 
 impl Desk<'_> {
@@ -108,6 +110,12 @@ impl Desk<'_> {
     ) -> Taken {
         if request.is_empty() {
             return Taken::Sent;
+        }
+        if self.client.transaction.is_some() {
+            return match self.exec_waits(request) {
+                true => Taken::Waits,
+                false => Taken::Needs(Need::Within),
+            };
         }
         let (session, pool) = (&mut self.client.session, self.pool);
         let found = pool.protocol.resolve(request);
@@ -324,6 +332,7 @@ impl Proxy {
             }
             Need::Plan(planned, expect) => self.carry_out(key, planned, (request, expect), now),
             Need::Open(conn) => self.request_passed_on(conn, key, now),
+            Need::Within => self.take_within(key, request, chunk, now),
             Need::Connection(asked, to, expect) => {
                 let done = self.forward_on_new(key, asked, to, (request, chunk), now);
                 if let Err(error) = done {
@@ -379,7 +388,7 @@ impl Proxy {
 
     /// A request goes no further than here; where nothing comes for it, its client is not told of
     /// servers.
-    fn turn_away(&mut self, key: Key, expect: Expect, error: RequestError) {
+    pub(in crate::proxy) fn turn_away(&mut self, key: Key, expect: Expect, error: RequestError) {
         let no_server = matches!(error, RequestError::NoServer | RequestError::NoReplica);
         if no_server {
             let pool = self.clients.slab[key].pool;

@@ -100,6 +100,7 @@ impl Session {
             unmet: self.unmet,
             database: self.database,
             input,
+            ..ClientState::default()
         }
     }
 
@@ -224,7 +225,7 @@ mod tests {
         session.set_command("get");
         session.set_database(3);
         session.set_unmet(Unmet {
-            transaction: true,
+            watch: true,
             database: false,
         });
         let state = session.state(b"*1\r\n".to_vec(), at(5));
@@ -253,7 +254,7 @@ mod tests {
         session.set_authenticated(true);
         session.set_name(b"n");
         session.set_unmet(Unmet {
-            transaction: true,
+            watch: true,
             database: true,
         });
         session.set_database(3);

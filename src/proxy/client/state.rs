@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::proxy::client::unmet::TRANSACTION;
 use crate::proxy::client::unmet::Unmet;
 
 /// What is to be known of a client to go on serving it.
@@ -43,8 +44,22 @@ pub struct ClientState {
     pub unmet: Unmet,
     /// The database that it has chosen by `SELECT`; without one it is where its pool begins.
     pub database: Option<u32>,
+    /// The transaction that it is within.
+    pub transaction: Carried,
     /// What it has sent and nobody has acted upon, from the beginning of a request on.
     pub input: Vec<u8>,
+}
+
+/// What is told of a client's transaction.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Carried {
+    /// It is within none.
+    #[default]
+    Nothing,
+    /// `EXEC` will do nothing: a command was refused.
+    Aborted,
+    /// The commands that wait for `EXEC`, one frame behind the other.
+    Open(Vec<u8>),
 }
 
 /// Why bytes are no client.
@@ -150,8 +165,11 @@ const FIELDS: &[Field] = &[
     Field {
         number: 9,
         tell: |state| {
-            let unmet = state.unmet;
-            (!unmet.is_nothing()).then(|| Cow::Owned(vec![unmet.bits()]))
+            let mut bits = state.unmet.bits();
+            if state.transaction == Carried::Aborted {
+                bits |= TRANSACTION;
+            }
+            (bits != 0).then(|| Cow::Owned(vec![bits]))
         },
         hear: |state, field, bytes| {
             let known = match bytes {
@@ -162,6 +180,20 @@ const FIELDS: &[Field] = &[
                 field: field.number,
             };
             state.unmet = known.ok_or(bad)?;
+            if bytes[0] & TRANSACTION != 0 {
+                state.transaction = Carried::Aborted;
+            }
+            Ok(())
+        },
+    },
+    Field {
+        number: 11,
+        tell: |state| match &state.transaction {
+            Carried::Open(frames) => Some(Cow::Borrowed(frames)),
+            Carried::Nothing | Carried::Aborted => None,
+        },
+        hear: |state, _, bytes| {
+            state.transaction = Carried::Open(bytes.to_vec());
             Ok(())
         },
     },
@@ -256,7 +288,8 @@ mod tests {
         #[test]
         fn a_client_comes_back_as_it_was(
             (id, authenticated, micros) in any::<(u64, bool, u64)>(),
-            (transaction, database, chosen) in any::<(bool, bool, Option<u32>)>(),
+            (watch, database, chosen) in any::<(bool, bool, Option<u32>)>(),
+            transaction in 0u8..3,
             texts in vec(vec(any::<u8>(), 0..20), 4..5),
             input in vec(any::<u8>(), 0..200),
         ) {
@@ -269,10 +302,15 @@ mod tests {
                 library_version: texts[2].clone(),
                 command: texts[3].clone(),
                 unmet: Unmet {
-                    transaction,
+                    watch,
                     database,
                 },
                 database: chosen,
+                transaction: match transaction {
+                    0 => Carried::Nothing,
+                    1 => Carried::Aborted,
+                    _ => Carried::Open(input.clone()),
+                },
                 input,
             };
             let bytes = state.encode().unwrap();
@@ -302,7 +340,7 @@ mod tests {
                 length: 1
             })
         );
-        for field in [&[9, 1, 0, 0, 0, 4][..], &[9, 0, 0, 0, 0]] {
+        for field in [&[9, 1, 0, 0, 0, 8][..], &[9, 0, 0, 0, 0]] {
             let bad = ClientState::decode(field);
             assert_eq!(bad, Err(StateError::BadValue { field: 9 }));
         }

@@ -83,7 +83,13 @@ impl Desk<'_> {
     /// Puts what was written to a connection into its FIFO, and sees that it is sent and timed: whether
     /// the connection is open. If not, `request_passed_on` is to be called.
     #[inline]
-    fn queue(&mut self, key: Key, awaiter: Awaiter, ask: Ask, now: Time) -> bool {
+    pub(in crate::proxy) fn queue(
+        &mut self,
+        key: Key,
+        awaiter: Awaiter,
+        ask: Ask,
+        now: Time,
+    ) -> bool {
         let conn = &mut self.servers[key];
         let stats = conn.counters(self.stats);
         let terms = Terms::new(ask.retry, ask.errors, ask.expect).of_family(ask.family);
@@ -171,6 +177,21 @@ impl Proxy {
         }
         (self.scratch.parts, self.scratch.shares) = (parts, shares);
         opened
+    }
+
+    /// Finds the client's connection to this server, opened if need be.
+    pub(in crate::proxy) fn open_one(
+        &mut self,
+        client: Key,
+        server: ServerIdx,
+        ask: Ask,
+        now: Time,
+    ) -> Result<Key, RequestError> {
+        let mut desk = self.desk(client).ok_or(RequestError::NoServer)?;
+        let target = desk.admit(server, ask, now)?;
+        desk.choose_way([(server, target)], ask.while_busy, now);
+        let (pool, kind) = (desk.client.pool, desk.pool.kind_of(desk.client));
+        Ok(self.server_conn(pool, (server, target), (client, kind), now))
     }
 
     /// Finds the client's connections to these servers, opened if need be: none before all of them can

@@ -9,4 +9,5 @@ pub(in crate::proxy) mod enqueue;
 pub(in crate::proxy) mod forward;
 pub(in crate::proxy) mod late_writes;
 pub(in crate::proxy) mod quarantine;
+mod transaction;
 pub(in crate::proxy) mod whole;

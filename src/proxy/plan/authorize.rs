@@ -60,36 +60,26 @@ fn answers_anyone(found: Result<&'static Command, CommandError>) -> bool {
     )
 }
 
-/// Whether a request may be done for a client that believes itself in a transaction or in another
-/// database.
+/// Whether a request may be done for a client that believes itself in another database.
 fn relies<A: Args + ?Sized>(
     request: &A,
     found: Result<&'static Command, CommandError>,
     unmet: Unmet,
     pool: &Pool,
 ) -> Result<(), RequestError> {
-    match found {
-        Ok(command) if unmet.transaction && command.name == "exec" => Err(RequestError::Aborted),
-        Ok(command) if unmet.transaction && is_of_transactions(command) => Ok(()),
-        Ok(_) if unmet.transaction => Err(RequestError::NoTransaction),
-        Ok(command) => match command.handling(request) {
-            Handling::Local(_) | Handling::Refuse(_) => Ok(()),
-            _ => Err(RequestError::WrongDatabase),
-        },
-        Err(CommandError::Unknown) => match (pool.config.unknown_commands, unmet.transaction) {
-            (UnknownCommands::Refuse, _) => Ok(()),
-            (UnknownCommands::Forward, true) => Err(RequestError::NoTransaction),
-            (UnknownCommands::Forward, false) => Err(RequestError::WrongDatabase),
-        },
+    let is_asked = match found {
+        Ok(command) => !matches!(
+            command.handling(request),
+            Handling::Local(_) | Handling::Refuse(_)
+        ),
+        Err(CommandError::Unknown) => pool.config.unknown_commands == UnknownCommands::Forward,
         // Its own error says more.
-        Err(_) => Ok(()),
+        Err(_) => false,
+    };
+    match is_asked && unmet.database {
+        true => Err(RequestError::WrongDatabase),
+        false => Ok(()),
     }
-}
-
-/// What a transaction is made of, and what Redis does at once in the middle of one.
-fn is_of_transactions(command: &Command) -> bool {
-    let names = ["exec", "discard", "multi", "watch", "unwatch"];
-    names.contains(&command.name) || command.is_local(Local::Quit) || command.is_local(Local::Reset)
 }
 
 /// What a client that has relied on `unmet` relies on after a request was planned so.
@@ -97,26 +87,13 @@ pub(in crate::proxy) fn relies_on_after(
     unmet: Unmet,
     planned: &Result<Plan, RequestError>,
 ) -> Unmet {
-    let command = match planned {
-        Err(RequestError::Aborted) => {
-            return Unmet {
-                transaction: false,
-                ..unmet
-            };
-        }
-        Ok(Plan::Refuse(CommandError::Refused(command, _))) if command.name == "discard" => {
-            return Unmet {
-                transaction: false,
-                ..unmet
-            };
-        }
-        Ok(Plan::Refuse(CommandError::Refused(command, _) | CommandError::WrongArity(command))) => {
-            command
-        }
-        _ => return unmet,
+    let Ok(Plan::Refuse(CommandError::Refused(command, _) | CommandError::WrongArity(command))) =
+        planned
+    else {
+        return unmet;
     };
     Unmet {
-        transaction: unmet.transaction || command.name == "multi",
+        watch: (unmet.watch || command.name == "watch") && command.name != "unwatch",
         ..unmet
     }
 }

@@ -14,6 +14,7 @@ pub(in crate::proxy) mod gather;
 mod parts;
 #[cfg(test)]
 mod tests;
+mod within;
 
 use crate::base::ServerIdx;
 use crate::config::UnknownCommands;
@@ -40,9 +41,11 @@ use crate::telemetry::Family;
 pub(in crate::proxy) use authorize::authorize;
 pub(in crate::proxy) use authorize::relies_on_after;
 pub(in crate::proxy) use parts::Parts;
+pub(in crate::proxy) use within::Within;
+pub(in crate::proxy) use within::plan_within;
 
 /// As in twemproxy, a command that may go anywhere goes where this key lives.
-const PLACEHOLDER: &[u8] = b"placeholder";
+pub(in crate::proxy) const PLACEHOLDER: &[u8] = b"placeholder";
 
 /// How a server is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +83,25 @@ impl Ask {
             expect,
             while_busy: command.flags.has(Flags::ALLOW_BUSY),
             family: family_of(command),
+        }
+    }
+
+    /// Of a transaction, which is never sent again, and is the master's.
+    pub(in crate::proxy) fn of_transaction(writes: bool) -> Ask {
+        Ask {
+            retry: match writes {
+                true => Retry::Never,
+                false => Retry::Used,
+            },
+            // No script's error stands where EXEC's does.
+            errors: ErrorsBy::Server,
+            replica: false,
+            expect: Expect::ONE,
+            while_busy: false,
+            family: match writes {
+                true => Family::Write,
+                false => Family::Read,
+            },
         }
     }
 

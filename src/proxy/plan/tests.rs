@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::protocol::command;
 use crate::protocol::command::Traits;
 use crate::proxy::client::Session;
+use crate::proxy::client::transaction::Home;
 use crate::proxy::client::unmet::Unmet;
 
 fn pool(more: &str) -> Pool {
@@ -35,12 +36,12 @@ fn open_session() -> Session {
     session(true, Unmet::default())
 }
 
-const TRANSACTION: Unmet = Unmet {
-    transaction: true,
+const WATCH: Unmet = Unmet {
+    watch: true,
     database: false,
 };
 const DATABASE: Unmet = Unmet {
-    transaction: false,
+    watch: false,
     database: true,
 };
 
@@ -233,19 +234,58 @@ fn who_has_not_given_the_password_may_only_do_so_or_leave() {
 }
 
 #[test]
-fn in_a_transaction_that_was_refused_nothing_is_done_by_itself() {
-    let (pool, relying) = (pool(""), session(true, TRANSACTION));
+fn within_a_transaction_each_row_is_queued_done_at_once_or_refused() {
+    let pool = pool("");
     for_each_row(|row, request| {
-        let planned = planned(request, &relying, &pool);
-        match row.name {
-            "exec" => assert_eq!(planned.unwrap_err(), RequestError::Aborted),
-            "discard" | "multi" | "watch" | "unwatch" => {
-                assert!(matches!(planned, Ok(Plan::Refuse(_))), "{}", row.name);
+        let within = plan_within(request, command::resolve(request), &pool, 7);
+        let fits = match (row.name, row.handling(request), within) {
+            ("exec" | "discard" | "reset" | "quit", _, Ok(Within::Now(_))) => true,
+            ("multi", _, Ok(Within::Told(RequestError::Nested))) => true,
+            ("watch", _, Ok(Within::Told(RequestError::WatchWithin))) => true,
+            ("ping" | "echo" | "time", _, Ok(Within::Queue(Home::Anywhere, false))) => true,
+            (_, Handling::Local(_) | Handling::Walk, Err(RequestError::NotWithin)) => true,
+            (_, Handling::AskAll(_), Err(RequestError::NotWithin)) => true,
+            (_, Handling::Refuse(_), Err(RequestError::NotWithin)) => {
+                row.flags.has(command::Flags::NO_MULTI)
             }
-            "quit" | "reset" => assert!(matches!(planned, Ok(Plan::Answer(_)))),
-            name => assert_eq!(planned.unwrap_err(), RequestError::NoTransaction, "{name}"),
-        }
+            // What waits elsewhere does not wait here.
+            (_, Handling::Wait(_), Ok(Within::Queue(..))) => true,
+            (_, Handling::Wait(_), Err(RequestError::CrossServer)) => true,
+            (_, Handling::Wait(_), Ok(Within::Refuse(CommandError::Keys(_)))) => true,
+            (_, Handling::Refuse(_), Ok(Within::Refuse(error))) => {
+                matches!(error, CommandError::Refused(..))
+            }
+            (_, Handling::ForwardAnywhere, Ok(Within::Queue(home, _))) => home == Home::Anywhere,
+            (_, Handling::Forward | Handling::Split(_), Ok(Within::Queue(_, writes))) => {
+                writes != row.safe_to_retry()
+            }
+            (_, Handling::Forward | Handling::Split(_), Err(RequestError::CrossServer)) => true,
+            (_, Handling::Forward, Ok(Within::Refuse(CommandError::Keys(_)))) => true,
+            _ => false,
+        };
+        assert!(fits, "{}: {within:?}", row.name);
     });
+}
+
+#[test]
+fn within_a_transaction_keys_live_on_one_server_and_a_dead_pool_is_found_out_later() {
+    let pool = pool("  hash_tag: \"{}\"\n");
+    let home = |line: &str, pool: &Pool| {
+        let request = words(line);
+        let found = command::resolve(request.as_slice());
+        plan_within(request.as_slice(), found, pool, 7)
+    };
+    let lives = |key: &[u8]| Home::At(pool.server_of(key, 7));
+    let together = home("mset {a}1 x {a}2 y", &pool);
+    assert!(matches!(together, Ok(Within::Queue(home, true)) if home == lives(b"a")));
+    let apart = home("mget apple river stone cloud amber", &pool);
+    assert_eq!(apart.unwrap_err(), RequestError::CrossServer);
+    let dead = home("get k", &dead_pool(""));
+    assert!(matches!(dead, Ok(Within::Queue(Home::At(None), false))));
+    let forwarding = self::pool("  unknown_commands: forward\n");
+    let unknown = home("what is this", &forwarding);
+    let there = Home::At(forwarding.server_of(b"is", 7));
+    assert!(matches!(unknown, Ok(Within::Queue(home, true)) if home == there));
 }
 
 #[test]
@@ -271,13 +311,8 @@ fn an_unknown_command_goes_where_its_first_argument_lives_or_is_refused() {
     assert!(ask.writes() && !ask.replica);
     let alone = planned(&words("what"), &open_session(), &forwarding);
     assert!(matches!(alone, Ok(Plan::Refuse(CommandError::Unknown))));
-    for (unmet, error) in [
-        (TRANSACTION, RequestError::NoTransaction),
-        (DATABASE, RequestError::WrongDatabase),
-    ] {
-        let planned = planned(&request, &session(true, unmet), &forwarding);
-        assert_eq!(planned.unwrap_err(), error);
-    }
+    let elsewhere = planned(&request, &session(true, DATABASE), &forwarding);
+    assert_eq!(elsewhere.unwrap_err(), RequestError::WrongDatabase);
 }
 
 #[test]
@@ -342,21 +377,13 @@ fn what_a_client_relies_on_follows_from_what_it_was_refused() {
         relies_on_after(unmet, &planned)
     };
     let nothing = Unmet::default();
-    assert_eq!(after(nothing, "multi"), TRANSACTION);
-    assert_eq!(after(nothing, "multi too much"), TRANSACTION);
+    assert_eq!(after(nothing, "watch k"), WATCH);
+    assert_eq!(after(WATCH, "unwatch"), nothing);
     // Redis, too, goes on in the database in which it is.
     assert_eq!(after(nothing, "select"), nothing);
     assert_eq!(after(DATABASE, "select"), DATABASE);
-    assert_eq!(after(TRANSACTION, "exec"), nothing);
-    assert_eq!(after(TRANSACTION, "discard"), nothing);
-    for line in [
-        "get k",
-        "watch k",
-        "exec too much",
-        "discard too much",
-        "what is",
-    ] {
-        assert_eq!(after(TRANSACTION, line), TRANSACTION, "{line}");
+    for line in ["get k", "multi", "watch", "what is"] {
+        assert_eq!(after(WATCH, line), WATCH, "{line}");
     }
     for line in ["get k", "exec", "ping", "what is"] {
         assert_eq!(after(nothing, line), nothing, "{line}");

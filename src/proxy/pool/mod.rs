@@ -122,6 +122,8 @@ pub(in crate::proxy) struct Pool {
     places: Option<Box<[ServerIdx]>>,
     /// In which order all keys are gone through.
     pub(in crate::proxy) walk: Walk,
+    /// Another number whenever keys may live elsewhere.
+    pub(in crate::proxy) routes: u64,
     pub(in crate::proxy) servers: Vec<Server>,
     pub(in crate::proxy) limits: ClientLimits,
     /// The longest a request is held for a server that fails, where requests are held.
@@ -158,6 +160,7 @@ impl Pool {
             config,
             servers,
             places: None,
+            routes: 0,
             fenced: false,
             retired: false,
         }
@@ -235,6 +238,7 @@ impl Pool {
     }
 
     fn build_router(&mut self) {
+        self.routes += 1;
         let live: Vec<bool> = match &self.places {
             None => self.servers.iter().map(|server| !server.ejected).collect(),
             Some(places) => {

@@ -4,6 +4,7 @@
 
 pub(in crate::proxy) mod address_change;
 pub(in crate::proxy) mod backoff;
+mod batch;
 pub(in crate::proxy) mod deadlines;
 pub(in crate::proxy) mod disposition;
 mod lifecycle;

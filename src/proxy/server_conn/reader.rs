@@ -24,6 +24,7 @@ use crate::proxy::failure::Failure;
 use crate::proxy::pool::greetings::Greeted;
 use crate::proxy::server_conn::ServerPhase;
 use crate::proxy::server_conn::queue::Pending;
+use crate::proxy::server_conn::queue::Turn;
 
 /// As much of a server's refusal as is told to clients.
 const GREETING_BYTES_MAX: usize = 512;
@@ -128,12 +129,14 @@ impl Proxy {
         if conn.opinion.is_due && conn.next_awaiter() == Some(Awaiter::OURS) {
             return self.server_answered(key, &reply.head(GREETING_BYTES_MAX), now);
         }
-        if conn.requests.swallow() {
-            return Ok(());
-        }
-        let mut class = ErrorClass::Request;
         // Who goes on has read on.
         conn.unreadable = None;
+        match conn.requests.turn() {
+            Turn::Only => {}
+            Turn::Part(before) => return self.take_part(key, before, &reply),
+            Turn::Last => return self.end_batch(key, reply, cut, now),
+        }
+        let mut class = ErrorClass::Request;
         // No error is so long that it would be passed on in parts.
         if cut.kind == ReplyKind::Error && !conn.requests.is_streaming() {
             let protocol = self.pools[conn.pool.index()].protocol;
@@ -167,6 +170,19 @@ impl Proxy {
             }
             self.record_error(key);
         }
+        self.give_reply(key, reply, cut.bytes, class, now)
+    }
+
+    /// Gives a reply, of which so many bytes have come, to the request whose turn it is.
+    #[inline]
+    pub(in crate::proxy) fn give_reply<C: Chunk>(
+        &mut self,
+        key: Key,
+        reply: Reply<'_, C>,
+        bytes: usize,
+        class: ErrorClass,
+        now: Time,
+    ) -> Result<(), Failure> {
         let conn = &mut self.servers[key];
         let stats = conn.counters(&self.stats);
         let sent_at = conn.requests.next_sent_at();
@@ -174,7 +190,7 @@ impl Proxy {
             return Err(Failure::Unasked);
         };
         stats.responses.add(1);
-        stats.response_bytes.add(cut.bytes);
+        stats.response_bytes.add(bytes);
         let of = (conn.pool, conn.server);
         self.record_reply(of, &pending, sent_at, now);
         let conn = &self.servers[key];

@@ -260,39 +260,6 @@ fn command_describes_what_the_server_has() {
 }
 
 #[test]
-fn nothing_is_done_of_a_transaction_that_is_refused() {
-    let stand = Stand::start();
-    let mut client = stand.client("third");
-    let refused = error("ERR 'multi' is refused: transactions are not offered here");
-    let not_done =
-        error("ERR not done: MULTI is refused here, and EXEC, DISCARD or RESET has not come yet");
-    let aborted = error("EXECABORT Transaction discarded because of previous errors.");
-    // As a client library sends it: at once.
-    let requests = [
-        "MULTI", "INCR n", "DEL n m", "PING", "SELECT 0", "NOPE", "EXEC", "GET n",
-    ];
-    for request in requests {
-        client.send(request.split(' '));
-    }
-    assert_eq!(client.read(), refused);
-    for request in &requests[1..5] {
-        assert_eq!(client.read(), not_done, "{request}");
-    }
-    assert!(client.read().error().contains("unknown command 'NOPE'"));
-    assert_eq!(client.read(), aborted);
-    assert_eq!(client.read(), Reply::Null, "nothing was done");
-    // And one after the other; whatever ends a transaction ends this.
-    for end in ["DISCARD", "RESET", "EXEC"] {
-        assert_eq!(client.call(["MULTI"]), refused);
-        assert_eq!(client.call(["INCR", "n"]), not_done);
-        client.call([end]);
-        assert_eq!(client.call(["GET", "n"]), Reply::Null, "{end}");
-    }
-    assert_eq!(client.call(["MULTI"]), refused);
-    assert_eq!(client.call(["QUIT"]), Reply::ok());
-}
-
-#[test]
 fn a_password_is_asked_in_twemproxys_words() {
     let stand = Stand::start();
     let mut client = stand.client("locked");
@@ -403,8 +370,6 @@ fn quit_is_answered_after_all_that_was_asked_before_and_nothing_after_it() {
 
 /// What is refused, and the end of its error.
 const REFUSED: &[(&str, &str)] = &[
-    ("EXEC", "transactions are not offered here"),
-    ("DISCARD", "transactions are not offered here"),
     ("WATCH key", "transactions are not offered here"),
     (
         "WAIT 0 0",

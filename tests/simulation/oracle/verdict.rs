@@ -21,9 +21,12 @@ use crate::tally::Happening;
 use crate::tally::Tally;
 use crate::trace::head;
 use crate::trace::trace;
-use crate::workload::NO_TRANSACTION;
+use crate::workload::ABORTED;
 
 const CROSS_SERVER: &[u8] = b"-CROSSSLOT Keys in request don't hash to the same server\r\n";
+const TOO_LARGE: &[u8] =
+    b"-ERR Transaction discarded: it is larger than client_output_limit, or has \
+    too many commands\r\n";
 const NO_SERVER: &[u8] = b"-ERR Connection refused\r\n";
 const TIMED_OUT: &[u8] = b"-ERR Connection timed out\r\n";
 const ABANDONED: &[u8] =
@@ -131,9 +134,16 @@ impl Oracle {
         let reply = answer.bytes;
         match &self.books[client].entries[number].request.expect {
             Expect::Exact(expected) | Expect::Broken(expected) if reply == expected => {
-                if reply == NO_TRANSACTION {
-                    tally.count(Happening::ReliedOnRefused);
+                if reply == ABORTED {
+                    tally.count(Happening::TransactionAborted);
                 }
+                // What ends a transaction says one of these.
+                self.books[client].aborted &= ![b"+OK\r\n", ABORTED].contains(&reply);
+                Ok(true)
+            }
+            Expect::Queued { bytes } => self.queued(client, *bytes, reply, tally),
+            Expect::Exact(_) if self.books[client].aborted && reply == ABORTED => {
+                self.books[client].aborted = false;
                 Ok(true)
             }
             Expect::Exact(_) | Expect::Broken(_) => Err("got a wrong reply"),
@@ -148,6 +158,26 @@ impl Oracle {
         }
     }
 
+    /// Whether a command waits for its `EXEC`, or why the reply is wrong.
+    fn queued(
+        &mut self,
+        client: usize,
+        bytes: usize,
+        reply: &[u8],
+        tally: &mut Tally,
+    ) -> Result<bool, &'static str> {
+        let book = &mut self.books[client];
+        match reply {
+            b"+QUEUED\r\n" => Ok(true),
+            TOO_LARGE if bytes > self.limits[book.pool] || self.was_short => {
+                tally.count(Happening::TransactionTooLarge);
+                book.aborted = true;
+                Ok(true)
+            }
+            _ => Err("was not queued"),
+        }
+    }
+
     /// Whether a forwarded request has succeeded, or why the reply is wrong.
     fn judge(
         &mut self,
@@ -156,9 +186,24 @@ impl Oracle {
         answer: Answer<'_>,
         tally: &mut Tally,
     ) -> Result<bool, &'static str> {
+        let book = &mut self.books[client];
+        let aborted = std::mem::take(&mut book.aborted);
         let book = &self.books[client];
         let entry = &book.entries[number];
         let reply = answer.bytes;
+        if aborted {
+            return match reply == ABORTED && entry.executions.is_empty() {
+                true => Ok(false),
+                false => Err("was aborted, and something else is told"),
+            };
+        }
+        if entry.request.transaction.is_some() {
+            tally.count(match reply {
+                [b'*', ..] => Happening::TransactionDone,
+                reply if reply.starts_with(b"-EXECABORT") => Happening::TransactionRefused,
+                _ => Happening::TransactionLost,
+            });
+        }
         let from = entry.arrived.unwrap_or(Time::ZERO);
         let placements = self.placements(client, number, answer.emitted);
         let crosses = |placement: &Placement| {

@@ -6,7 +6,9 @@ use crate::fault::NO_SUCH_DATABASE;
 use crate::fault::WRONG_PASSWORD;
 use crate::frame::parse_request;
 use crate::link::Peer;
+use crate::server::transaction::because;
 use crate::store::A_SCRIPT_SAYS;
+use crate::store::Store;
 use crate::tally::Happening;
 use crate::trace::head;
 use crate::trace::trace;
@@ -69,6 +71,9 @@ impl World {
 
     /// Executes one request and sees that its reply is sent; whether the connection goes on.
     fn take_request(&mut self, pool: usize, server: usize, link: LinkId, args: &[&[u8]]) -> bool {
+        if let Some(goes_on) = self.take_part((pool, server), link, args) {
+            return goes_on;
+        }
         if [&b"AUTH"[..], b"SELECT", b"PING"].contains(&args[0]) {
             let reply = self.greet(pool, server, link, args);
             self.reply(link, reply);
@@ -100,6 +105,22 @@ impl World {
             self.reply(link, refusal);
             return true;
         }
+        self.execute((pool, server), link, args, |store| store.execute(args))
+    }
+
+    /// Executes what the client of these `args` has asked for, once; whether the connection goes on.
+    pub(super) fn execute(
+        &mut self,
+        (pool, server): (usize, usize),
+        link: LinkId,
+        args: &[&[u8]],
+        act: impl FnOnce(&mut Store) -> Vec<u8>,
+    ) -> bool {
+        let Some(conn) = self.servers[pool][server].conns.get(&link) else {
+            return false;
+        };
+        let database = conn.database;
+        let is_script = self.oracle.is_script(args);
         let mut execution = self.oracle.executing(
             (pool, server),
             (link, database),
@@ -129,7 +150,11 @@ impl World {
                 if !is_script {
                     self.speaks(pool, server);
                 }
-                self.dice.pick(&TRANSIENT[1..]).to_vec()
+                let said = *self.dice.pick(&TRANSIENT[1..]);
+                match args[0] {
+                    b"EXEC" => because(said),
+                    _ => said.to_vec(),
+                }
             }
             Some(Happening::BadFragment) => self
                 .dice
@@ -137,7 +162,7 @@ impl World {
                 .to_vec(),
             _ => {
                 let stores = &mut self.servers[pool][server].stores;
-                stores.entry(database).or_default().execute(args)
+                act(stores.entry(database).or_default())
             }
         };
         let reply = Bytes::from(reply);
@@ -197,7 +222,7 @@ impl World {
     }
 
     /// What a server says that will do in a moment what it is asked.
-    fn refusal(&mut self, pool: usize, server: usize, args: &[&[u8]]) -> Option<Bytes> {
+    pub(super) fn refusal(&mut self, pool: usize, server: usize, args: &[&[u8]]) -> Option<Bytes> {
         let state = &self.servers[pool][server];
         if state.has(Happening::Refuses) && !self.oracle.is_read(args) {
             self.tally.count(Happening::Refuses);
@@ -222,7 +247,7 @@ impl World {
     }
 
     /// A server says in its own words that it cannot serve.
-    fn speaks(&mut self, pool: usize, server: usize) {
+    pub(super) fn speaks(&mut self, pool: usize, server: usize) {
         *self.oracle.spoken.entry((pool, server)).or_default() += 1;
     }
 

@@ -36,7 +36,7 @@ impl Asker {
             6 => Request::local(&[b"CLIENT", b"ID"], Expect::ClientId),
             7 => {
                 // A client without the password has no name.
-                if self.authenticated && !self.in_transaction {
+                if self.authenticated {
                     self.name.clone_from(&text);
                 }
                 Request::local(&[b"CLIENT", b"SETNAME", &text], exact("+OK\r\n"))
@@ -45,10 +45,7 @@ impl Asker {
             8 => Request::local(&[b"CLIENT", b"GETNAME"], bulk(&self.name)),
             9 => Request::local(&[b"TIME"], Expect::Time),
             10 => self.unknown(mark),
-            11 => Request::local(
-                &[b"MULTI"],
-                exact("-ERR 'multi' is refused: transactions are not offered here\r\n"),
-            ),
+            11 => Request::local(&[b"EXEC"], exact("-ERR EXEC without MULTI\r\n")),
             12 => Request::local(
                 &[b"SUBSCRIBE", &text],
                 exact("-ERR 'subscribe' is refused: messages are not passed on here\r\n"),
@@ -63,7 +60,7 @@ impl Asker {
             ),
             15 => Request::local(
                 &[b"KEYS", b"*"],
-                exact("-ERR 'keys' is refused: it concerns the keys of every server\r\n"),
+                exact("-NOPERM 'keys' is refused unless the pool's `allow:` names it\r\n"),
             ),
             _ => Request::local(
                 &[b"OBJECT", b"WRONG\r\nWRONG", &text],

@@ -6,6 +6,7 @@ use super::Command;
 use super::Flags;
 use super::Group;
 use super::Keys;
+use super::Local;
 use super::PEEKS;
 use super::Refusal;
 use super::Rows;
@@ -18,12 +19,12 @@ const TX: Rows = Rows(Group::Transactions);
 #[rustfmt::skip]
 pub(super) static ROWS: &[Command] = &[
     TX.keyless("discard", Exactly(1), SESSION_BUSY, "2.0.0", "Gives up a transaction.")
-        .refuse(Refusal::Transaction),
+        .local(Local::Discard),
     TX.keyless("exec", Exactly(1), SESSION.and(Flags::SKIP_SLOWLOG), "1.2.0",
         "Executes a transaction.")
-        .refuse(Refusal::Transaction),
+        .local(Local::Exec),
     TX.keyless("multi", Exactly(1), SESSION_BUSY, "1.2.0", "Begins a transaction.")
-        .refuse(Refusal::Transaction),
+        .local(Local::Multi),
     TX.keyless("unwatch", Exactly(1), SESSION_BUSY, "2.2.0", "Forgets the watched keys.")
         .refuse(Refusal::Transaction),
     TX.keyless("watch", AtLeast(2), SESSION_BUSY, "2.2.0",

@@ -45,7 +45,8 @@ impl RequestQueue {
     }
 
     fn take_oldest_sent(&mut self, count: usize, gauges: &ServerCounters) -> Unanswered {
-        (self.tombstones, self.swallowed) = (0, 0);
+        self.tombstones = 0;
+        self.begin_turn();
         let half_given = std::mem::take(&mut self.streaming);
         let pendings: Vec<Pending> = self.fifo.drain(..count).collect();
         count_answered(count, sizes(&pendings), gauges);

@@ -10,6 +10,7 @@
 //! what was. It is the only way in and out, and so counts what is inside (`in_queue`, `out_queue`).
 //! Never: decides what becomes of a request; reads a clock; knows a connection's phase.
 
+mod batch;
 mod departure;
 mod in_flight;
 mod moving;
@@ -32,6 +33,8 @@ use crate::proxy::server_conn::queue::moving::Refused;
 use crate::proxy::server_conn::queue::moving::take_refused;
 use crate::stats::ServerCounters;
 
+pub(in crate::proxy) use batch::Refusal;
+pub(in crate::proxy) use batch::Turn;
 pub(in crate::proxy) use departure::Expired;
 pub(in crate::proxy) use moving::Requests;
 pub(in crate::proxy) use moving::Unanswered;
@@ -62,6 +65,8 @@ pub(in crate::proxy) struct RequestQueue {
     streaming: bool,
     // How many replies have come that the first in the FIFO swallows.
     swallowed: u16,
+    // What the server has refused of it meanwhile.
+    refusal: Option<Box<Refusal>>,
     // How many at the front of the FIFO, behind that one, have been answered with a time-out
     // already.
     tombstones: usize,
@@ -131,7 +136,13 @@ impl RequestQueue {
     /// What comes next, if something was asked for.
     #[inline]
     pub(in crate::proxy) fn next_expected(&self) -> Expect {
-        self.next_sent().map_or(Expect::ONE, Pending::expect)
+        let expect = self.next_sent().map_or(Expect::ONE, Pending::expect);
+        match expect.swallowed() {
+            0 => expect,
+            // What comes last of a batch is for the client, but for what is not told as it is.
+            all if all == self.swallowed && self.refusal.is_none() => Expect::ONE,
+            _ => expect,
+        }
     }
 
     /// From when the oldest request's time counts.
@@ -305,24 +316,13 @@ impl RequestQueue {
         if !std::mem::take(&mut self.streaming) {
             self.tombstones = self.tombstones.saturating_sub(1);
         }
-        self.swallowed = 0;
+        self.begin_turn();
         let pending = self.fifo.pop_front()?;
         take_refused(&mut self.refused, &pending);
         let bytes = pending.bytes as usize;
         self.sent.answered(bytes, spare);
         count_answered(1, bytes, gauges);
         Some(pending)
-    }
-
-    /// Counts a reply that comes before the one that the first request awaits: whether it is such.
-    #[inline]
-    pub(in crate::proxy) fn swallow(&mut self) -> bool {
-        let awaited = self
-            .next_sent()
-            .map_or(0, |first| first.expect().swallowed());
-        let is_early = self.swallowed < awaited;
-        self.swallowed += u16::from(is_early);
-        is_early
     }
 
     /// A part of the next reply is given: whether that is the first part.
