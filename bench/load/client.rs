@@ -18,7 +18,7 @@ use socket2::Type;
 use crate::ledger::Form;
 use crate::ledger::Key;
 use crate::ledger::Seen;
-use crate::reply;
+use crate::protocol::Protocol;
 use crate::reply::Reply;
 
 /// As much as is read at once.
@@ -56,6 +56,7 @@ pub(crate) struct Plan {
     pub sets: u8,
     pub form: Form,
     pub in_flight: usize,
+    pub protocol: Protocol,
 }
 
 /// One connection and its keys.
@@ -158,15 +159,14 @@ impl Client {
         match verb {
             Verb::Set => {
                 key.given += 1;
-                self.out.extend_from_slice(b"*3\r\n$3\r\nSET\r\n");
-                bulk(&mut self.out, key.name.as_bytes());
                 let mut value = Vec::with_capacity(self.plan.form.bytes);
                 key.write_value(key.given, self.plan.form, &mut value);
-                bulk(&mut self.out, &value);
+                let protocol = self.plan.protocol;
+                protocol.write_set(key.name.as_bytes(), &value, &mut self.out);
             }
             Verb::Get => {
-                self.out.extend_from_slice(b"*2\r\n$3\r\nGET\r\n");
-                bulk(&mut self.out, key.name.as_bytes());
+                let protocol = self.plan.protocol;
+                protocol.write_get(key.name.as_bytes(), &mut self.out);
             }
         }
         self.pending.push_back(Pending {
@@ -225,7 +225,7 @@ impl Client {
         let input = std::mem::take(&mut self.input);
         let mut at = 0;
         loop {
-            let (reply, length) = match reply::cut(&input[at..]) {
+            let (reply, length) = match self.plan.protocol.cut(&input[at..]) {
                 Ok(None) => break,
                 Ok(Some((reply, length))) => (Some(reply), length),
                 // What follows cannot be told apart.
@@ -333,12 +333,4 @@ fn said(reply: Option<Reply<'_>>) -> String {
             format!("\"{}\" ({} bytes)", shown.escape_ascii(), bytes.len())
         }
     }
-}
-
-fn bulk(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.push(b'$');
-    out.extend_from_slice(itoa::Buffer::new().format(bytes.len()).as_bytes());
-    out.extend_from_slice(b"\r\n");
-    out.extend_from_slice(bytes);
-    out.extend_from_slice(b"\r\n");
 }

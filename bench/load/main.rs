@@ -20,7 +20,9 @@
 mod client;
 mod keys;
 mod ledger;
+mod memcached;
 mod options;
+mod protocol;
 mod reply;
 mod report;
 mod run;

@@ -54,6 +54,9 @@ pub(crate) struct Options {
     /// How long replies are waited for after the run
     #[arg(long, value_name = "S", default_value = "5", value_parser = seconds)]
     pub patience: Duration,
+    /// Speaks memcached's text protocol: `get` and `set` in place of GET and SET
+    #[arg(long)]
+    pub memcached: bool,
     /// Writes the figures as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,

@@ -38,6 +38,7 @@ use crate::ledger::Key;
 use crate::ledger::Seen;
 use crate::options::Options;
 use crate::options::Rate;
+use crate::protocol::Protocol;
 use crate::schedule::Schedule;
 use crate::tally;
 use crate::tally::Tally;
@@ -384,6 +385,10 @@ fn connect(options: &Options, groups: &[Group]) -> io::Result<Vec<Client>> {
             bytes: options.value_bytes,
         },
         in_flight: options.in_flight.max(1),
+        protocol: match options.memcached {
+            true => Protocol::Memcached,
+            false => Protocol::Redis,
+        },
     };
     let of_group = |group: usize| (group..options.connections).step_by(groups.len()).count();
     (0..options.connections)
