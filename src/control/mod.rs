@@ -1,8 +1,10 @@
-//! The control plane: one glommio executor on an ordinary thread.
+//! The control plane: all that a proxy does beside passing requests on.
 //!
-//! Owns: the statistics port, the admin side, signals, the lookup of servers' names, the life and
-//! death of the workers. Never: a client's or a server's byte; it meets the workers only in mailboxes and in
-//! numbers that they publish. Lives on the main thread, and sleeps when nothing happens.
+//! Owns: the statistics port, the admin side, signals, the lookup of servers' names, the start and the
+//! end of workers, and what is decided for the whole process: reloads, ejections, masters. Never: a
+//! client's or a server's byte; it meets the workers only in mailboxes and in numbers that they publish,
+//! so that nothing here can delay a request. Lives on the main thread, in one glommio executor, and
+//! sleeps when nothing happens.
 
 mod accept;
 mod actions;

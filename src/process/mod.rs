@@ -1,6 +1,7 @@
-//! The top floor: what the program does with its arguments.
+//! The program: its command line, its subcommands, and the order in which a proxy starts.
 //!
-//! Owns: exit codes, and what is said on stdout and stderr before there is a log. Never: a rule
+//! Owns: exit codes, what is said on stdout and stderr before there is a log, the log itself, the pid
+//! file, limits. What can fail fails here, while the operator still looks at the terminal. Never: a rule
 //! of the configuration, a byte of a client.
 //!
 //! As twemproxy: 0 after showing or a good test; 1 after a wrong argument or file. Unlike it, 0

@@ -1,7 +1,9 @@
 //! Sockets and time: `io_uring`, one ring and one thread for each worker.
 //!
-//! Owns: descriptors, buffers, the clock, the pass of the loop; all of the program's `unsafe`.
-//! Never: knows a protocol. It hands bytes up to a `Proxy`, and does what that asks.
+//! Owns: descriptors, buffers, the clock, the pass of the loop, and with them nearly all of the program's
+//! `unsafe`: the kernel writes into memory that a safe type could not lend it. Never: knows a protocol.
+//! It hands bytes up to a `Proxy`, and does what that asks: so everything above can be tested without a
+//! kernel.
 
 mod admission;
 mod allocator;

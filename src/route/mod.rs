@@ -1,4 +1,5 @@
-//! Key → server, bit for bit as twemproxy maps on x86-64.
+//! Key → server, bit for bit as twemproxy maps on x86-64: a key that is looked for elsewhere after a
+//! migration from twemproxy would be lost.
 //!
 //! Owns: the hash functions, hash tags, the distributions (a ring of points, a table, a draw) and
 //! twemproxy's order of servers. Never: a socket, a protocol, a clock, a random number of its own,
