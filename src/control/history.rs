@@ -32,6 +32,8 @@ pub(super) struct Point {
     pub(super) requests: f64,
     /// A second.
     pub(super) errors: f64,
+    /// Of the replies at its end: 99 of 100 took no longer at the server; 0 without a reply.
+    pub(super) p99_us: u64,
 }
 
 /// A counter that is read again and again.
@@ -102,11 +104,12 @@ impl PoolHistory {
         self.sum.errors += self.errors.read(all.sum(), seconds);
     }
 
-    fn step(&mut self, steps: usize, seconds: f64) {
+    fn step(&mut self, steps: usize, seconds: f64, p99_us: u64) {
         let sum = std::mem::take(&mut self.sum);
         let point = Point {
             requests: sum.requests / seconds,
             errors: sum.errors / seconds,
+            p99_us,
         };
         self.points.extend(std::iter::repeat_n(point, steps));
         let gone = self.points.len().saturating_sub(POINTS_MAX);
@@ -145,13 +148,15 @@ impl History {
         now >= self.sampled_at + SAMPLE
     }
 
-    /// Reads what `workers` have counted, in the table's order, and how much CPU time each has had.
+    /// Reads what `workers` have counted, in the table's order, and how much CPU time each has had;
+    /// `p99_us` says of a pool how long its replies take now, and is asked at the end of a step.
     pub(super) fn sample(
         &mut self,
         now: Micros,
         table: &Table,
         workers: &[Arc<WorkerStats>],
         cpu: Vec<(u32, Micros)>,
+        p99_us: impl Fn(&str) -> u64,
     ) {
         let seconds = seconds(now.saturating_sub(self.sampled_at)).max(f64::EPSILON);
         self.sampled_at = now;
@@ -165,19 +170,21 @@ impl History {
         for (worker, time) in cpu {
             self.cpu.entry(worker).or_default().read(time, seconds);
         }
-        self.step(now);
+        self.step(now, table, p99_us);
     }
 
     // After a time without samples (the process was stopped) all of its steps are alike.
-    fn step(&mut self, now: Micros) {
+    fn step(&mut self, now: Micros, table: &Table, p99_us: impl Fn(&str) -> u64) {
         let steps = now.saturating_sub(self.stepped_at) / STEP;
         if steps == 0 {
             return;
         }
         let seconds = seconds(now - self.step_sampled_at);
         let many = usize::try_from(steps).map_or(POINTS_MAX, |steps| steps.min(POINTS_MAX));
-        for pool in self.pools.values_mut() {
-            pool.step(many, seconds);
+        for (idx, config) in table.pools() {
+            if let Some(pool) = self.pools.get_mut(&idx) {
+                pool.step(many, seconds, p99_us(&config.name));
+            }
         }
         self.step += steps;
         self.stepped_at += steps * STEP;
@@ -267,7 +274,7 @@ mod tests {
             );
             let cpu = vec![(0, self.now / 4), (1, self.now * 2)];
             self.history
-                .sample(self.now, &self.table, &self.workers, cpu);
+                .sample(self.now, &self.table, &self.workers, cpu, |_| 250);
         }
 
         fn serve(&self, server: usize, requests: usize) {
@@ -325,7 +332,8 @@ mod tests {
         assert_eq!(world.history.stepped_at(), world.now);
         let pool = world.history.pool(POOL).unwrap();
         assert_eq!(pool.points(2).count(), 2);
-        assert_eq!(pool.points(1).next().unwrap().errors, 1.0);
+        let last = pool.points(1).next().unwrap();
+        assert_eq!((last.errors, last.p99_us), (1.0, 250));
     }
 
     #[test]

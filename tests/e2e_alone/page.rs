@@ -104,6 +104,15 @@ fn it_moves_under_load_and_a_killed_server_is_red_within_two_seconds() {
     let line = "document.querySelector('svg.chart path').getAttribute('d')";
     let before = browser.run(&format!("return {line}"));
     browser.until("the chart moves", &format!("{line} !== {before}"));
+    let slow = "document.querySelectorAll('.pool')[0].querySelectorAll('svg.chart path')[1]";
+    browser.until(
+        "it is shown how long replies take",
+        &format!("/[1-9][0-9.]* [µm]?s/.test({slow}.closest('figure').textContent) && {slow}.getAttribute('d').length > 0"),
+    );
+    browser.until(
+        "each server has its times",
+        "[...document.querySelectorAll('.pool')[0].querySelectorAll('tbody tr')].every((tr) => /[1-9][0-9.]* [µm]?s$/.test(tr.children[6].textContent))",
+    );
     browser.until(
         "the chart has points of the past",
         &format!("{line}.split('L').length > 2"),

@@ -24,6 +24,7 @@ struct PoolHistory {
     pool: String,
     requests_per_second: Vec<f64>,
     errors_per_second: Vec<f64>,
+    p99_us: Vec<u64>,
 }
 
 /// The steps after `since`.
@@ -39,6 +40,7 @@ pub(super) fn report(shown: &Shown, since: u64) -> Report {
             pool: pool.name.to_string(),
             requests_per_second: column(|point| point.requests),
             errors_per_second: column(|point| point.errors),
+            p99_us: points().map(|point| point.p99_us).collect(),
         }
     });
     Report {

@@ -190,7 +190,7 @@ fn pools(
             errors_per_second: rates.1,
             errors: errors.sum(),
             sentinels: report.sentinels,
-            latencies: telemetry.of_pool(&pool.name, uptime),
+            latencies: with_replies(telemetry.of_pool(&pool.name, uptime)),
             servers,
         }
     });
@@ -244,8 +244,14 @@ fn server_status(
         connection_errors: sum(|c| c.server_err.value()),
         queued: sum(|c| c.in_queue.value()),
         awaited: sum(|c| c.out_queue.value()),
-        latencies,
+        latencies: with_replies(latencies),
     }
+}
+
+// With thousands of servers of which a few are asked, the rest would be most of the answer.
+fn with_replies(mut windows: Vec<WindowReport>) -> Vec<WindowReport> {
+    windows.retain(|window| window.requests > 0);
+    windows
 }
 
 fn thousandths(share: f64) -> f64 {

@@ -116,7 +116,10 @@ impl Control {
         let mut history = self.shown.history.borrow_mut();
         if history.is_due(now) {
             let numbers = self.stats.numbers();
-            history.sample(now, &self.table, &numbers.workers, admin::worker_cpu());
+            let (telemetry, uptime) = (self.shown.telemetry.borrow(), self.clock.uptime());
+            let p99_us = |pool: &str| telemetry.p99_us(pool, uptime);
+            let cpu = admin::worker_cpu();
+            history.sample(now, &self.table, &numbers.workers, cpu, p99_us);
         }
     }
 

@@ -121,6 +121,24 @@ impl Telemetry {
         self.windows(pool, |server| server == *idx, uptime)
     }
 
+    /// 99 of 100 replies of a pool in the last 10 s took no longer at the server; 0 without a reply.
+    pub(in crate::control) fn p99_us(&self, pool: &str, uptime: Duration) -> u64 {
+        let Some(names) = self.names.iter().find(|names| *names.name == *pool) else {
+            return 0;
+        };
+        let from = (names.pool, ServerIdx(0), Family::Read);
+        let of_pool = self.courses.range(from..);
+        let of_pool = of_pool.take_while(|((pool, ..), _)| *pool == names.pool);
+        let counted = of_pool.filter(|((.., family), _)| *family != Family::Blocking);
+        let mut sum = Spread::default();
+        for (_, course) in counted {
+            if let Some(lately) = &course.at_server.lately {
+                sum.merge(&lately.within(Window::ALL[0], uptime.as_secs()));
+            }
+        }
+        sum.per_mille(990)
+    }
+
     fn windows(
         &self,
         pool: &str,

@@ -80,6 +80,12 @@ function bytes(number) {
   return `${number < 10 && at > 0 ? number.toFixed(1) : Math.round(number)} ${units[at]}`;
 }
 
+function micros(number) {
+  if (number === null || number === undefined) return "–";
+  if (number < 1000) return `${number} µs`;
+  return number < 1e6 ? `${(number / 1000).toPrecision(3)} ms` : `${(number / 1e6).toPrecision(3)} s`;
+}
+
 const percent = (share) => (share === null || share === undefined ? "–" : `${(share * 100).toFixed(1)} %`);
 
 function lasting(seconds) {
@@ -98,7 +104,13 @@ function meter(cell, share, text) {
     cell.append(cell.label, make("span", { class: "meter", "aria-hidden": "true" }, cell.bar));
   }
   setText(cell.label, text);
-  setClass(cell.bar, share > 0.85 ? "warn" : "");
+  setClass(cell.bar, share > 0.85 && !cell.relative ? "warn" : "");
   const width = `${Math.round(Math.min(share || 0, 1) * 100)}%`;
   if (cell.bar.style.width !== width) cell.bar.style.width = width;
+}
+
+// A bar as long as a share of the slowest.
+function latency(cell, number, slowest) {
+  cell.relative = true;
+  meter(cell, (number || 0) / slowest, micros(number));
 }

@@ -16,7 +16,15 @@ async function ask(path, options = {}) {
 
 const askJson = async (path) => (await ask(path)).json();
 
-async function refresh() {
+// One at a time: what came after an event or a step is asked for once.
+let refreshing = null;
+
+function refresh() {
+  refreshing ||= askAll().finally(() => { refreshing = null; });
+  return refreshing;
+}
+
+async function askAll() {
   const status = await askJson("api/status");
   // Another process numbers anew.
   if (model.status && model.status.started !== status.started) {
@@ -43,11 +51,12 @@ function takeHistory(history) {
   const before = model.history;
   model.history = new Map();
   for (const pool of history.pools) {
-    const known = before.get(pool.pool) || { requests: [], errors: [] };
+    const known = before.get(pool.pool) || { requests: [], errors: [], p99: [] };
     const last = (old, more) => [...old, ...more].slice(-history.steps_max);
     model.history.set(pool.pool, {
       requests: last(known.requests, pool.requests_per_second),
       errors: last(known.errors, pool.errors_per_second),
+      p99: last(known.p99, pool.p99_us),
     });
   }
 }

@@ -7,17 +7,17 @@ const isDown = (server) => !["connected", "idle"].includes(server.state);
 
 const SERVER_COLUMNS = [
   ["server"], ["state"], ["address"], ["share of keys", "n"], ["share of traffic", "n"], ["requests/s", "n"],
-  ["queued", "n"], ["awaited", "n"], ["timeouts", "n"], ["connections", "n"],
+  ["p99 at the server", "n"], ["p99 in the proxy", "n"], ["queued", "n"], ["awaited", "n"], ["timeouts", "n"], ["connections", "n"],
 ];
 
 function makePool(pool) {
   const parts = { name: make("span", { class: "name" }) };
-  for (const name of ["state", "rate", "errors"]) parts[name] = make("span");
+  for (const name of ["state", "rate", "p99", "errors"]) parts[name] = make("span");
   parts.spark = graph("spark", "request");
   parts.strip = make("span", { class: "strip", role: "img" });
   parts.inside = make("div", { class: "inside" });
-  const { name, state, rate, errors, spark, strip } = parts;
-  const details = make("details", { class: "pool" }, make("summary", {}, name, state, rate, errors, spark, strip), parts.inside);
+  const { name, state, rate, p99, errors, spark, strip } = parts;
+  const details = make("details", { class: "pool" }, make("summary", {}, name, state, rate, p99, errors, spark, strip), parts.inside);
   details.parts = parts;
   details.open = model.status.pools.length <= OPEN_AT_FIRST;
   details.addEventListener("toggle", () => details.open && details.pool && showInside(details, details.pool));
@@ -26,13 +26,15 @@ function makePool(pool) {
 }
 
 function showPool(details, pool) {
-  const { state, rate, errors, spark, strip } = details.parts;
+  const { state, rate, p99, errors, spark, strip } = details.parts;
   details.pool = pool;
   const down = pool.servers.filter(isDown);
   const good = pool.state === "ready" && down.length === 0;
   setText(state, pool.state === "ready" ? (good ? "ready" : `${down.length} down`) : "not ready");
   setClass(state, good ? "good" : "bad");
   setText(rate, `${amount(pool.requests_per_second)}/s`);
+  const now = lately(pool);
+  setText(p99, now ? `p99 ${micros(now.at_server.p99_us)}` : "");
   setText(errors, `${amount(pool.errors_per_second)} err/s`);
   setClass(errors, pool.errors_per_second > 0 ? "bad" : "dim");
   const points = requestPoints(pool);
@@ -47,6 +49,15 @@ function showPool(details, pool) {
   if (details.open) showInside(details, pool);
 }
 
+// How replies went in the last seconds in which there was one.
+const lately = (of) => (of.latencies || []).find((window) => window.requests > 0);
+
+function p99Points(pool) {
+  const [history, now] = [model.history.get(pool.pool), lately(pool)];
+  const last = now && now.window === "10s" ? now.at_server.p99_us : 0;
+  return [...(history ? history.p99 : []), last].slice(-model.stepsMax);
+}
+
 function requestPoints(pool) {
   const history = model.history.get(pool.pool);
   return [...(history ? history.requests : []), pool.requests_per_second].slice(-model.stepsMax);
@@ -59,7 +70,7 @@ function errorPoints(pool) {
 
 function buildInside(inside) {
   const parts = { about: make("p"), sentinels: make("div"), body: make("tbody") };
-  parts.charts = [chart("requests/s", "request"), chart("errors/s", "error")];
+  parts.charts = [chart("requests/s", "request"), chart("p99 at the servers", "latency"), chart("errors/s", "error")];
   const table = make("table", {}, head(SERVER_COLUMNS), parts.body);
   inside.append(parts.about, make("div", { class: "charts" }, ...parts.charts), parts.sentinels, make("div", { class: "scroll" }, table));
   inside.parts = parts;
@@ -73,12 +84,14 @@ function showInside(details, pool) {
   setText(about, `${pool.protocol} on ${pool.listen}, ${pool.distribution} by ${pool.hash}; ${clients} clients; `
     + `${pool.usable} of ${pool.servers.length} servers usable, ${pool.required} needed; ${pool.state} since ${clock(pool.since)}`);
   showChart(charts[0], requestPoints(pool), model.stepsMax, amount);
-  showChart(charts[1], errorPoints(pool), model.stepsMax, amount);
+  showChart(charts[1], p99Points(pool), model.stepsMax, micros);
+  showChart(charts[2], errorPoints(pool), model.stepsMax, amount);
   showSentinels(sentinels, pool);
   const all = pool.requests_per_second;
+  const slowest = Math.max(1, ...pool.servers.map((server) => lately(server)?.at_server.p99_us || 0));
   const whole = model.wanted === "" || matches(pool.pool);
   keep(body, pool.servers, (server) => server.server, () => row(SERVER_COLUMNS), (tr, server) => {
-    const [name, state, address, keys, traffic, rate, queued, awaited, timeouts, connections] = tr.children;
+    const [name, state, address, keys, traffic, rate, atServer, inProxy, queued, awaited, timeouts, connections] = tr.children;
     tr.hidden = !whole && !serverMatches(server);
     setText(name, server.server);
     const since = server.failing_since ? ` since ${clock(server.failing_since)}` : "";
@@ -89,6 +102,9 @@ function showInside(details, pool) {
     const share = all > 0 ? server.requests_per_second / all : null;
     meter(traffic, share, percent(share));
     setText(rate, amount(server.requests_per_second));
+    const times = lately(server);
+    latency(atServer, times && times.at_server.p99_us, slowest);
+    latency(inProxy, times && times.in_proxy.p99_us, slowest);
     setText(queued, amount(server.queued));
     setText(awaited, amount(server.awaited));
     setText(timeouts, amount(server.timeouts));
