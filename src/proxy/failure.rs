@@ -152,6 +152,12 @@ pub enum RequestError {
     /// it may wait; or the pool has none.
     #[error("No exclusive connection to the server is free: see exclusive_connections")]
     NoExclusive,
+    /// A command that waits, between `WATCH` and `EXEC`.
+    #[error("A command that waits cannot be asked between WATCH and EXEC")]
+    WaitsWhileWatching,
+    /// `WATCH` of a client whose watched keys are not watched any more.
+    #[error("The connection that watched keys is lost: DISCARD, UNWATCH or EXEC comes first")]
+    WatchLost,
     /// It has waited on a server that it is to wait on no longer. The text is Redis's.
     #[error("force unblock from blocking operation, instance state changed (master -> replica?)")]
     Unblocked,

@@ -42,6 +42,7 @@ mod commands {
     mod split;
     mod tools;
     mod transactions;
+    mod watch;
     mod whole_pool;
 }
 mod memcached {

@@ -35,6 +35,8 @@ struct Client {
     asked: VecDeque<String>,
     received: Vec<u8>,
     next: usize,
+    /// What its next transaction depends on.
+    watching: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -46,6 +48,10 @@ struct Server {
     /// What it has ever carried.
     waited: bool,
     shared: bool,
+    /// What is watched on it, and by whom.
+    watched: Option<(String, ConnId)>,
+    /// The transaction that has begun to come.
+    sets: Option<String>,
 }
 
 /// What has happened, so that nothing is tested that never does.
@@ -57,6 +63,8 @@ struct Seen {
     asked_again: usize,
     left: usize,
     errors: usize,
+    done: usize,
+    void: usize,
 }
 
 struct World {
@@ -68,6 +76,8 @@ struct World {
     named: usize,
     /// Which servers have seen each key, and how often.
     seen: BTreeMap<String, usize>,
+    /// Whose key it is.
+    owners: BTreeMap<String, ConnId>,
     tally: Seen,
     calm: bool,
 }
@@ -88,6 +98,7 @@ impl World {
             looked: 0,
             named: 0,
             seen: BTreeMap::new(),
+            owners: BTreeMap::new(),
             tally: Seen::default(),
             calm: false,
         }
@@ -125,6 +136,17 @@ impl World {
         assert!(standing.exclusive_connections.value() <= EXCLUSIVE);
         assert!(standing.exclusive_held.value() <= standing.exclusive_connections.value());
         for (conn, server) in &self.servers {
+            if let Some((_, watcher)) = &server.watched {
+                let mut owners = server
+                    .asked
+                    .iter()
+                    .filter_map(|asked| self.owners.get(asked.get(1)?));
+                assert!(
+                    owners.all(|owner| owner == watcher),
+                    "{conn:?} has two owners"
+                );
+                continue;
+            }
             assert!(
                 !(server.waited && server.shared),
                 "{conn:?} is shared, and waits"
@@ -169,6 +191,10 @@ impl World {
         while let Ok(Some(len)) = parse_reply(&client.received) {
             let reply: Vec<u8> = client.received.drain(..len).collect();
             let key = client.asked.pop_front().expect("nobody has asked for this");
+            if key.contains(':') {
+                Self::reads_of_transaction(&mut self.tally, &key, &reply);
+                continue;
+            }
             let mut value = Vec::new();
             write_bulk(key.as_bytes(), &mut value);
             match reply[0] {
@@ -186,6 +212,23 @@ impl World {
         }
     }
 
+    fn reads_of_transaction(tally: &mut Seen, asked: &str, reply: &[u8]) {
+        let Some((what, key)) = asked.split_once(':') else {
+            return;
+        };
+        let mut value = Vec::new();
+        write_bulk(key.as_bytes(), &mut value);
+        match (what, reply) {
+            (_, [b'-', ..]) => tally.errors += 1,
+            ("ok", b"+OK\r\n") | ("queued", b"+QUEUED\r\n") => {}
+            ("exec", b"*-1\r\n") => tally.void += 1,
+            ("exec", reply) if elements(reply).is_some_and(|it| it == [value.as_slice()]) => {
+                tally.done += 1;
+            }
+            _ => panic!("{asked}: {}", String::from_utf8_lossy(reply)),
+        }
+    }
+
     fn server_reads(&mut self, conn: ConnId) {
         let Some(server) = self.servers.get_mut(&conn) else {
             return;
@@ -196,6 +239,21 @@ impl World {
             server.received.drain(..len);
             server.waited |= words[0] == "BLPOP";
             server.shared |= words[0] == "GET";
+            if let "WATCH" = words[0].as_str() {
+                server.watched = Some((words[1].clone(), self.owners[&words[1]]));
+            }
+            if let "SET" = words[0].as_str() {
+                server.sets = Some(words[1].clone());
+            }
+            if words[0] == "EXEC" {
+                let sets = server.sets.take();
+                let watched = server.watched.as_ref().map(|(key, _)| key.clone());
+                assert_eq!(sets, watched, "a transaction goes through blindly");
+                server
+                    .asked
+                    .push_back(vec!["EXEC".to_owned(), watched.unwrap_or_default()]);
+                continue;
+            }
             if words[0] == "BLPOP" {
                 let times = self.seen.entry(words[1].clone()).or_default();
                 *times += 1;
@@ -216,6 +274,10 @@ impl World {
         };
         let reply = match asked[0].as_str() {
             "PING" => b"+PONG\r\n".to_vec(),
+            "WATCH" | "MULTI" => b"+OK\r\n".to_vec(),
+            "SET" => b"+QUEUED\r\n".to_vec(),
+            "EXEC" if self.dice.percent(30) => b"*-1\r\n".to_vec(),
+            "EXEC" => write_request(&[&asked[1]]),
             "GET" => {
                 let mut value = Vec::new();
                 write_bulk(asked[1].as_bytes(), &mut value);
@@ -284,6 +346,31 @@ impl World {
             self.named += 1;
             client.next += 1;
             let key = format!("key-{}", self.named);
+            self.owners.insert(key.clone(), conn);
+            if self.dice.percent(30) {
+                let watching = client.watching.take();
+                let (frames, asked) = match watching {
+                    None => {
+                        client.watching = Some(key.clone());
+                        (vec![vec!["WATCH", &key]], vec![format!("ok:{key}")])
+                    }
+                    Some(_) if self.dice.percent(20) => {
+                        (vec![vec!["UNWATCH"]], vec!["ok:".to_owned()])
+                    }
+                    Some(key) => {
+                        let frames = [&["MULTI"][..], &["SET", &key, "x"], &["EXEC"]];
+                        bytes.extend(frames.iter().flat_map(|frame| write_request(frame)));
+                        let asked = ["ok", "queued", "exec"];
+                        (
+                            Vec::new(),
+                            asked.map(|what| format!("{what}:{key}")).to_vec(),
+                        )
+                    }
+                };
+                bytes.extend(frames.iter().flat_map(|frame| write_request(frame)));
+                client.asked.extend(asked);
+                continue;
+            }
             bytes.extend(match self.dice.percent(60) {
                 true => {
                     write_request(&["BLPOP", &key, *self.dice.pick::<&str>(&["0", "0.3", "5"])])
@@ -370,6 +457,11 @@ impl World {
             self.bench.passes(20);
             self.look();
         }
+        let watchers: Vec<ConnId> = self.clients.keys().copied().collect();
+        for conn in watchers {
+            self.bench.receives(conn, &write_request(&["UNWATCH"]));
+            self.look();
+        }
         for (conn, client) in &self.clients {
             assert!(
                 client.asked.is_empty(),
@@ -411,6 +503,8 @@ fn who_waits_gets_its_own_and_no_connection_is_shared_or_lost() {
         all.asked_again += seen.asked_again;
         all.left += seen.left;
         all.errors += seen.errors;
+        all.done += seen.done;
+        all.void += seen.void;
     }
     println!("{all:?}");
     let counts = [
@@ -420,6 +514,8 @@ fn who_waits_gets_its_own_and_no_connection_is_shared_or_lost() {
         all.asked_again,
         all.left,
         all.errors,
+        all.done,
+        all.void,
     ];
     assert!(
         first.is_some() || counts.iter().all(|count| *count > 20),

@@ -111,6 +111,7 @@ fn way(command: &Command) -> String {
             format!("forwarded{}; with `BLOCK` it waits", several_keys(command))
         }
         Handling::Forward => format!("forwarded{}", several_keys(command)),
+        Handling::Watch => "watches; the keys must live on one server".to_owned(),
         Handling::Wait(_) => format!("waits{}", several_keys(command)),
         Handling::ForwardAnywhere => "forwarded, always to the same server".to_owned(),
         Handling::Split(gather) => format!("split; {}", joined(gather)),

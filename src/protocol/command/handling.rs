@@ -63,6 +63,9 @@ pub enum Handling {
     /// Goes to the one server where all of its keys live, which answers when something has happened:
     /// on a connection that the client has for itself.
     Wait(TimeoutAt),
+    /// Makes a transaction depend on its keys, which all live on one server: on a connection that the
+    /// client has for itself until that is over.
+    Watch,
     /// Is split into one command of the same name for every server that holds some of its keys.
     Split(Gather),
     /// Goes, as it is, to every server of the pool.
@@ -129,14 +132,12 @@ pub enum Local {
     Reset,
     Select,
     Time,
+    Unwatch,
 }
 
 /// Why a command is refused. `Display` is the part of the error reply that says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// `MULTI` and what goes with it.
-    #[error("transactions are not offered here")]
-    Transaction,
     /// `WAIT`, `WAITAOF`.
     #[error("it waits for what its own connection has written, and clients share those that write")]
     SharedWrites,

@@ -184,7 +184,7 @@ fn what_is_forwarded_has_keys_and_what_is_answered_here_has_none() {
     for row in every_row() {
         let name = row.name;
         match row.handling {
-            Handling::Forward | Handling::Wait(_) => {
+            Handling::Forward | Handling::Wait(_) | Handling::Watch => {
                 assert!(!row.keys.is_none(), "{name} is forwarded by no key");
                 assert!(
                     row.keys.specs().all(|s| !s.uses.has(KeyUse::NOT_KEY)),

@@ -89,6 +89,14 @@ impl<'a> Writer<'a> {
     }
 
     /// Nothing where a bulk string might be.
+    pub fn nil_array(&mut self) {
+        match self.resp {
+            Resp::V2 => self.out.extend_from_slice(b"*-1\r\n"),
+            Resp::V3 => self.nil(),
+        }
+    }
+
+    /// No value.
     pub fn nil(&mut self) {
         let nil: &[u8] = match self.resp {
             Resp::V2 => b"$-1\r\n",

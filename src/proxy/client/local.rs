@@ -62,6 +62,13 @@ impl Proxy {
     }
 
     /// `EXEC` has nothing to do.
+    pub(in crate::proxy) fn answer_void_exec(&mut self, key: Key) {
+        let mut reply = Vec::new();
+        Writer::new(Resp::V2, &mut reply).nil_array();
+        self.reply(key, &reply);
+    }
+
+    /// Nothing was asked within a transaction.
     pub(in crate::proxy) fn answer_empty_exec(&mut self, key: Key) {
         let mut reply = Vec::new();
         Writer::new(Resp::V2, &mut reply).array(0);
@@ -87,10 +94,19 @@ impl Proxy {
             Local::Exec => reply.error("ERR EXEC without MULTI"),
             Local::Discard if self.clients.slab[key].transaction.is_some() => {
                 self.end_transaction(key);
+                self.unwatch(key);
+                reply.ok();
+            }
+            Local::Unwatch => {
+                self.end_transaction(key);
+                self.unwatch(key);
                 reply.ok();
             }
             Local::Discard => reply.error("ERR DISCARD without MULTI"),
-            Local::Reset => self.reset(key, reply),
+            Local::Reset => {
+                self.unwatch(key);
+                self.reset(key, reply);
+            }
             Local::Ping => match request.len() {
                 1 => reply.status("PONG"),
                 2 => reply.bulk(request.arg(1)),

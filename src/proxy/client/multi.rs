@@ -17,6 +17,7 @@ use crate::proxy::client::transaction::Home;
 use crate::proxy::client::transaction::Transaction;
 use crate::proxy::client::unmet::Unmet;
 use crate::proxy::dispatch::desk::Desk;
+use crate::proxy::exclusive::watch::Watched;
 use crate::proxy::failure::RequestError;
 use crate::proxy::plan;
 use crate::proxy::plan::Ask;
@@ -154,18 +155,33 @@ impl Proxy {
         let Some(mut transaction) = self.end_transaction(key) else {
             return;
         };
-        let client = &self.clients.slab[key];
-        let pool = &self.pools[client.pool.index()];
+        let watched = self.watched(key);
         if transaction.is_aborted() || watch_refused {
+            self.unwatch(key);
             return self.reply_error(key, RequestError::Aborted);
         }
+        if watched == Watched::Lost {
+            self.unwatch(key);
+            return self.answer_void_exec(key);
+        }
         if transaction.commands() == 0 {
+            self.unwatch(key);
             return self.answer_empty_exec(key);
         }
+        let client = &self.clients.slab[key];
+        let pool = &self.pools[client.pool.index()];
         let found = find_home(&mut transaction, pool).map_err(|_| RequestError::Parted);
         let server = found.and_then(|()| server_of(&transaction, pool));
+        let server = match (watched, transaction.home()) {
+            (Watched::At(at), Home::Anywhere) => Ok(at),
+            (Watched::At(at), _) if server.is_ok_and(|server| server != at) => {
+                Err(RequestError::CrossServer)
+            }
+            _ => server,
+        };
         let done =
             server.and_then(|server| self.forward_transaction(key, server, *transaction, now));
+        self.unwatch(key);
         if let Err(error) = done {
             self.turn_away(key, Expect::ONE, error);
         }

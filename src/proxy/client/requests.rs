@@ -23,6 +23,7 @@ use crate::proxy::dispatch::desk::Desk;
 use crate::proxy::dispatch::forward::Forwarded;
 use crate::proxy::effects::ConnId;
 use crate::proxy::effects::Output;
+use crate::proxy::exclusive::lease::Lease;
 use crate::proxy::failure::Answer;
 use crate::proxy::failure::RequestError;
 use crate::proxy::plan;
@@ -330,6 +331,13 @@ impl Proxy {
                     true
                 });
             }
+            Need::Plan(Ok(Plan::Watch(server, ask)), expect) => {
+                let done = self.watch(key, (server, ask), (request, chunk), now);
+                return done.unwrap_or_else(|error| {
+                    self.turn_away(key, expect, error);
+                    true
+                });
+            }
             Need::Plan(planned, expect) => self.carry_out(key, planned, (request, expect), now),
             Need::Open(conn) => self.request_passed_on(conn, key, now),
             Need::Within => self.take_within(key, request, chunk, now),
@@ -352,7 +360,10 @@ impl Proxy {
         now: Time,
     ) {
         // What it has waited for a connection with is not asked there after all.
-        self.end_lease(key);
+        let lease = self.clients.slab[key].lease.as_deref();
+        if lease.is_some_and(Lease::is_unused) {
+            self.end_lease(key);
+        }
         let session = &mut self.clients.slab[key].session;
         session.set_unmet(plan::relies_on_after(session.unmet(), &planned));
         let done = match planned {
@@ -378,7 +389,7 @@ impl Proxy {
                     .write_last_page(&mut reply);
                 return self.reply(key, &reply);
             }
-            Ok(Plan::Forward(..) | Plan::Wait(..)) => Ok(()),
+            Ok(Plan::Forward(..) | Plan::Wait(..) | Plan::Watch(..)) => Ok(()),
             Err(error) => Err(error),
         };
         if let Err(error) = done {

@@ -54,6 +54,13 @@ impl Desk<'_> {
         target.ok_or(RequestError::NoReplica)
     }
 
+    /// The client's own connection to a server where it watches keys.
+    #[inline]
+    fn watching(&self, server: ServerIdx) -> Option<Key> {
+        let conn = self.client.lease.as_ref()?.watches(server)?;
+        (self.servers[conn].kind == self.pool.kind_of(self.client)).then_some(conn)
+    }
+
     /// Puts a request for one server into the queue of the client's connection to it.
     #[inline]
     pub(in crate::proxy) fn forward<C: Chunk>(
@@ -64,6 +71,15 @@ impl Desk<'_> {
         now: Time,
     ) -> Result<Forwarded, RequestError> {
         let target = self.admit(server, ask, now)?;
+        if let Some(conn) = self.watching(server) {
+            let queue = self.servers[conn].requests.writer();
+            request.write_to(queue, chunk, &mut self.wire.spare);
+            let awaiter = self.client.expect(Due::One);
+            return Ok(match self.queue(conn, awaiter, ask, now) {
+                true => Forwarded::Sent,
+                false => Forwarded::Waits(conn),
+            });
+        }
         self.choose_way([(server, target)], ask.while_busy, now);
         let conns = self.pool.servers[server.index()].conns_to(target);
         let (kind, way) = (self.pool.kind_of(self.client), self.client.way);
@@ -189,6 +205,9 @@ impl Proxy {
     ) -> Result<Key, RequestError> {
         let mut desk = self.desk(client).ok_or(RequestError::NoServer)?;
         let target = desk.admit(server, ask, now)?;
+        if let Some(conn) = desk.watching(server) {
+            return Ok(conn);
+        }
         desk.choose_way([(server, target)], ask.while_busy, now);
         let (pool, kind) = (desk.client.pool, desk.pool.kind_of(desk.client));
         Ok(self.server_conn(pool, (server, target), (client, kind), now))
@@ -218,7 +237,10 @@ impl Proxy {
         let targets = shares.iter().map(|share| (share.server, share.target));
         desk.choose_way(targets, ask.while_busy, now);
         let (pool, kind) = (desk.client.pool, desk.pool.kind_of(desk.client));
-        for share in shares {
+        for share in shares.iter_mut() {
+            share.conn = desk.watching(share.server).unwrap_or(Key::NONE);
+        }
+        for share in shares.iter_mut().filter(|share| share.conn == Key::NONE) {
             let (at, of) = ((share.server, share.target), (client, kind));
             share.conn = self.server_conn(pool, at, of, now);
         }

@@ -62,34 +62,16 @@ impl Proxy {
         (request, chunk): (&Request<'_>, Option<(&C, usize)>),
         now: Time,
     ) -> Result<bool, RequestError> {
-        let client = &mut self.clients.slab[key];
-        let pool = &self.pools[client.pool.index()];
+        let pool = &self.pools[self.clients.slab[key].pool.index()];
         if ask.writes() && pool.fenced {
             return Err(RequestError::Fenced);
         }
-        if pool.config.connections.exclusive == 0 {
-            return Err(RequestError::NoExclusive);
-        }
-        if client.replies.in_flight() > 0 {
-            client.raise_order_barrier();
+        if !self.leases_for(key, server, now)? {
             return Ok(false);
         }
-        if client.lease.is_none() {
-            self.lease(key, server, now);
-        }
-        let conn = match self.clients.slab[key].lease.as_deref() {
-            Some(Lease {
-                state: LeaseState::Granted(conn),
-                ..
-            }) => *conn,
-            Some(Lease {
-                state: LeaseState::Refused,
-                ..
-            }) => {
-                self.end_lease(key);
-                return Err(RequestError::NoExclusive);
-            }
-            _ => return Ok(false),
+        let lease = self.clients.slab[key].lease.as_deref();
+        let Some(conn) = lease.and_then(Lease::conn) else {
+            return Ok(false);
         };
         let client = &mut self.clients.slab[key];
         let server_conn = &mut self.servers[conn];
@@ -123,12 +105,54 @@ impl Proxy {
         Ok(true)
     }
 
+    /// Whether a client has a connection of its own to a server on which nothing is asked. If not, its
+    /// request is to be put back.
+    pub(in crate::proxy) fn leases_for(
+        &mut self,
+        key: Key,
+        server: ServerIdx,
+        now: Time,
+    ) -> Result<bool, RequestError> {
+        let client = &mut self.clients.slab[key];
+        let pool = &self.pools[client.pool.index()];
+        if pool.config.connections.exclusive == 0 {
+            return Err(RequestError::NoExclusive);
+        }
+        if client.replies.in_flight() > 0 {
+            client.raise_order_barrier();
+            return Ok(false);
+        }
+        let is_elsewhere = |lease: &Lease| lease.is_unused() && lease.server != server;
+        if client.lease.as_deref().is_some_and(is_elsewhere) {
+            self.end_lease(key);
+        }
+        if self.clients.slab[key].lease.is_none() {
+            self.lease(key, server, now);
+        }
+        let lease = self.clients.slab[key].lease.as_deref();
+        match lease.map(|lease| &lease.state) {
+            Some(LeaseState::Granted(_)) => Ok(true),
+            Some(LeaseState::Refused) => {
+                self.end_lease(key);
+                Err(RequestError::NoExclusive)
+            }
+            Some(LeaseState::Watching { .. } | LeaseState::Lost) => {
+                Err(RequestError::WaitsWhileWatching)
+            }
+            Some(LeaseState::Waits | LeaseState::Blocked(..)) | None => Ok(false),
+        }
+    }
+
     /// A request that waits has its reply: its client reads on, and its connection is free.
     pub(in crate::proxy) fn waited(&mut self, conn: Key, now: Time) {
         let Some(owner) = self.servers[conn].owner() else {
             return;
         };
-        if let Some(client) = self.clients.slab.find_mut(owner) {
+        let client = self.clients.slab.find_mut(owner);
+        if let Some(client) = client {
+            if client.lease.as_deref().is_some_and(Lease::is_watching) {
+                return self.watcher_heard(conn);
+            }
             client.lease = None;
         }
         self.free(conn, now);
@@ -163,6 +187,14 @@ impl Proxy {
         worked: bool,
         now: Time,
     ) {
+        let lease = self
+            .clients
+            .slab
+            .find(owner)
+            .and_then(|client| client.lease.as_deref());
+        if lease.is_some_and(Lease::is_watching) {
+            return self.watch_lost(owner, conn, failure, now);
+        }
         let asked = self.take_asked(conn);
         let Some(client) = self.clients.slab.find_mut(owner) else {
             return;
@@ -345,6 +377,7 @@ impl Proxy {
                 self.look_again(conn, by);
             }
             _ if client.life.is_open() => {}
+            LeaseState::Watching { .. } => self.unwatch(key),
             _ => self.end_lease(key),
         }
     }

@@ -63,6 +63,7 @@ impl Proxy {
         conn.exclusive = Some(Box::new(Exclusive {
             owner: client,
             free_since: now,
+            is_marked: false,
         }));
         conn.asked = true;
         let key = self.servers.insert(conn);
@@ -88,6 +89,7 @@ impl Proxy {
         conn.exclusive = Some(Box::new(Exclusive {
             owner: client,
             free_since: now,
+            is_marked: false,
         }));
         conn.asked = true;
         let key = self.servers.insert(conn);
@@ -113,7 +115,8 @@ impl Proxy {
         let known = &self.pools[conn.pool.index()].servers[conn.server.index()];
         let address = conn.address.as_ref();
         let is_current = address.is_some_and(|address| known.addresses.contains(address));
-        let is_clean = conn.phase == ServerPhase::Ready && conn.requests.is_empty();
+        let is_marked = conn.exclusive.as_ref().is_some_and(|it| it.is_marked);
+        let is_clean = conn.phase == ServerPhase::Ready && conn.requests.is_empty() && !is_marked;
         if let Some(exclusive) = &mut conn.exclusive {
             (exclusive.owner, exclusive.free_since) = (Key::NONE, now);
         }
@@ -256,6 +259,7 @@ impl Proxy {
     /// A client that is to go to another process waits for no connection here; what it waits for on one
     /// is let finish.
     pub(in crate::proxy) fn leave_exclusive(&mut self, key: Key, now: Time) {
+        self.leave_watch(key);
         let client = &mut self.clients.slab[key];
         let waits = client.pauses.has(PauseReason::Exclusive);
         if !waits || client.replies.in_flight() > 0 {
@@ -283,7 +287,10 @@ impl Proxy {
                 }
                 self.blocked_due(key, owner, now);
             }
-            (ServerPhase::Ready, Some(owner)) => self.blocked_due(key, owner, now),
+            (ServerPhase::Ready, Some(owner)) => {
+                self.blocked_due(key, owner, now);
+                self.watcher_due(key, owner, now);
+            }
             (_, Some(owner)) => {
                 let due = conn.last_heard + self.connect_within(key);
                 if due <= now {
@@ -292,6 +299,24 @@ impl Proxy {
                 self.look_again(key, due);
                 self.blocked_due(key, owner, now);
             }
+        }
+    }
+
+    /// A request of a client that watches has to be answered in time, as any other.
+    fn watcher_due(&mut self, key: Key, owner: Key, now: Time) {
+        let client = self.clients.slab.find(owner);
+        let lease = client.and_then(|client| client.lease.as_deref());
+        if !lease.is_some_and(Lease::is_watching) {
+            return;
+        }
+        let conn = &self.servers[key];
+        let timeout = self.pools[conn.pool.index()].config.timeouts.request;
+        match conn.requests.oldest_since().zip(timeout) {
+            Some((since, timeout)) if since + timeout <= now => {
+                self.fail_exclusive(key, &Failure::TimedOut, now);
+            }
+            Some((since, timeout)) => self.look_again(key, since + timeout),
+            None => {}
         }
     }
 

@@ -27,6 +27,14 @@ pub(in crate::proxy) enum LeaseState {
     Refused,
     /// It has this connection, and has asked nothing on it.
     Granted(Key),
+    /// It watches keys on this connection, until what it asks there last is answered.
+    Watching {
+        conn: Key,
+        /// It has asked that.
+        ending: bool,
+    },
+    /// The connection is lost on which it has watched keys.
+    Lost,
     /// It has asked something on this connection that waits on its server.
     Blocked(Key, Box<Blocked>),
 }
@@ -35,9 +43,38 @@ impl Lease {
     /// The connection that it holds.
     pub(in crate::proxy) fn conn(&self) -> Option<Key> {
         match &self.state {
-            LeaseState::Granted(conn) | LeaseState::Blocked(conn, _) => Some(*conn),
-            LeaseState::Waits | LeaseState::Refused => None,
+            LeaseState::Granted(conn)
+            | LeaseState::Blocked(conn, _)
+            | LeaseState::Watching { conn, .. } => Some(*conn),
+            LeaseState::Waits | LeaseState::Refused | LeaseState::Lost => None,
         }
+    }
+
+    /// The connection on which it asks this server, if it watches keys there.
+    #[inline]
+    pub(in crate::proxy) fn watches(&self, server: ServerIdx) -> Option<Key> {
+        match self.state {
+            LeaseState::Watching { conn, .. } if self.server == server => Some(conn),
+            _ => None,
+        }
+    }
+
+    /// Whether it watches keys.
+    pub(in crate::proxy) fn is_watching(&self) -> bool {
+        matches!(self.state, LeaseState::Watching { .. })
+    }
+
+    /// Whether it ends with the replies that are due.
+    pub(in crate::proxy) fn is_ending(&self) -> bool {
+        matches!(self.state, LeaseState::Watching { ending: true, .. })
+    }
+
+    /// Whether nothing is asked on it, or was.
+    pub(in crate::proxy) fn is_unused(&self) -> bool {
+        matches!(
+            self.state,
+            LeaseState::Waits | LeaseState::Refused | LeaseState::Granted(_)
+        )
     }
 
     /// Whether what it has asked may be asked again.

@@ -6,6 +6,7 @@
 //! | `lease` | what a client has of one, and what it has asked there |
 //! | `stock` | which there are of each server, which are free, who waits for one |
 //! | `conn` | their life: opened, held, free for a while, closed |
+//! | `watch` | transactions that depend on keys (`WATCH`) |
 //! | `blocking` | requests that wait on their server (`BLPOP`) |
 //!
 //! A client changes between these connections and those that it shares only when nothing of its own is
@@ -18,3 +19,4 @@ pub(in crate::proxy) mod blocking;
 pub(in crate::proxy) mod conn;
 pub(in crate::proxy) mod lease;
 pub(in crate::proxy) mod stock;
+pub(in crate::proxy) mod watch;

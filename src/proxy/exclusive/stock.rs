@@ -27,6 +27,8 @@ pub(in crate::proxy) struct Exclusive {
     pub(in crate::proxy) owner: Key,
     /// Since when.
     pub(in crate::proxy) free_since: Time,
+    /// The server remembers something of its owner: nobody else gets it.
+    pub(in crate::proxy) is_marked: bool,
 }
 
 /// The exclusive connections of one server.

@@ -123,6 +123,9 @@ pub(in crate::proxy) enum Plan {
     /// One server gets all of it, on a connection that the client has for itself, and answers when
     /// something has happened.
     Wait(ServerIdx, Ask, TimeoutAt),
+    /// One server gets all of it, on a connection that the client has for itself until its transaction
+    /// is over.
+    Watch(ServerIdx, Ask),
     /// Several servers get the part with their keys, as the [`Parts`] say.
     Fan(Fan, Ask),
     /// Every server that has keys gets all of it.
@@ -137,7 +140,11 @@ impl Plan {
     /// Whether it may change something at `server`.
     pub(in crate::proxy) fn writes_to(&self, server: ServerIdx, parts: &Parts) -> bool {
         match self {
-            Plan::Answer(_) | Plan::Refuse(_) | Plan::Page(..) | Plan::LastPage => false,
+            Plan::Answer(_)
+            | Plan::Refuse(_)
+            | Plan::Watch(..)
+            | Plan::Page(..)
+            | Plan::LastPage => false,
             Plan::Forward(only, ask) | Plan::Wait(only, ask, _) => ask.writes() && *only == server,
             Plan::Fan(_, ask) => ask.writes() && parts.servers().contains(&server),
             Plan::All(_, ask) => ask.writes(),
@@ -180,13 +187,24 @@ pub(in crate::proxy) fn plan<A: Args + ?Sized>(
         Handling::ForwardAnywhere => return to_one(pool, PLACEHOLDER, random, ask),
         Handling::AskAll(join) => return to_all(pool, command, join, ask),
         Handling::Walk => return next_page(pool, request, ask),
-        Handling::Forward | Handling::Wait(_) => None,
+        Handling::Forward | Handling::Wait(_) | Handling::Watch => None,
         Handling::Split(join) => Some(join),
     };
     let keys = match command.keys(request) {
         Ok(keys) => keys,
         Err(error) => return Ok(Plan::Refuse(CommandError::Keys(error))),
     };
+    if handling == Handling::Watch {
+        // It changes nothing, and is not asked again on another connection.
+        let ask = Ask {
+            retry: Retry::Used,
+            ..ask
+        };
+        return match to_owner(request, keys, pool, random, ask)? {
+            Plan::Forward(server, ask) => Ok(Plan::Watch(server, ask)),
+            plan => Ok(plan),
+        };
+    }
     if let Handling::Wait(at) = handling {
         return match to_owner(request, keys, pool, random, ask)? {
             Plan::Forward(server, ask) => Ok(Plan::Wait(server, ask, at)),

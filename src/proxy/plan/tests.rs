@@ -109,6 +109,7 @@ fn each_row_is_planned_as_it_says() {
             // Its argument is no cursor.
             (Handling::Walk, Err(RequestError::NoCursor)) => true,
             (Handling::Forward | Handling::Wait(_), Err(RequestError::CrossServer)) => true,
+            (Handling::Watch, Ok(Plan::Watch(..)) | Err(RequestError::CrossServer)) => true,
             (Handling::Wait(at), Ok(Plan::Wait(_, ask, there))) => {
                 at == there && ask == Ask::of(row, Expect::ONE)
             }
@@ -124,7 +125,7 @@ fn each_row_is_planned_as_it_says() {
         };
         assert!(fits, "{}: {planned_here:?}", row.name);
         match planned_here {
-            Ok(Plan::Forward(..) | Plan::Wait(..) | Plan::Fan(..))
+            Ok(Plan::Forward(..) | Plan::Wait(..) | Plan::Watch(..) | Plan::Fan(..))
             | Err(RequestError::CrossServer) => {
                 let error = planned_there.unwrap_err();
                 assert_eq!(error, RequestError::NoServer, "{}", row.name);
@@ -242,7 +243,9 @@ fn within_a_transaction_each_row_is_queued_done_at_once_or_refused() {
             ("exec" | "discard" | "reset" | "quit", _, Ok(Within::Now(_))) => true,
             ("multi", _, Ok(Within::Told(RequestError::Nested))) => true,
             ("watch", _, Ok(Within::Told(RequestError::WatchWithin))) => true,
-            ("ping" | "echo" | "time", _, Ok(Within::Queue(Home::Anywhere, false))) => true,
+            ("ping" | "echo" | "time" | "unwatch", _, Ok(Within::Queue(Home::Anywhere, false))) => {
+                true
+            }
             (_, Handling::Local(_) | Handling::Walk, Err(RequestError::NotWithin)) => true,
             (_, Handling::AskAll(_), Err(RequestError::NotWithin)) => true,
             (_, Handling::Refuse(_), Err(RequestError::NotWithin)) => {
@@ -377,15 +380,14 @@ fn what_a_client_relies_on_follows_from_what_it_was_refused() {
         relies_on_after(unmet, &planned)
     };
     let nothing = Unmet::default();
-    assert_eq!(after(nothing, "watch k"), WATCH);
-    assert_eq!(after(WATCH, "unwatch"), nothing);
+    assert_eq!(after(nothing, "watch"), WATCH);
     // Redis, too, goes on in the database in which it is.
     assert_eq!(after(nothing, "select"), nothing);
     assert_eq!(after(DATABASE, "select"), DATABASE);
     for line in ["get k", "multi", "watch", "what is"] {
         assert_eq!(after(WATCH, line), WATCH, "{line}");
     }
-    for line in ["get k", "exec", "ping", "what is"] {
+    for line in ["get k", "watch k", "exec", "ping", "what is"] {
         assert_eq!(after(nothing, line), nothing, "{line}");
     }
 }

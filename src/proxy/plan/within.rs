@@ -64,7 +64,7 @@ pub(in crate::proxy) fn plan_within<A: Args + ?Sized>(
         }
         Handling::Local(Local::Multi) => Ok(Within::Told(RequestError::Nested)),
         // Any server says the same.
-        Handling::Local(Local::Ping | Local::Echo | Local::Time) => {
+        Handling::Local(Local::Ping | Local::Echo | Local::Time | Local::Unwatch) => {
             Ok(Within::Queue(Home::Anywhere, false))
         }
         Handling::AskAll(_) => match pool.live_servers()[..] {
@@ -73,18 +73,20 @@ pub(in crate::proxy) fn plan_within<A: Args + ?Sized>(
         },
         Handling::Local(_) | Handling::Walk => Err(RequestError::NotWithin),
         Handling::ForwardAnywhere => Ok(Within::Queue(Home::Anywhere, writes)),
-        Handling::Forward | Handling::Split(_) | Handling::Wait(_) => match command.keys(request) {
-            Err(error) => Ok(Within::Refuse(CommandError::Keys(error))),
-            Ok(keys) => {
-                let mut names = keys.iter().map(|index| request.arg(index));
-                let mut home = Home::Anywhere;
-                names.try_for_each(|name| {
-                    home = home.with(Home::At(pool.server_of(name, draw)))?;
-                    Ok(())
-                })?;
-                Ok(Within::Queue(home, writes))
+        Handling::Forward | Handling::Split(_) | Handling::Wait(_) | Handling::Watch => {
+            match command.keys(request) {
+                Err(error) => Ok(Within::Refuse(CommandError::Keys(error))),
+                Ok(keys) => {
+                    let mut names = keys.iter().map(|index| request.arg(index));
+                    let mut home = Home::Anywhere;
+                    names.try_for_each(|name| {
+                        home = home.with(Home::At(pool.server_of(name, draw)))?;
+                        Ok(())
+                    })?;
+                    Ok(Within::Queue(home, writes))
+                }
             }
-        },
+        }
         Handling::Refuse(why) => Ok(Within::Refuse(CommandError::Refused(command, why))),
     }
 }

@@ -370,7 +370,6 @@ fn quit_is_answered_after_all_that_was_asked_before_and_nothing_after_it() {
 
 /// What is refused, and the end of its error.
 const REFUSED: &[(&str, &str)] = &[
-    ("WATCH key", "transactions are not offered here"),
     (
         "WAIT 0 0",
         "it waits for what its own connection has written, and clients share those that write",

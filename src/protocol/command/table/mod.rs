@@ -297,6 +297,11 @@ impl Command {
         self.master_only()
     }
 
+    const fn watches(mut self) -> Command {
+        self.handling = Handling::Watch;
+        self
+    }
+
     /// It waits on its server, for as long as the request says there.
     const fn waits(mut self, timeout: TimeoutAt) -> Command {
         self.handling = Handling::Wait(timeout);

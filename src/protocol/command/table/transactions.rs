@@ -8,7 +8,6 @@ use super::Group;
 use super::Keys;
 use super::Local;
 use super::PEEKS;
-use super::Refusal;
 use super::Rows;
 use super::SESSION;
 use super::SESSION_BUSY;
@@ -26,8 +25,8 @@ pub(super) static ROWS: &[Command] = &[
     TX.keyless("multi", Exactly(1), SESSION_BUSY, "1.2.0", "Begins a transaction.")
         .local(Local::Multi),
     TX.keyless("unwatch", Exactly(1), SESSION_BUSY, "2.2.0", "Forgets the watched keys.")
-        .refuse(Refusal::Transaction),
+        .local(Local::Unwatch),
     TX.keyless("watch", AtLeast(2), SESSION_BUSY, "2.2.0",
         "Makes a transaction depend on keys that do not change.")
-        .with_keys(Keys::range(1, -1, 1, PEEKS)).refuse(Refusal::Transaction),
+        .with_keys(Keys::range(1, -1, 1, PEEKS)).watches(),
 ];
