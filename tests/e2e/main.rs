@@ -39,6 +39,7 @@ mod commands {
     mod nutcracker;
     mod routing;
     mod same_reply;
+    mod smuggling;
     mod split;
     mod tools;
     mod transactions;

@@ -26,17 +26,25 @@ impl Pool {
         }
     }
 
-    /// A pool of memcached servers.
-    pub fn memcached(name: &str, servers: &[Memcached]) -> Pool {
-        let pool = Pool {
-            lines: String::new(),
+    /// A pool of memcacheds.
+    pub fn memcached(name: &str) -> Pool {
+        Pool {
+            lines: "  redis: false
+"
+            .to_owned(),
             ..Pool::new(name)
-        };
-        let servers = servers.iter();
-        servers.fold(pool, |pool, memcached| pool.server(memcached.address()))
+        }
     }
 
     /// The same over `servers`.
+    pub fn over_memcached(name: &str, servers: &[Memcached]) -> Pool {
+        let servers = servers.iter();
+        servers.fold(Pool::memcached(name), |pool, memcached| {
+            pool.server(memcached.address())
+        })
+    }
+
+    /// One of Redis over `servers`.
     pub fn over(name: &str, servers: &[Redis]) -> Pool {
         servers
             .iter()
