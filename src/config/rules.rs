@@ -186,6 +186,15 @@ pub(super) fn look_for_oddities(pool: &PoolConfig, said: &Said<'_>, findings: &m
             WarningKind::FewSentinels { count },
         );
     }
+    let (strangers, kind): (&[&str], _) = match pool.protocol {
+        Protocol::Memcached => (&["redis_db", "unknown_commands"], WarningKind::OnlyRedis),
+        _ => (&["partial_get"], WarningKind::OnlyMemcached),
+    };
+    for key in strangers {
+        if let Some(at) = said.at(key) {
+            warn(at, key, kind.clone());
+        }
+    }
     if pool.replicas.read_from == ReadFrom::Master {
         if let Some(at) = said.at("replica_lag_ms") {
             warn(at, "replica_lag_ms", WarningKind::ReadsNoReplica);

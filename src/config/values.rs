@@ -18,6 +18,19 @@ pub enum Protocol {
     Numbered,
 }
 
+impl Protocol {
+    /// As people call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Protocol::Redis => "redis",
+            Protocol::Memcached => "memcached",
+            #[cfg(any(test, debug_assertions))]
+            Protocol::Numbered => "numbered",
+        }
+    }
+}
+
 /// What a command that is not in the table gets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UnknownCommands {

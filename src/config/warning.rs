@@ -57,6 +57,10 @@ pub enum WarningKind {
         /// How many there are.
         count: usize,
     },
+    /// A key of memcached's in a pool that speaks Redis's protocol.
+    OnlyMemcached,
+    /// A key of Redis's in a pool that speaks memcached's protocol.
+    OnlyRedis,
     /// Ejection in a pool whose servers are followed by Sentinels.
     EjectsWithSentinels,
     /// `listen: *:port`.
@@ -100,6 +104,12 @@ impl fmt::Display for WarningKind {
             }
             WarningKind::HoldsNothing => {
                 f.write_str("of no effect without `on_server_failure: hold`")
+            }
+            WarningKind::OnlyMemcached => {
+                f.write_str("of no effect with `redis: true`: it is about memcached's `get`")
+            }
+            WarningKind::OnlyRedis => {
+                f.write_str("of no effect without `redis: true`: memcached has nothing like it")
             }
             WarningKind::ReadsNoReplica => {
                 f.write_str("of no effect without `read_from: prefer-replica` or `replica`")

@@ -66,8 +66,9 @@ pub fn ring(config: &Config, out: &mut impl Write) -> io::Result<()> {
         let router = router(pool);
         writeln!(
             out,
-            "# pool {}: {}, {}, {} servers, {} points",
+            "# pool {}: {}, {}, {}, {} servers, {} points",
             field(&*pool.name),
+            pool.protocol.name(),
             pool.mapping.distribution.name(),
             pool.mapping.hash.name(),
             pool.servers.len(),

@@ -213,6 +213,8 @@ impl Protocol {
     pub fn write_error(self, code: &str, text: impl Display, out: &mut Vec<u8>) {
         match self {
             Protocol::Resp => resp::write_error(code, text, out),
+            // What the pool's configuration refuses is the client's own affair.
+            Protocol::Memcached if code == "NOPERM" => memcached::write_denial(text, out),
             Protocol::Memcached => memcached::write_error(text, out),
             #[cfg(any(test, debug_assertions))]
             Protocol::Numbered => numbered::write_error(text, out),

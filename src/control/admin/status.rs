@@ -6,8 +6,6 @@
 use serde::Serialize;
 
 use crate::base::PoolIdx;
-use crate::config::PoolConfig;
-use crate::config::Protocol;
 use crate::config::ServerConfig;
 use crate::control::clock::rfc3339;
 use crate::control::health::PoolReport;
@@ -176,7 +174,7 @@ fn pools(
         let rates = rates(&history, idx);
         PoolStatus {
             pool: report.pool,
-            protocol: protocol(pool),
+            protocol: pool.protocol.name(),
             listen: pool.listen.address.to_string(),
             distribution: pool.mapping.distribution.name(),
             hash: pool.mapping.hash.name(),
@@ -210,15 +208,6 @@ fn rates(history: &History, pool: PoolIdx) -> (f64, f64) {
     let rates = history.pool(pool).map(|p| (p.requests(), p.errors()));
     let (requests, errors) = rates.unwrap_or_default();
     (tenths(requests), tenths(errors))
-}
-
-fn protocol(pool: &PoolConfig) -> &'static str {
-    match pool.protocol {
-        Protocol::Redis => "redis",
-        Protocol::Memcached => "memcached",
-        #[cfg(any(test, debug_assertions))]
-        Protocol::Numbered => "numbered",
-    }
 }
 
 fn server_status(

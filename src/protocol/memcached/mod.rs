@@ -53,6 +53,7 @@ pub use words::error_text;
 pub use words::greeting;
 pub use words::local_reply;
 pub use words::told;
+pub use words::write_denial;
 pub use words::write_error;
 pub use words::write_refusal;
 

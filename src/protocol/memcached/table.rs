@@ -53,6 +53,14 @@ const fn row(
     }
 }
 
+/// Refused unless the pool's configuration allows it.
+const fn on_leave(row: Row) -> Row {
+    Row {
+        command: row.command.on_leave(),
+        ..row
+    }
+}
+
 /// Where a command's keys are.
 #[derive(Clone, Copy)]
 enum Keyed {
@@ -101,8 +109,8 @@ static ROWS: [Row; 37] = [
         "Closes behind the replies that are due."),
     row(("verbosity", "verbosity level [noreply]"), Access::Unstated, (No, Form::Done), Handling::AskAll(Gather::AllOk),
         "To every server."),
-    row(("flush_all", "flush_all [delay] [noreply]"), WRITE, (No, Form::Line), REFUSE,
-        "It would empty every server."),
+    on_leave(row(("flush_all", "flush_all [delay] [noreply]"), WRITE, (No, Form::Done), Handling::AskAll(Gather::AllOk),
+        "To every server, if the pool has `allow: [flush_all]`; refused else.")),
     row(("stats", "stats"), READ, (No, Form::Stats), Handling::AskAll(Gather::Chain),
         "Of every server: `STAT server:name value`; of one that fails `STAT server:error text`."),
     row(("stats", "stats what"), READ, (No, Form::Line), Handling::Refuse(Refusal::EachItsOwn),

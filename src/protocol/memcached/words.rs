@@ -14,6 +14,11 @@ use crate::protocol::memcached::table::is_quiet;
 
 const VERSION: &[u8] = b"version\r\n";
 
+/// Appends the error of a proxy that may not do what it was asked.
+pub fn write_denial(text: impl Display, out: &mut Vec<u8>) {
+    out.extend_from_slice(format!("CLIENT_ERROR {text}\r\n").as_bytes());
+}
+
 /// Appends the error of a proxy that could not do what it was asked.
 pub fn write_error(text: impl Display, out: &mut Vec<u8>) {
     out.extend_from_slice(format!("SERVER_ERROR {text}\r\n").as_bytes());

@@ -14,7 +14,7 @@ fn client(proxy: &Proxy) -> TextClient {
 /// Two servers, of which the first is down, and a key on each.
 fn start(with: impl Fn(Pool) -> Pool) -> (Vec<Memcached>, Proxy, [String; 2]) {
     let servers = Memcached::fleet(2);
-    let pool = with(Pool::memcached("alpha", &servers));
+    let pool = with(Pool::over_memcached("alpha", &servers));
     let proxy = Proxy::coremux_with(&["--cores", "1"], &[pool]);
     let keys = ["s1", "s2"].map(|server| proxy.key_on("alpha", server, "key"));
     let mut client = client(&proxy);
@@ -52,7 +52,7 @@ fn of_many_keys_one_dead_server_is_an_error_as_in_nutcracker_or_its_keys_are_mis
 #[test]
 fn nutcracker_gives_an_error_for_all_keys_and_closes() {
     let mut servers = Memcached::fleet(2);
-    let pool = Pool::memcached("alpha", &servers);
+    let pool = Pool::over_memcached("alpha", &servers);
     let proxy = Proxy::of(Program::Nutcracker, &[], &[pool]);
     let keys = ["s1", "s2"].map(|server| proxy.key_on("alpha", server, "key"));
     servers[0].kill();

@@ -14,7 +14,7 @@ fn client(proxy: &Proxy) -> TextClient {
 fn start(count: usize) -> (Vec<Memcached>, Proxy) {
     let servers = Memcached::fleet(count);
     // It spreads keys that differ in a digit.
-    let pool = Pool::memcached("alpha", &servers).with("hash", "md5");
+    let pool = Pool::over_memcached("alpha", &servers).with("hash", "md5");
     let proxy = Proxy::coremux_with(&["--cores", "1"], &[pool]);
     (servers, proxy)
 }
@@ -110,6 +110,10 @@ fn nothing_in_a_key_or_a_value_becomes_a_command() {
     }
     let refused = one.ask(b"flush_all\r\nflush_all noreply\r\nshutdown\r\ncache_memlimit 1\r\n");
     assert_eq!(refused.matches("CLIENT_ERROR '").count(), 3, "{refused}");
+    assert!(
+        refused.contains("unless the pool's `allow:` names it"),
+        "{refused}"
+    );
     let mut other = client(&proxy);
     let told = other.ask_and_end(b"get zz\nflush_all\r\nget kept1\r\n");
     assert_eq!(told, "CLIENT_ERROR a line with a bare LF in it\r\n");
@@ -198,6 +202,36 @@ fn statistics_are_of_every_server_and_name_it() {
         refused.starts_with("CLIENT_ERROR 'stats' is refused"),
         "{refused}"
     );
+}
+
+#[test]
+fn every_server_is_flushed_where_the_pool_allows_it() {
+    let servers = Memcached::fleet(2);
+    let pool = Pool::over_memcached("alpha", &servers).with("allow", "[flush_all]");
+    let proxy = Proxy::coremux_with(&["--cores", "1"], &[pool]);
+    let mut client = client(&proxy);
+    assert_eq!(
+        client.ask(b"flush_all\r\nflush_all 0\r\nflush_all noreply\r\n"),
+        "OK\r\nOK\r\n"
+    );
+    for server in &servers {
+        let stats = server.ask(b"stats\r\n");
+        assert!(stats.contains("STAT cmd_flush 3\r\n"), "{stats}");
+    }
+}
+
+#[test]
+fn a_reload_cannot_change_what_a_pool_speaks() {
+    let (_servers, mut proxy) = start(1);
+    let yml = std::fs::read_to_string(proxy.config_path()).unwrap();
+    proxy.write_config(&yml.replace("redis: false", "redis: true"));
+    proxy.process().signal("HUP");
+    eventually("it is refused", || {
+        let log = proxy.process().log();
+        log.contains("`redis` cannot change while the pool is served")
+            .then_some(())
+    });
+    assert_eq!(client(&proxy).ask(b"get a\r\n"), "END\r\n");
 }
 
 #[test]

@@ -309,7 +309,7 @@ impl Command {
     }
 
     /// Refused unless the pool's configuration allows it.
-    const fn on_leave(mut self) -> Command {
+    pub(in crate::protocol) const fn on_leave(mut self) -> Command {
         self.traits = self.traits.and(Traits::NEEDS_LEAVE);
         self
     }
