@@ -98,6 +98,27 @@ listen: ListenConfig {
     }
 }
 
+/// Which requests are kept to be looked at.
+slow_log: SlowLogConfig {
+    // Redis's default is the same.
+    pub threshold: Option<Duration> {
+        key: "slow_log_ms", takes: MILLIS_OR_NONE, default: "10";
+        from: Ours, reload: AtOnce;
+        doc: "requests that take this long, from when they are read until their reply is, are in `coremux ctl slow`; 0 keeps none"
+    }
+    // 128, Redis's default: each is some 300 bytes.
+    pub length: u32 {
+        key: "slow_log_len", takes: NUMBER, default: "128";
+        from: Ours, reload: AtOnce;
+        doc: "how many of them are kept, the latest"
+    }
+    pub keys: bool {
+        key: "slow_log_keys", takes: BOOLEAN, default: "true";
+        from: Ours, reload: AtOnce;
+        doc: "show the first key of each, cut to 64 bytes; false hides keys"
+    }
+}
+
 /// How much may be under way.
 limits: LimitConfig {
     /// `None` (0) is no limit.

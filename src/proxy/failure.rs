@@ -202,7 +202,8 @@ impl RequestError {
             RequestError::WrongDatabase => "wrong_database",
             RequestError::Abandoned => "abandoned",
             RequestError::NoMemory => "no_memory",
-            // Not to be done here, for whatever the configuration or the client's own state says.
+            RequestError::NeedsLeave(_) | RequestError::Denied(_) => "command_refused",
+            // Not to be done there, for whatever its client has asked before.
             _ => "not_allowed",
         }
     }

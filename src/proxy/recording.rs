@@ -10,6 +10,9 @@ use crate::base::Time;
 use crate::proxy::Proxy;
 use crate::proxy::failure::Answer;
 use crate::proxy::server_conn::queue::Pending;
+use crate::telemetry::Family;
+use crate::telemetry::slow;
+use crate::telemetry::slow::SlowRequest;
 
 /// As much of a request as is looked at, to say what it was.
 const HEAD_BYTES_MAX: usize = 512;
@@ -32,6 +35,55 @@ impl Proxy {
         self.records
             .latencies
             .record(of, at_server, pending.micros_in_proxy(sent_at));
+    }
+
+    /// What is to be said of the first request on this connection if it took long; its reply is here.
+    #[inline]
+    pub(in crate::proxy) fn slow_request(&self, key: Key, now: Time) -> Option<SlowRequest> {
+        let conn = &self.servers[key];
+        let threshold = self.pools[conn.pool.index()].config.slow_log.threshold?;
+        let pending = conn.requests.next_sent()?;
+        let sent_at = conn.requests.next_sent_at();
+        let took = now.micros_since(sent_at) + pending.micros_in_proxy(sent_at);
+        let is_slow = u128::from(took) >= threshold.as_micros();
+        // Whoever waits by his own wish is not slow, and nobody waits for a late reply any more.
+        let counts = pending.family() != Family::Blocking && !pending.awaiter.is_buried();
+        (is_slow && counts).then(|| self.describe_slow(key, pending, sent_at, now))
+    }
+
+    #[cold]
+    fn describe_slow(&self, key: Key, pending: &Pending, sent_at: Time, now: Time) -> SlowRequest {
+        let conn = &self.servers[key];
+        let pool = &self.pools[conn.pool.index()];
+        let head = conn.requests.first_head(HEAD_BYTES_MAX);
+        let args = pool.protocol.leading_args(&head);
+        let command = pool.protocol.command_of(&args);
+        let first_key = command.and_then(|command| command.first_key(&args[..]).ok().flatten());
+        let first_key = first_key.filter(|_| pool.config.slow_log.keys);
+        let first_key = first_key.and_then(|index| args.get(index));
+        let client = self.clients.slab.find(pending.awaiter.client);
+        SlowRequest {
+            at: self.worker.epoch_micros(now),
+            client: client.and_then(|client| client.session.peer()),
+            name: client.map_or_else(String::new, |client| {
+                slow::shown_name(client.session.name())
+            }),
+            command: command.map_or(UNKNOWN, |command| command.name),
+            key: first_key.map_or_else(String::new, |key| slow::shown_key(key)),
+            request_bytes: pending.bytes.into(),
+            reply_bytes: 0,
+            server: conn.server,
+            held: pending.held_micros(),
+            queued: sent_at.micros_since(pending.since()),
+            at_server: now.micros_since(sent_at),
+        }
+    }
+
+    /// Keeps a request that took long.
+    #[cold]
+    pub(in crate::proxy) fn record_slow(&mut self, pool: PoolIdx, slow: SlowRequest) {
+        let most = self.pools[pool.index()].config.slow_log.length as usize;
+        self.records.pool(pool).slow.push(slow, most);
     }
 
     /// Counts an error that is the reply to the first request on this connection.

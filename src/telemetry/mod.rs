@@ -9,6 +9,7 @@ mod distribution;
 mod family;
 mod latencies;
 mod records;
+pub mod slow;
 mod spread;
 mod tally;
 

@@ -3,6 +3,7 @@
 use crate::base::PoolIdx;
 use crate::telemetry::Latencies;
 use crate::telemetry::Tally;
+use crate::telemetry::slow::SlowLog;
 
 /// All that one worker has recorded since it was asked last.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +23,8 @@ pub struct OfPool {
     pub errors: Tally,
     /// Errors of the proxy's own, by their cause.
     pub failures: Tally,
+    /// Requests that took long.
+    pub slow: SlowLog,
 }
 
 impl Records {
@@ -46,6 +49,7 @@ impl Records {
             pool.commands.clear();
             pool.errors.clear();
             pool.failures.clear();
+            pool.slow.clear();
         }
     }
 }

@@ -7,6 +7,7 @@
 mod exposition;
 mod lately;
 mod report;
+mod slow;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -22,6 +23,7 @@ use crate::telemetry::Family;
 use crate::telemetry::Records;
 use crate::telemetry::Tally;
 use crate::telemetry::Totals;
+use crate::telemetry::slow::SlowLog;
 
 pub(super) use report::Lines;
 pub(super) use report::WindowReport;
@@ -68,6 +70,7 @@ struct OfPool {
     commands: Counted,
     errors: Counted,
     failures: Counted,
+    slow: SlowLog,
 }
 
 /// The names of a pool and its servers, in the configuration's order.
@@ -76,6 +79,8 @@ struct Names {
     pool: PoolIdx,
     name: Arc<str>,
     servers: Vec<(ServerIdx, Arc<str>)>,
+    // How many slow requests are kept.
+    slow_most: usize,
 }
 
 /// What the workers have recorded of requests, added up.
@@ -114,6 +119,7 @@ impl Telemetry {
                     .servers(pool)
                     .map(|(server, config)| (server, Arc::clone(&config.name)))
                     .collect(),
+                slow_most: config.slow_log.length as usize,
             })
             .collect();
         self.courses
@@ -158,11 +164,12 @@ impl Telemetry {
             course.in_proxy.add(&times.in_proxy, second);
         }
         for (pool, counted) in records.pools() {
-            if self.names.iter().any(|names| names.pool == pool) {
+            if let Some(names) = self.names.iter().find(|names| names.pool == pool) {
                 let sums = self.pools.entry(pool).or_default();
                 add(&mut sums.commands, &counted.commands);
                 add(&mut sums.errors, &counted.errors);
                 add(&mut sums.failures, &counted.failures);
+                sums.slow.append(&counted.slow, names.slow_most);
             }
         }
         records.clear();

@@ -91,7 +91,7 @@ fn in_words(times: Percentiles) -> String {
 }
 
 /// `0.13ms`, `12ms`: as much as is known of it.
-fn millis(micros: u64) -> String {
+pub(super) fn millis(micros: u64) -> String {
     let (whole, rest) = (micros / 1_000, micros % 1_000);
     match whole {
         0..10 => format!("{whole}.{:02}ms", rest / 10),

@@ -150,6 +150,11 @@ impl Session {
         self.info.id
     }
 
+    /// Where it is; `None` on a unix socket.
+    pub(in crate::proxy) fn peer(&self) -> Option<SocketAddr> {
+        self.info.peer
+    }
+
     /// `CLIENT GETNAME`; empty without a name.
     pub(in crate::proxy) fn name(&self) -> &[u8] {
         &self.info.name

@@ -25,6 +25,7 @@ use crate::proxy::pool::greetings::Greeted;
 use crate::proxy::server_conn::ServerPhase;
 use crate::proxy::server_conn::queue::Pending;
 use crate::proxy::server_conn::queue::Turn;
+use crate::telemetry::slow::SlowRequest;
 
 /// As much of a server's refusal as is told to clients.
 const GREETING_BYTES_MAX: usize = 512;
@@ -183,6 +184,7 @@ impl Proxy {
         class: ErrorClass,
         now: Time,
     ) -> Result<(), Failure> {
+        let slow = self.slow_request(key, now);
         let conn = &mut self.servers[key];
         let stats = conn.counters(&self.stats);
         let sent_at = conn.requests.next_sent_at();
@@ -193,6 +195,16 @@ impl Proxy {
         stats.response_bytes.add(bytes);
         let of = (conn.pool, conn.server);
         self.record_reply(of, &pending, sent_at, now);
+        if let Some(slow) = slow {
+            let reply_bytes = bytes as u64;
+            self.record_slow(
+                of.0,
+                SlowRequest {
+                    reply_bytes,
+                    ..slow
+                },
+            );
+        }
         let conn = &self.servers[key];
         let next_is_silent = conn.requests.next_expected().is_none() && conn.sending.is_idle();
         if pending.expect().may_not_pass() && !self.is_passed(key, pending.expect(), &reply) {

@@ -135,3 +135,101 @@ fn a_slow_server_is_seen_at_the_server_and_one_that_is_waited_for_in_the_proxy()
         millis(paused.split_once("; in the proxy").unwrap().0, "max")
     );
 }
+
+/// What `word=` says in a line of `ctl slow`.
+fn told<'a>(line: &'a str, word: &str) -> &'a str {
+    let word = format!(" {word}=");
+    let (_, rest) = line
+        .split_once(&word)
+        .unwrap_or_else(|| panic!("{word} in {line}"));
+    rest.split(' ').next().unwrap()
+}
+
+#[test]
+fn a_slow_request_is_shown_with_where_its_time_went_and_never_with_a_value() {
+    let redis = Redis::start();
+    let shown = Pool::new("shown")
+        .server(redis.address())
+        .with("slow_log_ms", 100)
+        .with("slow_log_len", 2);
+    let hidden = Pool::new("hidden")
+        .server(redis.address())
+        .with("slow_log_ms", 100)
+        .with("slow_log_keys", false);
+    let off = Pool::new("off")
+        .server(redis.address())
+        .with("slow_log_ms", 0);
+    let (admin, proxy) = Admin::start(&["--cores", "1"], &[shown, hidden, off]);
+    let mut direct = redis.client();
+    for pool in ["shown", "hidden", "off"] {
+        let mut client = proxy.client(pool);
+        client.call(["CLIENT", "SETNAME", "batch"]);
+        client.call(["GET", "fast"]);
+        for key in ["one", "two", "three\n"] {
+            direct.call(["CLIENT", "PAUSE", "250", "ALL"]);
+            assert_eq!(client.call(["SET", key, "secret-value"]), Reply::ok());
+        }
+    }
+    let lines = eventually("the worker has told them", || {
+        let (code, text) = admin.ctl("slow");
+        assert_eq!(code, 0, "{text}");
+        let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        (lines.len() == 5).then_some(lines)
+    });
+    let of = |pool: &str| -> Vec<&String> {
+        lines
+            .iter()
+            .filter(|line| told(line, "pool") == pool)
+            .collect()
+    };
+    assert_eq!(
+        (of("shown").len(), of("hidden").len(), of("off").len()),
+        (2, 3, 0)
+    );
+    let keys: Vec<&str> = of("shown").iter().map(|line| told(line, "key")).collect();
+    assert_eq!(
+        keys,
+        ["three\\n", "two"],
+        "the latest first, and the oldest is forgotten"
+    );
+    assert!(of("hidden").iter().all(|line| told(line, "key") == "-"));
+    for line in &lines {
+        assert_eq!(
+            (told(line, "command"), told(line, "name")),
+            ("set", "batch"),
+            "{line}"
+        );
+        assert_eq!(
+            (told(line, "server"), told(line, "reply_bytes")),
+            ("s1", "5"),
+            "{line}"
+        );
+        assert!(told(line, "client").starts_with("127.0.0.1:"), "{line}");
+        let time = |word| {
+            told(line, word)
+                .trim_end_matches("ms")
+                .parse::<f64>()
+                .unwrap()
+        };
+        assert!(
+            time("at_server") > 100.0 && time("queued") < 100.0,
+            "{line}"
+        );
+        assert_eq!(time("held"), 0.0, "{line}");
+        assert!(!line.contains("secret"), "{line}");
+    }
+    let (code, text) = admin.ctl("slow --pool none");
+    assert_eq!(code, 1);
+    assert!(
+        text.contains("there is no pool `none`; there are: ") && text.contains("hidden"),
+        "{text}"
+    );
+    let (code, text) = admin.ctl("slow --count 3");
+    assert!(
+        code == 1 && text.contains("usage: slow [--pool POOL] [--reset]"),
+        "{text}"
+    );
+    assert_eq!(admin.ctl("slow --pool shown --reset"), (0, String::new()));
+    assert_eq!(admin.ctl("slow --pool shown"), (0, String::new()));
+    assert_eq!(admin.ctl("slow").1.lines().count(), 3);
+}

@@ -166,6 +166,14 @@ pub const COMMANDS: &[Command] = &[
         act: |control, _, reply| control.reload(Some(reply)),
     },
     Command {
+        name: "slow",
+        arguments: "[--pool POOL] [--reset]",
+        doc: "the latest requests that took `slow_log_ms` or longer, and where the time went; \
+              --reset forgets them",
+        counts: 0..=3,
+        act: slow,
+    },
+    Command {
         name: "reopen",
         arguments: "",
         doc: "open the log file again, after it was moved away",
@@ -176,6 +184,26 @@ pub const COMMANDS: &[Command] = &[
         },
     },
 ];
+
+fn slow(control: &mut Control, arguments: &[String], reply: Reply) {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let (pool, forget) = match words[..] {
+        [] => (None, false),
+        ["--reset"] => (None, true),
+        ["--pool", pool] => (Some(pool), false),
+        ["--pool", pool, "--reset"] | ["--reset", "--pool", pool] => (Some(pool), true),
+        _ => return reply.refused("usage: slow [--pool POOL] [--reset]\n".to_owned()),
+    };
+    let mut telemetry = control.shown.telemetry.borrow_mut();
+    let outcome = match forget {
+        true => telemetry.forget_slow(pool).map(|()| String::new()),
+        false => telemetry.slow(pool),
+    };
+    match outcome {
+        Ok(text) => reply.done(text),
+        Err(text) => reply.refused(text),
+    }
+}
 
 fn drain(control: &mut Control, arguments: &[String], reply: Reply) {
     let (mut within, mut after) = (None, LET_GO_AFTER);

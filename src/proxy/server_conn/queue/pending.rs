@@ -162,7 +162,13 @@ impl Pending {
     /// How many microseconds passed from when it was read until it was sent at this moment.
     #[inline]
     pub(in crate::proxy) fn micros_in_proxy(&self, sent_at: Time) -> u64 {
-        sent_at.micros_since(self.since()) + self.clock.held_millis() * 1_000
+        sent_at.micros_since(self.since()) + self.held_micros()
+    }
+
+    /// How many of these had passed before its time counted: it was held, or sent before.
+    #[inline]
+    pub(in crate::proxy) fn held_micros(&self) -> u64 {
+        self.clock.held_millis() * 1_000
     }
 
     /// Which commands it is timed with.

@@ -1,0 +1,151 @@
+//! Requests that took long, and where the time went. Never: a value; of the arguments only the first
+//! key is kept, as far as it is short, and not even that where the pool's keys are to be hidden.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use crate::base::ServerIdx;
+
+/// As much of a key as is kept.
+pub const KEY_BYTES_MAX: usize = 64;
+
+/// One of a client's names.
+const NAME_BYTES_MAX: usize = 64;
+
+/// A request that took long. Times are in microseconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlowRequest {
+    /// When its reply came, since 1970.
+    pub at: u64,
+    /// Who has asked; `None` on a unix socket, or if the client has gone.
+    pub client: Option<SocketAddr>,
+    /// What that one calls itself, escaped.
+    pub name: String,
+    /// From the table.
+    pub command: &'static str,
+    /// Its first key, cut and escaped; empty if there is none, or none is to be seen.
+    pub key: String,
+    /// Its size.
+    pub request_bytes: u64,
+    /// The size of the reply.
+    pub reply_bytes: u64,
+    /// Who has answered.
+    pub server: ServerIdx,
+    /// It waited for a server that was away, or was sent before.
+    pub held: u64,
+    /// It waited for its turn, or for a connection.
+    pub queued: u64,
+    /// From when it was handed to the kernel until its reply was read.
+    pub at_server: u64,
+}
+
+impl SlowRequest {
+    /// All of it.
+    #[must_use]
+    pub fn took(&self) -> u64 {
+        self.held + self.queued + self.at_server
+    }
+}
+
+/// What a client calls itself, as it is shown.
+#[must_use]
+pub fn shown_name(name: &[u8]) -> String {
+    escaped(&name[..name.len().min(NAME_BYTES_MAX)])
+}
+
+/// A key as it is shown: cut, which three dots say, and without a byte that a terminal obeys.
+#[must_use]
+pub fn shown_key(key: &[u8]) -> String {
+    match key.get(..KEY_BYTES_MAX) {
+        Some(head) if head.len() < key.len() => escaped(head) + "...",
+        _ => escaped(key),
+    }
+}
+
+fn escaped(bytes: &[u8]) -> String {
+    bytes.escape_ascii().to_string()
+}
+
+/// The latest requests that took long, at most so many.
+#[derive(Clone, Debug, Default)]
+pub struct SlowLog {
+    entries: VecDeque<SlowRequest>,
+    /// How many there were, also those that are no longer there.
+    pub count: u64,
+}
+
+impl SlowLog {
+    /// Adds one, and forgets the oldest beyond `most`.
+    pub fn push(&mut self, slow: SlowRequest, most: usize) {
+        self.count += 1;
+        self.entries.push_back(slow);
+        self.keep(most);
+    }
+
+    /// Adds those of another, which are younger, and forgets the oldest beyond `most`.
+    pub fn append(&mut self, other: &SlowLog, most: usize) {
+        self.count += other.count;
+        self.entries.extend(other.entries.iter().cloned());
+        // Those of several workers come one worker after the other.
+        self.entries.make_contiguous().sort_by_key(|slow| slow.at);
+        self.keep(most);
+    }
+
+    fn keep(&mut self, most: usize) {
+        let excess = self.entries.len().saturating_sub(most);
+        self.entries.drain(..excess);
+    }
+
+    /// Forgets all of them.
+    pub fn clear(&mut self) {
+        self.entries.clear();
+        self.count = 0;
+    }
+
+    /// The latest first.
+    pub fn iter(&self) -> impl Iterator<Item = &SlowRequest> {
+        self.entries.iter().rev()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slow(at: u64) -> SlowRequest {
+        SlowRequest {
+            at,
+            client: None,
+            name: String::new(),
+            command: "get",
+            key: String::new(),
+            request_bytes: 1,
+            reply_bytes: 1,
+            server: ServerIdx(0),
+            held: 1,
+            queued: 2,
+            at_server: 3,
+        }
+    }
+
+    #[test]
+    fn the_latest_of_all_workers_stay_and_all_are_counted() {
+        let (mut all, mut other) = (SlowLog::default(), SlowLog::default());
+        [1, 5, 9].map(|at| all.push(slow(at), 3));
+        [4, 7].map(|at| other.push(slow(at), 3));
+        all.append(&other, 3);
+        let kept: Vec<u64> = all.iter().map(|slow| slow.at).collect();
+        assert_eq!((kept, all.count), (vec![9, 7, 5], 5));
+        assert_eq!(slow(1).took(), 6);
+        all.append(&SlowLog::default(), 0);
+        assert_eq!(all.iter().count(), 0);
+    }
+
+    #[test]
+    fn a_key_is_cut_and_never_moves_a_cursor() {
+        assert_eq!(shown_key(b"a\x1b[2J\n\""), "a\\x1b[2J\\n\\\"");
+        assert_eq!(shown_key(&[b'k'; 64]), "k".repeat(64));
+        assert_eq!(shown_key(&[b'k'; 65]), "k".repeat(64) + "...");
+        assert_eq!(shown_name(&[b'n'; 900]).len(), NAME_BYTES_MAX);
+    }
+}
