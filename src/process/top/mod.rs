@@ -25,6 +25,10 @@ use ratatui::DefaultTerminal;
 use ratatui::crossterm::event;
 use ratatui::crossterm::event::Event;
 use ratatui::crossterm::event::KeyEventKind;
+use rustix::event::PollFd;
+use rustix::event::PollFlags;
+use rustix::event::poll;
+use rustix::io::Errno;
 use signal_hook::consts::SIGHUP;
 use signal_hook::consts::SIGTERM;
 
@@ -120,6 +124,9 @@ fn show(terminal: &mut DefaultTerminal, model: &mut Model, target: &str) -> End 
             return End::Terminal(error);
         }
     }
+    if let Err(error) = end_with_the_terminal() {
+        return End::Terminal(error);
+    }
     let paint = Paint::of_environment();
     let answers = ask_again_and_again(target.to_owned());
     let mut answered = now();
@@ -153,6 +160,20 @@ fn show(terminal: &mut DefaultTerminal, model: &mut Model, target: &str) -> End 
         }
     }
     End::Enough
+}
+
+/// Ends the program when its terminal is gone. There is nothing to give back then, and crossterm reads
+/// the end of a terminal again and again without ever coming back.
+fn end_with_the_terminal() -> io::Result<()> {
+    let watch = || {
+        let stdin = io::stdin();
+        let mut terminal = [PollFd::new(&stdin, PollFlags::empty())];
+        // Nothing is asked for but what is told unasked: a hang-up, or an error.
+        while matches!(poll(&mut terminal, None), Err(Errno::INTR)) {}
+        std::process::exit(REFUSED.into());
+    };
+    let thread = thread::Builder::new().name("terminal".to_owned());
+    thread.spawn(watch).map(drop)
 }
 
 fn next_event() -> io::Result<Option<Event>> {

@@ -12,6 +12,8 @@ use std::process::Child;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 
 use rustix::pty::OpenptFlags;
 use rustix::pty::grantpt;
@@ -43,6 +45,8 @@ struct Terminal {
     written: Arc<Mutex<Vec<u8>>>,
     before: Termios,
     child: Child,
+    // Nobody is to read it any more.
+    gone: Arc<AtomicBool>,
 }
 
 fn size(rows: NonZero<u16>, columns: NonZero<u16>) -> Winsize {
@@ -87,9 +91,15 @@ impl Terminal {
         let written = Arc::new(Mutex::new(Vec::new()));
         let mut reading = File::from(master.try_clone().unwrap());
         let (shown, all) = (Arc::clone(&screen), Arc::clone(&written));
+        let gone = Arc::new(AtomicBool::new(false));
+        let over = Arc::clone(&gone);
         std::thread::spawn(move || {
             let mut piece = [0; 4096];
+            // It draws at least once a second.
             while let Ok(read @ 1..) = reading.read(&mut piece) {
+                if over.load(Ordering::Relaxed) {
+                    break;
+                }
                 shown.lock().unwrap().process(&piece[..read]);
                 all.lock().unwrap().extend_from_slice(&piece[..read]);
             }
@@ -101,7 +111,17 @@ impl Terminal {
             written,
             before,
             child,
+            gone,
         }
+    }
+
+    /// Its window is closed, or its line is cut.
+    fn hang_up(self) -> Child {
+        self.gone.store(true, Ordering::Relaxed);
+        eventually("nobody reads it any more", || {
+            (Arc::strong_count(&self.gone) == 1).then_some(())
+        });
+        self.child
     }
 
     fn text(&self) -> String {
@@ -250,4 +270,14 @@ fn a_signal_a_lost_proxy_and_a_terminal_without_colours_are_taken_well() {
     assert_eq!(code, 2, "{text}");
     let (code, _) = admin.ctl("top");
     assert_eq!(code, 1, "a pipe is no terminal");
+}
+
+#[test]
+fn it_ends_when_its_terminal_is_gone() {
+    let redis = Redis::start();
+    let (admin, _proxy) = Admin::start(&[], &[Pool::new("alpha").server(redis.address())]);
+    let terminal = Terminal::start(&admin, &[]);
+    terminal.shows("alpha");
+    let mut child = terminal.hang_up();
+    eventually("it ends", || child.try_wait().unwrap());
 }
