@@ -177,8 +177,8 @@ fn question(pool: &PoolConfig) -> Question {
     let password = pool.greeting.redis_auth.as_ref();
     let login = Login {
         password: password.map(Secret::expose),
-        // Whether it serves is the same in all of them.
-        database: 0,
+        // Whether it serves is the same in all databases and versions.
+        ..Login::default()
     };
     let asked = protocol.greeting(&login, Some(protocol::Question::Serves));
     Question { protocol, asked }

@@ -1,5 +1,8 @@
 //! What the proxy sends to a server first, and how the server describes itself in reply.
 
+use crate::protocol::Release;
+use crate::protocol::Version;
+
 /// What is sent first on a server connection, or between requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Greeting {
@@ -19,6 +22,8 @@ pub struct Login<'a> {
     pub password: Option<&'a [u8]>,
     /// 0 is where a connection begins.
     pub database: u32,
+    /// The version of the protocol that is spoken from then on.
+    pub version: Version,
 }
 
 /// What a server is asked of itself.
@@ -48,6 +53,10 @@ pub enum Told {
     Well,
     /// What it is.
     Role(Role),
+    /// That it speaks another version of the protocol from now on, and which release it is, if it says.
+    Version(Option<Release>),
+    /// That it does not know such a version, in its own words, one line.
+    NoSuchVersion(String),
     /// No, in its own words, one line.
     Refused(String),
     /// Something else.

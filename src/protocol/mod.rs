@@ -19,6 +19,7 @@ mod names;
 #[cfg(any(test, debug_assertions))]
 pub mod numbered;
 mod page;
+mod release;
 mod reply;
 mod request;
 pub mod resp;
@@ -43,6 +44,7 @@ pub use names::commands_on_leave;
 pub use page::MARK_MAX;
 pub use page::Page;
 pub use page::take_apart;
+pub use release::Release;
 pub use reply::Cut;
 pub use reply::ReplyKind;
 pub use request::Arg;

@@ -24,6 +24,7 @@ use crate::protocol::ReplyError;
 use crate::protocol::Request;
 use crate::protocol::RequestAssembly;
 use crate::protocol::Told;
+use crate::protocol::Version;
 use crate::protocol::command;
 use crate::protocol::command::Command;
 use crate::protocol::command::CommandError;
@@ -89,15 +90,20 @@ impl Protocol {
         }
     }
 
-    /// Cuts the message of a server that begins at `buf[0]` if it lies whole in `buf`. The request
-    /// whose turn it is expects this.
+    /// Cuts the message of a server that begins at `buf[0]` if it lies whole in `buf`, in the version
+    /// that was agreed there. The request whose turn it is expects this.
     ///
     /// # Errors
     /// What makes the bytes no message, as soon as it is certain.
     #[inline]
-    pub fn cut_reply(self, expect: Expect, buf: &[u8]) -> Result<Option<Cut>, ReplyError> {
+    pub fn cut_reply(
+        self,
+        version: Version,
+        expect: Expect,
+        buf: &[u8],
+    ) -> Result<Option<Cut>, ReplyError> {
         match self {
-            Protocol::Resp => Ok(resp::cut(buf)?),
+            Protocol::Resp => Ok(resp::cut(version, buf)?),
             Protocol::Memcached => Ok(memcached::cut_reply(expect, buf)?),
             #[cfg(any(test, debug_assertions))]
             Protocol::Numbered => Ok(numbered::cut_reply(expect, buf)?),
@@ -106,9 +112,9 @@ impl Protocol {
 
     /// A message of a server that does not lie whole in what was received.
     #[must_use]
-    pub fn reply_assembly(self, expect: Expect) -> ReplyAssembly {
+    pub fn reply_assembly(self, version: Version, expect: Expect) -> ReplyAssembly {
         match self {
-            Protocol::Resp => ReplyAssembly::Resp(resp::ReplyAssembly::default()),
+            Protocol::Resp => ReplyAssembly::Resp(resp::ReplyAssembly::new(version)),
             Protocol::Memcached => ReplyAssembly::Memcached(memcached::ReplyAssembly::new(expect)),
             #[cfg(any(test, debug_assertions))]
             Protocol::Numbered => ReplyAssembly::Numbered(numbered::ReplyAssembly::new(expect)),

@@ -79,6 +79,7 @@ use client::Client;
 use client::Clients;
 use client::backpressure::FullQueues;
 use client::ids::ClientIds;
+use dispatch::curious::Curious;
 use dispatch::forward::Share;
 use dispatch::late_writes::LateWrites;
 use effects::Wire;
@@ -124,6 +125,7 @@ pub struct Proxy {
     write_holds: WriteHolds,
     // Connections that one client has for itself.
     stocks: Stocks,
+    curious: Curious,
     wire: Wire,
     timers: Timers,
     random: Random,
@@ -162,6 +164,7 @@ impl Proxy {
             late_writes: LateWrites::default(),
             write_holds: WriteHolds::default(),
             stocks: Stocks::default(),
+            curious: Curious::default(),
             wire: Wire::default(),
             timers: Timers::default(),
             random: Random::new(setup.seed),
@@ -339,7 +342,11 @@ impl Proxy {
         if !self.clients.unheard.is_empty() {
             self.settle_unheard(now);
         }
+        self.satisfy_curious(now);
         if !self.clients.resumable.is_empty() {
+            self.resume_clients(now);
+            // Who goes on may be curious, and what it asks may be known by now.
+            self.satisfy_curious(now);
             self.resume_clients(now);
         }
         self.wire.outputs.pop_front()

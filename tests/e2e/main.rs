@@ -37,6 +37,7 @@ mod commands {
     mod databases;
     mod local;
     mod nutcracker;
+    mod resp3;
     mod routing;
     mod same_reply;
     mod smuggling;

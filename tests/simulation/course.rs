@@ -69,6 +69,7 @@ impl World {
             client,
             authenticated: facts.password.is_none(),
             database: facts.database,
+            resp3: false,
             facts,
             planned: VecDeque::new(),
             name: Vec::new(),

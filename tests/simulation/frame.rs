@@ -1,5 +1,5 @@
-//! RESP2 by the letter, written once more and independently of the proxy: what the model clients
-//! and servers speak and accept.
+//! RESP by the letter, written once more and independently of the proxy: what the model clients and
+//! servers speak and accept, which of RESP3 is nulls and maps.
 
 use std::ops::Range;
 
@@ -83,6 +83,8 @@ fn value(buf: &[u8], at: usize) -> Result<Option<usize>, String> {
     };
     match mark {
         b'+' | b'-' | b':' => Ok(line(buf, at)?.map(|(_, end)| end)),
+        b'_' if buf[at..].starts_with(b"_\r\n") => Ok(Some(at + 3)),
+        b'_' if b"_\r\n".starts_with(&buf[at..]) => Ok(None),
         b'$' | b'*' if buf[at..].starts_with(&[mark, b'-', b'1', b'\r', b'\n']) => Ok(Some(at + 5)),
         b'$' | b'*' if [mark, b'-', b'1', b'\r', b'\n'].starts_with(&buf[at..]) => Ok(None),
         b'$' => {
@@ -95,11 +97,12 @@ fn value(buf: &[u8], at: usize) -> Result<Option<usize>, String> {
                 Some(other) => Err(format!("{other:?} behind a bulk string")),
             }
         }
-        b'*' => {
-            let Some((count, mut at)) = header(buf, at, b'*')? else {
+        b'*' | b'%' => {
+            let Some((count, mut at)) = header(buf, at, mark)? else {
                 return Ok(None);
             };
-            for _ in 0..count {
+            let each = if mark == b'%' { 2 } else { 1 };
+            for _ in 0..count * each {
                 match value(buf, at)? {
                     Some(end) => at = end,
                     None => return Ok(None),

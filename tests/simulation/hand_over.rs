@@ -13,6 +13,7 @@ use coremux::base::Random;
 use coremux::base::Time;
 use coremux::base::WorkerIdx;
 use coremux::config::Config;
+use coremux::protocol::Version;
 use coremux::proxy::Carried;
 use coremux::proxy::ClientState;
 use coremux::proxy::ConnId;
@@ -513,6 +514,7 @@ fn client_of_the_first_release() -> ClientState {
         database: None,
         // It was refused MULTI there, and must have nothing done of what follows.
         transaction: Carried::Aborted,
+        version: Version::V2,
         input: b"*2\r\n$3\r\nGET\r\n$5\r\nhel".to_vec(),
     }
 }
@@ -599,5 +601,14 @@ fn what_is_newer_is_told_and_who_does_not_know_it_refuses_the_client() {
     };
     let told = state.encode().unwrap();
     assert_eq!(read_by_the_first_release(&told), Err(11));
+    assert_eq!(ClientState::decode(&told), Ok(state));
+    // And it would answer in a version that the client does not read.
+    let state = ClientState {
+        id: 5,
+        version: Version::V3,
+        ..ClientState::default()
+    };
+    let told = state.encode().unwrap();
+    assert_eq!(read_by_the_first_release(&told), Err(12));
     assert_eq!(ClientState::decode(&told), Ok(state));
 }

@@ -240,7 +240,7 @@ impl Oracle {
     pub fn executing(
         &mut self,
         (pool, server): (usize, usize),
-        (link, database): (LinkId, u32),
+        (link, database, resp3): (LinkId, u32, bool),
         args: &[&[u8]],
         now: Time,
         tally: &mut Tally,
@@ -259,8 +259,9 @@ impl Oracle {
         );
         let entry = &mut book.entries[mark.number];
         assert_eq!(
-            entry.request.database, database,
-            "{mark:?} is executed in another database"
+            (entry.request.database, entry.request.resp3),
+            (database, resp3),
+            "{mark:?} is executed in another database or version"
         );
         let keys = matched_keys(&entry.request, args)
             .unwrap_or_else(|| panic!("{mark:?} came as {}", head(&args.join(&b' '))));

@@ -20,6 +20,8 @@ pub enum Expect {
     ClientId,
     /// The time of day: an array of two.
     Time,
+    /// What `HELLO` says, in RESP3 or in RESP2.
+    Hello(bool),
 }
 
 /// How the replies to the parts of a split request become one.
@@ -53,6 +55,8 @@ pub struct Request {
     pub database: u32,
     /// It ends a transaction, all of which it stands for; whether that may change something.
     pub transaction: Option<bool>,
+    /// Its client reads RESP3.
+    pub resp3: bool,
 }
 
 impl Request {
@@ -69,6 +73,7 @@ impl Request {
             reads: Vec::new(),
             database: 0,
             transaction: None,
+            resp3: false,
         }
     }
 

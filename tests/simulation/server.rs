@@ -48,6 +48,8 @@ pub struct ServerConn {
     replies: VecDeque<(Time, Bytes)>,
     authenticated: bool,
     database: u32,
+    /// It speaks RESP3.
+    resp3: bool,
     /// It has said that it serves.
     proved: bool,
     /// What waits for `EXEC`.
@@ -60,12 +62,13 @@ impl ServerConn {
     /// It has taken the password and the database.
     pub fn is_greeted(&self, pool: &coremux::config::PoolConfig) -> bool {
         (self.authenticated || pool.greeting.redis_auth.is_none())
-            && (self.proved || self.database == pool.greeting.redis_db)
+            && (self.proved || self.database == pool.greeting.redis_db && !self.resp3)
     }
 
     /// It is in its pool's own database, or still on the way there.
     pub fn is_greeted_for_all(&self, pool: &coremux::config::PoolConfig) -> bool {
-        self.database == pool.greeting.redis_db || !self.proved
+        let is_base = self.database == pool.greeting.redis_db && !self.resp3;
+        is_base || !self.proved
     }
 
     /// No request is half there, no reply is still to be sent.
@@ -124,6 +127,11 @@ impl World {
             .replies
             .back()
             .map_or(ready, |(last, _)| ready.max(*last));
+        if conn.resp3 && conn.proved && self.dice.percent(5) {
+            self.tally.count(Happening::Push);
+            let push: &[u8] = b">2\r\n$10\r\ninvalidate\r\n*1\r\n$3\r\nkey\r\n";
+            conn.replies.push_back((ready, Bytes::from_static(push)));
+        }
         let large = reply.len() > STREAMED_BYTES_MIN;
         conn.replies.push_back((ready, reply));
         self.schedule(ready, Event::ServerWrites(link));

@@ -59,6 +59,10 @@ happenings! {
     BadFragment,
     /// It does not take the password.
     AuthRefused,
+    /// A request is executed on a connection of RESP3.
+    NewerVersion,
+    /// A server sends a message that nobody has asked for.
+    Push,
     /// A request is executed in another database than its pool's.
     OtherDatabase,
     /// A connection for another database is closed because nobody uses it.

@@ -37,6 +37,8 @@ pub struct Asker {
     pub planned: VecDeque<Request>,
     /// `SELECT`.
     pub database: u32,
+    /// `HELLO 3`.
+    pub resp3: bool,
     /// `CLIENT SETNAME`.
     pub name: Vec<u8>,
     /// Values larger than 256 KiB that it may still send.
@@ -44,6 +46,8 @@ pub struct Asker {
 }
 
 pub const NOAUTH: &[u8] = b"-NOAUTH Authentication required\r\n";
+
+const NO_LOGIN: &[u8] = b"-NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time\r\n";
 
 /// A name for a value of the client's own; nobody else writes it.
 fn own(client: usize, which: usize) -> Vec<u8> {
@@ -203,13 +207,17 @@ impl Asker {
                 self.learn(&request);
                 request
             }
+            false if request.args[0] == "HELLO" => self.refused(request, NO_LOGIN),
             false => self.refused(request, NOAUTH),
         };
         self.in_database(request)
     }
 
-    /// Where it is after a `SELECT`.
+    /// Where it is after a `SELECT` or a `HELLO`.
     fn learn(&mut self, request: &Request) {
+        if let Expect::Hello(resp3) = request.expect {
+            self.resp3 = resp3;
+        }
         let taken = request.expect == Expect::Exact(b"+OK\r\n".to_vec());
         if taken && request.args[0].eq_ignore_ascii_case(b"select") {
             let number = std::str::from_utf8(&request.args[1]).expect("a number");
@@ -217,9 +225,11 @@ impl Asker {
         }
     }
 
+    /// Which servers it is meant for, in its database and its version of the protocol.
     fn in_database(&self, request: Request) -> Request {
         Request {
             database: self.database,
+            resp3: self.resp3,
             ..request
         }
     }

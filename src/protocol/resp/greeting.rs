@@ -3,8 +3,10 @@
 use crate::protocol::Greeting;
 use crate::protocol::Login;
 use crate::protocol::Question;
+use crate::protocol::Release;
 use crate::protocol::Role;
 use crate::protocol::Told;
+use crate::protocol::Version;
 use crate::protocol::resp::error_text;
 use crate::protocol::resp::write_request;
 
@@ -31,6 +33,10 @@ pub fn greeting(login: &Login<'_>, question: Option<Question>) -> Greeting {
         greeting.ask(&[b"AUTH", password]);
     }
     let logged_in = greeting.replies;
+    // Behind AUTH, which a server before Redis 6 knows, too.
+    if login.version == Version::V3 {
+        greeting.ask(&[b"HELLO", b"3"]);
+    }
     if login.database != 0 {
         greeting.ask(&[b"SELECT", login.database.to_string().as_bytes()]);
     }
@@ -48,10 +54,25 @@ pub fn greeting(login: &Login<'_>, question: Option<Question>) -> Greeting {
 pub fn told(head: &[u8]) -> Told {
     match head.first() {
         Some(b'+') => Told::Well,
+        Some(b'-') if is_unknown_version(head) => Told::NoSuchVersion(error_text(head)),
         Some(b'-') => Told::Refused(error_text(head)),
+        Some(b'%') => Told::Version(release(head)),
         Some(b'*') => Told::Role(role(head)),
         _ => Told::Unexpected,
     }
+}
+
+/// What says so is younger than `HELLO` itself.
+fn is_unknown_version(error: &[u8]) -> bool {
+    error.starts_with(b"-NOPROTO ") || error.starts_with(b"-ERR unknown command")
+}
+
+/// Of the answer to `HELLO`.
+fn release(answer: &[u8]) -> Option<Release> {
+    let key = b"$7\r\nversion\r\n$";
+    let at = memchr::memmem::find(answer, key)? + key.len();
+    let mut lines = answer[at..].split(|byte| *byte == b'\r');
+    Release::parse(lines.nth(1)?.strip_prefix(b"\n")?)
 }
 
 fn role(answer: &[u8]) -> Role {
@@ -85,13 +106,14 @@ mod tests {
         let login = Login {
             password: Some(b"x y"),
             database: 12,
+            version: Version::V3,
         };
         let all = greeting(&login, Some(Question::Role));
         assert_eq!(
             all.bytes,
-            b"*2\r\n$4\r\nAUTH\r\n$3\r\nx y\r\n*2\r\n$6\r\nSELECT\r\n$2\r\n12\r\n*1\r\n$4\r\nROLE\r\n"
+            b"*2\r\n$4\r\nAUTH\r\n$3\r\nx y\r\n*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n*2\r\n$6\r\nSELECT\r\n$2\r\n12\r\n*1\r\n$4\r\nROLE\r\n"
         );
-        assert_eq!((all.replies, all.by_clients), (3, 1));
+        assert_eq!((all.replies, all.by_clients), (4, 2));
         assert_eq!(greeting(&Login::default(), None), Greeting::default());
     }
 
@@ -112,6 +134,12 @@ mod tests {
         let refused = Told::Refused("WRONGPASS no".to_owned());
         assert_eq!(told(b"-WRONGPASS no\r\n"), refused);
         assert_eq!(told(b":1\r\n"), Told::Unexpected);
+        let hello = b"%7\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n$5\r\nproto\r\n:3\r\n";
+        assert_eq!(told(hello), Told::Version(Some(Release(7, 0, 15))));
+        assert_eq!(told(b"%0\r\n"), Told::Version(None));
+        let unknown = "ERR unknown command `HELLO`, with args beginning with: `3`,";
+        let told = told(format!("-{unknown}\r\n").as_bytes());
+        assert_eq!(told, Told::NoSuchVersion(unknown.to_owned()));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! RESP2, cut strictly: what is not canonical is an error, never passed on.
+//! RESP2 and RESP3, cut strictly: what is not canonical is an error, never passed on.
 //!
 //! Owns: where a frame ends and where its arguments lie. Never: what a command means.
 //!
@@ -19,6 +19,7 @@ mod reply;
 mod reply_assembly;
 mod request;
 mod request_assembly;
+mod values;
 mod write;
 mod writer;
 

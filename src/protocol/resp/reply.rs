@@ -1,13 +1,15 @@
-//! A reply: one value of RESP2, with whatever is nested in it.
+//! A reply: one value, with whatever is nested in it.
 
 use thiserror::Error;
 
 use crate::protocol::Cut;
 use crate::protocol::ReplyKind;
+use crate::protocol::Version;
 use crate::protocol::resp::BULK_BYTES_MAX;
 use crate::protocol::resp::LINE_BYTES_MAX;
 use crate::protocol::resp::header::Header;
 use crate::protocol::resp::header::read_header;
+use crate::protocol::resp::values;
 
 /// 2^31, more elements than any reply of Redis has.
 pub(super) const ELEMENTS_MAX: u64 = 1 << 31;
@@ -15,7 +17,7 @@ pub(super) const ELEMENTS_MAX: u64 = 1 << 31;
 /// The server's bytes are not a reply. Closes that server connection and fails what awaits it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum ReplyError {
-    /// A value begins with a byte that RESP2 does not know.
+    /// A value begins with a byte that its version of the protocol does not know.
     #[error("unknown reply type '{}'", got.escape_ascii())]
     UnknownType {
         /// That byte.
@@ -30,6 +32,9 @@ pub enum ReplyError {
     /// A status or an error longer than [`LINE_BYTES_MAX`].
     #[error("reply line too long")]
     LineTooLong,
+    /// A part of a streamed value where there is none, or a message inside a reply.
+    #[error("a value that cannot be there in reply")]
+    OutOfPlace,
 }
 
 /// Cuts the reply that begins at `buf[0]` if it lies whole in `buf`: how many bytes it has.
@@ -39,7 +44,12 @@ pub enum ReplyError {
 /// # Errors
 /// What makes the bytes no reply, as soon as it is certain.
 #[inline]
-pub fn cut_reply(buf: &[u8]) -> Result<Option<usize>, ReplyError> {
+pub fn cut_reply(version: Version, buf: &[u8]) -> Result<Option<usize>, ReplyError> {
+    if version == Version::V3 {
+        let mut left = values::Left::default();
+        let at = values::cut_values(buf, 0, &mut left)?;
+        return Ok(left.is_nothing().then_some(at));
+    }
     let mut values_left: u64 = 1;
     let at = cut_values(buf, 0, &mut values_left)?;
     Ok((values_left == 0).then_some(at))
@@ -49,7 +59,8 @@ pub fn cut_reply(buf: &[u8]) -> Result<Option<usize>, ReplyError> {
 #[inline]
 pub(super) fn kind(mark: u8) -> ReplyKind {
     match mark {
-        b'-' => ReplyKind::Error,
+        b'-' | b'!' => ReplyKind::Error,
+        b'>' => ReplyKind::Message,
         _ => ReplyKind::Value,
     }
 }
@@ -59,8 +70,8 @@ pub(super) fn kind(mark: u8) -> ReplyKind {
 /// # Errors
 /// As [`cut_reply`].
 #[inline]
-pub fn cut(buf: &[u8]) -> Result<Option<Cut>, ReplyError> {
-    let bytes = cut_reply(buf)?;
+pub fn cut(version: Version, buf: &[u8]) -> Result<Option<Cut>, ReplyError> {
+    let bytes = cut_reply(version, buf)?;
     Ok(bytes.map(|bytes| Cut {
         bytes,
         kind: kind(buf[0]),
@@ -130,7 +141,7 @@ fn cut_bulk(buf: &[u8], at: usize) -> Result<Option<usize>, ReplyError> {
     }
 }
 
-fn cut_line(buf: &[u8], at: usize) -> Result<Option<usize>, ReplyError> {
+pub(super) fn cut_line(buf: &[u8], at: usize) -> Result<Option<usize>, ReplyError> {
     let line = &buf[at..];
     match memchr::memchr2(b'\r', b'\n', line) {
         Some(found) if found > LINE_BYTES_MAX => Err(ReplyError::LineTooLong),
@@ -156,6 +167,10 @@ fn cut_integer(buf: &[u8], at: usize) -> Result<Option<usize>, ReplyError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn cut_reply(buf: &[u8]) -> Result<Option<usize>, ReplyError> {
+        super::cut_reply(Version::V2, buf)
+    }
 
     #[test]
     fn every_type_of_resp2_is_cut() {

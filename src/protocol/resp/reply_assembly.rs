@@ -5,6 +5,7 @@ use crate::base::Chunk;
 use crate::base::Spare;
 use crate::protocol::Assembled;
 use crate::protocol::ReplyKind;
+use crate::protocol::Version;
 use crate::protocol::resp::BULK_BYTES_MAX;
 use crate::protocol::resp::LINE_BYTES_MAX;
 use crate::protocol::resp::header::Header;
@@ -14,6 +15,9 @@ use crate::protocol::resp::reply::ReplyError;
 use crate::protocol::resp::reply::add_values;
 use crate::protocol::resp::reply::cut_values;
 use crate::protocol::resp::reply::kind;
+use crate::protocol::resp::values;
+use crate::protocol::resp::values::Head;
+use crate::protocol::resp::values::Left;
 
 /// One unfinished reply. Its large stretches stay in the buffers where they were received.
 #[derive(Debug)]
@@ -25,8 +29,16 @@ pub struct ReplyAssembly {
     come: usize,
     // Nobody awaits the reply any more: of what comes only the head is kept.
     forgotten: bool,
-    values_left: u64,
+    left: Outstanding,
     state: State,
+}
+
+/// What is still to come.
+#[derive(Debug)]
+enum Outstanding {
+    /// So many values.
+    V2(u64),
+    V3(Left),
 }
 
 /// What is kept of a reply that nobody awaits: enough to tell what kind of reply it was.
@@ -36,9 +48,9 @@ const HEAD_BYTES: usize = 16;
 enum State {
     /// Before a value.
     Mark,
-    /// In a header line or an integer; so much of it is in `line`.
+    /// In a header line or a short value; so much of it is in `line`.
     Number { line: [u8; LINE], len: usize },
-    /// In a status or an error of so many bytes yet, behind its CR or not.
+    /// In a line of so many bytes yet, behind its CR or not.
     Line { len: usize, cr: bool },
     /// In a bulk string's bytes, so many of them to come.
     Bytes { left: usize },
@@ -51,18 +63,27 @@ const LINE: usize = 24;
 
 impl Default for ReplyAssembly {
     fn default() -> Self {
+        ReplyAssembly::new(Version::default())
+    }
+}
+
+impl ReplyAssembly {
+    /// Of which nothing has come.
+    #[must_use]
+    pub fn new(version: Version) -> Self {
         ReplyAssembly {
             bytes: ByteQueue::default(),
             mark: 0,
             come: 0,
             forgotten: false,
-            values_left: 1,
+            left: match version {
+                Version::V2 => Outstanding::V2(1),
+                Version::V3 => Outstanding::V3(Left::default()),
+            },
             state: State::Mark,
         }
     }
-}
 
-impl ReplyAssembly {
     /// Takes the next bytes: those of `chunk` from `at` on.
     ///
     /// # Errors
@@ -143,14 +164,18 @@ impl ReplyAssembly {
     }
 
     fn is_complete(&self) -> bool {
-        self.values_left == 0 && matches!(self.state, State::Mark)
+        let all = match &self.left {
+            Outstanding::V2(values) => *values == 0,
+            Outstanding::V3(left) => left.is_nothing(),
+        };
+        all && matches!(self.state, State::Mark)
     }
 
     fn step_over(&mut self, buf: &[u8]) -> Result<usize, ReplyError> {
         let mut at = 0;
         while at < buf.len() && !self.is_complete() {
             at = match self.state {
-                State::Mark => match cut_values(buf, at, &mut self.values_left)? {
+                State::Mark => match self.step_over_whole(buf, at)? {
                     // Only the value that does not lie whole in `buf` is looked at in steps.
                     end if end > at => end,
                     _ => self.begin_value(buf[at], at)?,
@@ -181,18 +206,63 @@ impl ReplyAssembly {
         Ok(at)
     }
 
+    fn step_over_whole(&mut self, buf: &[u8], at: usize) -> Result<usize, ReplyError> {
+        match &mut self.left {
+            Outstanding::V2(values) => cut_values(buf, at, values),
+            Outstanding::V3(left) => values::cut_values(buf, at, left),
+        }
+    }
+
     fn begin_value(&mut self, mark: u8, at: usize) -> Result<usize, ReplyError> {
-        self.state = match mark {
-            b'$' | b'*' | b':' => {
+        let is_line = match &mut self.left {
+            Outstanding::V2(values) => {
+                if !b"$*:+-".contains(&mark) {
+                    return Err(ReplyError::UnknownType { got: mark });
+                }
+                *values -= 1;
+                matches!(mark, b'+' | b'-')
+            }
+            Outstanding::V3(left) => {
+                left.admits(mark)?;
+                let is_line = values::is_line(mark);
+                match is_line {
+                    true => left.take()?,
+                    false => _ = values::read_head(&[mark], 0)?,
+                }
+                is_line
+            }
+        };
+        self.state = match is_line {
+            true => State::Line { len: 1, cr: false },
+            false => {
                 let mut line = [0; LINE];
                 line[0] = mark;
                 State::Number { line, len: 1 }
             }
-            b'+' | b'-' => State::Line { len: 1, cr: false },
-            got => return Err(ReplyError::UnknownType { got }),
         };
-        self.values_left -= 1;
         Ok(at + 1)
+    }
+
+    /// The next byte of a header line of RESP3.
+    fn step_head(&mut self, line: [u8; LINE], len: usize) -> Result<(), ReplyError> {
+        let Outstanding::V3(left) = &mut self.left else {
+            return Ok(());
+        };
+        let head = values::read_head(&line[..len], 0)?.map(|(head, _)| head);
+        if let Some(head) = head {
+            left.open(head)?;
+        }
+        self.state = match head {
+            None => State::Number { line, len },
+            Some(Head::Bytes(0)) => State::LineEnd { seen: 0 },
+            Some(Head::Bytes(bytes) | Head::Piece(bytes)) if bytes > 0 => {
+                #[expect(clippy::cast_possible_truncation, reason = "at most BULK_BYTES_MAX")]
+                let left = bytes as usize;
+                State::Bytes { left }
+            }
+            Some(_) => State::Mark,
+        };
+        Ok(())
     }
 
     fn step_number(
@@ -204,6 +274,10 @@ impl ReplyAssembly {
     ) -> Result<usize, ReplyError> {
         line[len] = byte;
         let len = len + 1;
+        let Outstanding::V2(values_left) = &mut self.left else {
+            self.step_head(line, len)?;
+            return Ok(at + 1);
+        };
         let negative = line[0] == b':' && line[1] == b'-';
         if negative && len == 2 {
             self.state = State::Number { line, len };
@@ -215,7 +289,7 @@ impl ReplyAssembly {
             (b':', Header::Number { value, .. }) if !(negative && value == 0) => State::Mark,
             (b'$' | b'*', Header::Null { .. }) => State::Mark,
             (b'*', Header::Number { value, .. }) if value <= ELEMENTS_MAX => {
-                self.values_left = add_values(self.values_left, value)?;
+                *values_left = add_values(*values_left, value)?;
                 State::Mark
             }
             (b'$', Header::Number { value: 0, .. }) => State::LineEnd { seen: 0 },
@@ -273,8 +347,12 @@ mod tests {
     use super::*;
     use crate::protocol::resp::cut_reply;
 
-    fn assemble(bytes: &[u8], cuts: &[usize]) -> Result<Option<usize>, ReplyError> {
-        let (mut assembly, mut spare) = (ReplyAssembly::default(), Spare::default());
+    fn assemble(
+        version: Version,
+        bytes: &[u8],
+        cuts: &[usize],
+    ) -> Result<Option<usize>, ReplyError> {
+        let (mut assembly, mut spare) = (ReplyAssembly::new(version), Spare::default());
         let mut bounds: Vec<usize> = cuts.iter().map(|cut| cut % (bytes.len() + 1)).collect();
         bounds.extend([0, bytes.len()]);
         bounds.sort_unstable();
@@ -311,7 +389,68 @@ mod tests {
         }
     }
 
+    /// One value of RESP3, and any of those that it alone has.
+    fn write_newer(random: &mut crate::base::Random, depth: u64, out: &mut Vec<u8>) {
+        let pairs = |random: &mut crate::base::Random, count: u64, out: &mut Vec<u8>| {
+            (0..count).for_each(|_| write_newer(random, depth + 1, out));
+        };
+        let count = random.below(4);
+        match random.below(if depth > 3 { 6 } else { 13 }) {
+            0 => out.extend_from_slice(b"_\r\n"),
+            1 => out.extend_from_slice(b"#t\r\n"),
+            2 => out.extend_from_slice(b",-1.25e+308\r\n"),
+            3 => out.extend_from_slice(b"(123456789012345678901234567890\r\n"),
+            4 => out.extend_from_slice(b"!5\r\nERR x\r\n=5\r\ntxt:a\r\n".split_at(11).0),
+            5 => out.extend_from_slice(b"=5\r\ntxt:a\r\n"),
+            6 => {
+                out.extend_from_slice(format!("%{count}\r\n").as_bytes());
+                pairs(random, 2 * count, out);
+            }
+            7 => {
+                out.extend_from_slice(format!("~{count}\r\n").as_bytes());
+                pairs(random, count, out);
+            }
+            8 => {
+                out.extend_from_slice(format!("|{count}\r\n").as_bytes());
+                pairs(random, 2 * count + 1, out);
+            }
+            9 => {
+                out.extend_from_slice(b"*?\r\n");
+                pairs(random, count, out);
+                out.extend_from_slice(b".\r\n");
+            }
+            10 => {
+                out.extend_from_slice(b"%?\r\n");
+                pairs(random, 2 * count, out);
+                out.extend_from_slice(b".\r\n");
+            }
+            11 => out.extend_from_slice(b"$?\r\n;3\r\nabc\r\n;1\r\nd\r\n;0\r\n"),
+            _ => write_value(random, depth, out),
+        }
+    }
+
     proptest! {
+        #[test]
+        fn any_cut_of_the_same_newer_reply_gives_the_same_result(
+            seed in any::<u64>(),
+            cuts in vec(any::<usize>(), 0..12),
+        ) {
+            let mut reply = Vec::new();
+            write_newer(&mut crate::base::Random::new(seed), 0, &mut reply);
+            let len = reply.len();
+            reply.extend_from_slice(b"+next\r\n");
+            prop_assert_eq!(cut_reply(Version::V3, &reply), Ok(Some(len)));
+            prop_assert_eq!(assemble(Version::V3, &reply, &cuts), Ok(Some(len)));
+        }
+
+        #[test]
+        fn any_newer_garbage_gives_the_same_verdict_whole_and_in_pieces(
+            bytes in vec(proptest::sample::select(b"*$:+-012\r\nG?%~|>_#tf,(!=;.".to_vec()), 0..40),
+            cuts in vec(any::<usize>(), 0..6),
+        ) {
+            prop_assert_eq!(assemble(Version::V3, &bytes, &cuts), cut_reply(Version::V3, &bytes));
+        }
+
         #[test]
         fn any_cut_of_the_same_reply_gives_the_same_result(
             seed in any::<u64>(),
@@ -321,8 +460,10 @@ mod tests {
             write_value(&mut crate::base::Random::new(seed), 0, &mut reply);
             let len = reply.len();
             reply.extend_from_slice(b"+next\r\n");
-            prop_assert_eq!(cut_reply(&reply), Ok(Some(len)));
-            prop_assert_eq!(assemble(&reply, &cuts), Ok(Some(len)));
+            for version in [Version::V2, Version::V3] {
+                prop_assert_eq!(cut_reply(version, &reply), Ok(Some(len)));
+                prop_assert_eq!(assemble(version, &reply, &cuts), Ok(Some(len)));
+            }
         }
 
         #[test]
@@ -335,7 +476,7 @@ mod tests {
             write_value(&mut crate::base::Random::new(seed), 0, &mut reply);
             let len = reply.len();
             reply.extend_from_slice(b"+next\r\n");
-            let (mut assembly, mut spare) = (ReplyAssembly::default(), Spare::default());
+            let (mut assembly, mut spare) = (ReplyAssembly::new(Version::V3), Spare::default());
             let mut bounds: Vec<usize> = cuts.iter().map(|cut| cut % len).collect();
             bounds.extend([0, reply.len()]);
             bounds.sort_unstable();
@@ -360,7 +501,7 @@ mod tests {
             bytes in vec(proptest::sample::select(b"*$:+-012\r\nG".to_vec()), 0..40),
             cuts in vec(any::<usize>(), 0..6),
         ) {
-            prop_assert_eq!(assemble(&bytes, &cuts), cut_reply(&bytes));
+            prop_assert_eq!(assemble(Version::V2, &bytes, &cuts), cut_reply(Version::V2, &bytes));
         }
     }
 }

@@ -10,6 +10,27 @@ pub enum Resp {
     V3,
 }
 
+impl Resp {
+    /// As `HELLO` numbers them.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        match self {
+            Resp::V2 => 2,
+            Resp::V3 => 3,
+        }
+    }
+
+    /// What has this number.
+    #[must_use]
+    pub fn of_number(number: i64) -> Option<Resp> {
+        match number {
+            2 => Some(Resp::V2),
+            3 => Some(Resp::V3),
+            _ => None,
+        }
+    }
+}
+
 /// Appends values to a buffer.
 #[derive(Debug)]
 pub struct Writer<'a> {
@@ -22,6 +43,25 @@ impl<'a> Writer<'a> {
     #[must_use]
     pub fn new(resp: Resp, out: &'a mut Vec<u8>) -> Writer<'a> {
         Writer { resp, out }
+    }
+
+    /// What follows is in this version.
+    pub fn set_version(&mut self, resp: Resp) {
+        self.resp = resp;
+    }
+
+    /// A text for people.
+    pub fn verbatim(&mut self, text: impl AsRef<[u8]>) {
+        let text = text.as_ref();
+        match self.resp {
+            Resp::V2 => self.bulk(text),
+            Resp::V3 => {
+                self.line(b'=', 4 + text.len());
+                self.out.extend_from_slice(b"txt:");
+                self.out.extend_from_slice(text);
+                self.out.extend_from_slice(b"\r\n");
+            }
+        }
     }
 
     /// The head of an array of `len` values.

@@ -8,21 +8,22 @@ mod agreement;
 use crate::base::Key;
 use crate::base::Time;
 use crate::protocol::Protocol;
+use crate::protocol::Release;
 use crate::protocol::Request;
+use crate::protocol::Version;
 use crate::protocol::command;
 use crate::protocol::command::Args;
 use crate::protocol::command::Local;
 use crate::protocol::memcached;
 use crate::protocol::resp::BULK_BYTES_MAX;
-use crate::protocol::resp::Resp;
 use crate::protocol::resp::Writer;
 use crate::proxy::Proxy;
 use crate::proxy::client::Session;
 use crate::proxy::client::ending::End;
 
-/// The version of Redis whose commands the table knows: clients look at it to choose what they
-/// send.
-const REDIS_VERSION: &str = "7.0.15";
+/// The release of Redis whose commands the table knows: what clients are told while no server has said
+/// which one it is.
+const UNTOLD: Release = Release(7, 0, 15);
 
 const SYNTAX_ERROR: &str = "ERR syntax error";
 const WRONG_PASSWORD: &str = "WRONGPASS invalid username-password pair or user is disabled.";
@@ -38,12 +39,13 @@ impl Proxy {
     ) {
         let mut reply = Vec::new();
         let protocol = self.pools[self.clients.slab[key].pool.index()].protocol;
+        let version = self.clients.slab[key].session.version();
         match local {
             local if protocol == Protocol::Memcached => memcached::local_reply(local, &mut reply),
-            Local::Command => command::command_reply(request, Resp::V2, &mut reply),
+            Local::Command => command::command_reply(request, version, &mut reply),
             Local::Help => command::help_reply(request, &mut reply),
             local => {
-                let mut writer = Writer::new(Resp::V2, &mut reply);
+                let mut writer = Writer::new(version, &mut reply);
                 self.write_answer(key, local, request, &mut writer, now);
             }
         }
@@ -57,21 +59,22 @@ impl Proxy {
     /// A command waits for its `EXEC`.
     pub(in crate::proxy) fn answer_queued(&mut self, key: Key) {
         let mut reply = Vec::new();
-        Writer::new(Resp::V2, &mut reply).status("QUEUED");
+        Writer::new(Version::V2, &mut reply).status("QUEUED");
         self.reply(key, &reply);
     }
 
     /// `EXEC` has nothing to do.
     pub(in crate::proxy) fn answer_void_exec(&mut self, key: Key) {
         let mut reply = Vec::new();
-        Writer::new(Resp::V2, &mut reply).nil_array();
+        let version = self.clients.slab[key].session.version();
+        Writer::new(version, &mut reply).nil_array();
         self.reply(key, &reply);
     }
 
     /// Nothing was asked within a transaction.
     pub(in crate::proxy) fn answer_empty_exec(&mut self, key: Key) {
         let mut reply = Vec::new();
-        Writer::new(Resp::V2, &mut reply).array(0);
+        Writer::new(Version::V2, &mut reply).array(0);
         self.reply(key, &reply);
     }
 
@@ -131,7 +134,7 @@ impl Proxy {
             Local::ClientInfo => {
                 let client = &self.clients.slab[key];
                 let database = self.pools[client.pool.index()].kind_of(client).database;
-                reply.bulk(client.session.line(database, now));
+                reply.verbatim(client.session.line(database, now));
             }
             Local::ClientNoEvict | Local::ClientNoTouch => {
                 let on_or_off = [&b"ON"[..], b"OFF"];
@@ -165,59 +168,6 @@ impl Proxy {
             (false, 2) => reply.error("ERR invalid password"),
             (false, _) => reply.error(WRONG_PASSWORD),
         }
-    }
-
-    /// `HELLO [2 [AUTH user password] [SETNAME name]]`.
-    fn hello(&mut self, key: Key, request: &Request<'_>, reply: &mut Writer<'_>) {
-        if request.len() > 1 && request.arg(1) != b"2" {
-            let number =
-                std::str::from_utf8(request.arg(1)).is_ok_and(|n| n.parse::<i64>().is_ok());
-            return reply.error(match number {
-                true => "NOPROTO unsupported protocol version",
-                false => "ERR Protocol version is not an integer or out of range",
-            });
-        }
-        let (mut at, mut name) = (2, None);
-        while at < request.len() {
-            let option = request.arg(at);
-            if option.eq_ignore_ascii_case(b"AUTH") && at + 2 < request.len() {
-                let credentials: [&[u8]; 3] = [b"AUTH", request.arg(at + 1), request.arg(at + 2)];
-                if !self.credentials_hold(key, credentials[1], credentials[2]) {
-                    return reply.error(WRONG_PASSWORD);
-                }
-                self.clients.slab[key].session.set_authenticated(true);
-                at += 3;
-            } else if option.eq_ignore_ascii_case(b"SETNAME") && at + 1 < request.len() {
-                name = Some(request.arg(at + 1));
-                at += 2;
-            } else {
-                let option = String::from_utf8_lossy(option);
-                return reply.error_echo(&format!("ERR Syntax error in HELLO option '{option}'"));
-            }
-        }
-        if !self.clients.slab[key].session.is_authenticated() {
-            return reply.error(
-                "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time",
-            );
-        }
-        if name.is_some_and(|name| !self.set_name(key, name, reply)) {
-            return;
-        }
-        reply.map(7);
-        reply.bulk("server");
-        reply.bulk("redis");
-        reply.bulk("version");
-        reply.bulk(REDIS_VERSION);
-        reply.bulk("proto");
-        reply.integer(2);
-        reply.bulk("id");
-        reply.count(self.clients.slab[key].session.id());
-        reply.bulk("mode");
-        reply.bulk("standalone");
-        reply.bulk("role");
-        reply.bulk("master");
-        reply.bulk("modules");
-        reply.array(0);
     }
 
     fn credentials_hold(&self, key: Key, user: &[u8], password: &[u8]) -> bool {
@@ -278,6 +228,7 @@ impl Proxy {
     /// The fields that clients look at: ioredis waits while `loading` is not 0.
     fn info(&self, key: Key, request: &Request<'_>, now: Time, reply: &mut Writer<'_>) {
         let pool = self.clients.slab[key].pool;
+        let release = self.pools[pool.index()].release().unwrap_or(UNTOLD);
         let config = &self.pools[pool.index()].config;
         let counters = &self.stats.pools[pool.index()].counters;
         let uptime = now.since(Time::ZERO).as_secs();
@@ -287,7 +238,7 @@ impl Proxy {
             (
                 "Server",
                 vec![
-                    ("redis_version", text(REDIS_VERSION)),
+                    ("redis_version", release.to_string()),
                     ("redis_mode", text("standalone")),
                     ("coremux_version", text(env!("CARGO_PKG_VERSION"))),
                     ("os", text("Linux")),

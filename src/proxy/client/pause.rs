@@ -11,6 +11,7 @@
 //! | `OverLimits` | it has as much on its way as its pool allows | half of it has gone |
 //! | `OrderBarrier` | its requests may live elsewhere from now on | those on their way are answered |
 //! | `Exclusive` | it waits for an exclusive connection, or for what it has asked there | it has that |
+//! | `Curious` | its next request is answered by what servers say of themselves | they have said it, or cannot be asked |
 //! | `Migrating` | it is to go to another process | it stays after all |
 //!
 //! A client that has no request waiting keeps its socket open under most of them, and nothing is to be
@@ -34,6 +35,8 @@ pub(in crate::proxy) enum PauseReason {
     /// It waits for an exclusive connection, or for what it has asked on it. Its socket stays open, so
     /// that its end is seen.
     Exclusive,
+    /// Its next request is answered by what servers say of themselves, and they have not said it.
+    Curious,
 }
 
 /// The first of them may hold several times at once, and go one by one.

@@ -143,6 +143,9 @@ impl Desk<'_> {
             return Taken::Waits;
         }
         let Ok(Plan::Forward(server, ask)) = planned else {
+            if self.curious.stop(self.client, pool, &planned, now) {
+                return Taken::Waits;
+            }
             return Taken::Needs(Need::Plan(planned, expect));
         };
         let need = match self.forward((server, ask), request, chunk, now) {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::base::Time;
 use crate::protocol::Protocol;
+use crate::protocol::Version;
 use crate::proxy::client::state::ClientState;
 use crate::proxy::client::unmet::Unmet;
 
@@ -16,6 +17,7 @@ use crate::proxy::client::unmet::Unmet;
 pub(in crate::proxy) struct Session {
     authenticated: bool,
     unmet: Unmet,
+    version: Version,
     // `None` before `SELECT`: where its pool begins.
     database: Option<u32>,
     info: Box<ClientInfo>,
@@ -47,6 +49,7 @@ impl Session {
         Session {
             authenticated: false,
             unmet: Unmet::default(),
+            version: Version::default(),
             database: None,
             info: Box::new(ClientInfo {
                 id,
@@ -72,6 +75,7 @@ impl Session {
         Session {
             authenticated: state.authenticated,
             unmet: state.unmet,
+            version: state.version,
             database: state.database,
             info: Box::new(ClientInfo {
                 id: state.id,
@@ -98,6 +102,7 @@ impl Session {
             library_version: info.library_version.clone(),
             command: info.command.as_bytes().to_vec(),
             unmet: self.unmet,
+            version: self.version,
             database: self.database,
             input,
             ..ClientState::default()
@@ -121,6 +126,7 @@ impl Session {
         self.info.name.clear();
         self.unmet = Unmet::default();
         self.database = None;
+        self.version = Version::default();
     }
 
     /// What it was refused and relies on.
@@ -131,6 +137,17 @@ impl Session {
 
     pub(in crate::proxy) fn set_unmet(&mut self, unmet: Unmet) {
         self.unmet = unmet;
+    }
+
+    /// Which version of the protocol it reads.
+    #[inline]
+    pub(in crate::proxy) fn version(&self) -> Version {
+        self.version
+    }
+
+    /// `HELLO`.
+    pub(in crate::proxy) fn set_version(&mut self, version: Version) {
+        self.version = version;
     }
 
     /// Which database it has chosen; `None` for where its pool begins.
@@ -200,8 +217,9 @@ impl Session {
         let mut line = format!("id={} addr={peer} name=", info.id).into_bytes();
         line.extend_from_slice(&info.name);
         let middle = format!(
-            " age={age} idle=0 flags=N db={database} sub=0 psub=0 ssub=0 multi=-1 cmd={} user=default resp=2 lib-name=",
-            info.command
+            " age={age} idle=0 flags=N db={database} sub=0 psub=0 ssub=0 multi=-1 cmd={} user=default resp={} lib-name=",
+            info.command,
+            self.version.number()
         );
         line.extend_from_slice(middle.as_bytes());
         line.extend_from_slice(&info.library_name);
@@ -229,6 +247,7 @@ mod tests {
         session.set_library_version(b"1.2");
         session.set_command("get");
         session.set_database(3);
+        session.set_version(Version::V3);
         session.set_unmet(Unmet {
             watch: true,
             database: false,
@@ -239,7 +258,10 @@ mod tests {
         assert_eq!(adopted.line(0, at(103)), session.line(0, at(8)));
         assert!(adopted.is_authenticated());
         assert_eq!(adopted.unmet(), session.unmet());
-        assert_eq!(adopted.database(), Some(3));
+        assert_eq!(
+            (adopted.database(), adopted.version()),
+            (Some(3), Version::V3)
+        );
         assert_eq!((adopted.id(), adopted.name()), (7, &b"n"[..]));
     }
 
@@ -263,9 +285,10 @@ mod tests {
             database: true,
         });
         session.set_database(3);
+        session.set_version(Version::V3);
         session.reset(true);
         assert!(!session.is_authenticated() && session.unmet().is_nothing());
-        assert_eq!(session.database(), None);
+        assert_eq!((session.database(), session.version()), (None, Version::V2));
         assert_eq!((session.id(), session.name()), (7, &b""[..]));
         session.reset(false);
         assert!(session.is_authenticated());

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::protocol::Version;
 use crate::proxy::client::unmet::TRANSACTION;
 use crate::proxy::client::unmet::Unmet;
 
@@ -46,6 +47,8 @@ pub struct ClientState {
     pub database: Option<u32>,
     /// The transaction that it is within.
     pub transaction: Carried,
+    /// Which version of the protocol it reads.
+    pub version: Version,
     /// What it has sent and nobody has acted upon, from the beginning of a request on.
     pub input: Vec<u8>,
 }
@@ -176,10 +179,7 @@ const FIELDS: &[Field] = &[
                 [bits] => Unmet::of_bits(*bits),
                 _ => None,
             };
-            let bad = StateError::BadValue {
-                field: field.number,
-            };
-            state.unmet = known.ok_or(bad)?;
+            state.unmet = known.ok_or(field.bad_value())?;
             if bytes[0] & TRANSACTION != 0 {
                 state.transaction = Carried::Aborted;
             }
@@ -209,12 +209,31 @@ const FIELDS: &[Field] = &[
             Ok(())
         },
     },
+    Field {
+        number: 12,
+        tell: |state| {
+            let number = state.version.number();
+            (state.version != Version::default()).then(|| Cow::Owned(vec![number]))
+        },
+        hear: |state, field, bytes| {
+            let known = match bytes {
+                [number] => Version::of_number(i64::from(*number)),
+                _ => None,
+            };
+            state.version = known.ok_or(field.bad_value())?;
+            Ok(())
+        },
+    },
 ];
 
 impl Field {
     fn number(&self, bytes: &[u8]) -> Result<u64, StateError> {
         let bytes = bytes.try_into().map_err(|_| self.bad_length(bytes))?;
         Ok(u64::from_le_bytes(bytes))
+    }
+
+    fn bad_value(&self) -> StateError {
+        StateError::BadValue { field: self.number }
     }
 
     fn bad_length(&self, bytes: &[u8]) -> StateError {
@@ -288,7 +307,7 @@ mod tests {
         #[test]
         fn a_client_comes_back_as_it_was(
             (id, authenticated, micros) in any::<(u64, bool, u64)>(),
-            (watch, database, chosen) in any::<(bool, bool, Option<u32>)>(),
+            (watch, database, chosen, newer) in any::<(bool, bool, Option<u32>, bool)>(),
             transaction in 0u8..3,
             texts in vec(vec(any::<u8>(), 0..20), 4..5),
             input in vec(any::<u8>(), 0..200),
@@ -311,6 +330,7 @@ mod tests {
                     1 => Carried::Aborted,
                     _ => Carried::Open(input.clone()),
                 },
+                version: if newer { Version::V3 } else { Version::V2 },
                 input,
             };
             let bytes = state.encode().unwrap();

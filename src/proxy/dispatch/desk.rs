@@ -9,6 +9,7 @@ use crate::base::Slab;
 use crate::proxy::Proxy;
 use crate::proxy::client::Client;
 use crate::proxy::client::backpressure::FullQueues;
+use crate::proxy::dispatch::curious::Curious;
 use crate::proxy::dispatch::late_writes::LateWrites;
 use crate::proxy::effects::Wire;
 use crate::proxy::plan::Parts;
@@ -27,6 +28,7 @@ pub(in crate::proxy) struct Desk<'a> {
     pub(in crate::proxy) full_queues: &'a mut FullQueues,
     pub(in crate::proxy) late_writes: &'a mut LateWrites,
     pub(in crate::proxy) write_holds: &'a mut WriteHolds,
+    pub(in crate::proxy) curious: &'a mut Curious,
     pub(in crate::proxy) timers: &'a mut Timers,
     pub(in crate::proxy) wire: &'a mut Wire,
     pub(in crate::proxy) random: &'a mut Random,
@@ -47,6 +49,7 @@ impl Proxy {
             full_queues: &mut self.full_queues,
             late_writes: &mut self.late_writes,
             write_holds: &mut self.write_holds,
+            curious: &mut self.curious,
             timers: &mut self.timers,
             wire: &mut self.wire,
             random: &mut self.random,

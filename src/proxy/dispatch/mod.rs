@@ -4,6 +4,7 @@
 //! knows what a request says; pairs a reply.
 
 pub(in crate::proxy) mod bypass;
+pub(in crate::proxy) mod curious;
 pub(in crate::proxy) mod desk;
 pub(in crate::proxy) mod enqueue;
 pub(in crate::proxy) mod forward;

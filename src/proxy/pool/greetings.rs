@@ -63,6 +63,7 @@ pub(in crate::proxy) fn greeting(config: &PoolConfig, kind: ConnKind, to: Greete
     let login = Login {
         password: password.map(Secret::expose),
         database: kind.database,
+        version: kind.version,
     };
     spoken(config).greeting(&login, question)
 }

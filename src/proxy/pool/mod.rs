@@ -3,6 +3,7 @@
 mod connection_limit;
 pub(in crate::proxy) mod conns;
 pub(in crate::proxy) mod greetings;
+pub(in crate::proxy) mod knowledge;
 pub(in crate::proxy) mod replica;
 pub(in crate::proxy) mod replicas;
 mod server_health;
@@ -25,6 +26,7 @@ use crate::config::ServerConfig;
 use crate::messages::SocketAddress;
 use crate::protocol::Greeting;
 use crate::protocol::Protocol;
+use crate::protocol::Release;
 use crate::protocol::Version;
 use crate::proxy::client::Client;
 use crate::proxy::client::ClientLimits;
@@ -33,6 +35,8 @@ use crate::proxy::pool::conns::ConnTable;
 use crate::proxy::pool::greetings::Greeted;
 use crate::proxy::pool::greetings::Greetings;
 use crate::proxy::pool::greetings::greeting;
+use crate::proxy::pool::knowledge::Knowledge;
+use crate::proxy::pool::knowledge::WITHOUT_RESP3;
 use crate::proxy::pool::replica::Replica;
 use crate::proxy::pool::replica::Target;
 use crate::proxy::pool::walk::Walk;
@@ -76,6 +80,8 @@ pub(in crate::proxy) struct Server {
     pub(in crate::proxy) ejected: bool,
     /// It has no room for more connections, and is asked again then.
     pub(in crate::proxy) room_again: Option<Time>,
+    /// What it has said of itself.
+    pub(in crate::proxy) knowledge: Knowledge,
     /// It has failed somewhere since its last good reply.
     pub(in crate::proxy) suspect: bool,
     /// It is served no longer: no key lives there.
@@ -117,7 +123,7 @@ pub(in crate::proxy) struct Pool {
     pub(in crate::proxy) config: PoolConfig,
     pub(in crate::proxy) protocol: Protocol,
     router: Router,
-    base_kind: ConnKind,
+    pub(in crate::proxy) base_kind: ConnKind,
     // Which server the router means, if that is not what it says.
     places: Option<Box<[ServerIdx]>>,
     /// In which order all keys are gone through.
@@ -174,12 +180,10 @@ impl Pool {
     /// The kind of connection that a client uses.
     #[inline]
     pub(in crate::proxy) fn kind_of(&self, client: &Client) -> ConnKind {
-        match client.session.database() {
-            None => self.base_kind,
-            Some(database) => ConnKind {
-                database,
-                ..self.base_kind
-            },
+        let chosen = client.session.database();
+        ConnKind {
+            version: client.session.version(),
+            database: chosen.unwrap_or(self.base_kind.database),
         }
     }
 
@@ -288,6 +292,29 @@ impl Pool {
     }
 }
 
+impl Pool {
+    pub(in crate::proxy) fn knowledge(&self) -> impl Iterator<Item = Knowledge> {
+        let servers = self.servers.iter();
+        let live = servers.filter(|server| !server.ejected && !server.removed);
+        live.map(|server| server.knowledge)
+    }
+
+    /// Whether every server speaks RESP3, as far as is known.
+    pub(in crate::proxy) fn speaks_resp3(&self) -> bool {
+        !self.knowledge().any(|known| known == Knowledge::SpeaksNot)
+    }
+
+    /// The lowest of the servers' releases, if any is known.
+    pub(in crate::proxy) fn release(&self) -> Option<Release> {
+        let known = self.knowledge().filter_map(|known| match known {
+            Knowledge::Speaks(release) => release,
+            Knowledge::SpeaksNot => Some(WITHOUT_RESP3),
+            Knowledge::Unknown | Knowledge::Asked(_) | Knowledge::Silent(_) => None,
+        });
+        known.min()
+    }
+}
+
 fn limits(config: &PoolConfig) -> ClientLimits {
     ClientLimits {
         bytes: config.limits.client_output_bytes,
@@ -307,6 +334,7 @@ impl Server {
             moved: false,
             ejected: false,
             room_again: None,
+            knowledge: Knowledge::Unknown,
             suspect: false,
             removed: false,
         };

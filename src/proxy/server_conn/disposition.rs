@@ -130,6 +130,7 @@ mod tests {
     use super::Disposition::Reroute;
     use super::Disposition::Resend;
     use super::*;
+    use crate::protocol::Version;
 
     const UNKNOWN: Disposition = Disposition::Fail(Outcome::Unknown);
     const NOT_DONE: Disposition = Disposition::Fail(Outcome::NotDone);
@@ -138,7 +139,7 @@ mod tests {
     const CLOSED: Failure = Failure::ClosedByServer;
 
     fn bad_reply() -> Failure {
-        let cut = Protocol::Resp.cut_reply(Expect::ONE, b":12a\r\n");
+        let cut = Protocol::Resp.cut_reply(Version::V2, Expect::ONE, b":12a\r\n");
         Failure::BadReply(cut.unwrap_err())
     }
 

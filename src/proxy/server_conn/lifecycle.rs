@@ -337,6 +337,7 @@ impl Proxy {
         if let Failure::KindRefused(_) = failure {
             return self.refuse_kind(key, failure);
         }
+        self.forget_release(key);
         self.log_failure(key, failure, idle);
         if phase == ServerPhase::Ready {
             self.standing(pool, server).ready_connections.sub(1);

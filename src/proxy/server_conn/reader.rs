@@ -22,6 +22,7 @@ use crate::proxy::client::Reply;
 use crate::proxy::effects::Output;
 use crate::proxy::failure::Failure;
 use crate::proxy::pool::greetings::Greeted;
+use crate::proxy::pool::knowledge::Knowledge;
 use crate::proxy::server_conn::ServerPhase;
 use crate::proxy::server_conn::queue::Pending;
 use crate::proxy::server_conn::queue::Turn;
@@ -75,7 +76,8 @@ impl Proxy {
         }
         let conn = &mut self.servers[key];
         if conn.assembly.is_none() {
-            if let Some(cut) = protocol.cut_reply(expect, buf).map_err(Failure::BadReply)? {
+            let cut = protocol.cut_reply(conn.kind.version, expect, buf);
+            if let Some(cut) = cut.map_err(Failure::BadReply)? {
                 let reply = Reply::InChunk(chunk, at..at + cut.bytes);
                 self.deliver(key, reply, cut, now)?;
                 return Ok(cut.bytes);
@@ -84,7 +86,7 @@ impl Proxy {
         let mut assembly = conn
             .assembly
             .take()
-            .unwrap_or_else(|| Box::new(protocol.reply_assembly(expect)));
+            .unwrap_or_else(|| Box::new(protocol.reply_assembly(conn.kind.version, expect)));
         // A large reply to a client that has gone, or that was answered with a time-out, costs
         // nothing. In the greeting and without a request the FIFO says nothing of who awaits it.
         let awaiter = conn
@@ -105,6 +107,10 @@ impl Proxy {
             let reply = assembly.into_bytes();
             self.deliver(key, Reply::<C>::Assembled(reply), cut, now)?;
         } else {
+            // However large a message is that nobody has asked for, it costs nothing.
+            if assembly.kind() == ReplyKind::Message {
+                assembly.forget();
+            }
             self.pass_on(key, &mut assembly);
             self.servers[key].assembly = Some(assembly);
         }
@@ -315,6 +321,7 @@ impl Proxy {
         let is_replica = conn.replica.is_some();
         match pool.protocol.told(reply) {
             Told::Well => {}
+            Told::Version(release) => self.learn_release(key, Knowledge::Speaks(release)),
             Told::Role(role) if left == 1 && is_replica => {
                 if role != Role::ReplicaInStep {
                     return Err(Failure::NotInStep);
@@ -325,10 +332,14 @@ impl Proxy {
                     return Err(Failure::NotMaster);
                 }
             }
+            Told::NoSuchVersion(text) if self.is_about_kind(key, left) => {
+                self.learn_release(key, Knowledge::SpeaksNot);
+                return Err(Failure::KindRefused(text));
+            }
             Told::Refused(text) if self.is_about_kind(key, left) => {
                 return Err(Failure::KindRefused(text));
             }
-            Told::Refused(text) => return Err(Failure::Refused(text)),
+            Told::Refused(text) | Told::NoSuchVersion(text) => return Err(Failure::Refused(text)),
             Told::Role(_) | Told::Unexpected => return Err(Failure::BadGreeting),
         }
         match left - 1 {

@@ -154,6 +154,13 @@ impl Oracle {
             }
             Expect::Time if elements(reply).is_some_and(|time| time.len() == 2) => Ok(true),
             Expect::Time => Err("got no time"),
+            Expect::Hello(resp3) => {
+                let begin: &[u8] = if *resp3 { b"%7\r\n" } else { b"*14\r\n" };
+                match reply.starts_with(begin) {
+                    true => Ok(true),
+                    false => Err("got no welcome"),
+                }
+            }
             Expect::Forwarded => self.judge(client, number, answer, tally),
         }
     }

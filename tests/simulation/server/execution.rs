@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use crate::fault::NO_SUCH_DATABASE;
 use crate::fault::WRONG_PASSWORD;
+use crate::frame::elements;
 use crate::frame::parse_request;
 use crate::link::Peer;
 use crate::server::transaction::because;
@@ -28,6 +29,9 @@ const LARGE_BYTES: usize = 256 << 10;
 
 const NO_REPLICAS: &[u8] = b"-NOREPLICAS Not enough good replicas to write.\r\n";
 
+const HELLO: &[u8] =
+    b"%3\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n$5\r\nproto\r\n:3\r\n";
+
 const GARBAGE: [&[u8]; 7] = [
     b"HTTP/1.1 400 Bad Request\r\n\r\n",
     b"$-2\r\n",
@@ -37,6 +41,22 @@ const GARBAGE: [&[u8]; 7] = [
     b"*1\r\n%1\r\n",
     b"\0\0\0\0",
 ];
+
+/// The same reply as a server of RESP3 gives it.
+fn in_resp3(reply: &[u8]) -> Vec<u8> {
+    let null: [&[u8]; 2] = [b"$-1\r\n", b"*-1\r\n"];
+    if null.contains(&reply) {
+        return b"_\r\n".to_vec();
+    }
+    let Some(elements) = elements(reply) else {
+        return reply.to_vec();
+    };
+    let mut newer = format!("*{}\r\n", elements.len()).into_bytes();
+    for element in elements {
+        newer.extend(in_resp3(element));
+    }
+    newer
+}
 
 impl World {
     pub(super) fn execute_received(&mut self, pool: usize, server: usize, link: LinkId) {
@@ -74,7 +94,7 @@ impl World {
         if let Some(goes_on) = self.take_part((pool, server), link, args) {
             return goes_on;
         }
-        if [&b"AUTH"[..], b"SELECT", b"PING"].contains(&args[0]) {
+        if [&b"AUTH"[..], b"HELLO", b"SELECT", b"PING"].contains(&args[0]) {
             let reply = self.greet(pool, server, link, args);
             self.reply(link, reply);
             return true;
@@ -87,7 +107,10 @@ impl World {
             conn.authenticated || config.greeting.redis_auth.is_none(),
             "a request came before the server had the password"
         );
-        let database = conn.database;
+        let (database, resp3) = (conn.database, conn.resp3);
+        if resp3 {
+            self.tally.count(Happening::NewerVersion);
+        }
         if database != config.greeting.redis_db {
             self.tally.count(Happening::OtherDatabase);
         }
@@ -119,11 +142,11 @@ impl World {
         let Some(conn) = self.servers[pool][server].conns.get(&link) else {
             return false;
         };
-        let database = conn.database;
+        let (database, resp3) = (conn.database, conn.resp3);
         let is_script = self.oracle.is_script(args);
         let mut execution = self.oracle.executing(
             (pool, server),
-            (link, database),
+            (link, database, resp3),
             args,
             self.now,
             &mut self.tally,
@@ -164,6 +187,10 @@ impl World {
                 let stores = &mut self.servers[pool][server].stores;
                 act(stores.entry(database).or_default())
             }
+        };
+        let reply = match resp3 {
+            true => in_resp3(&reply),
+            false => reply,
         };
         let reply = Bytes::from(reply);
         execution.reply = reply.clone();
@@ -288,7 +315,7 @@ impl World {
             return Bytes::from_static(b"+PONG\r\n");
         }
         assert!(
-            conn.replies.len() < 2 && args.len() == 2 && conn.database == 0,
+            conn.replies.len() < 3 && args.len() == 2 && conn.database == 0,
             "an odd greeting: {}",
             head(&args.join(&b' '))
         );
@@ -305,6 +332,11 @@ impl World {
         if password.is_some() && !conn.authenticated {
             assert!(refuses_auth, "SELECT came before AUTH");
             return Bytes::from_static(b"-NOAUTH Authentication required.\r\n");
+        }
+        if args[0] == b"HELLO" {
+            assert_eq!(args[1], b"3", "no other version is asked for");
+            conn.resp3 = true;
+            return Bytes::from_static(HELLO);
         }
         if refuses_select {
             self.tally.count(Happening::SelectRefused);

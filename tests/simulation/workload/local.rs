@@ -16,7 +16,7 @@ impl Asker {
             write_bulk(bytes, &mut reply);
             Expect::Exact(reply)
         };
-        match dice.below(17) {
+        match dice.below(18) {
             0 => Request::local(&[b"PING"], exact("+PONG\r\n")),
             1 => Request::local(&[b"ping"], exact("+PONG\r\n")).typed(),
             2 => Request::local(&[b"PING", &text], bulk(&text)),
@@ -41,9 +41,17 @@ impl Asker {
                 }
                 Request::local(&[b"CLIENT", b"SETNAME", &text], exact("+OK\r\n"))
             }
-            8 if self.name.is_empty() => Request::local(&[b"CLIENT", b"GETNAME"], exact("$-1\r\n")),
+            8 if self.name.is_empty() => {
+                let nil = if self.resp3 { "_\r\n" } else { "$-1\r\n" };
+                Request::local(&[b"CLIENT", b"GETNAME"], exact(nil))
+            }
             8 => Request::local(&[b"CLIENT", b"GETNAME"], bulk(&self.name)),
             9 => Request::local(&[b"TIME"], Expect::Time),
+            16 => {
+                let resp3 = dice.percent(60);
+                let number: &[u8] = if resp3 { b"3" } else { b"2" };
+                Request::local(&[b"HELLO", number], Expect::Hello(resp3))
+            }
             10 => self.unknown(mark),
             11 => Request::local(&[b"EXEC"], exact("-ERR EXEC without MULTI\r\n")),
             12 => Request::local(

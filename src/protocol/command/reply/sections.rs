@@ -22,7 +22,7 @@ pub fn info_reply<A: Args + ?Sized>(
     };
     let chosen = sections.iter().filter(|(name, _)| wanted(name));
     let texts: Vec<String> = chosen.map(|(name, fields)| text(name, fields)).collect();
-    writer.bulk(texts.join("\r\n"));
+    writer.verbatim(texts.join("\r\n"));
 }
 
 fn text(name: &str, fields: &[(&str, String)]) -> String {

@@ -6,7 +6,9 @@ use crate::base::ByteQueue;
 use crate::base::Cursor;
 use crate::base::SHARE_BYTES_MIN;
 use crate::base::Spare;
+use crate::protocol::Version;
 use crate::protocol::resp::cut_reply;
+use crate::protocol::resp::reply::ReplyError;
 
 /// The elements of one array, read from front to back.
 pub(super) struct Elements<'a> {
@@ -32,7 +34,7 @@ impl<'a> Elements<'a> {
     /// Appends the next element to `out`; `None` if there is none.
     #[inline]
     pub(super) fn move_next(&mut self, out: &mut ByteQueue, spare: &mut Spare) -> Option<()> {
-        match cut_reply(self.ahead) {
+        match cut_element(self.ahead) {
             Ok(Some(bytes)) if bytes < SHARE_BYTES_MIN => {
                 let (element, behind) = self.ahead.split_at(bytes);
                 out.push_copy(element, spare);
@@ -46,7 +48,7 @@ impl<'a> Elements<'a> {
     /// The same for an element that is shared, or that lies in several stretches.
     fn move_large(&mut self, out: &mut ByteQueue, spare: &mut Spare) -> Option<()> {
         self.catch_up();
-        let bytes = match cut_reply(self.ahead) {
+        let bytes = match cut_element(self.ahead) {
             Ok(Some(bytes)) => bytes,
             _ => element_bytes(self.cursor, self.reply)?,
         };
@@ -64,6 +66,15 @@ impl<'a> Elements<'a> {
         let whole = self.cursor.ahead(self.reply).len();
         self.cursor.skip(whole - self.ahead.len());
         self.ahead = self.cursor.ahead(self.reply);
+    }
+}
+
+/// What was cut once before, in one of the versions; nearly all elements are the same in both.
+#[inline]
+fn cut_element(ahead: &[u8]) -> Result<Option<usize>, ReplyError> {
+    match cut_reply(Version::V2, ahead) {
+        Err(ReplyError::UnknownType { .. }) => cut_reply(Version::V3, ahead),
+        cut => cut,
     }
 }
 

@@ -73,7 +73,9 @@ impl Join {
         match (how, first_byte(&reply)) {
             (Some(Gather::OneOk), Some(b'-')) => self.add_refusal(&reply),
             // As in twemproxy, one failed part fails the request; the first to arrive says why.
-            (_, Some(b'-')) => self.error = self.error.take().or_else(|| Some(reply.to_vec())),
+            (_, Some(b'-' | b'!')) => {
+                self.error = self.error.take().or_else(|| Some(reply.to_vec()))
+            }
             (Some(Gather::Sum), Some(b':')) => {
                 let sum = self.number.unwrap_or(0);
                 self.number = Some(sum.saturating_add(integer(&reply).unwrap_or(0)));

@@ -23,6 +23,18 @@ fn joined(how: Gather, order: &[u16], replies: &[(u32, &[u8])]) -> Vec<u8> {
 }
 
 #[test]
+fn elements_may_be_those_of_the_newer_version() {
+    let replies: [(u32, &[u8]); 2] = [
+        (1, b"*1\r\n_\r\n"),
+        (0, b"*2\r\n$1\r\na\r\n%1\r\n+k\r\n_\r\n"),
+    ];
+    let all = b"*3\r\n$1\r\na\r\n_\r\n%1\r\n+k\r\n_\r\n";
+    assert_eq!(joined(Gather::Concat, &[0, 1, 0], &replies), all);
+    let replies: [(u32, &[u8]); 2] = [(0, b":1\r\n"), (1, b"!6\r\nERR no\r\n")];
+    assert_eq!(joined(Gather::Sum, &[0, 1], &replies), b"!6\r\nERR no\r\n");
+}
+
+#[test]
 fn elements_come_in_the_order_of_the_keys() {
     let replies: [(u32, &[u8]); 2] = [(1, b"*1\r\n$1\r\nb\r\n"), (0, b"*2\r\n$1\r\na\r\n$-1\r\n")];
     let all = b"*3\r\n$1\r\na\r\n$1\r\nb\r\n$-1\r\n";
