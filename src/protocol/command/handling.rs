@@ -130,6 +130,7 @@ pub enum Local {
     Ping,
     Quit,
     Reset,
+    Role,
     Select,
     Time,
     Unwatch,

@@ -118,6 +118,13 @@ impl Proxy {
             Local::Echo => reply.bulk(request.arg(1)),
             Local::Select => self.select(key, request, reply),
             Local::Time => self.write_time(now, reply),
+            // Of a pool, which replicates nothing: its replicas are the proxy's to know.
+            Local::Role => {
+                reply.array(3);
+                reply.bulk("master");
+                reply.integer(0);
+                reply.array(0);
+            }
             Local::Info => self.info(key, request, now, reply),
             Local::ConfigGet => self.config_get(key, request, reply),
             Local::ClientId => reply.count(self.clients.slab[key].session.id()),

@@ -517,3 +517,14 @@ fn an_answer_in_place_waits_for_no_server() {
     stand.redis[0].process().signal("CONT");
     stand.redis.clear();
 }
+
+#[test]
+fn a_pool_says_that_it_is_a_master_without_replicas() {
+    let stand = Stand::start();
+    let role = vec![
+        Reply::bulk("master"),
+        Reply::Integer(0),
+        Reply::Array(Vec::new()),
+    ];
+    assert_eq!(stand.client("open").call(["ROLE"]), Reply::Array(role));
+}

@@ -104,7 +104,7 @@ const ALIKE: &[&str] = &[
 #[test]
 fn each_reply_is_the_one_that_redis_gives_one_by_one_and_at_once() {
     let redis = Redis::fleet(2);
-    let pool = Pool::over("alpha", &redis[1..]);
+    let pool = Pool::over("alpha", &redis[1..]).with("allow", "[save]");
     let proxy = Proxy::coremux(&[pool]);
     for at_once in [false, true] {
         let (mut direct, mut through) = (redis[0].client(), proxy.client("alpha"));

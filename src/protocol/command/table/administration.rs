@@ -17,6 +17,7 @@ use super::Group;
 use super::Keys;
 use super::LOADING;
 use super::LOADING_FAST;
+use super::Local;
 use super::NO_ASYNC_LOADING;
 use super::NOSCRIPT;
 use super::OVERWRITES;
@@ -151,7 +152,7 @@ pub(super) static ROWS: &[Command] = &[
         .refuse(Refusal::Administration).also(Categories::DANGEROUS.and(Categories::KEYSPACE)),
     SERVER.keyless("role", Exactly(1), SESSION.and(FAST), "2.8.12",
         "Returns the server's role in replication.")
-        .refuse(Refusal::Administration).also(Categories::ADMIN.and(Categories::DANGEROUS)),
+        .local(Local::Role).also(Categories::ADMIN.and(Categories::DANGEROUS)),
     SERVER.keyless("save", Exactly(1),
         ADMIN.and(NOSCRIPT).and(NO_ASYNC_LOADING).and(Flags::NO_MULTI), "1.0.0", "Saves the keys.")
         .ask_all(Gather::AllOk).on_leave(),
