@@ -253,7 +253,12 @@ pub fn cut_reply(expect: Expect, buf: &[u8]) -> Result<Option<Cut>, ReplyError> 
             Next::Data { bytes, last } => {
                 let behind = end.saturating_add(bytes).saturating_add(2);
                 if behind > buf.len() {
-                    return Ok(None);
+                    // What has come of the line end is looked at, as it would be in pieces.
+                    let is_wrong = behind - 1 == buf.len() && buf.last() != Some(&b'\r');
+                    return match is_wrong {
+                        true => Err(ReplyError::NoLineEnd),
+                        false => Ok(None),
+                    };
                 }
                 if &buf[behind - 2..behind] != b"\r\n" {
                     return Err(ReplyError::NoLineEnd);

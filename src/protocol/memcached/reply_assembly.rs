@@ -251,6 +251,21 @@ mod tests {
     }
 
     #[test]
+    fn half_a_line_end_is_looked_at_in_both_ways() {
+        let expect = Expect::ONE.of_form(4, u16::MAX);
+        for (bytes, is_wrong) in [
+            (&b"VALUE b 0 0 7\r\nx"[..], true),
+            (b"VALUE b 0 0 7\r\n\r", false),
+            (b"VALUE b 0 1 7\r\nx", false),
+            (b"VALUE b 0 1 7\r\nxx", true),
+        ] {
+            let whole = cut_reply(expect, bytes).map(|cut| cut.map(|cut| (cut.bytes, cut.kind)));
+            assert_eq!(assemble(expect, bytes, &[]), whole);
+            assert_eq!(whole.is_err(), is_wrong, "{bytes:?}");
+        }
+    }
+
+    #[test]
     fn a_forgotten_reply_leaves_only_its_head() {
         let reply = [&b"VA 100000\r\n"[..], &[b'v'; 100_000], b"\r\nHD\r\n"].concat();
         let expect = Expect::ONE.of_form(Form::MetaGet as u8, 0);
