@@ -572,12 +572,12 @@ fn refusals_name_the_command_and_the_reason() {
         text,
         format!("-ERR 'wait' is refused: {}\r\n", Refusal::SharedWrites)
     );
-    let reply = our_error(&["config", "set", "a", "b"]).expect("an error");
+    let reply = our_error(&["acl", "whoami"]).expect("an error");
     let text = String::from_utf8(reply).expect("text");
     assert_eq!(
         text,
         format!(
-            "-ERR 'config|set' is refused: {}\r\n",
+            "-ERR 'acl|whoami' is refused: {}\r\n",
             Refusal::Administration
         )
     );
