@@ -35,6 +35,7 @@ mod clients {
 mod commands {
     mod blocking;
     mod databases;
+    mod differential;
     mod local;
     mod nutcracker;
     mod resp3;

@@ -27,6 +27,7 @@
 
 mod admin;
 mod client;
+mod differs;
 mod fake;
 mod load;
 mod memcached;
@@ -51,6 +52,8 @@ pub use admin::http;
 pub use admin::read_reply;
 pub use client::Client;
 pub use client::encode;
+#[allow(unused_imports, reason = "for who compares every command")]
+pub use differs::DIFFERS;
 pub use fake::FakeConn;
 pub use fake::FakeServer;
 pub use load::Load;

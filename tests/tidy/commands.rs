@@ -1,5 +1,8 @@
 //! `docs/commands.md`, made from the command table.
 
+#[path = "../support/differs.rs"]
+mod differs;
+
 use std::collections::BTreeMap;
 
 use coremux::protocol::command::Command;
@@ -33,6 +36,19 @@ Made from the command table by `tests/tidy.rs`; not to be edited.
 - **answered**: by the proxy; no server is asked.
 - **refused**: an error reply; the connection stays. So does it after a command that is not here.
 
+";
+
+/// Opens the list of what a test excuses.
+const DIFFERENCES: &str = "
+## Where replies differ
+
+Through a pool of one server each command above says what that server says itself: a test sends all that are
+not refused, with keys of every type, numbers, words, and too few and too many arguments, and compares the
+replies. These are apart; so are times, what is drawn by chance, and the texts of `HELP`, which are made from this
+table.
+
+| | why |
+|---|---|
 ";
 
 /// All of the page.
@@ -73,6 +89,11 @@ pub fn page() -> String {
                 row.about.summary,
             );
         }
+    }
+    page += DIFFERENCES;
+    for (name, why) in differs::DIFFERS {
+        let name = name.replace('|', " ").to_uppercase();
+        page += &format!("| `{name}` | {why} |\n");
     }
     page
 }

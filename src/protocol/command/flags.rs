@@ -153,6 +153,7 @@ bit_set! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is Redis's group of that name")]
 pub enum Group {
+    Array,
     Bitmap,
     Cluster,
     Connection,
@@ -179,6 +180,7 @@ impl Group {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Group::Array => "array",
             Group::Bitmap => "bitmap",
             Group::Cluster => "cluster",
             Group::Connection => "connection",
@@ -218,7 +220,9 @@ impl Group {
             Group::Stream => Categories::STREAM,
             Group::String => Categories::STRING,
             Group::Transactions => Categories::TRANSACTION,
-            Group::Cluster | Group::Module | Group::Server | Group::VectorSet => Categories::NONE,
+            Group::Array | Group::Cluster | Group::Module | Group::Server | Group::VectorSet => {
+                Categories::NONE
+            }
         }
     }
 }

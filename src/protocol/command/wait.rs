@@ -15,6 +15,8 @@ pub enum TimeoutAt {
     Last,
     /// In seconds, the first argument.
     First,
+    /// The fifth argument, before options, in seconds: `BLMOVEM`.
+    Fifth,
     /// In milliseconds, behind the word `BLOCK`.
     Block,
 }
@@ -38,6 +40,7 @@ impl TimeoutAt {
         let index = match self {
             TimeoutAt::Last => args.len().checked_sub(1)?,
             TimeoutAt::First => 1,
+            TimeoutAt::Fifth => 5,
             TimeoutAt::Block => block_option(args)?,
         };
         if index >= args.len() {
@@ -45,7 +48,7 @@ impl TimeoutAt {
         }
         let number: f64 = std::str::from_utf8(args.arg(index)).ok()?.parse().ok()?;
         let seconds = match self {
-            TimeoutAt::Last | TimeoutAt::First => number,
+            TimeoutAt::Last | TimeoutAt::First | TimeoutAt::Fifth => number,
             TimeoutAt::Block => number / 1000.0,
         };
         if seconds == 0.0 {
@@ -63,7 +66,7 @@ impl TimeoutAt {
     pub fn text(self, left: Duration) -> String {
         let millis = left.as_millis().max(1);
         match self {
-            TimeoutAt::Last | TimeoutAt::First => {
+            TimeoutAt::Last | TimeoutAt::First | TimeoutAt::Fifth => {
                 format!("{}.{:03}", millis / 1000, millis % 1000)
             }
             TimeoutAt::Block => millis.to_string(),

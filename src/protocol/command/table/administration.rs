@@ -67,6 +67,8 @@ pub(super) static ROWS: &[Command] = &[
             "Returns the connection's user.")
             .refuse(Refusal::Administration),
     ]),
+    SERVER.keyless("backup", AtLeast(2), ADMIN, "8.10.0", "Saves and restores the keys.")
+        .refuse(Refusal::Administration),
     SERVER.keyless("bgrewriteaof", Exactly(1), ADMIN.and(NOSCRIPT).and(NO_ASYNC_LOADING), "1.0.0",
         "Rewrites the append-only file in the background.")
         .ask_all(Gather::First).on_leave(),

@@ -29,6 +29,8 @@ pub(super) static ROWS: &[Command] = &[
         DENYOOM, "2.6.0", "Stores the AND, OR, XOR or NOT of strings."),
     BITMAP.read("bitpos", AtLeast(3), Keys::one(READS), PLAIN, "2.8.7",
         "Finds the first bit that is 0 or 1."),
+    BITMAP.read("bitrangeintarray", AtLeast(4), Keys::one(READS), PLAIN, "8.12.0",
+        "Returns integers of a width from a string."),
     BITMAP.read("getbit", Exactly(3), Keys::one(READS), FAST, "2.2.0", "Returns one bit."),
     BITMAP.write("setbit", Exactly(4), Keys::one(MODIFIES), DENYOOM, "2.2.0",
         "Sets one bit and returns the old one."),

@@ -113,6 +113,9 @@ pub(super) static ROWS: &[Command] = &[
         CLUSTER.keyless("cluster|slots", Exactly(2), STALE, "3.0.0", "Maps slots to members.")
             .refuse(Refusal::ClusterDisabled).tips(VARIES).deprecated("7.0.0"),
     ]),
+    CLUSTER.keyless("clusterscan", AtLeast(2), STALE, "9.1.0",
+        "Goes through the keys of a cluster (Valkey).")
+        .refuse(Refusal::ClusterDisabled),
     CLUSTER.keyless("readonly", Exactly(1), LOADING_FAST, "3.0.0",
         "Lets a connection read from a cluster's replica.")
         .refuse(Refusal::ClusterDisabled).also(Categories::CONNECTION),

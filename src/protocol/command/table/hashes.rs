@@ -5,15 +5,19 @@ use super::Arity::AtLeast;
 use super::Arity::Exactly;
 use super::Command;
 use super::DELETES;
+use super::DENYOOM;
 use super::DENYOOM_FAST;
 use super::FAST;
 use super::Group;
 use super::INSERTS;
 use super::Keys;
 use super::MODIFIES;
+use super::NOSCRIPT;
+use super::OVERWRITES;
 use super::PEEKS;
 use super::PLAIN;
 use super::READS;
+use super::Refusal;
 use super::Rows;
 use super::TAKES;
 use super::UPDATES;
@@ -41,6 +45,15 @@ pub(super) static ROWS: &[Command] = &[
         "Returns the values of fields and deletes them."),
     HASH.write("hgetex", AtLeast(5), Keys::one(MODIFIES), FAST, "8.0.0",
         "Returns the values of fields and sets when they expire."),
+    HASH.container("himport", "8.10.0", "Commands that import hashes.", &[
+        HASH.help("himport|help", "8.10.0"),
+        HASH.keyless("himport|prepare", AtLeast(3), NOSCRIPT, "8.10.0",
+            "Names the fields for what HIMPORT SET sends.")
+            .refuse(Refusal::ConnectionState),
+        HASH.write("himport|set", AtLeast(5), Keys::one_at(2, OVERWRITES), DENYOOM, "8.10.0",
+            "Sets a hash by the names of HIMPORT PREPARE.")
+            .refuse(Refusal::ConnectionState),
+    ]),
     HASH.write("hincrby", Exactly(4), Keys::one(MODIFIES), DENYOOM_FAST, "2.0.0",
         "Adds an integer to a field."),
     HASH.write("hincrbyfloat", Exactly(4), Keys::one(MODIFIES), DENYOOM_FAST, "2.6.0",

@@ -52,6 +52,8 @@ pub(super) static ROWS: &[Command] = &[
         "Adds to numbers."),
     JSON.write("json.nummultby", AtLeast(2), Keys::one(MODIFIES), MODULE_DENYOOM, REDIS_8,
         "Multiplies numbers."),
+    JSON.write("json.numpowby", AtLeast(2), Keys::one(MODIFIES), MODULE_DENYOOM, REDIS_8,
+        "Raises numbers to a power."),
     JSON.read("json.objkeys", AtLeast(2), Keys::one(READS), MODULE, REDIS_8,
         "Returns the names in objects."),
     JSON.read("json.objlen", AtLeast(2), Keys::one(READS), MODULE, REDIS_8,

@@ -30,6 +30,18 @@ const KEY: Rows = Rows(Group::Generic);
 /// Laid out by hand: a row takes as few lines as it can.
 #[rustfmt::skip]
 pub(super) static ROWS: &[Command] = &[
+    KEY.container("bless", "8.12.0", "Commands about keys that are not evicted.", &[
+        KEY.write("bless|clear", AtLeast(3), Keys::one_at(2, UPDATES), FAST, "8.12.0",
+            "Lets a key be evicted again."),
+        KEY.read("bless|get", AtLeast(3), Keys::one_at(2, PEEKS), FAST, "8.12.0",
+            "Says whether a key is exempt from eviction."),
+        KEY.help("bless|help", "8.12.0"),
+        KEY.keyless("bless|scan", AtLeast(3), PLAIN, "8.12.0",
+            "Goes through the keys that are exempt.")
+            .refuse(Refusal::EveryServer),
+        KEY.write("bless|set", AtLeast(3), Keys::one_at(2, UPDATES), FAST, "8.12.0",
+            "Exempts a key from eviction."),
+    ]),
     KEY.write("copy", AtLeast(3), Keys::lead_and_rest(1, READS, 0, OVERWRITES), DENYOOM, "6.2.0",
         "Copies a key."),
     KEY.write("del", AtLeast(2), Keys::range(1, -1, 1, REMOVES), PLAIN, "1.0.0", "Deletes keys.")

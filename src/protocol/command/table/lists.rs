@@ -30,6 +30,10 @@ pub(super) static ROWS: &[Command] = &[
         DENYOOM.and(NOSCRIPT).and(BLOCKING), "6.2.0",
         "Moves an element from one list to another, and waits for one.")
         .waits(TimeoutAt::Last),
+    LIST.write("blmovem", AtLeast(6), Keys::lead_and_rest(1, TAKES, 0, INSERTS),
+        DENYOOM.and(BLOCKING), "8.10.0",
+        "Moves elements from one list to another, and waits for some.")
+        .waits(TimeoutAt::Fifth),
     LIST.write("blmpop", AtLeast(5), Keys::counted(2, 1, Numkeys::Pop, TAKES), BLOCKING, "7.0.0",
         "Pops elements from the first list that has any, and waits for one.")
         .waits(TimeoutAt::First),
@@ -50,6 +54,8 @@ pub(super) static ROWS: &[Command] = &[
     LIST.read("llen", Exactly(2), Keys::one(PEEKS), FAST, "1.0.0", "Counts the elements."),
     LIST.write("lmove", Exactly(5), Keys::lead_and_rest(1, TAKES, 0, INSERTS), DENYOOM, "6.2.0",
         "Moves an element from one list to another."),
+    LIST.write("lmovem", AtLeast(5), Keys::lead_and_rest(1, TAKES, 0, INSERTS), DENYOOM, "8.10.0",
+        "Moves elements from one list to another."),
     LIST.write("lmpop", AtLeast(4), Keys::counted(1, 1, Numkeys::Pop, TAKES), PLAIN, "7.0.0",
         "Pops elements from the first list that has any."),
     LIST.write("lpop", AtLeast(2), Keys::one(TAKES), FAST, "1.0.0", "Pops elements from the head."),

@@ -22,6 +22,7 @@ use super::keys::Numkeys;
 use super::wait::TimeoutAt;
 
 mod administration;
+mod arrays;
 mod bitmaps;
 mod cluster;
 mod connection;
@@ -47,6 +48,7 @@ mod vector_sets;
 /// Every top-level row, group by group.
 pub(super) static GROUPS: &[&[Command]] = &[
     administration::ROWS,
+    arrays::ROWS,
     bitmaps::ROWS,
     cluster::ROWS,
     connection::ROWS,

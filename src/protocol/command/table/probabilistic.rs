@@ -25,6 +25,9 @@ pub(super) static ROWS: &[Command] = &[
         "Adds an item to a Bloom filter."),
     FILTER.read("bf.card", AtLeast(2), Keys::one(PEEKS), MODULE, REDIS_8,
         "Counts the items of a Bloom filter."),
+    FILTER.read("bf.debug", AtLeast(2), Keys::one(PEEKS), MODULE, REDIS_8,
+        "Describes the layers of a Bloom filter.")
+        .master_only(),
     FILTER.read("bf.exists", AtLeast(2), Keys::one(READS), MODULE, REDIS_8,
         "Says whether an item may be in a Bloom filter."),
     FILTER.read("bf.info", AtLeast(2), Keys::one(PEEKS), MODULE, REDIS_8,
@@ -52,6 +55,9 @@ pub(super) static ROWS: &[Command] = &[
         "Makes a Cuckoo filter smaller."),
     FILTER.read("cf.count", AtLeast(2), Keys::one(READS), MODULE, REDIS_8,
         "Estimates how often an item is in a Cuckoo filter."),
+    FILTER.read("cf.debug", AtLeast(2), Keys::one(PEEKS), MODULE, REDIS_8,
+        "Describes the layers of a Cuckoo filter.")
+        .master_only(),
     FILTER.write("cf.del", AtLeast(2), Keys::one(DELETES), MODULE, REDIS_8,
         "Deletes an item from a Cuckoo filter."),
     FILTER.read("cf.exists", AtLeast(2), Keys::one(READS), MODULE, REDIS_8,

@@ -29,6 +29,8 @@ pub(super) static ROWS: &[Command] = &[
         "Gives an index another name.").refuse(Refusal::EveryServer),
     SEARCH.keyless("ft.aliasdel", AtLeast(1), MODULE, REDIS_8,
         "Deletes an index's other name.").refuse(Refusal::EveryServer),
+    SEARCH.keyless("ft.aliaslist", AtLeast(1), MODULE, "8.10.0",
+        "Lists the aliases of indexes.").refuse(Refusal::EveryServer),
     SEARCH.keyless("ft.aliasupdate", AtLeast(1), MODULE, REDIS_8,
         "Gives another index's other name to an index.").refuse(Refusal::EveryServer),
     SEARCH.keyless("ft.alter", AtLeast(1), MODULE, REDIS_8,

@@ -9,6 +9,7 @@ use super::DENYOOM;
 use super::DENYOOM_FAST;
 use super::FAST;
 use super::Group;
+use super::INSERTS;
 use super::Keys;
 use super::MODIFIES;
 use super::NOSCRIPT;
@@ -17,6 +18,7 @@ use super::OVERWRITES;
 use super::PEEKS;
 use super::PLAIN;
 use super::READS;
+use super::Refusal;
 use super::Rows;
 use super::TAKES;
 use super::TimeoutAt;
@@ -28,6 +30,10 @@ const ZSET: Rows = Rows(Group::SortedSet);
 /// Laid out by hand: a row takes as few lines as it can.
 #[rustfmt::skip]
 pub(super) static ROWS: &[Command] = &[
+    ZSET.write("bzmove", AtLeast(5), Keys::lead_and_rest(1, TAKES, 0, INSERTS),
+        DENYOOM.and(BLOCKING), "8.12.0",
+        "Moves a member to another sorted set, and waits for one.")
+        .refuse(Refusal::ConnectionState),
     ZSET.write("bzmpop", AtLeast(5), Keys::counted(2, 1, Numkeys::Pop, TAKES), BLOCKING, "7.0.0",
         "Pops members from the first sorted set that has any, and waits for one.")
         .waits(TimeoutAt::First),
@@ -58,6 +64,10 @@ pub(super) static ROWS: &[Command] = &[
         DENYOOM, "2.0.0", "Stores the intersection of sorted sets."),
     ZSET.read("zlexcount", Exactly(4), Keys::one(READS), FAST, "2.8.9",
         "Counts the members between two names."),
+    ZSET.write("zmove", AtLeast(4), Keys::lead_and_rest(1, TAKES, 0, INSERTS), DENYOOM, "8.12.0",
+        "Moves members from one end to another sorted set."),
+    ZSET.write("zmovemember", Exactly(6), Keys::lead_and_rest(1, TAKES, 0, INSERTS), DENYOOM, "8.12.0",
+        "Moves a member to another sorted set."),
     ZSET.write("zmpop", AtLeast(4), Keys::counted(1, 1, Numkeys::Pop, TAKES), PLAIN, "7.0.0",
         "Pops members from the first sorted set that has any."),
     ZSET.read("zmscore", AtLeast(3), Keys::one(READS), FAST, "6.2.0",

@@ -52,6 +52,8 @@ pub(super) static ROWS: &[Command] = &[
         STREAM.write("xgroup|setid", AtLeast(5), Keys::one_at(2, UPDATES), PLAIN, "5.0.0",
             "Sets how far a group has read."),
     ]),
+    STREAM.write("xidmprecord", Exactly(5), Keys::one(UPDATES), DENYOOM, "8.8.0",
+        "Records an id by which entries that are added twice are recognized."),
     STREAM.container("xinfo", "5.0.0", "Commands that describe a stream.", &[
         STREAM.read("xinfo|consumers", Exactly(4), Keys::one_at(2, READS), PLAIN, "5.0.0",
             "Describes a group's consumers.")
@@ -65,6 +67,8 @@ pub(super) static ROWS: &[Command] = &[
             .master_only(),
     ]),
     STREAM.read("xlen", Exactly(2), Keys::one(PEEKS), FAST, "5.0.0", "Counts the entries."),
+    STREAM.write("xnack", AtLeast(7), Keys::one(UPDATES), FAST, "8.8.0",
+        "Gives entries back that a group has not processed."),
     STREAM.read("xpending", AtLeast(3), Keys::one(READS), PLAIN, "5.0.0",
         "Returns the entries that a group has not yet processed.")
         .master_only().tips(VARIES),

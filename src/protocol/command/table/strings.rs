@@ -54,6 +54,8 @@ pub(super) static ROWS: &[Command] = &[
         "Adds an integer."),
     STRING.write("incrbyfloat", Exactly(3), Keys::one(MODIFIES), DENYOOM_FAST, "2.6.0",
         "Adds a number."),
+    STRING.write("increx", AtLeast(2), Keys::one(MODIFIES), DENYOOM_FAST, "8.8.0",
+        "Adds, within bounds, and sets when the key expires."),
     STRING.read("lcs", AtLeast(3), Keys::range(1, 1, 1, READS), PLAIN, "7.0.0",
         "Finds the longest common subsequence of two strings."),
     STRING.read("mget", AtLeast(2), Keys::range(1, -1, 1, READS), FAST, "1.0.0",

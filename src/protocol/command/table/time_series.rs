@@ -3,6 +3,7 @@
 //! No more arguments are asked for here than to find the keys: the server knows the rest.
 
 use super::Arity::AtLeast;
+use super::BLOCKING;
 use super::Command;
 use super::DELETES;
 use super::Group;
@@ -10,12 +11,14 @@ use super::Keys;
 use super::MODIFIES;
 use super::MODULE;
 use super::MODULE_DENYOOM;
+use super::Numkeys;
 use super::OVERWRITES;
 use super::PEEKS;
 use super::READS;
 use super::REDIS_8;
 use super::Refusal;
 use super::Rows;
+use super::TimeoutAt;
 use super::UPDATES;
 
 const SERIES: Rows = Rows(Group::Module);
@@ -53,10 +56,19 @@ pub(super) static ROWS: &[Command] = &[
     SERIES.keyless("ts.mrevrange", AtLeast(1), MODULE, REDIS_8,
         "Returns samples of the series with given labels, last first.")
         .refuse(Refusal::EveryServer),
+    SERIES.read("ts.nrange", AtLeast(5), Keys::counted(1, 1, Numkeys::Card, READS), MODULE, "8.10.0",
+        "Returns the samples of several series between two times."),
+    SERIES.read("ts.nrevrange", AtLeast(5), Keys::counted(1, 1, Numkeys::Card, READS), MODULE, "8.10.0",
+        "Returns the samples of several series between two times, last first."),
     SERIES.keyless("ts.queryindex", AtLeast(1), MODULE, REDIS_8,
         "Lists the series with given labels.").refuse(Refusal::EveryServer),
+    SERIES.keyless("ts.querylabels", AtLeast(1), MODULE, "8.10.0",
+        "Lists the labels of series.").refuse(Refusal::EveryServer),
     SERIES.read("ts.range", AtLeast(2), Keys::one(READS), MODULE, REDIS_8,
         "Returns the samples between two times."),
+    SERIES.read("ts.read", AtLeast(3), Keys::one(READS), MODULE.and(BLOCKING), "8.10.0",
+        "Returns the samples after the given ones, and may wait for some.")
+        .waits(TimeoutAt::Block),
     SERIES.read("ts.revrange", AtLeast(2), Keys::one(READS), MODULE, REDIS_8,
         "Returns the samples between two times, last first."),
 ];
