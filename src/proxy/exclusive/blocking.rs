@@ -207,7 +207,12 @@ impl Proxy {
             self.clients.slab[owner].lease = None;
             return self.let_go_on(owner, now);
         }
-        if let Some(delay) = self.asks_again(owner, conn, worked, partial, now) {
+        let again = match failure {
+            // It would be refused again.
+            Failure::KindRefused(_) => None,
+            _ => self.asks_again(owner, conn, worked, partial, now),
+        };
+        if let Some(delay) = again {
             self.servers[conn].attempts += 1;
             self.servers[conn].cause = Some(failure.clone());
             let next = self.replace(conn, owner, delay, now);

@@ -353,8 +353,13 @@ impl Proxy {
         self.stocks.closed(at, key);
         if let Some(owner) = owner {
             self.log_exclusive(key, failure);
-            // A server that is elsewhere, or not used any more, has not failed.
-            if !matches!(failure, Failure::Moved | Failure::Removed) {
+            // A server that is elsewhere, or not used any more, has not failed; nor has one that refuses
+            // what its client has asked for.
+            let well = matches!(
+                failure,
+                Failure::Moved | Failure::Removed | Failure::KindRefused(_)
+            );
+            if !well {
                 self.count_failure(key, failure);
                 self.pools[at.0.index()].servers[at.1.index()].suspect = true;
                 self.report_failure(at.0, at.1, since, now);

@@ -154,6 +154,12 @@ fn a_server_that_has_fewer_databases_has_not_failed() {
         for _ in 0..3 {
             let told = far.call(["SET", "key", "value"]);
             assert_eq!(told, error("ERR DB index is out of range"));
+            // Nor where a connection of the client's own is refused.
+            for request in [&["BLPOP", "list", "0"][..], &["WATCH", "key"]] {
+                let told = far.call(request.iter().copied());
+                assert_eq!(told, error("ERR DB index is out of range"), "{request:?}");
+            }
+            assert_eq!(far.call(["UNWATCH"]), Reply::ok());
             assert_eq!(near.call(["SET", "key", "value"]), Reply::ok());
         }
         assert_eq!(far.call(["SELECT", "3"]), Reply::ok());
