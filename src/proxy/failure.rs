@@ -204,7 +204,11 @@ impl RequestError {
             RequestError::NoMemory => "no_memory",
             RequestError::NeedsLeave(_) | RequestError::Denied(_) => "command_refused",
             // Not to be done there, for whatever its client has asked before.
-            _ => "not_allowed",
+            RequestError::NotWithin
+            | RequestError::Nested
+            | RequestError::WatchWithin
+            | RequestError::WaitsWhileWatching => "not_allowed",
+            RequestError::WatchLost => "watch_lost",
         }
     }
 }
