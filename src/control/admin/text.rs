@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use crate::control::health::ExclusiveReport;
 use crate::control::health::HealthReport;
 use crate::control::health::PoolReport;
 use crate::control::health::ReadyReport;
@@ -54,6 +55,9 @@ pub(in crate::control) fn of_status(
             ));
             let lately = telemetry.of_server(&pool.pool, &server.server, uptime);
             telemetry::Lines(&lately).write("    ", &mut out.0);
+            if !server.exclusive.is_empty() {
+                out.line(format_args!("    {}", of_exclusive(&server.exclusive)));
+            }
             if let Some(text) = of_master(server) {
                 out.line(format_args!("    {text}"));
             }
@@ -119,6 +123,14 @@ pub(super) fn of_master(server: &ServerReport) -> Option<String> {
         text += &format!("; replica {} {state}", replica.address);
     }
     Some(text)
+}
+
+/// `4 exclusive connections, 3 held; 1 client waiting for one, 0 refused since the start`.
+fn of_exclusive(exclusive: &ExclusiveReport) -> String {
+    let all = counted(exclusive.connections, "exclusive connection");
+    let waiting = counted(exclusive.waiting, "client");
+    let (held, refused) = (exclusive.held, exclusive.refused);
+    format!("{all}, {held} held; {waiting} waiting for one, {refused} refused since the start")
 }
 
 /// `2 servers`.

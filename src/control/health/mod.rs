@@ -31,6 +31,7 @@ use crate::stats::WorkerStats;
 pub use file::HealthFile;
 pub use outputs::HealthMeans;
 pub(super) use outputs::HealthOutputs;
+pub(super) use report::ExclusiveReport;
 pub(super) use report::HealthReport;
 pub(super) use report::PoolReport;
 pub(super) use report::ReadyReport;

@@ -70,6 +70,8 @@ pub(in crate::control) struct ServerReport {
     pub(in crate::control) usable: bool,
     /// Of all workers, those on which requests flow.
     pub(in crate::control) connections: u64,
+    /// Those that one client each has for itself.
+    pub(in crate::control) exclusive: ExclusiveReport,
     pub(in crate::control) failing_since: Option<String>,
     /// Where Sentinels are followed, and know it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -77,6 +79,25 @@ pub(in crate::control) struct ServerReport {
     /// Where replicas are read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(in crate::control) replicas: Vec<ReplicaReport>,
+}
+
+/// A server's exclusive connections, of all workers.
+#[derive(Debug, Serialize)]
+pub(in crate::control) struct ExclusiveReport {
+    /// Held or free.
+    pub(in crate::control) connections: u64,
+    pub(in crate::control) held: u64,
+    /// Clients that wait for one.
+    pub(in crate::control) waiting: u64,
+    /// Clients that have waited in vain, since the start.
+    pub(in crate::control) refused: u64,
+}
+
+impl ExclusiveReport {
+    /// Whether no client has wanted one.
+    pub(in crate::control) fn is_empty(&self) -> bool {
+        self.connections + self.waiting + self.refused == 0
+    }
 }
 
 impl Health {
@@ -135,7 +156,24 @@ impl Health {
             usable: pool.usable(),
             clients: clients.sum(),
             sentinels: pool.following.as_ref().map(|f| f.sentinels.clone()),
-            servers: pool.servers.iter().map(|s| of_server(pool, s)).collect(),
+            servers: pool
+                .servers
+                .iter()
+                .map(|server| of_server(pool, server, self.exclusive((idx, server.idx.index()))))
+                .collect(),
+        }
+    }
+
+    fn exclusive(&self, (pool, server): (usize, usize)) -> ExclusiveReport {
+        let standings = || {
+            let workers = self.workers.iter();
+            workers.map(|worker| &worker.pools[pool].standings[server])
+        };
+        ExclusiveReport {
+            connections: standings().map(|s| s.exclusive_connections.value()).sum(),
+            held: standings().map(|s| s.exclusive_held.value()).sum(),
+            waiting: standings().map(|s| s.exclusive_waiting.value()).sum(),
+            refused: standings().map(|s| s.exclusive_refused.value()).sum(),
         }
     }
 }
@@ -144,7 +182,7 @@ fn ready(ready: bool) -> &'static str {
     if ready { "ready" } else { "unready" }
 }
 
-fn of_server(pool: &PoolView, server: &ServerView) -> ServerReport {
+fn of_server(pool: &PoolView, server: &ServerView, exclusive: ExclusiveReport) -> ServerReport {
     let following = pool.following.as_ref();
     let followed = following.and_then(|f| f.servers.get(&server.name));
     ServerReport {
@@ -152,6 +190,7 @@ fn of_server(pool: &PoolView, server: &ServerView) -> ServerReport {
         state: server.state.name(),
         usable: server.is_usable(),
         connections: server.connections,
+        exclusive,
         failing_since: server.failing_since.map(rfc3339),
         master: followed.and_then(|followed| followed.master.clone()),
         replicas: followed.map_or_else(Vec::new, |followed| followed.replicas.clone()),

@@ -239,6 +239,31 @@ fn without_a_free_connection_a_client_waits_for_one_and_then_gets_an_error() {
 }
 
 #[test]
+fn ctl_status_tells_who_holds_and_who_waits() {
+    let redis = [Redis::start()];
+    let pool = Pool::over("alpha", &redis).with("exclusive_connections", 1);
+    let (admin, proxy) = Admin::start(&["--cores", "1"], &[pool]);
+    let (_, before) = admin.ctl("status");
+    assert!(!before.contains("exclusive"), "{before}");
+    let tells = |what: &str| {
+        eventually("status tells it", || {
+            admin.ctl("status").1.contains(what).then_some(())
+        });
+    };
+    let mut holds = proxy.client("alpha");
+    holds.send(["BLPOP", "l", "0"]);
+    tells("1 exclusive connection, 1 held; 0 clients waiting for one, 0 refused");
+    let mut waits = proxy.client("alpha");
+    waits.send(["BLPOP", "l", "0"]);
+    tells("1 held; 1 client waiting for one");
+    drop(waits);
+    drop(holds);
+    eventually("nobody has one any more", || {
+        (!admin.ctl("status").1.contains("exclusive")).then_some(())
+    });
+}
+
+#[test]
 fn a_lost_server_is_asked_again_with_the_time_that_is_left() {
     let (redis, proxy) = start(&[]);
     let mut waits = proxy.client("alpha");
