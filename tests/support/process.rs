@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Child;
@@ -22,12 +23,16 @@ impl Process {
     /// Starts `command` with its output going to the file `log`, after what is there already.
     pub fn start(command: &mut Command, log: &Path) -> Process {
         let out = File::options().create(true).append(true).open(log).unwrap();
-        let child = command
+        command
             .stdin(Stdio::null())
             .stdout(out.try_clone().unwrap())
-            .stderr(out)
-            .spawn()
-            .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+            .stderr(out);
+        let child = eventually("the program can be started", || match command.spawn() {
+            // A program that was just written: another test's fork has the file open until its own exec.
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => None,
+            started => Some(started),
+        });
+        let child = child.unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
         Process {
             child,
             log: log.to_owned(),
