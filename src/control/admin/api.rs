@@ -157,6 +157,13 @@ const ROUTES: &[Route] = &[
         },
     },
     Route {
+        path: "/api/slow",
+        public: false,
+        doc: "the latest slow requests, the newest first; ?pool=NAME for one pool, ?most=NUMBER of them",
+        parameters: &["pool", "most"],
+        answer: |api, query, _| slow(api, query),
+    },
+    Route {
         path: "/api/actions",
         public: false,
         doc: "what the page may ask for",
@@ -332,6 +339,18 @@ impl Api {
             None => Answer::text(StatusCode::INTERNAL_SERVER_ERROR, "no answer\n"),
         }
     }
+}
+
+fn slow(api: &Api, query: Query<'_>) -> Result<Answer, String> {
+    let (pool, most) = (query.text("pool")?, query.number("most")?);
+    let most = match usize::try_from(most) {
+        // Without a number all of them.
+        Ok(0) | Err(_) => usize::MAX,
+        Ok(most) => most,
+    };
+    let telemetry = api.shown.telemetry.borrow();
+    let slow: Vec<_> = telemetry.slow(pool.as_deref())?.take(most).collect();
+    Ok(Answer::json(&slow))
 }
 
 fn too_large() -> Answer {

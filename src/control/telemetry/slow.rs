@@ -1,6 +1,8 @@
-//! Requests that took long, for people.
+//! Requests that took long, for people and for programs.
 
 use std::fmt::Write;
+
+use serde::Serialize;
 
 use crate::control::clock::rfc3339;
 use crate::telemetry::slow::SlowRequest;
@@ -9,13 +11,35 @@ use super::Names;
 use super::Telemetry;
 use super::report::millis;
 
+/// A request that took long. Times are in microseconds; a text that there is not is `None`.
+#[derive(Debug, Serialize)]
+pub(in crate::control) struct SlowReport<'a> {
+    at: String,
+    pool: &'a str,
+    // Not if it was removed since.
+    server: Option<&'a str>,
+    client: Option<String>,
+    name: Option<&'a str>,
+    command: &'static str,
+    key: Option<&'a str>,
+    took_us: u64,
+    queued_us: u64,
+    held_us: u64,
+    at_server_us: u64,
+    request_bytes: u64,
+    reply_bytes: u64,
+}
+
 impl Telemetry {
     /// The latest requests that took long, of all pools or of this one, the latest first.
     ///
     /// # Errors
     ///
     /// A line that says which pools there are, if there is none of that name.
-    pub(in crate::control) fn slow(&self, pool: Option<&str>) -> Result<String, String> {
+    pub(in crate::control) fn slow(
+        &self,
+        pool: Option<&str>,
+    ) -> Result<impl Iterator<Item = SlowReport<'_>>, String> {
         let names = self.names.iter();
         let names = names.filter(|names| pool.is_none_or(|pool| *names.name == *pool));
         let names: Vec<&Names> = names.collect();
@@ -28,9 +52,18 @@ impl Telemetry {
         let slow = logs.flat_map(|(names, sums)| sums.slow.iter().map(move |slow| (names, slow)));
         let mut slow: Vec<(&Names, &SlowRequest)> = slow.collect();
         slow.sort_by_key(|(_, slow)| std::cmp::Reverse(slow.at));
+        Ok(slow.into_iter().map(|(names, slow)| report(names, slow)))
+    }
+
+    /// The same, a line each.
+    ///
+    /// # Errors
+    ///
+    /// As [`Telemetry::slow`].
+    pub(in crate::control) fn slow_lines(&self, pool: Option<&str>) -> Result<String, String> {
         let mut text = String::new();
-        for (names, slow) in slow {
-            let _ = writeln!(text, "{}", line(names, slow));
+        for slow in self.slow(pool)? {
+            let _ = writeln!(text, "{}", line(&slow));
         }
         Ok(text)
     }
@@ -64,32 +97,45 @@ impl Telemetry {
     }
 }
 
-fn line(names: &Names, slow: &SlowRequest) -> String {
+fn report<'a>(names: &'a Names, slow: &'a SlowRequest) -> SlowReport<'a> {
     let server = names.servers.iter().find(|(idx, _)| *idx == slow.server);
-    let server = server.map_or("(removed)", |(_, name)| name);
-    let client = slow
-        .client
-        .map_or_else(|| "-".to_owned(), |peer| peer.to_string());
+    SlowReport {
+        at: rfc3339(slow.at),
+        pool: &names.name,
+        server: server.map(|(_, name)| &**name),
+        client: slow.client.map(|peer| peer.to_string()),
+        name: some(&slow.name),
+        command: slow.command,
+        key: some(&slow.key),
+        took_us: slow.took(),
+        queued_us: slow.queued,
+        held_us: slow.held,
+        at_server_us: slow.at_server,
+        request_bytes: slow.request_bytes,
+        reply_bytes: slow.reply_bytes,
+    }
+}
+
+fn some(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}
+
+fn line(slow: &SlowReport<'_>) -> String {
     format!(
-        "{} pool={} server={server} client={client} name={} command={} key={} took={} queued={} \
-         held={} at_server={} request_bytes={} reply_bytes={}",
-        rfc3339(slow.at),
-        names.name,
-        or_none(&slow.name),
+        "{} pool={} server={} client={} name={} command={} key={} took={} queued={} held={} \
+         at_server={} request_bytes={} reply_bytes={}",
+        slow.at,
+        slow.pool,
+        slow.server.unwrap_or("(removed)"),
+        slow.client.as_deref().unwrap_or("-"),
+        slow.name.unwrap_or("-"),
         slow.command,
-        or_none(&slow.key),
-        millis(slow.took()),
-        millis(slow.queued),
-        millis(slow.held),
-        millis(slow.at_server),
+        slow.key.unwrap_or("-"),
+        millis(slow.took_us),
+        millis(slow.queued_us),
+        millis(slow.held_us),
+        millis(slow.at_server_us),
         slow.request_bytes,
         slow.reply_bytes
     )
-}
-
-fn or_none(text: &str) -> &str {
-    match text {
-        "" => "-",
-        text => text,
-    }
 }

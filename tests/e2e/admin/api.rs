@@ -120,6 +120,74 @@ fn every_field_is_documented_and_every_documented_field_is_there() {
 }
 
 #[test]
+fn a_slow_request_is_told_with_whose_it_was_and_where_its_time_went() {
+    let redis = Redis::start();
+    let seen = Pool::new("seen")
+        .server(redis.address())
+        .with("slow_log_ms", 100);
+    let other = Pool::new("other")
+        .server(redis.address())
+        .with("slow_log_ms", 100)
+        .with("slow_log_keys", false);
+    let (admin, proxy) = Admin::start(&["--cores", "2"], &[seen, other]);
+    assert_eq!(admin.get("/api/slow").json(), Value::Array(Vec::new()));
+    let mut direct = redis.client();
+    let mut client = proxy.client("seen");
+    client.call(["CLIENT", "SETNAME", "<b>batch"]);
+    let long = [b'k'; 65];
+    for key in [&b"a\"\n\xff"[..], &long] {
+        direct.call(["CLIENT", "PAUSE", "250", "ALL"]);
+        assert_eq!(client.call([b"SET", key, b"secret-value"]), Reply::ok());
+    }
+    direct.call(["CLIENT", "PAUSE", "250", "ALL"]);
+    let mut unnamed = proxy.client("other");
+    assert_eq!(unnamed.call(["GET", "hidden"]), Reply::Null);
+    let all = eventually("the workers have told them", || {
+        let all = admin.get("/api/slow").json();
+        (all.as_array().unwrap().len() == 3).then_some(all)
+    });
+    check_fields("/api/slow", &[all.clone()], &[]);
+    assert!(!all.to_string().contains("secret"), "{all}");
+    let (hidden, latest, first) = (&all[0], &all[1], &all[2]);
+    assert_eq!(
+        (&hidden["pool"], &hidden["command"]),
+        (&"other".into(), &"get".into())
+    );
+    assert_eq!(
+        (&hidden["key"], &hidden["name"]),
+        (&Value::Null, &Value::Null)
+    );
+    let cut = "k".repeat(64) + "...";
+    for (slow, key) in [(first, "a\\\"\\n\\xff"), (latest, cut.as_str())] {
+        assert_eq!(
+            (&slow["key"], &slow["name"]),
+            (&key.into(), &"<b>batch".into())
+        );
+        assert_eq!(
+            (&slow["pool"], &slow["server"]),
+            (&"seen".into(), &"s1".into())
+        );
+        assert_eq!(
+            (&slow["command"], &slow["reply_bytes"]),
+            (&"set".into(), &5.into())
+        );
+        assert_eq!(slow["client"], format!("127.0.0.1:{}", client.local_port()));
+        let number = |field: &str| slow[field].as_u64().unwrap();
+        assert!(number("at_server_us") > 100_000, "{slow}");
+        assert_eq!(number("held_us"), 0, "{slow}");
+        let parts = number("queued_us") + number("at_server_us");
+        assert_eq!(number("took_us"), parts, "{slow}");
+        assert!(number("request_bytes") > 30, "{slow}");
+    }
+    let of = |query: &str| admin.get(&format!("/api/slow?{query}")).json();
+    assert_eq!(of("pool=seen"), serde_json::json!([latest, first]));
+    assert_eq!(of("most=2"), serde_json::json!([hidden, latest]));
+    assert_eq!(of("pool=seen&most=1"), serde_json::json!([latest]));
+    assert_eq!(admin.ctl("slow --reset").0, 0);
+    assert_eq!(of(""), Value::Array(Vec::new()));
+}
+
+#[test]
 fn rates_shares_and_states_are_those_of_the_traffic() {
     let mut fleet = Redis::fleet(2);
     let pool = Pool::over("a", &fleet)
@@ -270,6 +338,18 @@ fn a_wrong_question_is_answered_by_a_line_that_says_what_would_be_right() {
         (
             "/api/events?since=x",
             "`since=x`: since is a number, 0 or more\n",
+        ),
+        (
+            "/api/slow?pool=c",
+            "there is no pool `c`; there are: a, b\n",
+        ),
+        (
+            "/api/slow?most=all",
+            "`most=all`: most is a number, 0 or more\n",
+        ),
+        (
+            "/api/slow?reset",
+            "/api/slow has no parameter `reset`; it has: pool, most\n",
         ),
         (
             "/metrics?x",

@@ -197,7 +197,7 @@ fn slow(control: &mut Control, arguments: &[String], reply: Reply) {
     let mut telemetry = control.shown.telemetry.borrow_mut();
     let outcome = match forget {
         true => telemetry.forget_slow(pool).map(|()| String::new()),
-        false => telemetry.slow(pool),
+        false => telemetry.slow_lines(pool),
     };
     match outcome {
         Ok(text) => reply.done(text),
