@@ -131,8 +131,12 @@ mod tests {
     #[test]
     fn the_latest_of_all_workers_stay_and_all_are_counted() {
         let (mut all, mut other) = (SlowLog::default(), SlowLog::default());
-        [1, 5, 9].map(|at| all.push(slow(at), 3));
-        [4, 7].map(|at| other.push(slow(at), 3));
+        for at in [1, 5, 9] {
+            all.push(slow(at), 3);
+        }
+        for at in [4, 7] {
+            other.push(slow(at), 3);
+        }
         all.append(&other, 3);
         let kept: Vec<u64> = all.iter().map(|slow| slow.at).collect();
         assert_eq!((kept, all.count), (vec![9, 7, 5], 5));
