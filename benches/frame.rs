@@ -11,6 +11,7 @@ use std::hint::black_box;
 
 use bytes::Bytes;
 use coremux::base::Spare;
+use coremux::protocol::Version;
 use coremux::protocol::resp::ReplyAssembly;
 use coremux::protocol::resp::RequestAssembly;
 use coremux::protocol::resp::cut_reply;
@@ -80,7 +81,7 @@ fn replies(criterion: &mut Criterion) {
         group.throughput(Throughput::Bytes(frame.len() as u64));
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
-                let used = cut_reply(black_box(&frame)).unwrap().unwrap();
+                let used = cut_reply(Version::V2, black_box(&frame)).unwrap().unwrap();
                 assert_eq!(used, frame.len());
             });
         });
