@@ -15,8 +15,11 @@ use crate::workload::base;
 pub const ABORTED: &[u8] = b"-EXECABORT Transaction discarded because of previous errors.\r\n";
 pub const NOT_WITHIN: &[u8] = b"-ERR Command not allowed inside a transaction\r\n";
 
+/// A command as its client writes it.
+type Words = &'static [&'static [u8]];
+
 /// What goes wrong within a transaction, what its client is told, and whether that ends it.
-const WRONG: [(&[&[u8]], &[u8], bool); 7] = [
+const WRONG: [(Words, &[u8], bool); 7] = [
     (
         &[b"MULTI"],
         b"-ERR MULTI calls can not be nested\r\n",
@@ -100,7 +103,6 @@ impl Asker {
     }
 
     /// A command, where in it its key is, and what it makes of that.
-    #[expect(clippy::type_complexity, reason = "three things of one part")]
     fn part(
         &mut self,
         mark: Mark,
