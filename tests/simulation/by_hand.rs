@@ -8,7 +8,6 @@ use coremux::base::Batch;
 use coremux::base::PoolIdx;
 use coremux::base::ServerIdx;
 use coremux::base::Time;
-use coremux::base::WorkerIdx;
 use coremux::config::Config;
 use coremux::messages::Change;
 use coremux::messages::SocketAddress;
@@ -16,10 +15,9 @@ use coremux::proxy::ConnId;
 use coremux::proxy::Output;
 use coremux::proxy::Pressure;
 use coremux::proxy::Proxy;
-use coremux::proxy::ProxySetup;
-use coremux::stats::PoolShape;
-use coremux::stats::Shape;
 use coremux::stats::WorkerStats;
+
+use crate::data_plane;
 
 /// A proxy with one pool of one server, and what it has asked for.
 pub struct Bench {
@@ -46,25 +44,11 @@ impl Bench {
             text += &format!("    - 10.0.0.{nth}:6379:1 {name}\n");
         }
         let config = Arc::new(Config::parse(&text, "test.yml").expect("a good configuration"));
-        let shape = Shape {
-            pools: vec![PoolShape {
-                name: "alpha".into(),
-                servers: names.iter().map(|name| (*name).into()).collect(),
-            }],
-        };
-        let stats = Arc::new(WorkerStats::new(&shape));
+        let (proxy, stats) = data_plane::single(&config, 1);
         Bench {
-            table: coremux::config::Table::new(Arc::clone(&config)),
-            stats: Arc::clone(&stats),
-            proxy: Proxy::new(ProxySetup {
-                config,
-                stats,
-                worker: WorkerIdx(0),
-                workers: 1,
-                seed: 1,
-                epoch: Duration::ZERO,
-                process: 1,
-            }),
+            table: coremux::config::Table::new(config),
+            stats,
+            proxy,
             now: Time::ZERO,
             outputs: Vec::new(),
             sending: Vec::new(),

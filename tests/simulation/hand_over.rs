@@ -11,7 +11,6 @@ use coremux::base::Batch;
 use coremux::base::PoolIdx;
 use coremux::base::Random;
 use coremux::base::Time;
-use coremux::base::WorkerIdx;
 use coremux::config::Config;
 use coremux::protocol::Version;
 use coremux::proxy::Carried;
@@ -19,11 +18,9 @@ use coremux::proxy::ClientState;
 use coremux::proxy::ConnId;
 use coremux::proxy::Output;
 use coremux::proxy::Proxy;
-use coremux::proxy::ProxySetup;
 use coremux::proxy::Unmet;
-use coremux::stats::PoolShape;
-use coremux::stats::Shape;
-use coremux::stats::WorkerStats;
+
+use crate::data_plane;
 
 const SEEDS: u64 = 100;
 const STEPS: usize = 2_000;
@@ -144,21 +141,7 @@ struct Side {
 
 impl Side {
     fn new(config: &Arc<Config>, seed: u64, first_id: u64) -> Side {
-        let shape = Shape {
-            pools: vec![PoolShape {
-                name: Arc::from("alpha"),
-                servers: vec![Arc::from("one")],
-            }],
-        };
-        let mut proxy = Proxy::new(ProxySetup {
-            config: Arc::clone(config),
-            stats: Arc::new(WorkerStats::new(&shape)),
-            worker: WorkerIdx(0),
-            workers: 1,
-            seed,
-            epoch: Duration::ZERO,
-            process: 1,
-        });
+        let (mut proxy, _) = data_plane::single(config, seed);
         proxy.number_clients_from(first_id);
         Side {
             proxy,

@@ -24,6 +24,7 @@ mod by_hand;
 mod client;
 mod control;
 mod course;
+mod data_plane;
 mod dice;
 mod fault;
 mod frame;

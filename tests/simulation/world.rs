@@ -8,23 +8,17 @@ mod network;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use coremux::base::Time;
-use coremux::base::WorkerIdx;
 use coremux::config::Config;
 use coremux::ejection::Probe;
 use coremux::messages::Change;
 use coremux::messages::Report;
-use coremux::proxy::Proxy;
-use coremux::proxy::ProxySetup;
 use coremux::reactor::Admission;
-use coremux::stats::PoolShape;
-use coremux::stats::Shape;
-use coremux::stats::WorkerStats;
 
 use crate::client::Client;
 use crate::control::Control;
+use crate::data_plane;
 use crate::dice::Dice;
 use crate::interludes::Done;
 use crate::interludes::Interlude;
@@ -152,28 +146,11 @@ impl World {
         let scenario = Scenario::new(&mut dice);
         let parsed = Config::parse(&scenario.config, "simulation.yml");
         let config = Arc::new(parsed.unwrap_or_else(|error| panic!("{error}")));
-        let shape = Shape {
-            pools: config
-                .pools
-                .iter()
-                .map(|pool| PoolShape {
-                    name: Arc::clone(&pool.name),
-                    servers: pool.servers.iter().map(|s| Arc::clone(&s.name)).collect(),
-                })
-                .collect(),
-        };
         let workers = (0..scenario.workers).map(|worker| {
-            let stats = Arc::new(WorkerStats::new(&shape));
+            let (proxy, stats) =
+                data_plane::of_worker(&config, worker, scenario.workers, dice.seed());
             Worker {
-                proxy: Proxy::new(ProxySetup {
-                    config: Arc::clone(&config),
-                    stats: Arc::clone(&stats),
-                    worker: WorkerIdx(worker),
-                    workers: scenario.workers,
-                    seed: dice.seed(),
-                    epoch: Duration::from_secs(1_700_000_000),
-                    process: 1,
-                }),
+                proxy,
                 stats,
                 sockets: std::collections::BTreeMap::new(),
                 refused: std::collections::BTreeSet::new(),

@@ -11,16 +11,13 @@ use bytes::Bytes;
 use coremux::base::Batch;
 use coremux::base::PoolIdx;
 use coremux::base::Time;
-use coremux::base::WorkerIdx;
 use coremux::config::Table;
 use coremux::proxy::ConnId;
 use coremux::proxy::Output;
 use coremux::proxy::Proxy;
-use coremux::proxy::ProxySetup;
-use coremux::stats::PoolShape;
-use coremux::stats::Shape;
 use coremux::stats::WorkerStats;
 
+use crate::data_plane;
 use crate::dice::Dice;
 use crate::fuzz::material::Material;
 use peers::Socket;
@@ -88,23 +85,7 @@ impl World {
     pub fn new(seed: u64) -> World {
         let mut dice = Dice::new(seed);
         let config = Arc::new(config::config(&mut dice));
-        let pools = config.pools.iter().map(|pool| PoolShape {
-            name: Arc::clone(&pool.name),
-            servers: pool.servers.iter().map(|s| Arc::clone(&s.name)).collect(),
-        });
-        let shape = Shape {
-            pools: pools.collect(),
-        };
-        let stats = Arc::new(WorkerStats::new(&shape));
-        let proxy = Proxy::new(ProxySetup {
-            config: Arc::clone(&config),
-            stats: Arc::clone(&stats),
-            worker: WorkerIdx(0),
-            workers: 1,
-            seed: dice.seed(),
-            epoch: Duration::from_secs(1_700_000_000),
-            process: 1,
-        });
+        let (proxy, stats) = data_plane::single(&config, dice.seed());
         World {
             proxy,
             table: Arc::new(Table::new(config)),

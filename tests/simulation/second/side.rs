@@ -2,24 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use coremux::base::Batch;
 use coremux::base::Time;
-use coremux::base::WorkerIdx;
 use coremux::config::Config;
 use coremux::messages::SocketAddress;
 use coremux::proxy::ConnId;
 use coremux::proxy::Output;
 use coremux::proxy::Proxy;
-use coremux::proxy::ProxySetup;
-use coremux::stats::PoolShape;
-use coremux::stats::Shape;
 use coremux::stats::WorkerStats;
 
 use super::Client;
 use super::Link;
+use crate::data_plane;
 
 pub struct Side {
     pub proxy: Proxy,
@@ -36,22 +32,7 @@ pub struct Side {
 
 impl Side {
     pub fn new(config: &Arc<Config>, seed: u64, first_id: u64) -> Side {
-        let pool = &config.pools[0];
-        let stats = Arc::new(WorkerStats::new(&Shape {
-            pools: vec![PoolShape {
-                name: Arc::clone(&pool.name),
-                servers: pool.servers.iter().map(|s| Arc::clone(&s.name)).collect(),
-            }],
-        }));
-        let mut proxy = Proxy::new(ProxySetup {
-            config: Arc::clone(config),
-            stats: Arc::clone(&stats),
-            worker: WorkerIdx(0),
-            workers: 1,
-            seed,
-            epoch: Duration::ZERO,
-            process: 1,
-        });
+        let (mut proxy, stats) = data_plane::single(config, seed);
         proxy.number_clients_from(first_id);
         Side {
             proxy,
