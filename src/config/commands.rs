@@ -1,6 +1,7 @@
-//! Lists of commands' names.
+//! Lists of commands' names, as `allow:` and `deny:` take them.
 //!
-//! Owns: how a command is named in the file. Never: which there are, which is the table's of commands.
+//! Owns: how the file names a command, and which names each of the two keys may have. Never: says which
+//! commands there are; the protocols' tables do.
 
 use crate::config::error::ConfigErrorKind;
 use crate::config::findings::Entry;

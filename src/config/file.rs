@@ -1,7 +1,7 @@
 //! What a valid file says: its pools.
 //!
-//! Owns: the whole. Never: a text that has still to be understood; what a pool is, which is
-//! `keys`'s.
+//! Owns: [`Config`]. One that was read from a file has passed every rule, so that nobody who has it checks
+//! again. Never: a text that is still to be understood; what a pool is, which `keys` says.
 
 use crate::config::keys::PoolConfig;
 use crate::config::order::twemproxy_order;

@@ -1,6 +1,7 @@
-//! The problems and oddities met so far.
+//! The mistakes and warnings that were found so far.
 //!
-//! Owns: their collection, and the first look at a node: is it one text? Never: a rule.
+//! Owns: their collection, so that a step goes on after a mistake and the operator sees all of them; and
+//! the first question about a value: is it one text? Never: a rule.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
-//! How long requests are held for a server that fails.
+//! How long a request is held for a server that fails.
 //!
-//! Owns: what holds where the file does not say `hold_ms`. Never: knows what Sentinels are asked; it
-//! is told what they need.
+//! Owns: the time where the file has no `hold_ms`: with Sentinels as long as a failover takes, so that no
+//! request fails shortly before the new master is there. Never: knows when Sentinels act; it is told.
 
 use std::fmt;
 use std::time::Duration;

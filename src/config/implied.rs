@@ -1,7 +1,7 @@
-//! What keys imply for keys that the file does not say.
+//! Values that follow from other keys where the file does not say them.
 //!
-//! Owns: the policy and the time to hold where they are not said. Never: a default that depends on
-//! no other key; those stand in the table.
+//! Owns: `on_server_failure` and `hold_ms`, whose defaults depend on whether servers are ejected or have
+//! Sentinels. Never: a default that depends on no other key; its row in `keys` has it.
 
 use crate::config::endpoint::ListenAddress;
 use crate::config::endpoint::ServerConfig;

@@ -1,6 +1,7 @@
-//! Whether a file that was read may be half of one that is being written.
+//! Whether a file may be half of one that is being written: half a file is often valid, too.
 //!
-//! Owns: what counts as a loss. Never: decides what follows.
+//! Owns: what counts as a loss (a pool, or most servers of one). Never: decides what follows; a reload by
+//! itself (`--reload-on-change`) waits, one that somebody asked for does not.
 
 use crate::config::file::Config;
 use crate::config::table::matches;

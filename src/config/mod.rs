@@ -1,15 +1,24 @@
-//! twemproxy's configuration file: text → raw → validated.
-//!
-//! Owns: the grammar of the file, its defaults and its rules, where in the file a mistake is.
-//! Never: opens a socket, resolves a name, knows what the keys are used for.
+//! twemproxy's configuration file, from its text to pools that obey every rule.
 //!
 //! ```text
 //! text ─ serde_yaml ─► raw tree ─┐
 //!      └ saphyr ─► positions ────┴─► nodes with positions ─ keys' table ─► pools ─ rules ─► Config
 //! ```
 //!
-//! Every problem of a file is reported, not only the first; no text of the file survives in
-//! [`Config`] except names, and passwords as [`Secret`]s.
+//! | step | files |
+//! |---|---|
+//! | the text becomes a tree, as twemproxy reads it, and each value keeps its line | `raw`, `shape`, `position`, `node` |
+//! | each key of a pool becomes a value, by its one row | `keys` (the rows), `row` (what a row makes), `forms`, `values` |
+//! | what a form needs to read one text | `scalar`, `address`, `endpoint`, `commands` |
+//! | a pool and its lists | `pool`, `servers`, `sentinels`, `order` |
+//! | what is not said but follows; rules about several keys; rules about all pools | `implied`, `hold`; `rules`; `validate` |
+//! | what is wrong or odd, in words | `error`, `warning`, collected by `findings` |
+//! | the result; its places for life; what a reload changes; whether the file may be half written | `file`; `table`; `difference`; `loss` |
+//!
+//! Owns: the grammar of the file, its defaults and its rules, and where in the file a mistake is. Every
+//! problem is reported, not only the first, so that an operator mends a file once. Never: opens a socket,
+//! resolves a name, knows what the keys are used for. No text of the file survives in [`Config`] except
+//! names, and passwords as [`Secret`]s.
 
 mod address;
 mod commands;

@@ -1,6 +1,6 @@
-//! A value of the file before any rule, and where it stands.
+//! A value of the file with the place where it stands, before any rule.
 //!
-//! Owns: the tree that is read from YAML. Never: what a key means.
+//! Owns: the tree that later steps walk, which has no trace of the YAML parser. Never: what a key means.
 
 use crate::config::position::FilePosition;
 

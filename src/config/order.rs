@@ -1,6 +1,7 @@
-//! The order of pools and of servers, which decides a server's index and so where keys go.
+//! The order of pools and of servers. It decides a server's index, and so where keys live.
 //!
-//! Owns: one comparison. Never: sorts by anything but the name.
+//! Owns: one comparison, twemproxy's, which no reader of the file may do differently. Never: looks at
+//! anything but the name.
 
 use std::cmp::Ordering;
 

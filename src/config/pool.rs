@@ -1,7 +1,7 @@
-//! Raw → validated: one pool.
+//! One pool of the tree becomes a pool that obeys its rules.
 //!
-//! Owns: going through the pool's keys, each by its row. Never: stops at the first problem; what a
-//! row does, which is `keys`'s; a rule about several keys, which is `rules`'s.
+//! Owns: the walk through the pool's keys, each by its row. Never: stops at the first problem; says what a
+//! row does, which `keys` does; a rule about several keys, which `rules` has.
 
 use crate::config::endpoint::ListenAddress;
 use crate::config::error::ConfigErrorKind;

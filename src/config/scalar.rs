@@ -1,6 +1,6 @@
-//! One text → one value.
+//! One text becomes one value.
 //!
-//! Owns: twemproxy's notion of a number, the names of hashes and distributions. Never: which key
+//! Owns: what twemproxy takes for a number, and the names of hashes and distributions. Never: which key
 //! the text belongs to.
 
 use std::num::NonZeroU32;

@@ -1,7 +1,7 @@
-//! Raw → validated: the file and its pools.
+//! The tree becomes pools, and the pools a [`Config`].
 //!
-//! Owns: the rules about more than one pool. Never: stops at the first
-//! problem; looks into a pool, which is `pool`'s.
+//! Owns: the rules about more than one pool: a name or an address that two of them have. Never: stops at
+//! the first problem; looks into a pool, which is left to `pool`.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

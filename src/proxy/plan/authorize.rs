@@ -1,4 +1,5 @@
-//! Whether a client may make a request: it has given the password, and what it relies on is so.
+//! Whether a client may make a request: it has given the password, the pool allows the command, and what
+//! the request relies on is so.
 //!
 //! Owns: the answer, and what the client relies on afterwards. Never: changes a session.
 
