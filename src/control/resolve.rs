@@ -1,136 +1,57 @@
 //! Looks up the servers' names away from everything that must not wait.
 //!
-//! Owns: a few threads that may hang in the resolver, and what was last known of each name.
-//! Never: decides which address is used; the workers are told all of them.
+//! | file | owns |
+//! |---|---|
+//! | `crew` | a few threads that may hang in the resolver |
+//! | `name` | one name: its addresses as last known, and when to ask again |
+//!
+//! Owns: which server has which name, over reloads too. Never: decides which address is used; the
+//! workers are told all of them.
+
+mod crew;
+mod name;
 
 use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
-use std::net::ToSocketAddrs;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::mpsc;
 use std::time::Duration;
-use std::time::Instant;
 
 use rustix::event::PollFd;
 use rustix::event::PollFlags;
 use rustix::event::poll;
-use tracing::info;
 use tracing::warn;
 
 use crate::base::PoolIdx;
 use crate::base::Random;
 use crate::base::ServerIdx;
 use crate::config::Config;
-use crate::config::HostPort;
-use crate::config::ServerAddress;
 use crate::config::Table;
 use crate::messages::Change;
 use crate::messages::SocketAddress;
 use crate::reactor::Receiver;
-use crate::reactor::Sender;
-use crate::reactor::mailbox;
 
-/// How a name becomes addresses: the system's resolver, or a test's.
-pub type Lookup = Arc<dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync>;
+use crew::Answer;
+use crew::Ask;
+use crew::Crew;
+use crew::THREADS;
+use name::GAP;
+use name::Name;
+use name::now;
 
-/// Asks the system's resolver (`getaddrinfo`), which may take its time.
-#[must_use]
-pub fn system_lookup() -> Lookup {
-    Arc::new(|host, port| Ok((host, port).to_socket_addrs()?.collect()))
-}
+pub use crew::Lookup;
+pub use crew::system_lookup;
 
-/// Lookups at once. One that hangs (a dead name server: 5 s and more) leaves the others free.
-const THREADS: usize = 4;
-
-/// Not sooner after an answer: a server that refuses connections asks for its name at each try.
-const GAP: Duration = Duration::from_secs(1);
-
-/// Of these threads so many may look up what is known, to see whether it has changed: a name server
+/// Of the threads so many may look up what is known, to see whether it has changed: a name server
 /// that is away must not keep them all from a name that a connection waits for.
 const REFRESHES_MAX: usize = THREADS / 2;
-
-/// What came of a lookup.
-pub(super) struct Answer {
-    pub(super) pool: PoolIdx,
-    pub(super) server: ServerIdx,
-    // What was asked: by now the server may have another name.
-    host: Arc<str>,
-    port: u16,
-    result: io::Result<Vec<SocketAddr>>,
-}
-
-struct Ask {
-    pool: PoolIdx,
-    server: ServerIdx,
-    host: Arc<str>,
-    port: u16,
-}
 
 /// The servers that have names, and their addresses as last known.
 pub struct Names {
     names: Vec<Vec<Option<Name>>>,
-    asks: mpsc::Sender<Ask>,
     answers: Receiver<Answer>,
     random: Random,
     crew: Crew,
-}
-
-/// The threads; none before a server has a name.
-struct Crew {
-    lookup: Lookup,
-    waiting: Arc<Mutex<mpsc::Receiver<Ask>>>,
-    answer: Sender<Answer>,
-    threads: usize,
-}
-
-impl Crew {
-    /// Sees that there are enough for so many names.
-    fn enough_for(&mut self, names: usize) -> io::Result<()> {
-        while self.threads < names.min(THREADS) {
-            let (waiting, lookup, answer) = (
-                Arc::clone(&self.waiting),
-                Arc::clone(&self.lookup),
-                self.answer.clone(),
-            );
-            let work = move || {
-                while let Some(ask) = next(&waiting) {
-                    answer.send(Answer {
-                        pool: ask.pool,
-                        server: ask.server,
-                        result: lookup(&ask.host, ask.port),
-                        host: ask.host,
-                        port: ask.port,
-                    });
-                }
-            };
-            std::thread::Builder::new()
-                .name("resolve".to_owned())
-                .spawn(work)?;
-            self.threads += 1;
-        }
-        Ok(())
-    }
-}
-
-struct Name {
-    host: Arc<str>,
-    port: u16,
-    label: String,
-    addresses: Vec<SocketAddr>,
-    asked: bool,
-    failing: bool,
-    answered_at: Option<Instant>,
-    // `resolve_interval`.
-    interval: Option<Duration>,
-    // When the last answer is to be doubted.
-    stale_at: Option<Instant>,
-    // Whether somebody has been told to come back then.
-    timed: bool,
-    // Whether the lookup that is under way is nobody's wish.
-    refreshing: bool,
 }
 
 impl Names {
@@ -140,19 +61,12 @@ impl Names {
     ///
     /// When a thread or a socket pair cannot be made.
     pub fn start(config: &Config, lookup: &Lookup, seed: u64) -> io::Result<Names> {
-        let (answer, answers) = mailbox()?;
-        let (asks, waiting) = mpsc::channel::<Ask>();
+        let (crew, answers) = Crew::new(lookup)?;
         let mut names = Names {
             names: of_config(config),
-            asks,
             answers,
             random: Random::new(seed),
-            crew: Crew {
-                lookup: Arc::clone(lookup),
-                waiting: Arc::new(Mutex::new(waiting)),
-                answer,
-                threads: 0,
-            },
+            crew,
         };
         names.crew.enough_for(names.all().len())?;
         for (pool, server) in names.all() {
@@ -224,12 +138,7 @@ impl Names {
     /// How long to wait before [`ask`](Names::ask); `None` when an answer is already on its way
     /// or the server has no name.
     pub(super) fn wanted(&mut self, pool: PoolIdx, server: ServerIdx) -> Option<Duration> {
-        let name = self.names[pool.index()][server.index()].as_mut()?;
-        if std::mem::replace(&mut name.asked, true) {
-            return None;
-        }
-        let since = name.answered_at.map_or(GAP, |at| at.elapsed());
-        Some(GAP.saturating_sub(since))
+        self.names[pool.index()][server.index()].as_mut()?.wanted()
     }
 
     /// How long the last answers hold, of every name that nobody was told about yet: after that
@@ -240,9 +149,8 @@ impl Names {
             let Some(name) = self.names[pool.index()][server.index()].as_mut() else {
                 continue;
             };
-            if let (Some(at), false) = (name.stale_at, name.timed) {
-                name.timed = true;
-                untimed.push((pool, server, at.saturating_duration_since(now())));
+            if let Some(left) = name.untimed() {
+                untimed.push((pool, server, left));
             }
         }
         untimed
@@ -284,14 +192,12 @@ impl Names {
             return;
         };
         name.asked = true;
-        let ask = Ask {
+        self.crew.ask(Ask {
             pool,
             server,
             host: Arc::clone(&name.host),
             port: name.port,
-        };
-        // The threads end only with us.
-        let _ = self.asks.send(ask);
+        });
     }
 
     /// Readable while answers wait.
@@ -306,39 +212,14 @@ impl Names {
         answers
     }
 
-    /// Remembers an answer, unless nobody wants to know it any more; whether it did. A failure
-    /// leaves what was known before: an address that served a minute ago is better than none.
+    /// Remembers an answer, unless nobody wants to know it any more; whether it did.
     pub(super) fn learn(&mut self, answer: Answer) -> bool {
         let name = self.names[answer.pool.index()][answer.server.index()].as_mut();
         let asked = |name: &&mut Name| (&name.host, name.port) == (&answer.host, answer.port);
         let Some(name) = name.filter(asked) else {
             return false;
         };
-        (name.asked, name.refreshing) = (false, false);
-        name.answered_at = Some(now());
-        // A quarter sooner or later: names that were asked together are not asked together again.
-        name.stale_at = name.interval.map(|interval| {
-            let share = self.random.below(512);
-            now() + interval * 3 / 4 + interval.mul_f64(share as f64 / 1024.0)
-        });
-        match answer.result {
-            Ok(addresses) if !addresses.is_empty() => {
-                if name.failing {
-                    info!(name = %name.label, "server name resolves again");
-                }
-                name.failing = false;
-                name.addresses = addresses;
-            }
-            failed => {
-                let error = failed
-                    .err()
-                    .map_or_else(|| "no addresses".to_owned(), |error| error.to_string());
-                if !name.failing {
-                    warn!(name = %name.label, error, "server name does not resolve");
-                }
-                name.failing = true;
-            }
-        }
+        name.learn(answer.result, &mut self.random);
         true
     }
 
@@ -362,7 +243,7 @@ impl Names {
                     continue;
                 };
                 if server.index() >= before || moved.contains(&(pool, server)) {
-                    *name = of_address(&config.address, interval);
+                    *name = Name::of_address(&config.address, interval);
                     fresh.extend(name.is_some().then_some((pool, server)));
                 } else if let Some(name) = name {
                     name.set_interval(interval);
@@ -396,62 +277,16 @@ impl std::fmt::Debug for Names {
     }
 }
 
-impl Name {
-    fn set_interval(&mut self, interval: Option<Duration>) {
-        self.interval = interval;
-        match interval {
-            None => (self.stale_at, self.timed) = (None, false),
-            // A longer or shorter one counts from the next answer.
-            Some(interval) if self.stale_at.is_none() => {
-                (self.stale_at, self.timed) = (Some(now() + interval), false);
-            }
-            Some(_) => {}
-        }
-    }
-}
-
-fn of_address(address: &ServerAddress, interval: Option<Duration>) -> Option<Name> {
-    match address {
-        ServerAddress::Tcp(HostPort::Name { host, port }) => Some(Name {
-            host: Arc::clone(host),
-            port: *port,
-            label: format!("{host}:{port}"),
-            addresses: Vec::new(),
-            asked: false,
-            failing: false,
-            answered_at: None,
-            interval,
-            stale_at: None,
-            timed: false,
-            refreshing: false,
-        }),
-        ServerAddress::Tcp(HostPort::Ip(_)) | ServerAddress::Unix(_) => None,
-    }
-}
-
 fn of_config(config: &Config) -> Vec<Vec<Option<Name>>> {
     let pools = config.pools.iter();
     pools
         .map(|pool| {
             let servers = pool.servers.iter();
             servers
-                .map(|s| of_address(&s.address, pool.timeouts.resolve_interval))
+                .map(|s| Name::of_address(&s.address, pool.timeouts.resolve_interval))
                 .collect()
         })
         .collect()
-}
-
-fn next(waiting: &Mutex<mpsc::Receiver<Ask>>) -> Option<Ask> {
-    let waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
-    waiting.recv().ok()
-}
-
-#[allow(
-    clippy::disallowed_methods,
-    reason = "the control plane is above the floors that are told the time"
-)]
-fn now() -> Instant {
-    Instant::now()
 }
 
 #[cfg(test)]

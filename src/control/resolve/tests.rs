@@ -1,6 +1,8 @@
 use std::io::ErrorKind;
+use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc;
 
 use super::*;
 
