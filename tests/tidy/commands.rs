@@ -9,7 +9,7 @@ use coremux::protocol::command::Command;
 use coremux::protocol::command::Flags;
 use coremux::protocol::command::Gather;
 use coremux::protocol::command::Handling;
-use coremux::protocol::command::Place;
+use coremux::protocol::command::KeySearch;
 use coremux::protocol::command::Traits;
 use coremux::protocol::command::commands;
 
@@ -160,13 +160,13 @@ fn joined(gather: Gather) -> &'static str {
 
 fn several_keys(command: &Command) -> &'static str {
     let mut specs = command.keys.specs();
-    let several = |place| match place {
-        Place::Range { last, .. } => last != 0,
-        Place::Counted { .. } | Place::Keyword { .. } | Place::Unknown => true,
+    let several = |search| match search {
+        KeySearch::Range { last, .. } => last != 0,
+        KeySearch::Counted { .. } | KeySearch::Keyword { .. } | KeySearch::Unknown => true,
     };
     match (specs.next(), specs.next()) {
         (None, _) => "",
-        (Some(only), None) if !several(only.place) => "",
+        (Some(only), None) if !several(only.search) => "",
         _ => ", several keys",
     }
 }

@@ -12,9 +12,9 @@ use super::Arity;
 use super::Command;
 use super::Flags;
 use super::Handling;
+use super::KeySearch;
 use super::KeyUse;
 use super::Local;
-use super::Place;
 use super::Traits;
 use super::command_count;
 use super::commands;
@@ -193,9 +193,9 @@ fn what_is_forwarded_has_keys_and_what_is_answered_here_has_none() {
             }
             // Only a run of single keys, or keys with their values, can be taken apart.
             Handling::Split(_) => {
-                let specs: Vec<_> = row.keys.specs().map(|spec| spec.place).collect();
+                let specs: Vec<_> = row.keys.specs().map(|spec| spec.search).collect();
                 let [
-                    Place::Range {
+                    KeySearch::Range {
                         first: 1,
                         last: -1,
                         step: 1 | 2,

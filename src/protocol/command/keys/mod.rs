@@ -25,15 +25,15 @@ pub(super) use streams::block_option;
 /// One key specification, as `COMMAND` gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeySpec {
-    /// Where the keys are.
-    pub place: Place,
+    /// How they are found.
+    pub search: KeySearch,
     /// What is done with them.
     pub uses: KeyUse,
 }
 
-/// Where the keys of a specification are: Redis's `begin_search` and `find_keys` together.
+/// How the keys of a specification are found: Redis's `begin_search` and `find_keys` together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum KeySearch {
     /// From `first` on; `last` counts from `first` or, if negative, from the end (-1).
     Range {
         /// Index of the first key.
@@ -89,7 +89,7 @@ impl Keys {
         Keys::range(at, 0, 1, uses)
     }
 
-    /// Every `step`th argument from `first` to `last`, which counts as in [`Place::Range`].
+    /// Every `step`th argument from `first` to `last`, which counts as in [`KeySearch::Range`].
     pub(super) const fn range(first: u8, last: i8, step: u8, uses: KeyUse) -> Keys {
         Keys {
             shape: Keys::range_shape(first, first, last, step),
@@ -123,7 +123,7 @@ impl Keys {
         Keys {
             shape: Shape::Counted { at, step, rules },
             specs: [
-                Some(KeySpec::new(Place::Counted { at, step }, uses)),
+                Some(KeySpec::new(KeySearch::Counted { at, step }, uses)),
                 None,
                 None,
             ],
@@ -136,7 +136,7 @@ impl Keys {
             shape: Shape::DestinationAndCounted,
             specs: [
                 Some(KeySpec::range(1, 0, 1, destination)),
-                Some(KeySpec::new(Place::Counted { at: 2, step: 1 }, uses)),
+                Some(KeySpec::new(KeySearch::Counted { at: 2, step: 1 }, uses)),
                 None,
             ],
         }
@@ -144,7 +144,7 @@ impl Keys {
 
     /// The first half of what follows `STREAMS`, a word that Redis looks for from `from` on.
     pub(super) const fn streams(from: i8, uses: KeyUse) -> Keys {
-        let place = Place::Keyword {
+        let search = KeySearch::Keyword {
             word: "STREAMS",
             from,
             last: -1,
@@ -152,16 +152,16 @@ impl Keys {
         };
         Keys {
             shape: Shape::Streams,
-            specs: [Some(KeySpec::new(place, uses)), None, None],
+            specs: [Some(KeySpec::new(search, uses)), None, None],
         }
     }
 
     /// `SORT` (with `store`) and `SORT_RO`. Their `BY` and `GET` patterns name keys that depend on
     /// what the key holds: nobody can route by those, and Redis looks them up where the key is.
     pub(super) const fn sort(store: Option<KeyUse>, uses: KeyUse) -> Keys {
-        let patterns = KeySpec::new(Place::Unknown, uses);
+        let patterns = KeySpec::new(KeySearch::Unknown, uses);
         let (shape, destination) = match store {
-            Some(store) => (Shape::Sort, Some(KeySpec::new(Place::Unknown, store))),
+            Some(store) => (Shape::Sort, Some(KeySpec::new(KeySearch::Unknown, store))),
             None => (Keys::range_shape(1, 1, 0, 1), None),
         };
         Keys {
@@ -220,7 +220,7 @@ impl Keys {
     #[must_use]
     pub fn movable(&self) -> bool {
         self.specs()
-            .any(|spec| !matches!(spec.place, Place::Range { .. }))
+            .any(|spec| !matches!(spec.search, KeySearch::Range { .. }))
     }
 
     /// First, last and step as in `COMMAND`; what only a specification can say is left out.
@@ -250,21 +250,21 @@ impl Keys {
 }
 
 impl KeySpec {
-    const fn new(place: Place, uses: KeyUse) -> KeySpec {
-        KeySpec { place, uses }
+    const fn new(search: KeySearch, uses: KeyUse) -> KeySpec {
+        KeySpec { search, uses }
     }
 
     const fn range(first: u8, last: i8, step: u8, uses: KeyUse) -> KeySpec {
-        KeySpec::new(Place::Range { first, last, step }, uses)
+        KeySpec::new(KeySearch::Range { first, last, step }, uses)
     }
 
     const fn keyword(word: &'static str, from: i8, last: i8, uses: KeyUse) -> KeySpec {
-        let place = Place::Keyword {
+        let search = KeySearch::Keyword {
             word,
             from,
             last,
             limit: 0,
         };
-        KeySpec::new(place, uses)
+        KeySpec::new(search, uses)
     }
 }

@@ -3,9 +3,9 @@
 use super::Writer;
 use crate::protocol::command::Args;
 use crate::protocol::command::Command;
+use crate::protocol::command::KeySearch;
 use crate::protocol::command::KeySpec;
 use crate::protocol::command::KeyUse;
-use crate::protocol::command::Place;
 use crate::protocol::command::args::Tail;
 use crate::protocol::command::flags::Flags;
 use crate::protocol::command::lookup;
@@ -58,8 +58,8 @@ pub(super) fn write<A: Args + ?Sized>(args: &A, tell: Tell, writer: &mut Writer<
 /// Whether a specification finds a key among so many arguments. Redis gives no keys if one finds none,
 /// also where the command does without: `PFMERGE` with its destination alone.
 fn has_keys(spec: KeySpec, len: usize) -> bool {
-    match spec.place {
-        Place::Range { first, last, .. } if last < 0 => {
+    match spec.search {
+        KeySearch::Range { first, last, .. } if last < 0 => {
             usize::from(first) + usize::from(last.unsigned_abs()) <= len
         }
         _ => true,

@@ -5,8 +5,8 @@ use super::named_rows;
 use crate::protocol::command::Access;
 use crate::protocol::command::Args;
 use crate::protocol::command::Command;
+use crate::protocol::command::KeySearch;
 use crate::protocol::command::KeySpec;
-use crate::protocol::command::Place;
 use crate::protocol::command::command_count;
 use crate::protocol::command::commands;
 
@@ -87,37 +87,37 @@ fn write_spec(spec: &KeySpec, writer: &mut Writer<'_>) {
     }
     writer.bulk("begin_search");
     writer.map(2);
-    match spec.place {
-        Place::Range { first: index, .. } | Place::Counted { at: index, .. } => {
+    match spec.search {
+        KeySearch::Range { first: index, .. } | KeySearch::Counted { at: index, .. } => {
             write_kind("index", writer);
             writer.map(1);
             write_pair("index", index.into(), writer);
         }
-        Place::Keyword { word, from, .. } => {
+        KeySearch::Keyword { word, from, .. } => {
             write_kind("keyword", writer);
             writer.map(2);
             writer.bulk("keyword");
             writer.bulk(word);
             write_pair("startfrom", from.into(), writer);
         }
-        Place::Unknown => {
+        KeySearch::Unknown => {
             write_kind("unknown", writer);
             writer.map(0);
         }
     }
     writer.bulk("find_keys");
     writer.map(2);
-    match spec.place {
-        Place::Range { last, step, .. } => write_range(last, step, 0, writer),
-        Place::Keyword { last, limit, .. } => write_range(last, 1, limit, writer),
-        Place::Counted { step, .. } => {
+    match spec.search {
+        KeySearch::Range { last, step, .. } => write_range(last, step, 0, writer),
+        KeySearch::Keyword { last, limit, .. } => write_range(last, 1, limit, writer),
+        KeySearch::Counted { step, .. } => {
             write_kind("keynum", writer);
             writer.map(3);
             write_pair("keynumidx", 0, writer);
             write_pair("firstkey", 1, writer);
             write_pair("keystep", step.into(), writer);
         }
-        Place::Unknown => {
+        KeySearch::Unknown => {
             write_kind("unknown", writer);
             writer.map(0);
         }
