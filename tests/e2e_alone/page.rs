@@ -76,17 +76,19 @@ fn it_moves_under_load_and_a_killed_server_is_red_within_two_seconds() {
     let cache = Pool::over("cache", &fleet)
         .with("auto_eject_hosts", true)
         .with("server_failure_limit", 1)
-        .with("server_retry_timeout", 500);
+        .with("server_retry_timeout", 500)
+        .with("slow_log_len", 3);
     let store = Pool::new("store")
         .with("sentinels", group.yml())
         .with("read_from", "prefer-replica")
         .server(group.servers[0][0].address());
     let (admin, proxy) = Admin::start(&["--cores", "2"], &[cache, store]);
     let load = Load::start_with_errors(proxy.address("cache"), 8, 3);
-    assert_eq!(
-        proxy.client("store").call(["SET", "key", "value"]),
-        Reply::ok()
-    );
+    let mut reports = proxy.client("store");
+    reports.call(["CLIENT", "SETNAME", "reports"]);
+    let mut direct = group.servers[0][0].client();
+    direct.call(["CLIENT", "PAUSE", "100", "ALL"]);
+    assert_eq!(reports.call(["SET", "user:1", "value"]), Reply::ok());
     let browser = Browser::start();
     let origin = open(&browser, &admin);
     browser.until(
@@ -124,7 +126,11 @@ fn it_moves_under_load_and_a_killed_server_is_red_within_two_seconds() {
             history["last_step"].as_u64().unwrap() > 12
         });
     }
-    browser.resize(1200, 1000, false);
+    browser.until(
+        "so is a slow request",
+        "/reports.*user:1/.test(document.getElementById('slow').textContent)",
+    );
+    browser.resize(1200, 1800, false);
     picture(&browser, "status-page.png");
     browser.prefer("dark");
     picture(&browser, "status-page-dark.png");
@@ -280,6 +286,75 @@ const FAINT: &str = "
   }
   return faint;
 ";
+
+#[test]
+fn a_slow_request_appears_whatever_its_client_has_written() {
+    let _alone = alone(module_path!());
+    let redis = Redis::start();
+    let pool = |name: &str| {
+        let pool = Pool::new(name).server(redis.address());
+        pool.with("slow_log_ms", 100)
+    };
+    let (admin, proxy) = Admin::start(&["--cores", "2"], &[pool("one"), pool("two")]);
+    let browser = Browser::start();
+    let origin = open(&browser, &admin);
+    browser.until(
+        "there is none",
+        "document.getElementById('no-slow').textContent === 'None.' && document.getElementById('slow').hidden",
+    );
+    let mut direct = redis.client();
+    let mut slow = |pool: &str, name: &str, command: [&str; 2]| {
+        let mut client = proxy.client(pool);
+        assert_eq!(client.call(["CLIENT", "SETNAME", name]), Reply::ok());
+        direct.call(["CLIENT", "PAUSE", "250", "ALL"]);
+        assert_eq!(client.call(command), Reply::Null);
+        client.local_port()
+    };
+    let port = slow("one", HOSTILE, ["GET", HOSTILE]);
+    browser.until(
+        "it is on the page",
+        "document.querySelectorAll('#slow tbody tr').length === 1 && !document.getElementById('slow').hidden",
+    );
+    let cells =
+        "return [...document.querySelector('#slow tbody tr').children].map((e) => e.textContent)";
+    let cells = browser.run(cells);
+    let escaped = HOSTILE.as_bytes().escape_ascii().to_string();
+    for (column, text) in [
+        (1, "one"),
+        (2, &format!("127.0.0.1:{port} {escaped}")),
+        (3, "get"),
+        (4, &escaped),
+        (7, "0 µs"),
+        (9, "s1"),
+    ] {
+        assert_eq!(cells[column], text, "{cells}");
+    }
+    for column in [5, 8] {
+        let took = cells[column].as_str().unwrap();
+        assert!(took.ends_with(" ms") && took.len() == 6, "{cells}");
+    }
+    let made = "return document.querySelectorAll('main img, main script').length";
+    assert_eq!(browser.run(made), 0);
+
+    slow("two", "batch", ["LPOP", "queue"]);
+    let commands = "[...document.querySelectorAll('#slow tbody tr')].map((tr) => tr.children[3].textContent).join()";
+    browser.until(
+        "the newest comes first",
+        &format!("{commands} === 'lpop,get'"),
+    );
+    for (wanted, left) in [("batch", "lpop"), ("ONERROR", "get"), ("nobody", "")] {
+        browser.run(&format!(
+            "const search = document.getElementById('search'); search.value = '{wanted}'; search.dispatchEvent(new Event('input'));"
+        ));
+        browser.until(
+            "only what is searched for is there",
+            &format!("{commands} === '{left}'"),
+        );
+    }
+    let none = browser.run("return document.getElementById('no-slow').textContent");
+    assert_eq!(none, "None that matches.");
+    is_clean(&browser, &origin);
+}
 
 #[test]
 fn buttons_are_there_only_where_they_are_allowed_and_only_for_the_page() {

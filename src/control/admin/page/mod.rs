@@ -18,6 +18,7 @@ const SCRIPT: &str = concat!(
     include_str!("build.js"),
     include_str!("charts.js"),
     include_str!("pools.js"),
+    include_str!("slow.js"),
     include_str!("actions.js"),
     include_str!("page.js"),
     "}\n",

@@ -5,7 +5,7 @@ const HIDDEN_EVERY_MS = 10000;
 const ANSWER_WITHIN_MS = 4000;
 const EVENTS_SHOWN = 50;
 
-const model = { status: null, history: new Map(), stepsMax: 180, stepSeconds: 5, lastStep: 0, events: [], wanted: "", answeredAt: null };
+const model = { status: null, history: new Map(), stepsMax: 180, stepSeconds: 5, lastStep: 0, events: [], slow: [], wanted: "", answeredAt: null };
 
 async function ask(path, options = {}) {
   const signal = AbortSignal.timeout(ANSWER_WITHIN_MS);
@@ -33,8 +33,13 @@ async function askAll() {
   }
   model.status = status;
   const newest = model.events.length > 0 ? model.events[0].number : 0;
-  const [events, history] = await Promise.all([askJson(`api/events?since=${newest}`), stepIsOver() ? askJson(`api/history?since=${model.lastStep}`) : null]);
+  const [events, slow, history] = await Promise.all([
+    askJson(`api/events?since=${newest}`),
+    askSlow(),
+    stepIsOver() ? askJson(`api/history?since=${model.lastStep}`) : null,
+  ]);
   model.events = [...events, ...model.events].slice(0, EVENTS_SHOWN);
+  model.slow = slow;
   if (history) takeHistory(history);
   model.answeredAt = Date.now();
   show();
@@ -65,6 +70,7 @@ function show() {
   showState();
   showTiles();
   showPools();
+  showSlow();
   showWorkers();
   showEvents();
 }
@@ -163,7 +169,9 @@ async function turn() {
 
 byId("search").addEventListener("input", (event) => {
   model.wanted = event.target.value.trim().toLowerCase();
-  if (model.status) showPools();
+  if (!model.status) return;
+  showPools();
+  showSlow();
 });
 document.addEventListener("keydown", (event) => {
   const writes = event.target.matches("input, textarea");
