@@ -5,6 +5,7 @@
 
 mod model;
 mod report;
+mod rows;
 mod view;
 
 use std::env;
@@ -39,6 +40,7 @@ use crate::process::say;
 
 use model::Model;
 use report::Answers;
+use report::Bodies;
 use view::Paint;
 
 use super::ctl_command::REFUSED;
@@ -55,6 +57,9 @@ const GONE_AFTER: Duration = Duration::from_secs(10);
 
 /// How soon a signal, or an answer, is seen.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// As many slow requests are looked through for the slowest, the newest.
+const SLOW_MAX: usize = 1_000;
 
 /// Why the view has ended.
 enum End {
@@ -229,10 +234,15 @@ fn ask(target: &str, events: u64, steps: u64) -> Answered {
             status => Err(format!("{path}: status {status}: {}", answer.body.trim())),
         }
     };
-    let status = get("/api/status")?;
-    let events = get(&format!("/api/events?since={events}"))?;
-    let history = get(&format!("/api/history?since={steps}"))?;
-    Answers::parse(&status, &events, &history).map_err(|error| format!("no such answer: {error}"))
+    let bodies = Bodies {
+        status: get("/api/status")?,
+        events: get(&format!("/api/events?since={events}"))?,
+        history: get(&format!("/api/history?since={steps}"))?,
+        slow: get(&format!("/api/slow?most={SLOW_MAX}"))?,
+    };
+    bodies
+        .parse()
+        .map_err(|error| format!("no such answer: {error}"))
 }
 
 #[allow(clippy::disallowed_methods, reason = "the top floor has a clock")]

@@ -1,8 +1,7 @@
 //! What is known, what of it is looked at, and what a key changes about that.
 //!
-//! Owns: views, their columns and rows, order, filter and place. Never: a terminal.
+//! Owns: views, their columns, order, filter and place. Never: a terminal.
 
-use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use ratatui::crossterm::event::KeyCode;
@@ -11,11 +10,11 @@ use ratatui::crossterm::event::KeyModifiers;
 
 use super::report::Answers;
 use super::report::Event;
-use super::report::Percentiles;
 use super::report::Pool;
-use super::report::Server;
+use super::report::Slow;
 use super::report::Status;
-use super::report::Window;
+use super::rows;
+use super::rows::Row;
 
 /// As many as `/api/history` keeps.
 const POINTS_MAX: usize = 180;
@@ -29,16 +28,18 @@ pub(super) enum View {
     Pools,
     Servers,
     Events,
+    Slow,
 }
 
 impl View {
-    pub(super) const ALL: [View; 3] = [View::Pools, View::Servers, View::Events];
+    pub(super) const ALL: [View; 4] = [View::Pools, View::Servers, View::Events, View::Slow];
 
     pub(super) fn name(self) -> &'static str {
         match self {
             View::Pools => "pools",
             View::Servers => "servers",
             View::Events => "events",
+            View::Slow => "slow requests",
         }
     }
 
@@ -73,69 +74,33 @@ impl View {
                 "address",
             ],
             View::Events => &["when", "level", "event", "of what"],
+            View::Slow => &[
+                "when",
+                "took ms",
+                "queued ms",
+                "held ms",
+                "at server ms",
+                "pool",
+                "server",
+                "command",
+                "key",
+                "client",
+                "name",
+                "request B",
+                "reply B",
+            ],
         }
     }
 
-    // Of pools and servers nobody has to be told the order; events are newest first.
+    // Of pools and servers nobody has to be told the order; events are newest first, and of the
+    // slow requests the slowest.
     fn first_order(self) -> (usize, bool) {
-        (0, self == View::Events)
-    }
-}
-
-/// A cell: what is shown, and by what it is sorted.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Cell {
-    pub(super) text: String,
-    /// Numbers stand to the right, and come before texts.
-    pub(super) number: Option<f64>,
-}
-
-impl Cell {
-    // A name may hold whatever its owner wrote; a terminal obeys control characters.
-    fn text(text: &str) -> Cell {
-        let text = text.replace(char::is_control, "?");
-        Cell { text, number: None }
-    }
-
-    fn number(number: f64, text: String) -> Cell {
-        let number = Some(number);
-        Cell { text, number }
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "an order for people")]
-    fn count(count: u64) -> Cell {
-        Cell::number(count as f64, amount(count as f64))
-    }
-
-    fn rate(rate: f64) -> Cell {
-        Cell::number(rate, amount(rate))
-    }
-
-    fn percent(share: Option<f64>) -> Cell {
-        match share {
-            Some(share) => Cell::number(share, format!("{:.1}", share * 100.0)),
-            None => Cell::number(-1.0, "-".to_owned()),
+        match self {
+            View::Pools | View::Servers => (0, false),
+            View::Events => (0, true),
+            View::Slow => (1, true),
         }
     }
-
-    #[expect(clippy::cast_precision_loss, reason = "an order for people")]
-    fn millis(micros: Option<u64>) -> Cell {
-        match micros.map(|micros| micros as f64 / 1000.0) {
-            Some(ms) if ms < 100.0 => Cell::number(ms, format!("{ms:.2}")),
-            Some(ms) => Cell::number(ms, format!("{ms:.0}")),
-            None => Cell::number(-1.0, "-".to_owned()),
-        }
-    }
-}
-
-/// A line of a table.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Row {
-    pub(super) cells: Vec<Cell>,
-    /// Something is wrong with it.
-    pub(super) bad: bool,
-    /// The last points, for its last column.
-    pub(super) points: Vec<f64>,
 }
 
 /// All of it.
@@ -152,6 +117,7 @@ pub(super) struct Model {
     pub(super) help: bool,
     history: HashMap<String, Vec<f64>>,
     events: Vec<Event>,
+    slow: Vec<Slow>,
     version: u64,
 }
 
@@ -168,6 +134,7 @@ impl Default for Model {
             help: false,
             history: HashMap::new(),
             events: Vec::new(),
+            slow: Vec::new(),
             version: 0,
         }
     }
@@ -188,6 +155,7 @@ impl Model {
             self.events.clear();
         }
         self.status = answers.status;
+        self.slow = answers.slow;
         for pool in answers.history.pools {
             let points = self.history.entry(pool.pool).or_default();
             points.extend(pool.requests_per_second);
@@ -233,6 +201,7 @@ impl Model {
             KeyCode::Char('1') => self.look_at(View::Pools),
             KeyCode::Char('2') => self.look_at(View::Servers),
             KeyCode::Char('3') => self.look_at(View::Events),
+            KeyCode::Char('4') => self.look_at(View::Slow),
             KeyCode::Tab => self.look_at_next(1),
             KeyCode::BackTab => self.look_at_next(View::ALL.len() - 1),
             KeyCode::Char('s') => self.rank_servers("p99 ms"),
@@ -316,7 +285,7 @@ impl Model {
         });
         let (column, descending) = self.order;
         rows.sort_by(|a, b| {
-            let order = compare(&a.cells[column], &b.cells[column]);
+            let order = rows::compare(&a.cells[column], &b.cells[column]);
             if descending { order.reverse() } else { order }
         });
         rows
@@ -325,35 +294,20 @@ impl Model {
     fn all_rows(&self) -> Vec<Row> {
         let pools = self.status.pools.iter();
         match self.view {
-            View::Pools => pools.map(|pool| self.pool_row(pool)).collect(),
+            View::Pools => {
+                let points = |pool: &Pool| self.points_of(&pool.pool, pool.requests_per_second);
+                pools
+                    .map(|pool| rows::pool_row(pool, points(pool)))
+                    .collect()
+            }
             View::Servers => {
                 let servers = pools.flat_map(|pool| pool.servers.iter().map(move |s| (pool, s)));
                 servers
-                    .map(|(pool, server)| server_row(pool, server))
+                    .map(|(pool, server)| rows::server_row(pool, server))
                     .collect()
             }
-            View::Events => self.events.iter().map(event_row).collect(),
-        }
-    }
-
-    fn pool_row(&self, pool: &Pool) -> Row {
-        let times = lately(&pool.latencies);
-        let servers = format!("{}/{}", pool.usable, pool.servers.len());
-        Row {
-            cells: vec![
-                Cell::text(&pool.pool),
-                Cell::text(&pool.state),
-                Cell::text(&servers),
-                Cell::count(pool.clients),
-                Cell::rate(pool.requests_per_second),
-                Cell::rate(pool.errors_per_second),
-                Cell::millis(times.map(|(at, _)| at.p50_us)),
-                Cell::millis(times.map(|(at, _)| at.p99_us)),
-                Cell::millis(times.map(|(_, in_proxy)| in_proxy.p99_us)),
-                Cell::default(),
-            ],
-            bad: pool.state != "ready" || pool.usable < pool.servers.len(),
-            points: self.points_of(&pool.pool, pool.requests_per_second),
+            View::Events => self.events.iter().map(rows::event_row).collect(),
+            View::Slow => self.slow.iter().map(rows::slow_row).collect(),
         }
     }
 
@@ -376,75 +330,5 @@ impl Model {
             points.sum()
         };
         (1..=most).rev().map(at).collect()
-    }
-}
-
-fn server_row(pool: &Pool, server: &Server) -> Row {
-    let times = lately(&server.latencies);
-    let all = pool.requests_per_second;
-    let traffic = (all > 0.0).then(|| server.requests_per_second / all);
-    Row {
-        cells: vec![
-            Cell::text(&server.server),
-            Cell::text(&pool.pool),
-            Cell::text(&server.state),
-            Cell::percent(server.keys_share),
-            Cell::percent(traffic),
-            Cell::rate(server.requests_per_second),
-            Cell::millis(times.map(|(at, _)| at.p50_us)),
-            Cell::millis(times.map(|(at, _)| at.p99_us)),
-            Cell::millis(times.map(|(_, in_proxy)| in_proxy.p99_us)),
-            Cell::count(server.queued),
-            Cell::count(server.awaited),
-            Cell::count(server.timeouts),
-            Cell::text(&server.address),
-        ],
-        bad: !server.usable || !["connected", "idle"].contains(&server.state.as_str()),
-        points: Vec::new(),
-    }
-}
-
-fn event_row(event: &Event) -> Row {
-    let fields = event
-        .fields
-        .iter()
-        .map(|(name, value)| match value.as_str() {
-            Some(text) => format!("{name}={text}"),
-            None => format!("{name}={value}"),
-        });
-    let fields: Vec<String> = fields.collect();
-    Row {
-        cells: vec![
-            Cell::text(&event.at),
-            Cell::text(&event.level),
-            Cell::text(&event.event),
-            Cell::text(&fields.join(" ")),
-        ],
-        bad: event.level != "info",
-        points: Vec::new(),
-    }
-}
-
-/// At the server and in the proxy, of the last seconds in which there was a reply.
-fn lately(windows: &[Window]) -> Option<(Percentiles, Percentiles)> {
-    let window = windows.iter().find(|window| window.requests > 0)?;
-    Some((window.at_server, window.in_proxy))
-}
-
-fn compare(a: &Cell, b: &Cell) -> Ordering {
-    match (a.number, b.number) {
-        (Some(a), Some(b)) => a.total_cmp(&b),
-        _ => a.text.cmp(&b.text),
-    }
-}
-
-/// `999`, `12.3k`, `1.23M`.
-pub(super) fn amount(number: f64) -> String {
-    match number {
-        ..10.0 if number.fract() != 0.0 => format!("{number:.1}"),
-        ..10_000.0 => format!("{number:.0}"),
-        ..1e6 => format!("{:.1}k", number / 1e3),
-        ..1e9 => format!("{:.2}M", number / 1e6),
-        _ => format!("{:.2}G", number / 1e9),
     }
 }

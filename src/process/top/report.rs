@@ -12,18 +12,31 @@ pub(super) struct Answers {
     pub(super) status: Status,
     pub(super) events: Vec<Event>,
     pub(super) history: History,
+    pub(super) slow: Vec<Slow>,
+}
+
+/// The same as it came, by the paths' last words.
+#[derive(Debug)]
+pub(super) struct Bodies {
+    pub(super) status: String,
+    pub(super) events: String,
+    pub(super) history: String,
+    pub(super) slow: String,
+}
+
+impl Bodies {
+    /// What they say.
+    pub(super) fn parse(&self) -> serde_json::Result<Answers> {
+        Ok(Answers {
+            status: serde_json::from_str(&self.status)?,
+            events: serde_json::from_str(&self.events)?,
+            history: serde_json::from_str(&self.history)?,
+            slow: serde_json::from_str(&self.slow)?,
+        })
+    }
 }
 
 impl Answers {
-    /// Of three bodies.
-    pub(super) fn parse(status: &str, events: &str, history: &str) -> serde_json::Result<Answers> {
-        Ok(Answers {
-            status: serde_json::from_str(status)?,
-            events: serde_json::from_str(events)?,
-            history: serde_json::from_str(history)?,
-        })
-    }
-
     /// The last event and the last step.
     pub(super) fn last_numbers(&self) -> (u64, u64) {
         let event = self.events.first().map_or(0, |event| event.number);
@@ -118,4 +131,21 @@ pub(super) struct History {
 pub(super) struct PoolHistory {
     pub(super) pool: String,
     pub(super) requests_per_second: Vec<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Slow {
+    pub(super) at: String,
+    pub(super) pool: String,
+    pub(super) server: Option<String>,
+    pub(super) client: Option<String>,
+    pub(super) name: Option<String>,
+    pub(super) command: String,
+    pub(super) key: Option<String>,
+    pub(super) took_us: u64,
+    pub(super) queued_us: u64,
+    pub(super) held_us: u64,
+    pub(super) at_server_us: u64,
+    pub(super) request_bytes: u64,
+    pub(super) reply_bytes: u64,
 }

@@ -21,13 +21,13 @@ use ratatui::widgets::Row;
 use ratatui::widgets::Table;
 use ratatui::widgets::TableState;
 
-use super::model;
 use super::model::Model;
 use super::model::View;
-use super::model::amount;
+use super::rows;
+use super::rows::amount;
 
 const HELP: &str = "\
-1 2 3, Tab     pools, servers, events
+1 2 3 4, Tab   pools, servers, events, slow requests
 Enter          the servers of a pool
 s, t           servers: the slowest first, those with most traffic first
 < >, arrows    sort by another column        r  the other way round
@@ -259,7 +259,7 @@ fn table(frame: &mut Frame<'_>, model: &Model, paint: Paint, area: Rect) {
     frame.render_stateful_widget(table, area, &mut state);
 }
 
-fn width(rows: &[model::Row], columns: &[&str], column: usize) -> u16 {
+fn width(rows: &[rows::Row], columns: &[&str], column: usize) -> u16 {
     let cells = rows
         .iter()
         .map(|row| row.cells[column].text.chars().count());
@@ -288,7 +288,7 @@ mod tests {
     use ratatui::crossterm::event::KeyEvent;
     use ratatui::crossterm::event::KeyModifiers;
 
-    use super::super::report::Answers;
+    use super::super::report::Bodies;
     use super::*;
 
     const PLAIN: Paint = Paint {
@@ -332,9 +332,24 @@ mod tests {
         let history = serde_json::json!({
             "last_step": 2, "pools": [{"pool": "alpha", "requests_per_second": [0.0, 150.0]}],
         });
-        let [status, events, history] = [status, events, history].map(|value| value.to_string());
+        let slow = |key: &str, took_us: u64| {
+            serde_json::json!({
+                "at": "12:00", "pool": "alpha", "server": null, "client": null, "name": "x\u{1b}[2J",
+                "command": "get", "key": key, "took_us": took_us, "queued_us": 0, "held_us": 0,
+                "at_server_us": took_us, "request_bytes": 20, "reply_bytes": 5,
+            })
+        };
+        let slow = serde_json::json!([slow("a", 12_000), slow("b", 450_000), slow("c", 30_000)]);
+        let bodies = [status, events, history, slow].map(|value| value.to_string());
+        let [status, events, history, slow] = bodies;
         let mut model = Model::default();
-        model.take(Answers::parse(&status, &events, &history).unwrap());
+        let bodies = Bodies {
+            status,
+            events,
+            history,
+            slow,
+        };
+        model.take(bodies.parse().unwrap());
         model
     }
 
@@ -415,6 +430,14 @@ mod tests {
         assert_eq!(rows(&model), ["s2", "s3"], "the servers of a pool");
         press(&mut model, "\u{1b}3");
         assert!(drawn(&model, 100, 12)[5].contains("server ejected"));
+        press(&mut model, "4");
+        let lines = drawn(&model, 160, 12);
+        let keys = [5, 6, 7].map(|nth: usize| lines[nth].split_whitespace().nth(8).unwrap());
+        assert_eq!(keys, ["b", "c", "a"], "the slowest first: {lines:?}");
+        assert!(
+            lines[5].contains(" x?[2J "),
+            "a name is no command: {lines:?}"
+        );
         press(&mut model, "?");
         assert!(
             drawn(&model, 100, 20)
@@ -429,7 +452,7 @@ mod tests {
         let mut model = model();
         model.lose("connection refused".to_owned());
         for (width, height) in [(1, 1), (20, 5), (80, 24), (300, 100)] {
-            for _ in 0..4 {
+            for _ in View::ALL {
                 press(&mut model, "\t>j");
                 drawn(&model, width, height);
             }

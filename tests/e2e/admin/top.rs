@@ -29,6 +29,7 @@ use crate::support::Admin;
 use crate::support::Load;
 use crate::support::Pool;
 use crate::support::Redis;
+use crate::support::Reply;
 use crate::support::eventually;
 
 const ROWS: NonZero<u16> = NonZero::new(30).unwrap();
@@ -206,6 +207,28 @@ fn it_shows_what_happens_hears_keys_and_leaves_the_terminal_as_it_was() {
     terminal.shows("servers down");
     terminal.press("3");
     terminal.shows("server connection failed");
+    let mut client = proxy.client("beta");
+    client.call(["CLIENT", "SETNAME", "batch"]);
+    let mut direct = fleet[0].client();
+    let key = (0..).map(|nth| format!("key:{nth}"));
+    // One of those that the living server has.
+    let key = key
+        .clone()
+        .find(|key| client.call(["GET", key]) == Reply::Null);
+    let key = key.unwrap();
+    direct.call(["CLIENT", "PAUSE", "150", "ALL"]);
+    assert_eq!(client.call(["STRLEN", &key]), Reply::Integer(0));
+    terminal.press("4");
+    terminal.shows("4 slow requests");
+    terminal.shows("by took ms, greatest first");
+    terminal.press("/batch\r");
+    eventually("it is shown with its command and key", || {
+        let text = terminal.text();
+        let mut lines = text.lines().filter(|line| line.contains(" batch "));
+        let whole = |line: &str| line.contains(" strlen ") && line.contains(&format!(" {key} "));
+        lines.any(whole).then_some(())
+    });
+    terminal.press("\x1b");
     terminal
         .screen
         .lock()

@@ -60,7 +60,7 @@ pub const COMMANDS: &[Command] = &[
         name: "top",
         arguments: "",
         doc: "the same at the terminal, again every second: rates, latencies, the slowest and the busiest \
-              servers, the last events; `?` shows the keys",
+              servers, the last events and slow requests; `?` shows the keys",
         counts: 0..=0,
         // The program that sends commands draws it, and asks the JSON API; no other program needs it.
         act: |_, _, reply| reply.refused("`coremux ctl top` draws on a terminal\n".to_owned()),
