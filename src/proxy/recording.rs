@@ -37,21 +37,38 @@ impl Proxy {
             .record(of, at_server, pending.micros_in_proxy(sent_at));
     }
 
-    /// What is to be said of the first request on this connection if it took long; its reply is here.
+    /// Whether the first request on this connection, whose reply is here, took long.
     #[inline]
-    pub(in crate::proxy) fn slow_request(&self, key: Key, now: Time) -> Option<SlowRequest> {
+    pub(in crate::proxy) fn is_slow(&self, key: Key, now: Time) -> bool {
         let conn = &self.servers[key];
-        let threshold = self.pools[conn.pool.index()].config.slow_log.threshold?;
-        let pending = conn.requests.next_sent()?;
+        let Some(pending) = conn.requests.next_sent() else {
+            return false;
+        };
         let sent_at = conn.requests.next_sent_at();
         let took = now.micros_since(sent_at) + pending.micros_in_proxy(sent_at);
-        let is_slow = u128::from(took) >= threshold.as_micros();
-        // Whoever waits by his own wish is not slow, and nobody waits for a late reply any more.
-        let counts = pending.family() != Family::Blocking && !pending.awaiter.is_buried();
-        (is_slow && counts).then(|| self.describe_slow(key, pending, sent_at, now))
+        took >= self.pools[conn.pool.index()].slow_micros
     }
 
+    /// Keeps it in the slow log, with a reply of so many bytes.
     #[cold]
+    pub(in crate::proxy) fn record_slow(&mut self, key: Key, reply_bytes: usize, now: Time) {
+        let conn = &self.servers[key];
+        let pool = conn.pool;
+        // Whoever waits by his own wish is not slow, and nobody waits for a late reply any more.
+        let counts = |pending: &&Pending| {
+            pending.family() != Family::Blocking && !pending.awaiter.is_buried()
+        };
+        let Some(pending) = conn.requests.next_sent().filter(counts) else {
+            return;
+        };
+        let slow = SlowRequest {
+            reply_bytes: reply_bytes as u64,
+            ..self.describe_slow(key, pending, conn.requests.next_sent_at(), now)
+        };
+        let most = self.pools[pool.index()].config.slow_log.length as usize;
+        self.records.pool(pool).slow.push(slow, most);
+    }
+
     fn describe_slow(&self, key: Key, pending: &Pending, sent_at: Time, now: Time) -> SlowRequest {
         let conn = &self.servers[key];
         let pool = &self.pools[conn.pool.index()];
@@ -77,13 +94,6 @@ impl Proxy {
             queued: sent_at.micros_since(pending.since()),
             at_server: now.micros_since(sent_at),
         }
-    }
-
-    /// Keeps a request that took long.
-    #[cold]
-    pub(in crate::proxy) fn record_slow(&mut self, pool: PoolIdx, slow: SlowRequest) {
-        let most = self.pools[pool.index()].config.slow_log.length as usize;
-        self.records.pool(pool).slow.push(slow, most);
     }
 
     /// Counts an error that is the reply to the first request on this connection.

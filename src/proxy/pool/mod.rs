@@ -132,6 +132,8 @@ pub(in crate::proxy) struct Pool {
     pub(in crate::proxy) routes: u64,
     pub(in crate::proxy) servers: Vec<Server>,
     pub(in crate::proxy) limits: ClientLimits,
+    /// A request that took so many microseconds is in the slow log.
+    pub(in crate::proxy) slow_micros: u64,
     /// The longest a request is held for a server that fails, where requests are held.
     pub(in crate::proxy) hold_time: Duration,
     /// The same as the pool's Sentinels say, if they have.
@@ -160,6 +162,7 @@ impl Pool {
             greetings: Greetings::new(&config, base_kind),
             follows_sentinels: !config.sentinels.addresses.is_empty(),
             limits: limits(&config),
+            slow_micros: slow_micros(&config),
             hold_time: config.failure.hold_time.with(None),
             hold_needed: None,
             walk: walk(&config, (0..).map(ServerIdx)),
@@ -267,6 +270,7 @@ impl Pool {
         self.places = (!identity).then(|| Box::from(places));
         self.follows_sentinels = !config.sentinels.addresses.is_empty();
         self.limits = limits(&config);
+        self.slow_micros = slow_micros(&config);
         self.hold_needed = self.hold_needed.filter(|_| self.follows_sentinels);
         self.hold_time = config.failure.hold_time.with(self.hold_needed);
         self.base_kind = base_kind(&config);
@@ -313,6 +317,11 @@ impl Pool {
         });
         known.min()
     }
+}
+
+fn slow_micros(config: &PoolConfig) -> u64 {
+    let micros = config.slow_log.threshold.map(|least| least.as_micros());
+    micros.map_or(u64::MAX, |micros| micros.try_into().unwrap_or(u64::MAX))
 }
 
 fn limits(config: &PoolConfig) -> ClientLimits {

@@ -26,7 +26,6 @@ use crate::proxy::pool::knowledge::Knowledge;
 use crate::proxy::server_conn::ServerPhase;
 use crate::proxy::server_conn::queue::Pending;
 use crate::proxy::server_conn::queue::Turn;
-use crate::telemetry::slow::SlowRequest;
 
 /// As much of a server's refusal as is told to clients.
 const GREETING_BYTES_MAX: usize = 512;
@@ -190,7 +189,9 @@ impl Proxy {
         class: ErrorClass,
         now: Time,
     ) -> Result<(), Failure> {
-        let slow = self.slow_request(key, now);
+        if self.is_slow(key, now) {
+            self.record_slow(key, bytes, now);
+        }
         let conn = &mut self.servers[key];
         let stats = conn.counters(&self.stats);
         let sent_at = conn.requests.next_sent_at();
@@ -201,16 +202,6 @@ impl Proxy {
         stats.response_bytes.add(bytes);
         let of = (conn.pool, conn.server);
         self.record_reply(of, &pending, sent_at, now);
-        if let Some(slow) = slow {
-            let reply_bytes = bytes as u64;
-            self.record_slow(
-                of.0,
-                SlowRequest {
-                    reply_bytes,
-                    ..slow
-                },
-            );
-        }
         let conn = &self.servers[key];
         let next_is_silent = conn.requests.next_expected().is_none() && conn.sending.is_idle();
         if pending.expect().may_not_pass() && !self.is_passed(key, pending.expect(), &reply) {
