@@ -51,6 +51,10 @@ pub enum Role {
 pub enum Told {
     /// That all is well.
     Well,
+    /// That all is well, but that it is, or may be, a release that lacks [newer] requests.
+    ///
+    /// [newer]: crate::protocol::Protocol::is_newer
+    Older,
     /// What it is.
     Role(Role),
     /// That it speaks another version of the protocol from now on, and which release it is, if it says.

@@ -193,6 +193,18 @@ impl Protocol {
         }
     }
 
+    /// Whether a server that has told that it is [`Told::Older`] must not get the request for which
+    /// this is expected.
+    #[must_use]
+    pub fn is_newer(self, expect: Expect) -> bool {
+        match self {
+            Protocol::Resp => false,
+            Protocol::Memcached => memcached::is_newer(expect),
+            #[cfg(any(test, debug_assertions))]
+            Protocol::Numbered => false,
+        }
+    }
+
     /// Appends the error that tells a client why a request is not done.
     pub fn write_refusal(self, error: &CommandError, request: &Request<'_>, out: &mut Vec<u8>) {
         match self {
@@ -488,7 +500,7 @@ impl Protocol {
     pub fn greeting(self, login: &Login<'_>, question: Option<Question>) -> Greeting {
         match self {
             Protocol::Resp => resp::greeting(login, question),
-            Protocol::Memcached => memcached::greeting(question),
+            Protocol::Memcached => memcached::greeting(),
             #[cfg(any(test, debug_assertions))]
             Protocol::Numbered => numbered::greeting(question),
         }

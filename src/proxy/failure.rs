@@ -161,6 +161,9 @@ pub enum RequestError {
     /// It has waited on a server that it is to wait on no longer. The text is Redis's.
     #[error("force unblock from blocking operation, instance state changed (master -> replica?)")]
     Unblocked,
+    /// Its server may not know it, and would take its data for requests.
+    #[error("The server of this key is too old for this command")]
+    TooNew,
     /// The process is at its limit of memory, and this client has sent more than most.
     #[error("The proxy is short of memory")]
     NoMemory,
@@ -174,7 +177,9 @@ impl RequestError {
             RequestError::NotAuthenticated => "NOAUTH",
             RequestError::Aborted | RequestError::Parted => "EXECABORT",
             RequestError::Unblocked => "UNBLOCKED",
-            RequestError::NeedsLeave(_) | RequestError::Denied(_) => "NOPERM",
+            RequestError::NeedsLeave(_) | RequestError::Denied(_) | RequestError::TooNew => {
+                "NOPERM"
+            }
             _ => GENERIC,
         }
     }
@@ -202,7 +207,9 @@ impl RequestError {
             RequestError::WrongDatabase => "wrong_database",
             RequestError::Abandoned => "abandoned",
             RequestError::NoMemory => "no_memory",
-            RequestError::NeedsLeave(_) | RequestError::Denied(_) => "command_refused",
+            RequestError::NeedsLeave(_) | RequestError::Denied(_) | RequestError::TooNew => {
+                "command_refused"
+            }
             // Not to be done there, for whatever its client has asked before.
             RequestError::NotWithin
             | RequestError::Nested

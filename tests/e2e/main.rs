@@ -50,6 +50,7 @@ mod commands {
 }
 mod memcached {
     mod failures;
+    mod older;
     mod replies;
 }
 mod process {

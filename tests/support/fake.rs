@@ -1,6 +1,7 @@
 //! A server that does whatever a test wants: answers late, wrongly, in pieces, or not at all.
 
 use std::collections::HashMap;
+use std::io::BufRead;
 use std::io::BufReader;
 use std::io::Write;
 use std::net::Ipv4Addr;
@@ -172,6 +173,13 @@ impl FakeConn {
             }
             self.send(b"+PONG\r\n");
         }
+    }
+
+    /// The next line, with its end; `None` when the proxy has closed.
+    pub fn line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        let read = self.stream.read_line(&mut line);
+        read.is_ok_and(|bytes| bytes > 0).then_some(line)
     }
 
     fn any_request(&mut self) -> Option<Vec<Vec<u8>>> {

@@ -192,7 +192,9 @@ A pool without `redis: true` speaks memcached's text protocol, with the meta com
 - The proxy's own errors are `SERVER_ERROR` and the cause. Of a `get` of many keys, one server that fails makes it an
   error, as in twemproxy, which closes the client then; with `partial_get: true` it gives the hits of the others.
 - `get`, `gets`, `mg` without `E`, `N`, `R`, `T`, and `me` are sent once more if a connection breaks; nothing else is.
-- A server that has failed must answer `version` before it gets a request.
+- Each server connection begins with `version`, which the server must answer before it gets a request. One that is not
+  1.6.12 or newer, or does not say so, gets no meta command, since it would take the data of an `ms` for commands:
+  the client gets `CLIENT_ERROR The server of this key is too old for this command`.
 
 Made from the table of commands by `tests/tidy.rs`; not to be edited.
 

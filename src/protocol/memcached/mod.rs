@@ -42,6 +42,7 @@ pub use reply_assembly::ReplyAssembly;
 pub use request_assembly::RequestAssembly;
 pub use table::Row;
 pub use table::expect;
+pub use table::is_newer;
 pub use table::leading_args;
 pub use table::lookup;
 pub use table::passes;

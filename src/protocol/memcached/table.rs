@@ -210,6 +210,14 @@ pub fn expect(command: &Command, request: &Request<'_>) -> Expect {
     }
 }
 
+/// Whether it is a meta command, which an older server takes for an error, and the data behind it for
+/// commands.
+#[must_use]
+pub fn is_newer(expect: Expect) -> bool {
+    let form = Form::of(expect);
+    form.is_meta() || form == Form::MetaDebug
+}
+
 /// Whether a client gets this reply that begins so, though it has asked for quiet.
 #[must_use]
 pub fn passes(expect: Expect, reply: &[u8]) -> bool {
@@ -278,6 +286,31 @@ mod tests {
         assert_eq!(form("incr a 1"), Form::Number);
         let (one, other) = (resolved("get a").1, resolved("get b").1);
         assert_ne!(one, other);
+    }
+
+    #[test]
+    fn the_meta_commands_that_are_forwarded_are_newer_and_no_others() {
+        for line in [
+            "mg a",
+            "mg a T0",
+            "ms a 0\r\n",
+            "ms a 0 F1\r\n",
+            "md a",
+            "ma a N0",
+            "me a",
+        ] {
+            assert!(is_newer(resolved(line).1), "{line}");
+        }
+        for line in [
+            "get a",
+            "get a b",
+            "set a 0 0 0\r\n",
+            "delete a",
+            "gat 0 a",
+            "version",
+        ] {
+            assert!(!is_newer(resolved(line).1), "{line}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use crate::protocol::ErrorClass;
 use crate::protocol::Greeting;
-use crate::protocol::Question;
+use crate::protocol::Release;
 use crate::protocol::Request;
 use crate::protocol::Told;
 use crate::protocol::command::CommandError;
@@ -13,6 +13,10 @@ use crate::protocol::memcached::reply::is_error;
 use crate::protocol::memcached::table::is_quiet;
 
 const VERSION: &[u8] = b"version\r\n";
+
+/// The first one whose meta commands are those of today: before 1.6 there are none, and in 1.6.0 the
+/// data of `ms` had its size elsewhere.
+const WITH_META: Release = Release(1, 6, 12);
 
 /// Appends the error of a proxy that may not do what it was asked.
 pub fn write_denial(text: impl Display, out: &mut Vec<u8>) {
@@ -67,34 +71,40 @@ pub fn classify(head: &[u8]) -> ErrorClass {
     }
 }
 
-/// What is sent first where a server has to prove that it serves.
+/// What is sent first: whether a server serves, and has meta commands, is known before it gets a request.
 #[must_use]
-pub fn greeting(question: Option<Question>) -> Greeting {
-    match question {
-        Some(_) => Greeting {
-            bytes: VERSION.to_vec(),
-            replies: 1,
-            ..Greeting::default()
-        },
-        None => Greeting::default(),
+pub fn greeting() -> Greeting {
+    Greeting {
+        bytes: VERSION.to_vec(),
+        replies: 1,
+        ..Greeting::default()
     }
 }
 
 /// What a server says of itself.
 #[must_use]
 pub fn told(head: &[u8]) -> Told {
-    match line_of(head) {
-        line if line.starts_with(b"VERSION ") => Told::Well,
-        line if is_error(line) => Told::Refused(error_text(line)),
-        _ => Told::Unexpected,
+    let line = line_of(head);
+    match line.strip_prefix(b"VERSION ") {
+        Some(release) if has_meta(release) => Told::Well,
+        Some(_) => Told::Older,
+        None if is_error(line) => Told::Refused(error_text(line)),
+        None => Told::Unexpected,
     }
+}
+
+/// What cannot be read may be any release.
+fn has_meta(release: &[u8]) -> bool {
+    let number = release.split(|byte| *byte == b' ').next();
+    let number = number.and_then(Release::parse);
+    number.is_some_and(|number| number >= WITH_META)
 }
 
 /// Whether it has answered that all is well.
 #[must_use]
 pub fn all_well(answer: &[u8]) -> Option<bool> {
     let is_whole = answer.ends_with(b"\n");
-    is_whole.then(|| told(answer) == Told::Well)
+    is_whole.then(|| matches!(told(answer), Told::Well | Told::Older))
 }
 
 #[cfg(test)]
@@ -105,11 +115,40 @@ mod tests {
     fn a_server_that_says_its_version_serves() {
         assert_eq!(all_well(b"VERSION 1.6"), None);
         assert_eq!(all_well(b"VERSION 1.6.18\r\n"), Some(true));
+        assert_eq!(all_well(b"VERSION 1.4.15\r\n"), Some(true));
         assert_eq!(all_well(b"ERROR\r\n"), Some(false));
         assert_eq!(told(b"VERSION 1.6.18\r\n"), Told::Well);
         let full = told(b"SERVER_ERROR too many connections\r\n");
         assert_eq!(full, Told::Refused("too many connections".to_owned()));
         assert_eq!(told(b"-ERR unknown command\r\n"), Told::Unexpected);
+    }
+
+    #[test]
+    fn only_a_release_that_is_known_to_have_meta_commands_has_them() {
+        for new in [
+            "1.6.12",
+            "1.6.18",
+            "1.6.40_beta3",
+            "1.7.0",
+            "2.0",
+            "1.6.21 (Ubuntu)",
+        ] {
+            let line = format!("VERSION {new}\r\n");
+            assert_eq!(told(line.as_bytes()), Told::Well, "{new}");
+        }
+        for old in [
+            "1.2.8",
+            "1.4.5_4_gaa7839e",
+            "1.5.22",
+            "1.6.0",
+            "1.6.11",
+            "x",
+            "",
+            " 1.6.18",
+        ] {
+            let line = format!("VERSION {old}\r\n");
+            assert_eq!(told(line.as_bytes()), Told::Older, "{old}");
+        }
     }
 
     #[test]

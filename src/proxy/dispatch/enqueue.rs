@@ -13,6 +13,7 @@ use crate::proxy::failure::Failure;
 use crate::proxy::failure::Outcome;
 use crate::proxy::failure::RequestError;
 use crate::proxy::server_conn::ServerPhase;
+use crate::proxy::server_conn::queue::Pending;
 use crate::proxy::server_conn::queue::RequestQueue;
 use crate::proxy::server_conn::reconnect;
 
@@ -21,6 +22,10 @@ impl Proxy {
     pub(in crate::proxy) fn request_passed_on(&mut self, key: Key, client: Key, now: Time) {
         let conn = &mut self.servers[key];
         conn.asked = true;
+        if self.refuse_newer(key) {
+            return;
+        }
+        let conn = &mut self.servers[key];
         if conn.is_open() {
             conn.sending.list(ConnId::Server(key), &mut self.wire);
         } else if !self.may_wait(key, now) {
@@ -89,6 +94,24 @@ impl Proxy {
         cause.unwrap_or(&Failure::TimedOut)
     }
 
+    /// Answers the requests that a server lacks which has told so, as far as they are not sent: whether
+    /// there are any.
+    pub(in crate::proxy) fn refuse_newer(&mut self, key: Key) -> bool {
+        let conn = &mut self.servers[key];
+        if !conn.older {
+            return false;
+        }
+        let protocol = self.pools[conn.pool.index()].protocol;
+        let gauges = conn.counters(&self.stats);
+        let is_newer = |pending: &Pending| protocol.is_newer(pending.expect());
+        let spare = &mut self.wire.spare;
+        let refused = conn.requests.drop_unsent(is_newer, spare, gauges);
+        for pending in &refused {
+            self.answer_failed(key, pending, Answer::Request(RequestError::TooNew));
+        }
+        !refused.is_empty()
+    }
+
     /// Answers the request that was queued last, if there is one that is not sent.
     fn fail_last(&mut self, key: Key, answer: Answer<'_>) -> bool {
         let conn = &mut self.servers[key];
@@ -103,6 +126,11 @@ impl Proxy {
     pub(in crate::proxy) fn take_server_batch(&mut self, key: Key) -> Option<Batch> {
         let conn = self.servers.find_mut(key)?;
         conn.sending.unlist();
+        if conn.older {
+            // Whatever way they have come here.
+            self.refuse_newer(key);
+        }
+        let conn = self.servers.find_mut(key)?;
         if !conn.sending.is_idle() || !conn.has_bytes() || self.write_holds.stops(conn) {
             return None;
         }

@@ -97,7 +97,7 @@ impl Desk<'_> {
     }
 
     /// Puts what was written to a connection into its FIFO, and sees that it is sent and timed: whether
-    /// the connection is open. If not, `request_passed_on` is to be called.
+    /// the connection is open to it. If not, `request_passed_on` is to be called.
     #[inline]
     pub(in crate::proxy) fn queue(
         &mut self,
@@ -114,7 +114,7 @@ impl Desk<'_> {
         stats.requests.add(1);
         stats.request_bytes.add(bytes);
         conn.asked = true;
-        if !conn.is_open() {
+        if !conn.is_open() || conn.older && self.pool.protocol.is_newer(ask.expect) {
             return false;
         }
         conn.sending.list(ConnId::Server(key), self.wire);

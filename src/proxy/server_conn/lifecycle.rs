@@ -274,6 +274,7 @@ impl Proxy {
             return self.exclusive_ready(key, now);
         }
         self.drop_abandoned(key, now);
+        self.refuse_newer(key);
         let conn = &mut self.servers[key];
         conn.phase = ServerPhase::Ready;
         conn.last_heard = now;

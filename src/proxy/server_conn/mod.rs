@@ -117,6 +117,8 @@ pub(in crate::proxy) struct ServerConn {
     pub(in crate::proxy) rested: Option<Time>,
     /// Whose request the server could not read, and closes for: nothing behind it is executed.
     pub(in crate::proxy) unreadable: Option<Key>,
+    /// The server has told that it lacks newer requests, and gets none.
+    pub(in crate::proxy) older: bool,
     /// What the server is asked of itself.
     pub(in crate::proxy) opinion: Opinion,
     /// It is one that a client has for itself.
@@ -156,6 +158,7 @@ impl ServerConn {
             rests: 0,
             rested: None,
             unreadable: None,
+            older: false,
             opinion: Opinion::default(),
             exclusive: None,
         }

@@ -312,6 +312,7 @@ impl Proxy {
         let is_replica = conn.replica.is_some();
         match pool.protocol.told(reply) {
             Told::Well => {}
+            Told::Older => self.servers[key].older = true,
             Told::Version(release) => self.learn_release(key, Knowledge::Speaks(release)),
             Told::Role(role) if left == 1 && is_replica => {
                 if role != Role::ReplicaInStep {

@@ -48,6 +48,9 @@ const SMUGGLED: [&[u8]; 12] = [
     b"mg k v v\r\n",
 ];
 
+/// What is told where a server lacks the command.
+const TOO_OLD: &str = "CLIENT_ERROR The server of this key is too old for this command\r\n";
+
 /// What a server stores for a key.
 pub fn value(key: &str, number: u64) -> String {
     let filling = "x".repeat(usize::try_from(number % 7).unwrap_or(0));
@@ -122,6 +125,13 @@ impl Ask {
         self.bytes().escape_ascii().to_string()
     }
 
+    fn is_meta(&self) -> bool {
+        matches!(
+            self.what,
+            What::MetaGet | What::MetaGetQuietly | What::MetaSetQuietly
+        )
+    }
+
     /// Whether nothing may come for it.
     fn may_be_silent(&self) -> bool {
         matches!(
@@ -136,6 +146,9 @@ impl Ask {
         let text = String::from_utf8_lossy(reply);
         if text.starts_with("SERVER_ERROR ") {
             return errors && is_heard && !matches!(self.what, What::Noop | What::Faulty);
+        }
+        if text == TOO_OLD {
+            return errors && self.is_meta();
         }
         match self.what {
             What::Faulty => text.starts_with("CLIENT_ERROR ") || text == "ERROR\r\n",

@@ -1,6 +1,7 @@
 //! memcached: no command, however broken, makes a server do what nobody has asked, each request is done
 //! at most once, each reply is its own client's and in order, whatever fails, moves, is reloaded or
-//! handed over meanwhile.
+//! handed over meanwhile. A server that has no meta commands gets none, also where one that has them was
+//! before.
 //!
 //! A server here takes only what is canonical, and fails the test for anything else.
 
@@ -73,6 +74,7 @@ fn memcached_goes_through_the_same_proxy() {
         ("quiet misses", count.missed, runs),
         ("requests that are none", count.faulty, 10 * runs),
         ("values of keys that were not asked", count.lies, runs / 10),
+        ("greetings of older servers", count.older, runs),
         ("resets", count.resets, runs),
         ("connections refused", count.refused, runs / 10),
         ("servers that stall", count.stalls, runs / 2),

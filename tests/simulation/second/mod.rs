@@ -24,6 +24,7 @@ pub struct Count {
     pub unasked: usize,
     pub faulty: usize,
     pub lies: usize,
+    pub older: usize,
     pub resets: usize,
     pub refused: usize,
     pub stalls: usize,
@@ -47,6 +48,8 @@ pub struct Link {
     pub server: usize,
     pub asked: Vec<u8>,
     pub replies: Vec<u8>,
+    /// It leads to a release that lacks some commands, whatever the one before led to.
+    pub older: bool,
     /// Does nothing for so many of its turns.
     pub stalled: usize,
 }

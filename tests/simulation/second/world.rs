@@ -154,6 +154,7 @@ impl<S: Spoken> World<S> {
                 if let Some((conn, server)) = side.connecting.pop() {
                     let link = Link {
                         server,
+                        older: self.faults && self.dice.percent(20),
                         ..Link::default()
                     };
                     side.links.insert(conn, link);

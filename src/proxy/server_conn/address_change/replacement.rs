@@ -111,6 +111,8 @@ impl Proxy {
         let gauges = conn.counters(&self.stats);
         conn.requests.append(requests, &mut self.wire.spare, gauges);
         conn.asked = true;
+        self.refuse_newer(key);
+        let conn = &mut self.servers[key];
         if conn.phase == ServerPhase::Ready {
             if conn.has_bytes() {
                 conn.sending.list(ConnId::Server(key), &mut self.wire);
