@@ -73,6 +73,21 @@ impl Process {
             .status()
             .unwrap();
         assert!(status.success(), "kill -{name} {}", self.id());
+        if name == "STOP" {
+            eventually("it stands still", || self.stands_still().then_some(()));
+        }
+    }
+
+    /// Whether all of its threads are stopped: they are one after the other.
+    fn stands_still(&self) -> bool {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.id())).unwrap();
+        threads.flatten().all(|thread| {
+            let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            // `7919 (memcached) T …`; a name may have parentheses.
+            stat.rsplit(')')
+                .next()
+                .is_some_and(|rest| rest.trim_start().starts_with('T'))
+        })
     }
 
     /// Kills it at once (SIGKILL) and waits until it is gone.

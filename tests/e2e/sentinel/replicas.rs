@@ -134,7 +134,8 @@ fn reads_land_on_replicas_and_writes_at_the_masters() {
         let left = logged(&proxy, &["replica read no longer"]) > 0;
         for replica in replicas {
             let reads = executed(replica, "get");
-            assert!(reads > 100 || left && reads > 0, "both are read: {reads}");
+            // How many depends on how far its clients have come.
+            assert!(reads > 20 || left && reads > 0, "both are read: {reads}");
         }
         let of_master = ["get", "mget"].map(|command| executed(master, command));
         assert!(
