@@ -41,7 +41,7 @@ impl Unmet {
         watch | if self.database { DATABASE } else { 0 }
     }
 
-    /// What `bits` has made, but for [`TRANSACTION`]; `None` if that says something that nobody here
+    /// What `bits` has made, but for `TRANSACTION`; `None` if that says something that nobody here
     /// knows.
     #[must_use]
     pub fn of_bits(bits: u8) -> Option<Unmet> {
