@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::dice::Dice;
 use crate::second;
 use crate::second::Pipe;
+use crate::second::places_behind;
 
 /// What a client asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -212,17 +213,8 @@ impl Client {
         if self.done.is_empty() {
             self.done.insert(0);
         }
-        let mut next = BTreeSet::new();
-        for from in &self.done {
-            for (place, ask) in (*from..).zip(&self.asked[*from..]) {
-                if ask.is_answered_by(reply, errors) {
-                    next.insert(place + 1);
-                }
-                if !ask.may_be_silent() {
-                    break;
-                }
-            }
-        }
+        let answered = |ask: &Ask| ask.is_answered_by(reply, errors);
+        let next = places_behind(&self.done, &self.asked, answered, Ask::may_be_silent);
         let first = self.done.first().copied().unwrap_or(0);
         assert!(
             !next.is_empty(),

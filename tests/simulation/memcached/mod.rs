@@ -56,15 +56,7 @@ impl Spoken for Memcached {
 
 #[test]
 fn memcached_goes_through_the_same_proxy() {
-    let mut count = Count::default();
-    let first = crate::env_number("SIM_FIRST").unwrap_or(0);
-    for seed in first..first + SEEDS {
-        let mut world = World::<Memcached>::new(seed);
-        let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            world.run(&mut count);
-        }));
-        assert!(run.is_ok(), "seed {seed}");
-    }
+    let count = World::<Memcached>::run_all(SEEDS);
     let runs = usize::try_from(SEEDS).unwrap();
     for (what, happened, least) in [
         ("replies", count.replies, 100 * runs),

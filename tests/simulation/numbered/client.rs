@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::second;
 use crate::second::Pipe;
+use crate::second::places_behind;
 
 /// One request.
 pub struct Ask {
@@ -87,17 +88,8 @@ impl Client {
         if self.done.is_empty() {
             self.done.insert(0);
         }
-        let mut next = BTreeSet::new();
-        for from in &self.done {
-            for (place, ask) in (*from..).zip(&self.asked[*from..]) {
-                if ask.is_answered_by(reply, errors) {
-                    next.insert(place + 1);
-                }
-                if !ask.may_be_silent() {
-                    break;
-                }
-            }
-        }
+        let answered = |ask: &Ask| ask.is_answered_by(reply, errors);
+        let next = places_behind(&self.done, &self.asked, answered, Ask::may_be_silent);
         let first = self.done.first().copied().unwrap_or(0);
         assert!(!next.is_empty(), "no reply to {:?}: {reply:?}", {
             let asked = self.asked[first..].iter().take(3);

@@ -6,6 +6,8 @@
 mod side;
 mod world;
 
+use std::collections::BTreeSet;
+
 use coremux::config::Protocol;
 
 use crate::dice::Dice;
@@ -80,4 +82,26 @@ pub trait Spoken {
     /// Whether what was asked is done as often as it should: at most once and, where nothing fails,
     /// once.
     fn settled(client: &Self::Client, servers: &Self::Servers, faults: bool);
+}
+
+/// Behind which of its asks a client may be after a reply, if it was behind any of `before`: those that
+/// may be silent can have been passed over.
+pub fn places_behind<A>(
+    before: &BTreeSet<usize>,
+    asked: &[A],
+    is_answered: impl Fn(&A) -> bool,
+    may_be_silent: impl Fn(&A) -> bool,
+) -> BTreeSet<usize> {
+    let mut behind = BTreeSet::new();
+    for from in before {
+        for (place, ask) in (*from..).zip(&asked[*from..]) {
+            if is_answered(ask) {
+                behind.insert(place + 1);
+            }
+            if !may_be_silent(ask) {
+                break;
+            }
+        }
+    }
+    behind
 }

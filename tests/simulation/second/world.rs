@@ -83,6 +83,20 @@ impl<S: Spoken> World<S> {
         }
     }
 
+    /// Runs so many seeds, from SIM_FIRST on: what has happened in all of them.
+    pub fn run_all(seeds: u64) -> Count {
+        let mut count = Count::default();
+        let first = crate::env_number("SIM_FIRST").unwrap_or(0);
+        for seed in first..first + seeds {
+            let mut world = World::<S>::new(seed);
+            let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                world.run(&mut count);
+            }));
+            assert!(run.is_ok(), "seed {seed}");
+        }
+        count
+    }
+
     pub fn run(&mut self, count: &mut Count) {
         for _ in 0..STEPS {
             self.now = self.now + STEP;
