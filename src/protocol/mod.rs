@@ -24,6 +24,7 @@ mod reply;
 mod request;
 pub mod resp;
 mod spoken;
+mod subscription;
 
 pub use assembly::Assembled;
 pub use assembly::ReplyAssembly;
@@ -52,3 +53,4 @@ pub use request::Body;
 pub use request::Request;
 pub use resp::Resp as Version;
 pub use spoken::Protocol;
+pub use subscription::is_everywhere;

@@ -38,6 +38,7 @@ mod commands {
     mod differential;
     mod local;
     mod nutcracker;
+    mod publish;
     mod resp3;
     mod routing;
     mod same_reply;

@@ -66,6 +66,8 @@ pub enum Handling {
     /// Makes a transaction depend on its keys, which all live on one server: on a connection that the
     /// client has for itself until that is over.
     Watch,
+    /// Goes to the one server where its first argument, a channel, lives.
+    Publish,
     /// Is split into one command of the same name for every server that holds some of its keys.
     Split(Gather),
     /// Goes, as it is, to every server of the pool.
@@ -90,8 +92,15 @@ pub enum Gather {
     Sum,
     /// Integers: the least.
     Min,
+    /// Integers: the greatest.
+    Max,
     /// Arrays: the elements of all.
     Chain,
+    /// Arrays: the elements of all, each of them once.
+    Union,
+    /// Arrays of the same names, each with a count: each name with the sum of its counts, or with the
+    /// greatest of them where [`is_everywhere`](crate::protocol::is_everywhere).
+    Counts,
     /// Arrays of as many flags: those that every server has set.
     Every,
     /// All servers should say the same: what the first of them says.
@@ -142,7 +151,7 @@ pub enum Refusal {
     /// `WAIT`, `WAITAOF`.
     #[error("it waits for what its own connection has written, and clients share those that write")]
     SharedWrites,
-    /// Subscribing and publishing.
+    /// Subscribing.
     #[error("messages are not passed on here")]
     PubSub,
     /// What changes every server's keys at one moment.

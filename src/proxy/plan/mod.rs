@@ -47,6 +47,9 @@ pub(in crate::proxy) use within::plan_within;
 /// As in twemproxy, a command that may go anywhere goes where this key lives.
 pub(in crate::proxy) const PLACEHOLDER: &[u8] = b"placeholder";
 
+/// A channel has one home also where any server will do for a key: who publishes has to meet who listens.
+pub(in crate::proxy) const CHANNEL_DRAW: u32 = 0;
+
 /// How a server is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::proxy) struct Ask {
@@ -185,6 +188,7 @@ pub(in crate::proxy) fn plan<A: Args + ?Sized>(
         Handling::Local(local) => return Ok(Plan::Answer(local)),
         Handling::Refuse(why) => return Ok(Plan::Refuse(CommandError::Refused(command, why))),
         Handling::ForwardAnywhere => return to_one(pool, PLACEHOLDER, random, ask),
+        Handling::Publish => return to_one(pool, request.arg(1), CHANNEL_DRAW, ask),
         Handling::AskAll(join) => return to_all(pool, command, join, ask),
         Handling::Walk => return next_page(pool, request, ask),
         Handling::Forward | Handling::Wait(_) | Handling::Watch => None,

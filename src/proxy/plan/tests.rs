@@ -103,6 +103,9 @@ fn each_row_is_planned_as_it_says() {
             (Handling::ForwardAnywhere, Ok(Plan::Forward(server, _))) => {
                 Some(server) == pool.server_of(PLACEHOLDER, 7)
             }
+            (Handling::Publish, Ok(Plan::Forward(server, ask))) => {
+                Some(server) == pool.server_of(request[1], 0) && ask.writes()
+            }
             (Handling::AskAll(how), Ok(Plan::All(join, ask))) => {
                 join == how && ask == Ask::of(row, Expect::ONE)
             }
@@ -257,6 +260,9 @@ fn within_a_transaction_each_row_is_queued_done_at_once_or_refused() {
             (_, Handling::Wait(_), Ok(Within::Refuse(CommandError::Keys(_)))) => true,
             (_, Handling::Refuse(_), Ok(Within::Refuse(error))) => {
                 matches!(error, CommandError::Refused(..))
+            }
+            (_, Handling::Publish, Ok(Within::Queue(Home::At(server), true))) => {
+                server == pool.server_of(request[1], 0)
             }
             (_, Handling::ForwardAnywhere, Ok(Within::Queue(home, _))) => home == Home::Anywhere,
             (_, Handling::Forward | Handling::Split(_), Ok(Within::Queue(_, writes))) => {

@@ -17,6 +17,7 @@ use crate::protocol::command::Handling;
 use crate::protocol::command::Local;
 use crate::proxy::client::transaction::Home;
 use crate::proxy::failure::RequestError;
+use crate::proxy::plan::CHANNEL_DRAW;
 use crate::proxy::plan::forwards_unknown;
 use crate::proxy::pool::Pool;
 
@@ -72,6 +73,10 @@ pub(in crate::proxy) fn plan_within<A: Args + ?Sized>(
             _ => Err(RequestError::NotWithin),
         },
         Handling::Local(_) | Handling::Walk => Err(RequestError::NotWithin),
+        Handling::Publish => {
+            let home = pool.server_of(request.arg(1), CHANNEL_DRAW);
+            Ok(Within::Queue(Home::At(home), writes))
+        }
         Handling::ForwardAnywhere => Ok(Within::Queue(Home::Anywhere, writes)),
         Handling::Forward | Handling::Split(_) | Handling::Wait(_) | Handling::Watch => {
             match command.keys(request) {

@@ -380,7 +380,6 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     ("SUBSCRIBE channel", "messages are not passed on here"),
     ("PSUBSCRIBE *", "messages are not passed on here"),
-    ("PUBLISH channel message", "messages are not passed on here"),
     ("KEYS *", "is refused unless the pool's `allow:` names it"),
     ("FLUSHALL", "is refused unless the pool's `allow:` names it"),
     ("FLUSHDB", "is refused unless the pool's `allow:` names it"),

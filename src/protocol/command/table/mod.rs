@@ -304,6 +304,12 @@ impl Command {
         self
     }
 
+    /// Its first argument is a channel.
+    const fn publishes(mut self) -> Command {
+        self.handling = Handling::Publish;
+        self
+    }
+
     /// It waits on its server, for as long as the request says there.
     const fn waits(mut self, timeout: TimeoutAt) -> Command {
         self.handling = Handling::Wait(timeout);

@@ -6,6 +6,7 @@ use super::CHANNEL;
 use super::Categories;
 use super::Command;
 use super::Flags;
+use super::Gather;
 use super::Group;
 use super::Keys;
 use super::LOADING;
@@ -24,31 +25,31 @@ pub(super) static ROWS: &[Command] = &[
         .refuse(Refusal::PubSub),
     PUBSUB.keyless("publish", Exactly(3), LOADING_FAST.and(Flags::PUBSUB), "2.0.0",
         "Sends a message to a channel.")
-        .refuse(Refusal::PubSub),
+        .publishes(),
     PUBSUB.container("pubsub", "2.8.0", "Commands about channels.", &[
         PUBSUB.keyless("pubsub|channels", AtLeast(2), LOADING.and(Flags::PUBSUB), "2.8.0",
             "Lists the channels in use.")
-            .refuse(Refusal::PubSub),
+            .ask_all(Gather::Union),
         PUBSUB.help("pubsub|help", "6.2.0").not_in(Categories::PUBSUB),
         PUBSUB.keyless("pubsub|numpat", Exactly(2), LOADING.and(Flags::PUBSUB), "2.8.0",
             "Counts the patterns subscribed to.")
-            .refuse(Refusal::PubSub),
+            .ask_all(Gather::Max),
         PUBSUB.keyless("pubsub|numsub", AtLeast(2), LOADING.and(Flags::PUBSUB), "2.8.0",
             "Counts the subscribers of channels.")
-            .refuse(Refusal::PubSub),
+            .ask_all(Gather::Counts),
         PUBSUB.keyless("pubsub|shardchannels", AtLeast(2), LOADING.and(Flags::PUBSUB), "7.0.0",
             "Lists the shard channels in use.")
-            .refuse(Refusal::PubSub),
+            .ask_all(Gather::Union),
         PUBSUB.keyless("pubsub|shardnumsub", AtLeast(2), LOADING.and(Flags::PUBSUB), "7.0.0",
             "Counts the subscribers of shard channels.")
-            .refuse(Refusal::PubSub),
+            .ask_all(Gather::Counts),
     ]),
     PUBSUB.keyless("punsubscribe", AtLeast(1), SESSION.and(Flags::PUBSUB), "2.0.0",
         "Stops listening to patterns.")
         .refuse(Refusal::PubSub),
     PUBSUB.keyless("spublish", Exactly(3), LOADING_FAST.and(Flags::PUBSUB), "7.0.0",
         "Sends a message to a shard channel.")
-        .with_keys(Keys::one(CHANNEL)).refuse(Refusal::PubSub),
+        .with_keys(Keys::one(CHANNEL)).publishes(),
     PUBSUB.keyless("ssubscribe", AtLeast(2), SESSION.and(Flags::PUBSUB), "7.0.0",
         "Listens to shard channels.")
         .with_keys(Keys::range(1, -1, 1, CHANNEL)).refuse(Refusal::PubSub),

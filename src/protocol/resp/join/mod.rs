@@ -3,6 +3,7 @@
 //! Owns: what the parts have said, as far as the whole needs it.
 
 mod elements;
+mod names;
 #[cfg(test)]
 mod tests;
 
@@ -84,8 +85,17 @@ impl Join {
                 let least = self.number.unwrap_or(i64::MAX);
                 self.number = Some(least.min(integer(&reply).unwrap_or(i64::MAX)));
             }
+            (Some(Gather::Max), Some(b':')) => {
+                self.number = self.number.max(integer(&reply));
+            }
             (Some(Gather::AllOk | Gather::OneOk), Some(b'+')) => self.any_ok = true,
-            (Some(Gather::Concat | Gather::Chain | Gather::Every) | None, Some(b'*'))
+            (
+                Some(
+                    Gather::Concat | Gather::Chain | Gather::Every | Gather::Union | Gather::Counts,
+                )
+                | None,
+                Some(b'*'),
+            )
             | (Some(Gather::First | Gather::Any | Gather::Longest), Some(_)) => {
                 self.keep(index, reply);
             }
@@ -150,10 +160,14 @@ impl Join {
         };
         match how {
             Gather::AllOk | Gather::OneOk => out.push_copy(b"+OK\r\n", spare),
-            Gather::Sum | Gather::Min => write_number(b':', self.number?, out.writer(spare)),
+            Gather::Sum | Gather::Min | Gather::Max => {
+                write_number(b':', self.number?, out.writer(spare))
+            }
             Gather::Concat => self.concat(out, spare)?,
             Gather::Chain => self.chain(out, spare)?,
             Gather::Every => self.every(out, spare)?,
+            Gather::Union => names::union(&self.replies, out.writer(spare))?,
+            Gather::Counts => names::counts(&self.replies, out.writer(spare))?,
             Gather::First => {
                 let first = usize::from(*self.order.first()?);
                 out.append(std::mem::take(self.replies.get_mut(first)?), spare);

@@ -131,6 +131,48 @@ fn of_several_replies_one_is_chosen_by_what_it_says() {
 }
 
 #[test]
+fn names_come_once_and_their_counts_are_summed() {
+    let names: [(u32, &[u8]); 3] = [
+        (1, b"*2\r\n$1\r\nb\r\n$1\r\na\r\n"),
+        (0, b"*1\r\n$1\r\na\r\n"),
+        (2, b"*0\r\n"),
+    ];
+    let all = b"*2\r\n$1\r\na\r\n$1\r\nb\r\n";
+    assert_eq!(joined(Gather::Union, &[], &names), all);
+    let counts = |event: &str, [a, b]: [u8; 2]| {
+        let event = format!("${}\r\n{event}\r\n", event.len());
+        format!("*4\r\n$1\r\na\r\n:{a}\r\n{event}:{b}\r\n").into_bytes()
+    };
+    let everywhere = "__keyevent@0__:del";
+    let summed = |event, first, second| {
+        let (first, second) = (counts(event, first), counts(event, second));
+        joined(Gather::Counts, &[], &[(0, &first), (1, &second)])
+    };
+    assert_eq!(summed("b", [2, 1], [1, 0]), counts("b", [3, 1]));
+    // Each of its listeners is on both.
+    let max = counts(everywhere, [3, 2]);
+    assert_eq!(summed(everywhere, [2, 1], [1, 2]), max);
+    let twice = b"*4\r\n$1\r\na\r\n:1\r\n$1\r\na\r\n:1\r\n";
+    let sums = b"*4\r\n$1\r\na\r\n:2\r\n$1\r\na\r\n:2\r\n";
+    assert_eq!(joined(Gather::Counts, &[], &[(0, twice), (1, twice)]), sums);
+    assert_eq!(joined(Gather::Counts, &[], &[(0, b"*0\r\n")]), b"*0\r\n");
+    for odd in [
+        &b"*1\r\n$1\r\na\r\n"[..],
+        b"*2\r\n:1\r\n:1\r\n",
+        b"*-1\r\n:1\r\n",
+    ] {
+        let told = joined(Gather::Counts, &[], &[(0, odd)]);
+        assert!(
+            told.starts_with(b"-ERR Server gave"),
+            "{}",
+            told.escape_ascii()
+        );
+    }
+    let numbers: [(u32, &[u8]); 2] = [(0, b":2\r\n"), (1, b":7\r\n")];
+    assert_eq!(joined(Gather::Max, &[], &numbers), b":7\r\n");
+}
+
+#[test]
 fn one_server_has_stopped_what_ran_and_the_others_had_nothing_to_stop() {
     let idle = b"-NOTBUSY No scripts in execution right now.\r\n";
     let unkillable = b"-UNKILLABLE Sorry the script already executed write commands\r\n";
