@@ -30,7 +30,9 @@ use crate::reactor::block::Blocks;
 use crate::reactor::message::FromWorker;
 use crate::reactor::ring::BUFFERS;
 
-/// The program itself, its control plane, its log: measured 9 MiB in a release build.
+/// The program itself, its control plane, its log: measured 9 MiB in a release build. Never counted as
+/// less: what the system says falls short of it while the rings' buffers are still untouched, and
+/// those are touched all at once.
 const OWN_BYTES: usize = 16 << 20;
 /// A worker's ring with its buffers, which receives may fill at any time, and its spare buffers.
 const WORKER_BYTES: usize = BUFFERS as usize * BLOCK_BYTES + (2 << 20);
@@ -119,7 +121,8 @@ impl Memory {
         let Some(Ok(length)) = read else { return };
         if let Some(resident) = resident_bytes(&text[..length]) {
             let uncounted = resident.saturating_sub(allocator::allocated());
-            self.uncounted.store(uncounted, Ordering::Relaxed);
+            self.uncounted
+                .store(uncounted.max(OWN_BYTES), Ordering::Relaxed);
         }
     }
 }
@@ -236,10 +239,11 @@ impl Watch {
             return;
         };
         let is_turn = self.look_at.is_none_or(|at| at <= now);
-        if self.memory.used() > thresholds.soft {
+        let is_much = self.memory.used() > thresholds.soft;
+        if is_much {
             blocks.give_back();
         }
-        if is_turn {
+        if is_turn || is_much {
             self.memory.measure();
         }
         let used = self.memory.used();
@@ -337,5 +341,10 @@ mod tests {
         assert_eq!(resident_bytes(b""), None);
         let memory = Memory::new(NonZeroUsize::new(1 << 30), 1);
         assert!(memory.used() > MIB, "a test has that much");
+        // However much of what is allocated is untouched as yet.
+        allocator::count(1 << 40);
+        memory.measure();
+        assert_eq!(memory.uncounted.load(Ordering::Relaxed), OWN_BYTES);
+        allocator::count(-(1 << 40));
     }
 }
