@@ -115,7 +115,8 @@ slow_log: SlowLogConfig {
     pub keys: bool {
         key: "slow_log_keys", takes: BOOLEAN, default: "true";
         from: Ours, reload: AtOnce;
-        doc: "show the first key of each, cut to 64 bytes; false hides keys"
+        doc: "show the first key of each, cut to 64 bytes; false hides keys, also from `hotkeys`, \
+              `bigkeys` and `monitor`"
     }
 }
 

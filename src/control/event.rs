@@ -16,6 +16,7 @@ use crate::base::PoolIdx;
 use crate::base::ServerIdx;
 use crate::ejection::Probe;
 use crate::messages::Change;
+use crate::telemetry::observed::ObserverId;
 
 use super::adopt;
 use super::asked::Asked;
@@ -61,6 +62,8 @@ pub(super) enum Event {
     HandedOver,
     /// The time to ask the workers for what they have recorded has come.
     Collect,
+    /// The time to look after somebody who observes requests has come.
+    Observing(ObserverId),
     /// Somebody has sent a command.
     Ctl(Asked),
 }

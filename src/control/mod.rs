@@ -19,6 +19,7 @@ mod health;
 mod history;
 mod main_loop;
 mod notify;
+mod observed;
 mod probe;
 mod recent;
 mod resolve;

@@ -21,6 +21,9 @@ const WITHIN: Duration = Duration::from_secs(65);
 /// The command that is shown here.
 const TOP: &str = "top";
 
+/// The command whose answer does not end.
+const MONITOR: &str = "monitor";
+
 /// Refused, or not so.
 pub(super) const REFUSED: u8 = 1;
 
@@ -58,7 +61,11 @@ pub(super) fn run(socket: &Path, words: &[String]) -> ExitCode {
         path: &format!("/ctl/{name}"),
         body: &arguments.join("\n"),
     };
-    let mut answer = http::ask(&target, request, WITHIN);
+    let ask = || match name == MONITOR {
+        true => http::follow(&target, request, WITHIN, show),
+        false => http::ask(&target, request, WITHIN),
+    };
+    let mut answer = ask();
     let mut tries = 1;
     while tries < TRIES && answer.as_ref().is_ok_and(|answer| answer.status == 503) {
         if tries == 1 {
@@ -67,7 +74,7 @@ pub(super) fn run(socket: &Path, words: &[String]) -> ExitCode {
             ));
         }
         thread::sleep(STEP);
-        answer = http::ask(&target, request, WITHIN);
+        answer = ask();
         tries += 1;
     }
     match answer {
@@ -88,6 +95,13 @@ pub(super) fn run(socket: &Path, words: &[String]) -> ExitCode {
             ExitCode::from(UNREACHABLE)
         }
     }
+}
+
+/// As it comes; it fails where nobody reads it any more.
+fn show(piece: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout();
+    stdout.write_all(piece)?;
+    stdout.flush()
 }
 
 fn absolute(path: &Path) -> Option<String> {

@@ -46,15 +46,7 @@ pub(super) struct Request<'a> {
 /// When nobody is there, or there is no whole answer `within` that time.
 pub(super) fn ask(target: &str, request: Request<'_>, within: Duration) -> io::Result<Answer> {
     let until = now() + within;
-    let mut socket = connect(target, within)?;
-    socket.set_write_timeout(Some(left(until)?))?;
-    let Request { method, path, body } = request;
-    let length = body.len();
-    let head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: coremux\r\nConnection: close\r\n\
-         Content-Length: {length}\r\n\r\n{body}"
-    );
-    socket.write_all(head.as_bytes())?;
+    let mut socket = send(target, request, "1.1", until)?;
     let mut bytes = Vec::new();
     let mut piece = [0; 16 << 10];
     while bytes.len() < ANSWER_BYTES_MAX {
@@ -68,6 +60,65 @@ pub(super) fn ask(target: &str, request: Request<'_>, within: Duration) -> io::R
         }
     }
     answer(&bytes).ok_or_else(|| io::Error::new(ErrorKind::InvalidData, "the answer is no HTTP"))
+}
+
+/// Asks the same, and gives what is answered as it comes, for as long as it does, and as long as that can
+/// be given. An answer that is not 200 is returned whole.
+///
+/// # Errors
+///
+/// When nobody is there, or there is no answer `within` that time.
+pub(super) fn follow(
+    target: &str,
+    request: Request<'_>,
+    within: Duration,
+    mut give: impl FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<Answer> {
+    let until = now() + within;
+    // Of this version, so that nothing stands between the pieces.
+    let mut socket = send(target, request, "1.0", until)?;
+    let mut bytes = Vec::new();
+    let mut piece = [0; 16 << 10];
+    let mut goes_on = false;
+    while bytes.len() < ANSWER_BYTES_MAX {
+        socket.set_read_timeout(if goes_on { None } else { Some(left(until)?) })?;
+        let read = match socket.read(&mut piece) {
+            Ok(0) => break,
+            Ok(read) => &piece[..read],
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => return Err(in_words(error)),
+        };
+        if goes_on {
+            if give(read).is_err() {
+                break;
+            }
+            continue;
+        }
+        bytes.extend_from_slice(read);
+        let end = bytes.windows(4).position(|end| end == b"\r\n\r\n");
+        let is_good = answer(&bytes).is_some_and(|answer| answer.status == 200);
+        if let (Some(end), true) = (end, is_good) {
+            goes_on = true;
+            if give(&bytes[end + 4..]).is_err() {
+                break;
+            }
+            bytes.truncate(end + 4);
+        }
+    }
+    answer(&bytes).ok_or_else(|| io::Error::new(ErrorKind::InvalidData, "the answer is no HTTP"))
+}
+
+fn send(target: &str, request: Request<'_>, version: &str, until: Instant) -> io::Result<Socket> {
+    let mut socket = connect(target, left(until)?)?;
+    socket.set_write_timeout(Some(left(until)?))?;
+    let Request { method, path, body } = request;
+    let length = body.len();
+    let head = format!(
+        "{method} {path} HTTP/{version}\r\nHost: coremux\r\nConnection: close\r\n\
+         Content-Length: {length}\r\n\r\n{body}"
+    );
+    socket.write_all(head.as_bytes())?;
+    Ok(socket)
 }
 
 fn connect(target: &str, within: Duration) -> io::Result<Socket> {

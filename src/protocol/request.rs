@@ -90,6 +90,16 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// How many bytes an argument has.
+    #[must_use]
+    pub fn arg_bytes(&self, index: usize) -> usize {
+        let arg = self.args[index];
+        match self.bodies.get(arg.body as usize) {
+            None => arg.len as usize,
+            Some(body) => body.pieces.iter().map(Bytes::len).sum(),
+        }
+    }
+
     /// How many bytes the frame has.
     #[must_use]
     pub fn frame_bytes(&self) -> usize {

@@ -34,6 +34,7 @@ mod exclusive;
 mod failure;
 mod invariants;
 mod load_shedding;
+mod observing;
 mod plan;
 mod pool;
 mod recording;
@@ -60,6 +61,7 @@ use crate::messages::Change;
 use crate::protocol::Arg;
 use crate::stats::WorkerStats;
 use crate::telemetry::Records;
+use crate::telemetry::observed::Observers;
 
 pub use client::ClientLoad;
 pub use client::state::Carried;
@@ -134,6 +136,8 @@ pub struct Proxy {
     // What is sent now is handed over then: a moment of the last `poll_output`.
     leaves_at: Time,
     records: Box<Records>,
+    // Who wants to see requests as they come.
+    observers: Observers,
     scratch: Scratch,
 }
 
@@ -173,6 +177,7 @@ impl Proxy {
             scratch: Scratch::default(),
             leaves_at: Time::ZERO,
             records: Box::default(),
+            observers: Observers::default(),
         }
     }
 

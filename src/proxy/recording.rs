@@ -15,7 +15,7 @@ use crate::telemetry::slow;
 use crate::telemetry::slow::SlowRequest;
 
 /// As much of a request as is looked at, to say what it was.
-const HEAD_BYTES_MAX: usize = 512;
+pub(in crate::proxy) const HEAD_BYTES_MAX: usize = 512;
 
 /// What an error is counted under whose command is not known any more.
 const UNKNOWN: &str = "unknown";
@@ -37,23 +37,32 @@ impl Proxy {
             .record(of, at_server, pending.micros_in_proxy(sent_at));
     }
 
-    /// Whether the first request on this connection, whose reply is here, took long.
+    /// Whether the first request on this connection, whose reply is here, took so long that it is looked
+    /// at.
     #[inline]
-    pub(in crate::proxy) fn is_slow(&self, key: Key, now: Time) -> bool {
+    pub(in crate::proxy) fn is_looked_at(&self, key: Key, now: Time) -> bool {
         let conn = &self.servers[key];
         let Some(pending) = conn.requests.next_sent() else {
             return false;
         };
         let sent_at = conn.requests.next_sent_at();
         let took = now.micros_since(sent_at) + pending.micros_in_proxy(sent_at);
-        took >= self.pools[conn.pool.index()].slow_micros
+        took >= self.pools[conn.pool.index()].looked_at_micros
     }
 
-    /// Keeps it in the slow log, with a reply of so many bytes.
+    /// Looks at it, whose reply has so many bytes: keeps it in the slow log, and shows it.
     #[cold]
-    pub(in crate::proxy) fn record_slow(&mut self, key: Key, reply_bytes: usize, now: Time) {
+    pub(in crate::proxy) fn look_at_reply(&mut self, key: Key, reply_bytes: usize, now: Time) {
+        if !self.observers.is_empty() {
+            self.observe_reply(key, reply_bytes);
+        }
+        self.record_slow(key, reply_bytes, now);
+    }
+
+    fn record_slow(&mut self, key: Key, reply_bytes: usize, now: Time) {
         let conn = &self.servers[key];
         let pool = conn.pool;
+        let slow_micros = self.pools[pool.index()].slow_micros;
         // Whoever waits by his own wish is not slow, and nobody waits for a late reply any more.
         let counts = |pending: &&Pending| {
             pending.family() != Family::Blocking && !pending.awaiter.is_buried()
@@ -61,9 +70,13 @@ impl Proxy {
         let Some(pending) = conn.requests.next_sent().filter(counts) else {
             return;
         };
+        let sent_at = conn.requests.next_sent_at();
+        if now.micros_since(sent_at) + pending.micros_in_proxy(sent_at) < slow_micros {
+            return;
+        }
         let slow = SlowRequest {
             reply_bytes: reply_bytes as u64,
-            ..self.describe_slow(key, pending, conn.requests.next_sent_at(), now)
+            ..self.describe_slow(key, pending, sent_at, now)
         };
         let most = self.pools[pool.index()].config.slow_log.length as usize;
         self.records.pool(pool).slow.push(slow, most);

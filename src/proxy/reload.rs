@@ -66,6 +66,7 @@ impl Proxy {
                 self.preconnect(idx, now);
             }
         }
+        self.look_at_replies();
         self.check_invariants();
     }
 

@@ -16,6 +16,9 @@ use crate::proxy::Reload;
 use crate::reactor::Admission;
 use crate::stats::WorkerStats;
 use crate::telemetry::Records;
+use crate::telemetry::observed::Observer;
+use crate::telemetry::observed::ObserverId;
+use crate::telemetry::observed::Seen;
 
 use super::Sender;
 use super::hand_over::Parcel;
@@ -67,6 +70,12 @@ pub enum ToWorker {
     /// Say what was recorded of requests, and go on with these records, in which there is nothing;
     /// they are given to one worker alone.
     TellRecords(Arc<Records>),
+    /// Keep what somebody wants to see of requests, from now on.
+    Observe(Arc<Observer>),
+    /// Say what you have seen for him since this was asked last.
+    TellSeen(ObserverId),
+    /// Keep nothing for him any more.
+    Disregard(ObserverId),
     /// Close everything now.
     Stop,
 }
@@ -121,6 +130,15 @@ pub enum FromWorker {
         worker: WorkerIdx,
         /// All of it.
         records: Box<Records>,
+    },
+    /// What was seen for an observer, since this was said last.
+    Seen {
+        /// By which worker.
+        worker: WorkerIdx,
+        /// For whom.
+        observer: ObserverId,
+        /// All of it.
+        seen: Box<Seen>,
     },
     /// All clients of the worker are served and closed; nothing is left to do.
     Drained(WorkerIdx),

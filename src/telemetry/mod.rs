@@ -8,6 +8,7 @@
 mod distribution;
 mod family;
 mod latencies;
+pub mod observed;
 mod records;
 pub mod slow;
 mod spread;

@@ -20,6 +20,7 @@ mod admin {
     mod api;
     mod latencies;
     mod metrics;
+    mod observing;
     mod prometheus;
     mod stats;
     mod top;

@@ -139,6 +139,14 @@ impl Admin {
         )
     }
 
+    /// A run of `coremux ctl` that may take its time; what it says is read as it comes.
+    pub fn ctl_command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_coremux"));
+        command.arg("ctl").arg("--socket").arg(self.socket_path());
+        command.args(words);
+        command
+    }
+
     /// Runs `coremux --check`, with further arguments before it.
     pub fn check(arguments: &[&str], target: &str) -> Output {
         Command::new(env!("CARGO_BIN_EXE_coremux"))

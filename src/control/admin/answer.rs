@@ -2,10 +2,18 @@
 //!
 //! Owns: the headers. Never: what is answered.
 
+use std::convert::Infallible;
+use std::pin::Pin;
+
+use futures_lite::Stream;
+use futures_lite::StreamExt;
+use http_body_util::Either;
 use http_body_util::Full;
+use http_body_util::StreamBody;
 use hyper::Response;
 use hyper::StatusCode;
 use hyper::body::Bytes;
+use hyper::body::Frame;
 use hyper::header;
 use hyper::header::HeaderValue;
 use serde::Serialize;
@@ -19,11 +27,17 @@ const HTML: &str = "text/html; charset=utf-8";
 /// The version is part of the format's name.
 pub(super) const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+/// A body that goes on to come.
+type Pieces = Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, Infallible>>>>;
+
+/// A body, whole or not.
+pub(super) type Body = Either<Full<Bytes>, StreamBody<Pieces>>;
+
 /// What is answered.
 pub(super) struct Answer {
     status: StatusCode,
     kind: &'static str,
-    body: String,
+    body: Body,
     /// What a page may load and run; nothing unless it says so.
     policy: Option<String>,
 }
@@ -33,7 +47,7 @@ impl Answer {
         Answer {
             status,
             kind,
-            body,
+            body: Either::Left(Full::new(Bytes::from(body))),
             policy: None,
         }
     }
@@ -69,14 +83,22 @@ impl Answer {
         Answer::new(status, TEXT, text.into())
     }
 
+    /// Texts that go on to come.
+    pub(super) fn pieces(pieces: impl Stream<Item = String> + 'static) -> Answer {
+        let frames = pieces.map(|piece| Ok(Frame::data(Bytes::from(piece))));
+        let mut answer = Answer::text(StatusCode::OK, "");
+        answer.body = Either::Right(StreamBody::new(Box::pin(frames)));
+        answer
+    }
+
     /// The request is wrong, and what would be right.
     pub(super) fn wrong(text: impl Into<String>) -> Answer {
         Answer::text(StatusCode::BAD_REQUEST, text)
     }
 
     /// As HTTP; `allow` are the methods that would do.
-    pub(super) fn respond(self, allow: &'static str) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::new(Bytes::from(self.body)));
+    pub(super) fn respond(self, allow: &'static str) -> Response<Body> {
+        let mut response = Response::new(self.body);
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         let mut put = |name, value| headers.insert(name, HeaderValue::from_static(value));

@@ -7,8 +7,8 @@ use std::cell::Cell;
 use std::convert::Infallible;
 use std::rc::Rc;
 
+use futures_lite::stream;
 use http_body_util::BodyExt;
-use http_body_util::Full;
 use http_body_util::Limited;
 use hyper::HeaderMap;
 use hyper::Method;
@@ -16,7 +16,6 @@ use hyper::Request;
 use hyper::Response;
 use hyper::StatusCode;
 use hyper::body::Body;
-use hyper::body::Bytes;
 use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
 use tracing::info;
@@ -26,9 +25,12 @@ use crate::control::HealthMeans;
 use crate::control::actions::ACTIONS;
 use crate::control::asked::Asked;
 use crate::control::asked::Refused;
+use crate::control::asked::Said;
 use crate::control::event::Event;
 use crate::control::shown::Shown;
 
+use super::Patience;
+use super::answer;
 use super::answer::Answer;
 use super::answer::JSON;
 use super::answer::PROMETHEUS;
@@ -192,8 +194,8 @@ impl Api {
     pub(super) async fn answer(
         &self,
         request: Request<Incoming>,
-        commanded: &Cell<bool>,
-    ) -> Result<Response<Full<Bytes>>, Infallible> {
+        patience: &Cell<Patience>,
+    ) -> Result<Response<answer::Body>, Infallible> {
         // Said before it comes: nobody has to send it for nothing.
         if request.body().size_hint().lower() > COMMAND_BYTES_MAX as u64 {
             return Ok(too_large().respond("GET, HEAD"));
@@ -206,10 +208,10 @@ impl Api {
         let (answer, allow) = match command {
             Some(name) if request.method() == Method::POST => {
                 let body = request.into_body();
-                (self.command(&name, body, commanded).await, "POST")
+                (self.command(&name, body, patience).await, "POST")
             }
             Some(_) => (method_not_allowed(), "POST"),
-            None if self.is_action(&request) => (self.action(&request, commanded).await, "POST"),
+            None if self.is_action(&request) => (self.action(&request, patience).await, "POST"),
             None => (self.read(&request).await, "GET, HEAD"),
         };
         Ok(answer.respond(allow))
@@ -220,7 +222,7 @@ impl Api {
         is_below && self.endpoint == Endpoint::Admin
     }
 
-    async fn action(&self, request: &Request<Incoming>, commanded: &Cell<bool>) -> Answer {
+    async fn action(&self, request: &Request<Incoming>, patience: &Cell<Patience>) -> Answer {
         let name = request.uri().path().strip_prefix(ACTIONS_BELOW);
         let name = name.unwrap_or_default();
         if request.method() != Method::POST {
@@ -237,7 +239,7 @@ impl Api {
             return Answer::text(StatusCode::NOT_FOUND, text);
         }
         info!(action = name, "asked for by the status page");
-        self.ask_loop(name, Vec::new(), commanded).await
+        self.ask_loop(name, Vec::new(), patience).await
     }
 
     async fn read(&self, request: &Request<Incoming>) -> Answer {
@@ -309,7 +311,7 @@ impl Api {
     }
 
     // Arguments are the lines of the body.
-    async fn command(&self, name: &str, body: Incoming, commanded: &Cell<bool>) -> Answer {
+    async fn command(&self, name: &str, body: Incoming, patience: &Cell<Patience>) -> Answer {
         if !(self.shown.is_command)(name) {
             let text = format!("there is no command `{name}`\n");
             return Answer::text(StatusCode::NOT_FOUND, text);
@@ -322,15 +324,23 @@ impl Api {
             return Answer::text(StatusCode::BAD_REQUEST, "arguments are UTF-8\n");
         };
         let words = words.lines().map(str::to_owned).collect();
-        self.ask_loop(name, words, commanded).await
+        self.ask_loop(name, words, patience).await
     }
 
-    async fn ask_loop(&self, name: &str, words: Vec<String>, commanded: &Cell<bool>) -> Answer {
+    async fn ask_loop(&self, name: &str, words: Vec<String>, patience: &Cell<Patience>) -> Answer {
         let (asked, outcome) = Asked::new(name, words);
         self.shown.events.tell(Event::Ctl(asked));
-        commanded.set(true);
-        match outcome.recv().await {
-            Some(Ok(text)) => Answer::text(StatusCode::OK, text),
+        patience.set(Patience::Command);
+        match outcome.outcome().await {
+            Some(Ok(Said::Text(text))) => Answer::text(StatusCode::OK, text),
+            Some(Ok(Said::Pieces(pieces))) => {
+                patience.set(Patience::Endless);
+                let state = (pieces, outcome.asker());
+                Answer::pieces(stream::unfold(state, |(pieces, asker)| async move {
+                    let piece = pieces.recv().await?;
+                    Some((piece, (pieces, asker)))
+                }))
+            }
             Some(Err(Refused::Because(text))) => Answer::text(StatusCode::CONFLICT, text),
             Some(Err(Refused::AskAgain)) => {
                 let text = "another process takes over: ask again\n";

@@ -45,6 +45,17 @@ const HEADERS_MAX: usize = 64;
 /// A command that was sent whole may have to wait for the world: a name, a server's answer.
 const COMMAND_PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long a conversation may last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Patience {
+    /// A question and its answer.
+    Question,
+    /// What is done for a command may take its time.
+    Command,
+    /// For as long as somebody reads, or is not in the way of others.
+    Endless,
+}
+
 /// Answers whoever comes.
 pub(super) async fn serve(mut accepted: Accepted, api: Rc<Api>) {
     let inside = Inside::default();
@@ -69,17 +80,19 @@ pub(super) async fn serve(mut accepted: Accepted, api: Rc<Api>) {
 // One request, so that a connection is over when its answer is: keepalived and `coremux --check`
 // want no more, and a Prometheus that connects every quarter of a minute does not notice.
 async fn converse(stream: TcpStream, api: Rc<Api>) {
-    let commanded = Rc::new(Cell::new(false));
+    let patience = Rc::new(Cell::new(Patience::Question));
+    let is_command_socket = api.endpoint() == Endpoint::Ctl;
     let service = {
-        let commanded = Rc::clone(&commanded);
+        let patience = Rc::clone(&patience);
         service_fn(move |request| {
-            let (api, commanded) = (Rc::clone(&api), Rc::clone(&commanded));
-            async move { api.answer(request, &commanded).await }
+            let (api, patience) = (Rc::clone(&api), Rc::clone(&patience));
+            async move { api.answer(request, &patience).await }
         })
     };
     let conversation = http1::Builder::new()
         .keep_alive(false)
-        .half_close(true)
+        // Who goes away from the control socket waits for nothing, and nothing is done for him any more.
+        .half_close(!is_command_socket)
         .max_buf_size(HEAD_BYTES_MAX)
         .max_headers(HEADERS_MAX)
         .header_read_timeout(None)
@@ -88,8 +101,11 @@ async fn converse(stream: TcpStream, api: Rc<Api>) {
     let conversation = async { conversation.await.unwrap_or(()) };
     futures_lite::future::or(conversation, async {
         glommio::timer::sleep(PATIENCE).await;
-        if commanded.get() {
+        if patience.get() != Patience::Question {
             glommio::timer::sleep(COMMAND_PATIENCE).await;
+        }
+        if patience.get() == Patience::Endless {
+            std::future::pending::<()>().await;
         }
     })
     .await;

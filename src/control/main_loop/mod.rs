@@ -7,6 +7,7 @@
 mod bequest;
 pub mod ctl;
 mod moves;
+mod observers;
 mod reload;
 mod servers;
 mod standing;
@@ -68,6 +69,7 @@ use crate::reactor::Sender;
 use crate::reactor::ToWorker;
 use crate::stats::WorkerStats;
 
+use observers::Observers;
 use reload::Reloading;
 
 pub(super) use moves::Switched;
@@ -165,6 +167,7 @@ pub(super) async fn run(setup: Setup, inbox_wake: UnixStream, names_wake: UnixSt
         watchdog,
         departures: 0,
         departing: None,
+        observers: Observers::default(),
         ready: Some(setup.ready),
         events: events_of,
     };
@@ -202,6 +205,7 @@ struct Control {
     departures: u32,
     // Until they are told to stay; it may be over.
     departing: Option<Departing>,
+    observers: Observers,
     ready: Option<Box<dyn FnOnce()>>,
     events: Events,
 }
@@ -278,6 +282,10 @@ impl Control {
             }
             Event::Collect => {
                 self.collect();
+                Vec::new()
+            }
+            Event::Observing(observer) => {
+                self.look_after(observer);
                 Vec::new()
             }
             Event::OldSide => self.hear_old_side(),

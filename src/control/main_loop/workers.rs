@@ -31,6 +31,14 @@ impl Control {
                 self.collected(worker, *records);
                 Step::Nothing
             }
+            FromWorker::Seen {
+                worker,
+                observer,
+                seen,
+            } => {
+                self.seen(worker, observer, *seen);
+                Step::Nothing
+            }
             FromWorker::Report(report) => {
                 self.reported(report);
                 Step::Nothing

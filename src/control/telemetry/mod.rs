@@ -176,6 +176,19 @@ impl Telemetry {
         self.spares.push(records);
     }
 
+    /// The name of a pool; `None` if it was removed.
+    pub(super) fn pool_name(&self, pool: PoolIdx) -> Option<&str> {
+        let names = self.names.iter().find(|names| names.pool == pool);
+        names.map(|names| &*names.name)
+    }
+
+    /// The name of a server; `None` if it was removed.
+    pub(super) fn server_name(&self, pool: PoolIdx, server: ServerIdx) -> Option<&str> {
+        let names = self.names.iter().find(|names| names.pool == pool)?;
+        let (_, name) = names.servers.iter().find(|(idx, _)| *idx == server)?;
+        Some(name)
+    }
+
     fn is_known(&self, pool: PoolIdx, server: ServerIdx) -> bool {
         let of_pool = self.names.iter().find(|names| names.pool == pool);
         of_pool.is_some_and(|names| names.servers.iter().any(|(idx, _)| *idx == server))

@@ -88,7 +88,7 @@ impl Telemetry {
         Ok(())
     }
 
-    fn no_pool(&self, pool: &str) -> String {
+    pub(in crate::control) fn no_pool(&self, pool: &str) -> String {
         let names: Vec<&str> = self.names.iter().map(|names| &*names.name).collect();
         format!(
             "there is no pool `{pool}`; there are: {}\n",

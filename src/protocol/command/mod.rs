@@ -59,6 +59,7 @@ pub use reply::command_reply;
 pub use reply::glob_matches;
 pub use reply::help_reply;
 pub use reply::info_reply;
+pub use reply::key_glob_matches;
 pub use wait::TimeoutAt;
 pub use wait::Wait;
 

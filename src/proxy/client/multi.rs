@@ -74,6 +74,9 @@ impl Proxy {
         }
         let allowed = plan::authorize(request, found, &client.session, pool);
         let planned = allowed.and_then(|()| plan::plan_within(request, found, pool, draw));
+        if let Ok(Within::Now(_) | Within::Queue(..)) = planned {
+            self.observe_of(key, request, now);
+        }
         let done = match planned {
             Ok(Within::Now(Local::Exec)) => return self.execute(key, now),
             Ok(Within::Now(local)) => return self.answer(key, local, request, now),

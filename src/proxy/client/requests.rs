@@ -146,8 +146,19 @@ impl Desk<'_> {
             if self.curious.stop(self.client, pool, &planned, now) {
                 return Taken::Waits;
             }
+            // One that waits for a connection is read again.
+            let is_done = !matches!(
+                planned,
+                Ok(Plan::Refuse(_) | Plan::Wait(..) | Plan::Watch(..)) | Err(_)
+            );
+            if let (true, Ok(command)) = (is_done && !self.observers.is_empty(), found) {
+                self.observe(request, command, now);
+            }
             return Taken::Needs(Need::Plan(planned, expect));
         };
+        if let (false, Ok(command)) = (self.observers.is_empty(), found) {
+            self.observe(request, command, now);
+        }
         let need = match self.forward((server, ask), request, chunk, now) {
             Ok(Forwarded::Sent) => return Taken::Sent,
             Ok(Forwarded::Waits(conn)) => Need::Open(conn),
@@ -329,6 +340,9 @@ impl Proxy {
         match need {
             Need::Plan(Ok(Plan::Wait(server, ask, at)), expect) => {
                 let done = self.ask_to_wait(key, (server, ask, at), (request, chunk), now);
+                if let Ok(true) = done {
+                    self.observe_of(key, request, now);
+                }
                 return done.unwrap_or_else(|error| {
                     self.turn_away(key, expect, error);
                     true
@@ -336,6 +350,9 @@ impl Proxy {
             }
             Need::Plan(Ok(Plan::Watch(server, ask)), expect) => {
                 let done = self.watch(key, (server, ask), (request, chunk), now);
+                if let Ok(true) = done {
+                    self.observe_of(key, request, now);
+                }
                 return done.unwrap_or_else(|error| {
                     self.turn_away(key, expect, error);
                     true

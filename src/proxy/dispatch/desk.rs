@@ -17,8 +17,10 @@ use crate::proxy::pool::Pool;
 use crate::proxy::pool::write_hold::WriteHolds;
 use crate::proxy::server_conn::ServerConn;
 use crate::proxy::timers::Timers;
+use crate::proxy::worker::Worker;
 use crate::stats::WorkerStats;
 use crate::telemetry::Records;
+use crate::telemetry::observed::Observers;
 
 /// One client, its pool, and what its requests are put into.
 pub(in crate::proxy) struct Desk<'a> {
@@ -35,6 +37,8 @@ pub(in crate::proxy) struct Desk<'a> {
     pub(in crate::proxy) parts: &'a mut Parts,
     pub(in crate::proxy) stats: &'a WorkerStats,
     pub(in crate::proxy) records: &'a mut Records,
+    pub(in crate::proxy) observers: &'a mut Observers,
+    pub(in crate::proxy) worker: &'a Worker,
 }
 
 impl Proxy {
@@ -56,6 +60,8 @@ impl Proxy {
             parts: &mut self.scratch.parts,
             stats: &self.stats,
             records: &mut self.records,
+            observers: &mut self.observers,
+            worker: &self.worker,
         })
     }
 }

@@ -134,6 +134,8 @@ pub(in crate::proxy) struct Pool {
     pub(in crate::proxy) limits: ClientLimits,
     /// A request that took so many microseconds is in the slow log.
     pub(in crate::proxy) slow_micros: u64,
+    /// One that took so many is looked at: the same, or 0 while somebody wants to see replies.
+    pub(in crate::proxy) looked_at_micros: u64,
     /// The longest a request is held for a server that fails, where requests are held.
     pub(in crate::proxy) hold_time: Duration,
     /// The same as the pool's Sentinels say, if they have.
@@ -163,6 +165,7 @@ impl Pool {
             follows_sentinels: !config.sentinels.addresses.is_empty(),
             limits: limits(&config),
             slow_micros: slow_micros(&config),
+            looked_at_micros: slow_micros(&config),
             hold_time: config.failure.hold_time.with(None),
             hold_needed: None,
             walk: walk(&config, (0..).map(ServerIdx)),
@@ -270,7 +273,9 @@ impl Pool {
         self.places = (!identity).then(|| Box::from(places));
         self.follows_sentinels = !config.sentinels.addresses.is_empty();
         self.limits = limits(&config);
+        // Whoever wants to see replies says so again.
         self.slow_micros = slow_micros(&config);
+        self.looked_at_micros = self.slow_micros;
         self.hold_needed = self.hold_needed.filter(|_| self.follows_sentinels);
         self.hold_time = config.failure.hold_time.with(self.hold_needed);
         self.base_kind = base_kind(&config);
@@ -297,6 +302,11 @@ impl Pool {
 }
 
 impl Pool {
+    /// Whether all replies are looked at, or only slow ones.
+    pub(in crate::proxy) fn look_at_replies(&mut self, all: bool) {
+        self.looked_at_micros = if all { 0 } else { self.slow_micros };
+    }
+
     pub(in crate::proxy) fn knowledge(&self) -> impl Iterator<Item = Knowledge> {
         let servers = self.servers.iter();
         let live = servers.filter(|server| !server.ejected && !server.removed);

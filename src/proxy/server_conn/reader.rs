@@ -189,8 +189,8 @@ impl Proxy {
         class: ErrorClass,
         now: Time,
     ) -> Result<(), Failure> {
-        if self.is_slow(key, now) {
-            self.record_slow(key, bytes, now);
+        if self.is_looked_at(key, now) {
+            self.look_at_reply(key, bytes, now);
         }
         let conn = &mut self.servers[key];
         let stats = conn.counters(&self.stats);

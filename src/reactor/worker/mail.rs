@@ -8,6 +8,7 @@ use crate::reactor::message::FromWorker;
 use crate::reactor::message::Renewal;
 use crate::reactor::message::ToWorker;
 use crate::telemetry::Records;
+use crate::telemetry::observed::ObserverId;
 
 use super::Worker;
 
@@ -35,6 +36,9 @@ impl Worker {
                 ToWorker::KeepClients => self.keep_clients(),
                 ToWorker::Adopt(parcel) => self.adopt_shared(parcel, now),
                 ToWorker::TellRecords(spare) => self.tell_records(spare),
+                ToWorker::Observe(observer) => self.proxy.observe(&observer),
+                ToWorker::TellSeen(observer) => self.tell_seen(observer),
+                ToWorker::Disregard(observer) => self.proxy.disregard(observer),
                 // That there was a pass is the answer.
                 ToWorker::Pass => {}
                 ToWorker::Stop => self.stopped = true,
@@ -48,6 +52,18 @@ impl Worker {
         let records = self.proxy.take_records(Box::new(spare));
         let worker = self.idx;
         self.outbox.send(FromWorker::Records { worker, records });
+    }
+
+    fn tell_seen(&mut self, observer: ObserverId) {
+        let worker = self.idx;
+        if let Some(seen) = self.proxy.tell_seen(observer) {
+            let seen = Box::new(seen);
+            self.outbox.send(FromWorker::Seen {
+                worker,
+                observer,
+                seen,
+            });
+        }
     }
 
     fn drain(&mut self, within: Duration, now: Time) {

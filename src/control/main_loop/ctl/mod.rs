@@ -6,6 +6,7 @@
 //!
 //! To add one is to add a row. An act that cannot answer at once keeps its `Reply` until it can.
 
+mod observe;
 mod switch_master;
 
 use std::ops::RangeInclusive;
@@ -172,6 +173,30 @@ pub const COMMANDS: &[Command] = &[
               --reset forgets them",
         counts: 0..=3,
         act: slow,
+    },
+    Command {
+        name: "hotkeys",
+        arguments: "[--pool POOL] [--for 10s] [--top 20]",
+        doc: "count which keys are used most, for that long, and by which commands; nothing is counted \
+              when nobody asks",
+        counts: 0..=6,
+        act: observe::hot_keys,
+    },
+    Command {
+        name: "bigkeys",
+        arguments: "[--pool POOL] [--for 10s] [--top 20]",
+        doc: "the largest replies and values that are seen for that long, of 1 KiB and more",
+        counts: 0..=6,
+        act: observe::big_keys,
+    },
+    Command {
+        name: "monitor",
+        arguments: "[--pool POOL] [--client CLIENT] [--command COMMAND] [--key PATTERN] [--rate 1000]",
+        doc: "requests as they come, as Redis's MONITOR shows them, but for values: of each the length; \
+              --client is an address with or without its port, a name, or a number; PATTERN is that of KEYS; \
+              of more than --rate a second a fair sample, and how many were left out",
+        counts: 0..=10,
+        act: observe::monitor,
     },
     Command {
         name: "reopen",

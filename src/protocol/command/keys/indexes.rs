@@ -12,7 +12,8 @@ pub struct KeyIndexes {
 }
 
 impl KeyIndexes {
-    pub(super) const NONE: KeyIndexes = KeyIndexes {
+    /// Of a request without keys.
+    pub const NONE: KeyIndexes = KeyIndexes {
         first: 0,
         next: 0,
         step: 1,

@@ -19,6 +19,7 @@ use super::Command;
 use super::lookup;
 use super::resolve;
 
+pub use glob::key_matches as key_glob_matches;
 pub use glob::matches as glob_matches;
 pub use sections::info_reply;
 
