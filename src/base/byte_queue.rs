@@ -192,20 +192,39 @@ impl ByteQueue {
         if range.len() < SHARE_BYTES_MIN {
             self.push_copy(&chunk.bytes()[range], spare);
         } else {
-            self.push(chunk.share().slice(range), spare);
+            self.push_shared(chunk, range, spare);
         }
+    }
+
+    // Apart from the rest, so that what nearly every piece needs is inlined.
+    #[inline(never)]
+    fn push_shared(
+        &mut self,
+        chunk: &impl Chunk,
+        range: std::ops::Range<usize>,
+        spare: &mut Spare,
+    ) {
+        self.push(chunk.share().slice(range), spare);
     }
 
     /// The tail, to be appended to and not to be shortened.
     #[inline]
     pub fn writer(&mut self, spare: &mut Spare) -> &mut Vec<u8> {
+        // One look for both: that it has no memory yet, and that it is long enough.
+        if self.tail.len() >= self.tail.capacity().min(TAIL_BYTES_MAX) {
+            self.renew_tail(spare);
+        }
+        &mut self.tail
+    }
+
+    #[inline(never)]
+    fn renew_tail(&mut self, spare: &mut Spare) {
         if self.tail.len() >= TAIL_BYTES_MAX {
             self.seal_tail();
         }
         if self.tail.capacity() == 0 {
             self.tail = spare.take();
         }
-        &mut self.tail
     }
 
     /// Appends all of `other`, moving what can be moved.

@@ -19,6 +19,23 @@ pub(super) enum Header {
 /// Reads the header line whose mark is at `buf[at]`.
 #[inline]
 pub(super) fn read_header(buf: &[u8], at: usize) -> Header {
+    // Nearly all numbers have one digit or two.
+    if let Some([first, second, third, fourth, ..]) = buf.get(at + 1..) {
+        let (tens, ones) = (first.wrapping_sub(b'0'), second.wrapping_sub(b'0'));
+        if [*second, *third] == *b"\r\n" && tens <= 9 {
+            let value = u64::from(tens);
+            return Header::Number { value, end: at + 4 };
+        }
+        if [*third, *fourth] == *b"\r\n" && ones <= 9 && (1..=9).contains(&tens) {
+            let value = u64::from(tens) * 10 + u64::from(ones);
+            return Header::Number { value, end: at + 5 };
+        }
+    }
+    read_any_header(buf, at)
+}
+
+#[inline(never)]
+fn read_any_header(buf: &[u8], at: usize) -> Header {
     let mut position = at + 1;
     let mut value: u64 = 0;
     while let Some(&byte) = buf.get(position) {
@@ -114,6 +131,22 @@ mod tests {
             assert_eq!(read_header(line.as_bytes(), 0), Header::Broken, "{line:?}");
         }
         assert_eq!(read_header(b"$-1\r\n", 0), Header::Null { end: 5 });
+    }
+
+    #[test]
+    fn a_short_number_is_read_as_any_other() {
+        for tail in ["", "$", "$3\r\nGET\r\n"] {
+            for first in 0..=u8::MAX {
+                for second in 0..=u8::MAX {
+                    for end in ["\r\n", "\n\r", "\r", ""] {
+                        let line = [b"*", &[first, second][..], end.as_bytes(), tail.as_bytes()];
+                        let line = line.concat();
+                        let read = read_header(&line, 0);
+                        assert_eq!(read, read_any_header(&line, 0), "{:?}", line.escape_ascii());
+                    }
+                }
+            }
+        }
     }
 
     #[test]
