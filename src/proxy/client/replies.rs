@@ -1,10 +1,10 @@
 //! The replies that a client is to get, in the order of its requests.
 //!
 //! ```text
-//!            next reply to send                      newest request
-//!                  ▼                                       ▼
-//!   out ◄── │ waiting │ ready │ gathering │ … │ waiting │
-//!            first                              first + slots.len() - 1
+//!            next reply to send                                newest request
+//!                  ▼                                                 ▼
+//!   out ◄── │ waiting │ ready │ gathering │ … │ ready │ waiting │ … │ waiting │
+//!            first                                     `behind` of them: a number, and no slots
 //! ```
 //!
 //! Owns: the order of replies, what is being sent, and how much of both there is. A reply that is due
@@ -47,7 +47,10 @@ const KEPT_SLOTS: usize = 4;
 pub(in crate::proxy) struct Replies {
     sending: Sending,
     out: ByteQueue,
+    // Up to the last one in which there is something; mostly none.
     slots: VecDeque<Slot>,
+    // How many requests behind those await a reply of which nothing is here.
+    behind: u32,
     // The number of the request in the first slot.
     first: u32,
     // How many requests are under way that get no reply.
@@ -71,6 +74,7 @@ impl Replies {
             sending: Sending::default(),
             out: ByteQueue::default(),
             slots: VecDeque::new(),
+            behind: 0,
             first: 0,
             silent: 0,
             pushes: None,
@@ -113,6 +117,7 @@ impl Replies {
     /// Drops the replies that wait for their turn: nobody will read them.
     pub(in crate::proxy) fn give_up(&mut self) {
         self.slots = VecDeque::new();
+        self.behind = 0;
         self.pushes = None;
         self.ready_bytes = 0;
     }
@@ -157,26 +162,45 @@ impl Replies {
     /// How many requests are under way, or wait for their turn to be answered.
     #[inline]
     pub(in crate::proxy) fn in_flight(&self) -> usize {
-        self.slots.len() + self.silent as usize
+        self.waiting() + self.silent as usize
+    }
+
+    // How many requests get a reply that is not given yet.
+    #[inline]
+    fn waiting(&self) -> usize {
+        self.slots.len() + self.behind as usize
+    }
+
+    // Makes slots of those that wait, up to this place, counted from the first.
+    fn make_slots(&mut self, place: usize) {
+        while self.slots.len() <= place && self.behind > 0 {
+            self.slots.push_back(Slot::Waiting);
+            self.behind -= 1;
+        }
+    }
+
+    // Puts something behind all that waits.
+    fn add_slot(&mut self, slot: Slot) {
+        self.make_slots(usize::MAX);
+        self.slots.push_back(slot);
     }
 
     /// Takes the place for what the next request gets: its number.
     #[inline]
     pub(in crate::proxy) fn expect(&mut self, what: Due) -> u32 {
-        let slot = match what {
-            Due::One => Slot::Waiting,
-            Due::Gathered(gathering) => Slot::Gathering(Box::new(gathering)),
-            Due::Nothing => {
-                self.silent += 1;
-                return self.first;
-            }
-        };
         #[expect(
             clippy::cast_possible_truncation,
             reason = "bounded by ClientLimits::requests"
         )]
-        let number = self.first.wrapping_add(self.slots.len() as u32);
-        self.slots.push_back(slot);
+        let number = self.first.wrapping_add(self.waiting() as u32);
+        match what {
+            Due::One => self.behind += 1,
+            Due::Gathered(gathering) => self.add_slot(Slot::Gathering(gathering)),
+            Due::Nothing => {
+                self.silent += 1;
+                return self.first;
+            }
+        }
         number
     }
 
@@ -193,12 +217,12 @@ impl Replies {
 
     /// Answers the next request at once.
     pub(in crate::proxy) fn put(&mut self, reply: &[u8], conn: ConnId, wire: &mut Wire) {
-        if self.slots.is_empty() {
+        if self.waiting() == 0 {
             self.out.push_copy(reply, &mut wire.spare);
             self.sending.list(conn, wire);
         } else {
             self.ready_bytes += reply.len();
-            self.slots.push_back(Slot::Ready(reply.to_vec()));
+            self.add_slot(Slot::Ready(reply.to_vec()));
         }
     }
 
@@ -261,9 +285,11 @@ impl Replies {
     /// Whether the reply to request `number` is what is to be given next, by one server.
     #[inline]
     pub(in crate::proxy) fn is_due(&self, number: u32) -> bool {
-        let next = self.slots.front();
-        let whole = matches!(next, Some(Slot::Waiting | Slot::Streaming(_)));
-        whole && number == self.first
+        let is_whole = match self.slots.front() {
+            Some(next) => matches!(next, Slot::Waiting | Slot::Streaming(_)),
+            None => self.behind > 0,
+        };
+        is_whole && number == self.first
     }
 
     /// Takes a part of the reply that is due.
@@ -273,6 +299,7 @@ impl Replies {
         conn: ConnId,
         wire: &mut Wire,
     ) {
+        self.make_slots(0);
         let Some(slot) = self.slots.front_mut() else {
             return;
         };
@@ -314,7 +341,28 @@ impl Replies {
     ) {
         let place = number.wrapping_sub(self.first) as usize;
         self.request_bytes = self.request_bytes.saturating_sub(bytes);
+        if place == 0 && self.slots.is_empty() && self.behind > 0 {
+            self.reply_size.learn(reply.len());
+            self.give_pushes(wire);
+            reply.write_to(&mut self.out, &mut wire.spare);
+            self.behind -= 1;
+            self.first = self.first.wrapping_add(1);
+            self.sending.list(conn, wire);
+        } else {
+            self.deliver_to_slot((place, fragment), reply, conn, wire);
+        }
+    }
+
+    // The same where others are due before it, or something of it, or behind it, is here already.
+    fn deliver_to_slot<C: Chunk>(
+        &mut self,
+        (place, fragment): (usize, u32),
+        reply: Reply<'_, C>,
+        conn: ConnId,
+        wire: &mut Wire,
+    ) {
         let reply_bytes = reply.len();
+        self.make_slots(place);
         match self.slots.get_mut(place) {
             Some(slot @ (Slot::Waiting | Slot::Streaming(_))) if place == 0 => {
                 let given = match slot {
@@ -418,7 +466,7 @@ impl Replies {
     /// slots, and of how many bytes.
     pub(in crate::proxy) fn count_anew(&self) -> (usize, usize) {
         let pushes = self.pushes.as_ref().map_or(0, |pushes| pushes.len());
-        let (mut waiting, mut ready) = (self.silent as usize, pushes);
+        let (mut waiting, mut ready) = ((self.silent + self.behind) as usize, pushes);
         for slot in &self.slots {
             match slot {
                 Slot::Waiting | Slot::Streaming(_) => waiting += 1,

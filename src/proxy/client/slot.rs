@@ -36,7 +36,7 @@ pub(in crate::proxy) enum Due {
     /// One reply.
     One,
     /// One that is joined from those of several servers.
-    Gathered(Gathering),
+    Gathered(Box<Gathering>),
     /// No reply, whatever becomes of it.
     #[cfg_attr(
         not(test),

@@ -264,7 +264,7 @@ impl Proxy {
         let of_client = &mut self.clients.slab[client];
         let pool = of_client.pool;
         let gathering = Gathering::new(join, count);
-        let mut awaiter = of_client.expect(Due::Gathered(gathering));
+        let mut awaiter = of_client.expect(Due::Gathered(Box::new(gathering)));
         for (number, share) in (0u32..).zip(shares) {
             awaiter.fragment = number;
             let desk = self.desk(client);

@@ -85,7 +85,7 @@ fn a_gathered_reply_waits_for_its_last_fragment_and_for_its_turn() {
     let mut client = Client::new();
     let first = client.replies.expect(Due::One);
     let sum = Gathering::new(Protocol::Resp.join(Gather::Sum, Vec::new()), 2);
-    let both = client.replies.expect(Due::Gathered(sum));
+    let both = client.replies.expect(Due::Gathered(Box::new(sum)));
     client.deliver((both, 1), b":2\r\n");
     client.deliver((both, 0), b":40\r\n");
     assert_eq!(client.taken(), b"");
