@@ -58,6 +58,7 @@ mod shares;
 mod store;
 mod streaming;
 mod tally;
+mod together;
 mod trace;
 mod transactions;
 mod trouble;

@@ -9,6 +9,7 @@ pub(in crate::proxy) mod deadlines;
 pub(in crate::proxy) mod disposition;
 mod lifecycle;
 pub(in crate::proxy) mod opinion;
+mod plain;
 pub(in crate::proxy) mod queue;
 pub(in crate::proxy) mod reader;
 pub(in crate::proxy) mod reconnect;

@@ -40,7 +40,11 @@ impl Proxy {
         };
         conn.last_heard = now;
         let mut at = 0;
-        while at < chunk.bytes().len() {
+        loop {
+            at = self.take_plain(key, chunk, at, now);
+            if at >= chunk.bytes().len() {
+                break;
+            }
             match self.take_reply(key, chunk, at, now) {
                 Ok(used) => at += used,
                 Err(failure) => {

@@ -325,6 +325,29 @@ impl RequestQueue {
         Some(pending)
     }
 
+    /// The request that the next reply belongs to, where nothing is to be known but that: no reply has
+    /// come in part, or late, and none is swallowed.
+    #[inline]
+    pub(in crate::proxy::server_conn) fn next_plain(&self) -> Option<&Pending> {
+        let is_plain = !self.streaming && self.tombstones == 0;
+        self.next_sent()
+            .filter(|first| is_plain && first.is_plain())
+    }
+
+    /// The same as [`pair`](RequestQueue::pair) for a [plain](RequestQueue::next_plain) one. Whoever
+    /// asks counts it: [`count_answered`].
+    #[inline]
+    pub(in crate::proxy::server_conn) fn pair_plain(&mut self, spare: &mut Spare) {
+        debug_assert!(self.next_plain().is_some(), "no plain request is next");
+        debug_assert!(
+            (self.swallowed, self.refusal.is_none()) == (0, true),
+            "what was swallowed is not this one's"
+        );
+        if let Some(pending) = self.fifo.pop_front() {
+            self.sent.answered(pending.bytes as usize, spare);
+        }
+    }
+
     /// A part of the next reply is given: whether that is the first part.
     pub(in crate::proxy) fn stream(&mut self) -> bool {
         debug_assert!(self.awaits_replies(), "a reply to what was not sent");
@@ -429,8 +452,13 @@ fn count_sent(requests: usize, bytes: usize, gauges: &ServerCounters) {
     gauges.out_queue_bytes.add(bytes);
 }
 
+/// So many requests, of so many bytes, have their replies.
 #[inline]
-fn count_answered(requests: usize, bytes: usize, gauges: &ServerCounters) {
+pub(in crate::proxy::server_conn) fn count_answered(
+    requests: usize,
+    bytes: usize,
+    gauges: &ServerCounters,
+) {
     gauges.out_queue.sub(requests);
     gauges.out_queue_bytes.sub(bytes);
 }

@@ -212,6 +212,13 @@ impl Pending {
         self.terms.expect
     }
 
+    /// Whether one whole reply comes for it, which is its client's whatever it says, and it was never
+    /// refused: what nearly all of them are.
+    #[inline]
+    pub(in crate::proxy::server_conn) fn is_plain(&self) -> bool {
+        self.terms.expect.passes_at_once() && !self.was_refused()
+    }
+
     pub(in crate::proxy) fn terms(&self) -> Terms {
         self.terms
     }
