@@ -17,7 +17,6 @@ use crate::sentinel::output::Measured;
 use crate::sentinel::output::ProbeId;
 use crate::sentinel::output::Probed;
 use crate::sentinel::output::Source;
-use crate::sentinel::replicas::Replicas;
 use crate::sentinel::replicas::Turn;
 use crate::sentinel::watcher::Watcher;
 use crate::sentinel::watcher::server_idx;
@@ -57,12 +56,12 @@ impl Watcher {
             self.hears_one = voters.places.len() == 1;
             self.count(&voters, now);
             self.update_failover_time(&voters);
-            for server in 0..self.masters.len() {
+            for server in 0..self.servers.len() {
                 self.weigh(server, &voters, now);
                 self.name_replicas(server, &voters);
             }
         }
-        for server in 0..self.masters.len() {
+        for server in 0..self.servers.len() {
             self.ask_server(server, now);
         }
         if self.majority.fenced {
@@ -91,13 +90,13 @@ impl Watcher {
     }
 
     fn weigh(&mut self, server: usize, voters: &Voters, now: Time) {
-        let in_use = self.masters[server].in_use.as_ref();
+        let in_use = self.servers[server].master.in_use.as_ref();
         let claims = self.claims(server, voters);
         let used = in_use.map(|in_use| (&in_use.address, in_use.rank));
         let verdict = agreement::weigh(&claims, used, voters.electors);
         let nobody_knows = claims.is_empty() && self.majority.since().is_some();
-        self.masters[server].weighed(verdict, now);
-        let told = std::mem::replace(&mut self.unknown_told[server], nobody_knows);
+        self.servers[server].master.weighed(verdict, now);
+        let told = std::mem::replace(&mut self.servers[server].unknown_told, nobody_knows);
         if nobody_knows && !told {
             let server = server_idx(server);
             self.tell(Fact::Unknown { server });
@@ -106,8 +105,8 @@ impl Watcher {
 
     /// Takes a server's word about itself.
     pub(super) fn answer(&mut self, probe: ProbeId, answer: &Probed, now: Time) {
-        let asked = |server: &usize| self.masters[*server].has_asked(probe);
-        let Some(server) = (0..self.masters.len()).find(asked) else {
+        let asked = |server: &usize| self.servers[*server].master.has_asked(probe);
+        let Some(server) = (0..self.servers.len()).find(asked) else {
             return;
         };
         let taken = match answer {
@@ -115,20 +114,20 @@ impl Watcher {
             Probed::NotMaster | Probed::Failed => None,
         };
         let admitted = self.admits(server, probe);
-        let master = &mut self.masters[server];
+        let master = &mut self.servers[server].master;
         let is_free = |_| taken.is_none() && admitted;
         let outcome = master.probed(probe, answer, is_free, now);
-        if let Some(address) = self.replication_groups[server].stranger() {
+        if let Some(address) = self.servers[server].replication_group.stranger() {
             let server = server_idx(server);
             self.tell(Fact::Stranger { server, address });
         }
         match (outcome, taken) {
             (Outcome::Moved(source), _) => {
-                self.taken_told[server] = false;
+                self.servers[server].taken_told = false;
                 self.moved(server, source, now);
             }
             (Outcome::Nothing, Some((by, at))) => {
-                if !std::mem::replace(&mut self.taken_told[server], true) {
+                if !std::mem::replace(&mut self.servers[server].taken_told, true) {
                     self.tell(Fact::Taken {
                         server: server_idx(server),
                         by: server_idx(by),
@@ -142,11 +141,10 @@ impl Watcher {
 
     /// Whether so few Sentinels may lead to whom `probe` asks: one alone leads to no stranger.
     fn admits(&mut self, server: usize, probe: ProbeId) -> bool {
-        let master = &self.masters[server];
+        let watched = &mut self.servers[server];
+        let master = &watched.master;
         match (master.in_use.as_ref(), master.candidate(probe)) {
-            (Some(_), Some(address)) if self.hears_one => {
-                self.replication_groups[server].admits(address)
-            }
+            (Some(_), Some(address)) if self.hears_one => watched.replication_group.admits(address),
             _ => true,
         }
     }
@@ -156,18 +154,18 @@ impl Watcher {
     fn holder(&self, server: usize, at: SocketAddr, now: Time) -> Option<(usize, SocketAddr)> {
         let is_there = |in_use: &InUse| in_use.at == at;
         let holds = |other: &usize| {
-            let in_use = self.masters[*other].in_use.as_ref();
-            let stays = !self.masters[*other].may_go_back(now);
+            let in_use = self.servers[*other].master.in_use.as_ref();
+            let stays = !self.servers[*other].master.may_go_back(now);
             *other != server && stays && in_use.is_some_and(is_there)
         };
-        let by = (0..self.masters.len()).find(holds)?;
+        let by = (0..self.servers.len()).find(holds)?;
         Some((by, at))
     }
 
     fn moved(&mut self, server: usize, source: Source, now: Time) {
         self.learned = true;
-        self.replication_groups[server].master_moved(now);
-        if let Some(in_use) = self.masters[server].in_use.clone() {
+        self.servers[server].replication_group.master_moved(now);
+        if let Some(in_use) = self.servers[server].master.in_use.clone() {
             self.tell(Fact::Master {
                 server: server_idx(server),
                 address: in_use.address,
@@ -177,7 +175,7 @@ impl Watcher {
             });
         }
         self.release_writes(server, HoldEnd::Moved, now);
-        if let Some(replicas) = self.replicas.get_mut(server) {
+        if let Some(replicas) = &mut self.servers[server].replicas {
             let turns = replicas.master_moved(now);
             self.tell_turns(server, turns);
         }
@@ -186,8 +184,8 @@ impl Watcher {
     /// Those replicas are looked at that a majority of the Sentinels calls good: each is given the
     /// servers' password. While none is heard those are that were.
     fn name_replicas(&mut self, server: usize, voters: &Voters) {
-        let in_use = self.masters[server].in_use.as_ref();
-        let (Some(replicas), Some(in_use)) = (self.replicas.get_mut(server), in_use) else {
+        let watched = &mut self.servers[server];
+        let (Some(replicas), Some(in_use)) = (&mut watched.replicas, &watched.master.in_use) else {
             return;
         };
         let majority = voters.electors.majority;
@@ -211,16 +209,19 @@ impl Watcher {
 
     /// Takes what a master or a replica says about its data.
     pub(super) fn take_measure(&mut self, probe: ProbeId, answer: &Measured, now: Time) {
-        for (group, master) in self.replication_groups.iter_mut().zip(&self.masters) {
-            if let (true, Some(in_use)) = (group.has_asked(probe), &master.in_use) {
+        for server in 0..self.servers.len() {
+            let watched = &mut self.servers[server];
+            let group = &mut watched.replication_group;
+            if let (true, Some(in_use)) = (group.has_asked(probe), &watched.master.in_use) {
                 group.measured(answer, &in_use.address, now);
                 return;
             }
-        }
-        let asked = |replicas: &Replicas| replicas.has_asked(probe);
-        if let Some(server) = self.replicas.iter().position(asked) {
-            let turn = self.replicas[server].measured(probe, answer);
-            self.tell_turns(server, turn);
+            let replicas = watched.replicas.as_mut();
+            if let Some(replicas) = replicas.filter(|replicas| replicas.has_asked(probe)) {
+                let turn = replicas.measured(probe, answer);
+                self.tell_turns(server, turn);
+                return;
+            }
         }
     }
 
@@ -242,15 +243,15 @@ impl Watcher {
         let voters = self.voters(now);
         let majority = voters.of / 2 + 1;
         let mut unsure = false;
-        for server in 0..self.masters.len() {
+        for server in 0..self.servers.len() {
             let claims = self.claims(server, &voters);
-            let in_use = self.masters[server].in_use.as_ref();
+            let in_use = self.servers[server].master.in_use.as_ref();
             let agreed = in_use.filter(|u| agreement::agree(&claims, &u.address, majority));
             match agreed.map(|in_use| in_use.checked >= since) {
                 Some(true) => {}
                 Some(false) => {
                     unsure = true;
-                    self.masters[server].check_once(now);
+                    self.servers[server].master.check_once(now);
                 }
                 None => unsure = true,
             }

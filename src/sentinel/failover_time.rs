@@ -96,7 +96,7 @@ impl Watcher {
     /// Tells how long requests are to be held, if that is news.
     pub(super) fn update_failover_time(&mut self, voters: &Voters) {
         let majority = voters.electors.majority;
-        for server in 0..self.masters.len() {
+        for server in 0..self.servers.len() {
             let said = voters.places.iter();
             let said = said.filter_map(|place| *self.sentinels[*place].down_after.get(server)?);
             self.failover_time.hear(server, said.collect(), majority);

@@ -103,7 +103,11 @@ impl Watcher {
                     sentinel.expected_id = Some(id);
                 }
             } else if self.sentinels.len() < PEERS_MAX {
-                let each = (self.masters.len(), !self.replicas.is_empty());
+                let reads_replicas = self
+                    .servers
+                    .iter()
+                    .any(|watched| watched.replicas.is_some());
+                let each = (self.servers.len(), reads_replicas);
                 let mut sentinel = Sentinel::new(address, false, each, now);
                 sentinel.expected_id = Some(id);
                 self.sentinels.push(sentinel);

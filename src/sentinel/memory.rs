@@ -210,12 +210,12 @@ impl Watcher {
     /// What the next watcher is to go on with.
     #[must_use]
     pub fn memory(&self, now: Time) -> Memory {
-        let masters = self.masters.iter().enumerate();
-        let masters = masters.filter_map(|(server, master)| {
-            let mut known = Remembered::of(master, now)?;
-            let still = &self.write_holds[server];
-            known.waits = still.hold().map(|hold| Waits::of(hold, now));
-            known.rests_ms = millis(still.cooldown_left(now));
+        let masters = self.servers.iter().enumerate();
+        let masters = masters.filter_map(|(server, watched)| {
+            let mut known = Remembered::of(&watched.master, now)?;
+            let write_hold = &watched.write_hold;
+            known.waits = write_hold.hold().map(|hold| Waits::of(hold, now));
+            known.rests_ms = millis(write_hold.cooldown_left(now));
             Some((self.name(server).to_string(), known))
         });
         Memory {
@@ -242,7 +242,7 @@ impl Watcher {
             .sentinels
             .iter()
             .any(|sentinel| known(&sentinel.address));
-        for server in 0..self.masters.len() {
+        for server in 0..self.servers.len() {
             let Some(known) = memory.masters.get(&*self.name(server)) else {
                 continue;
             };
@@ -250,15 +250,17 @@ impl Watcher {
                 continue;
             };
             let promotions = known.promotions.iter().filter_map(Address::read);
-            self.masters[server] = Master::going_on(in_use, promotions, now);
-            self.write_holds[server].cool_down(Duration::from_millis(known.rests_ms), now);
+            self.servers[server].master = Master::going_on(in_use, promotions, now);
+            self.servers[server]
+                .write_hold
+                .cool_down(Duration::from_millis(known.rests_ms), now);
             if let Some(hold) = known.waits.as_ref().and_then(|waits| waits.hold(now)) {
                 self.tell(Fact::HoldWrites {
                     server: server_idx(server),
                     within: hold.until.since(now),
                     sentinel: hold.by.clone(),
                 });
-                self.write_holds[server].go_on(hold);
+                self.servers[server].write_hold.go_on(hold);
             }
         }
         let listed = self.sentinels.iter();

@@ -40,8 +40,10 @@ mod replication_group;
 mod reply;
 mod role;
 mod roster;
+mod rounds;
 mod subscription;
 mod view;
+mod watched;
 mod watcher;
 mod write_hold;
 

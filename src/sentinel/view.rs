@@ -96,11 +96,11 @@ impl Watcher {
                 answers: sentinel.is_heard(within, now),
                 refuses: sentinel.reachability == Reachability::Refuses,
             });
-        let servers = self.masters.iter().enumerate().map(|(place, master)| {
-            let replicas = self.replicas.get(place).map(|replicas| &replicas.all[..]);
+        let servers = self.servers.iter().enumerate().map(|(place, watched)| {
+            let replicas = watched.replicas.as_ref().map(|replicas| &replicas.all[..]);
             ServerView {
                 name: self.name(place),
-                master: master.in_use.as_ref().map(of_master),
+                master: watched.master.in_use.as_ref().map(of_master),
                 replicas: replicas
                     .unwrap_or_default()
                     .iter()

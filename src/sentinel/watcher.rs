@@ -19,7 +19,6 @@ use crate::sentinel::instance::Reachability;
 use crate::sentinel::instance::Sentinel;
 use crate::sentinel::instance::Which;
 use crate::sentinel::majority::Majority;
-use crate::sentinel::master::Master;
 use crate::sentinel::output::Fact;
 use crate::sentinel::output::LinkId;
 use crate::sentinel::output::Measured;
@@ -30,32 +29,14 @@ use crate::sentinel::query::Heard;
 use crate::sentinel::query::OTHERS_EVERY;
 use crate::sentinel::query::OTHERS_EVERY_FAST;
 use crate::sentinel::replicas::Replicas;
-use crate::sentinel::replication_group::ReplicationGroup;
 use crate::sentinel::roster::Roster;
+use crate::sentinel::rounds::Rounds;
 use crate::sentinel::subscription::Notification;
-use crate::sentinel::write_hold::WriteHold;
-
-/// Events say when to ask; this is for those that got lost.
-const POLL: Duration = Duration::from_secs(1);
-
-/// During a failover, and where the loss of a majority must be noticed within a second.
-const POLL_FAST: Duration = Duration::from_millis(250);
-
-/// A failover takes a few seconds from the first sign.
-const ALERT_FOR: Duration = Duration::from_secs(20);
+use crate::sentinel::watched::Watched;
 
 /// How old a Sentinel's word may be.
 const HEARD_WITHIN: Duration = Duration::from_secs(3);
 const HEARD_WITHIN_FAST: Duration = Duration::from_millis(600);
-
-/// Not sooner after the last round: events come in bursts, hints from every worker.
-const EVENT_GAP: Duration = Duration::from_millis(5);
-const HINT_GAP: Duration = Duration::from_millis(100);
-
-/// A failover has a dozen events. A Sentinel that sends them without end does not make us ask all
-/// others without end.
-const EVENTS_HURRIED: u32 = 50;
-const EVENTS_PER: Duration = Duration::from_secs(1);
 
 /// More of a Sentinel's own words is not logged.
 const WORDS_MAX: usize = 200;
@@ -67,24 +48,15 @@ const WORDS_MAX: usize = 200;
 #[derive(Debug)]
 pub struct Watcher {
     pub(super) sentinels: Vec<Sentinel>,
-    pub(super) masters: Vec<Master>,
-    /// By server.
-    pub(super) replication_groups: Vec<ReplicationGroup>,
+    pub(super) servers: Vec<Watched>,
     /// Only one Sentinel that has a vote is heard.
     pub(super) hears_one: bool,
-    /// By server; empty where replicas are not read.
-    pub(super) replicas: Vec<Replicas>,
     pub(super) roster: Roster,
     pub(super) majority: Majority,
-    /// By server.
-    pub(super) write_holds: Vec<WriteHold>,
     pub(super) failover_time: FailoverTime,
     /// Something was learned that may change who is taken for a master.
     pub(super) learned: bool,
-    /// By server: whether it was told that nobody knows it, or that its address is taken.
-    pub(super) unknown_told: Vec<bool>,
-    pub(super) taken_told: Vec<bool>,
-    is_down: Vec<bool>,
+    // By server.
     names: Vec<Arc<str>>,
     pub(super) auth: Option<Vec<u8>>,
     requires_quorum: bool,
@@ -94,11 +66,7 @@ pub struct Watcher {
     pub(super) outputs: VecDeque<Output>,
     next_link: u64,
     next_probe: u64,
-    alert_until: Time,
-    last_round: Time,
-    round_wanted: Option<Time>,
-    /// So many events since then.
-    events: (Time, u32),
+    rounds: Rounds,
 }
 
 impl Watcher {
@@ -123,25 +91,16 @@ impl Watcher {
         });
         let mut watcher = Watcher {
             sentinels: pool.sentinels.addresses.iter().map(sentinel).collect(),
-            masters: names.iter().map(|_| Master::new()).collect(),
-            replication_groups: names.iter().map(|_| ReplicationGroup::default()).collect(),
+            servers: (0..servers)
+                .map(|_| wants_replicas.then(|| Replicas::new(pool.replicas.lag, now)))
+                .map(Watched::new)
+                .collect(),
             hears_one: false,
-            replicas: match wants_replicas {
-                true => names
-                    .iter()
-                    .map(|_| Replicas::new(pool.replicas.lag, now))
-                    .collect(),
-                false => Vec::new(),
-            },
             roster: Roster::default(),
             misses_one: false,
-            write_holds: names.iter().map(|_| WriteHold::default()).collect(),
             failover_time: FailoverTime::new(pool),
             majority: Majority::new(pool.sentinels.require_quorum, now),
             learned: false,
-            unknown_told: vec![false; servers],
-            taken_told: vec![false; servers],
-            is_down: vec![false; servers],
             names,
             auth,
             requires_quorum: pool.sentinels.require_quorum,
@@ -149,10 +108,7 @@ impl Watcher {
             outputs: VecDeque::new(),
             next_link: 0,
             next_probe: 0,
-            alert_until: now,
-            last_round: now,
-            round_wanted: None,
-            events: (now, 0),
+            rounds: Rounds::new(pool.sentinels.require_quorum, now),
         };
         watcher.handle_timeout(now);
         watcher
@@ -160,7 +116,7 @@ impl Watcher {
 
     /// A connection that was asked for is there.
     pub fn connected(&mut self, link: LinkId, now: Time) {
-        let poll = self.poll(now);
+        let poll = self.rounds.poll(now);
         let Some((place, which)) = self.find(link) else {
             return;
         };
@@ -226,9 +182,10 @@ impl Watcher {
 
     /// A server has failed for somebody: its master may be moving.
     pub fn hint(&mut self, server: ServerIdx, now: Time) {
-        let Some(master) = self.masters.get_mut(server.index()) else {
+        let Some(watched) = self.servers.get_mut(server.index()) else {
             return;
         };
+        let master = &mut watched.master;
         // Its name may lead elsewhere now.
         if master
             .in_use
@@ -237,7 +194,7 @@ impl Watcher {
         {
             master.check_soon(now);
         }
-        self.want_round(HINT_GAP, now);
+        self.rounds.hint(now);
         self.settle(now);
     }
 
@@ -249,21 +206,9 @@ impl Watcher {
             let heard = sentinel.heard_until(within).filter(|until| *until > now);
             [sentinel.due(), heard]
         });
-        let of_masters = self.masters.iter().map(|master| master.due(now));
-        let of_replicas = self.replicas.iter().map(Replicas::due);
-        let of_groups = self.masters.iter().zip(&self.replication_groups);
-        let of_groups = of_groups.filter(|(master, _)| master.in_use.is_some());
-        let of_groups = of_groups.map(|(_, group)| group.due());
-        let of_writes = self.write_holds.iter().map(WriteHold::due);
-        let own = [self.majority.due(), self.round_wanted];
-        of_sentinels
-            .chain(of_masters)
-            .chain(of_replicas)
-            .chain(of_groups)
-            .chain(of_writes)
-            .chain(own)
-            .flatten()
-            .min()
+        let of_servers = self.servers.iter().map(|watched| watched.due(now));
+        let own = [self.majority.due(), self.rounds.due()];
+        of_sentinels.chain(of_servers).chain(own).flatten().min()
     }
 
     /// Does what time has made due.
@@ -293,28 +238,12 @@ impl Watcher {
 
     pub(super) fn ask_server(&mut self, server: usize, now: Time) {
         let next_probe = &mut self.next_probe;
-        let mut number = || {
+        let number = || {
             *next_probe += 1;
             ProbeId(*next_probe)
         };
-        let in_use = self.masters[server].in_use.as_ref();
-        if let Some(in_use) = in_use {
-            let question =
-                self.replication_groups[server].question(&in_use.address, &mut number, now);
-            let question = question.map(|(probe, address)| Output::Measure { probe, address });
-            self.outputs.extend(question);
-        }
-        if let (Some(replicas), Some(in_use)) = (self.replicas.get_mut(server), in_use) {
-            for (probe, address) in replicas.questions(&HostPort::Ip(in_use.at), &mut number, now) {
-                self.outputs.push_back(Output::Measure { probe, address });
-            }
-        }
-        for question in self.masters[server].questions(number, now) {
-            self.outputs.push_back(Output::Probe {
-                probe: question.probe,
-                address: question.address,
-            });
-        }
+        self.outputs
+            .extend(self.servers[server].questions(number, now));
     }
 
     /// How old a Sentinel's word may be.
@@ -322,13 +251,6 @@ impl Watcher {
         match self.requires_quorum {
             true => HEARD_WITHIN_FAST,
             false => HEARD_WITHIN,
-        }
-    }
-
-    fn poll(&self, now: Time) -> Duration {
-        match self.requires_quorum || now < self.alert_until {
-            true => POLL_FAST,
-            false => POLL,
         }
     }
 
@@ -393,19 +315,18 @@ impl Watcher {
     }
 
     fn event(&mut self, place: usize, server: usize, kind: Kind, now: Time) {
-        self.alert_until = now + ALERT_FOR;
         match kind {
             Kind::Leads { from } => self.hold_writes(place, server, &from, now),
             // Who is about to be promoted replicates the master by that one's own word.
             Kind::Promotion { replica, .. }
-                if !self.replication_groups[server].has_replica(&replica) => {}
+                if !self.servers[server].replication_group.has_replica(&replica) => {}
             Kind::Promotion { from, replica } => {
                 self.hold_writes(place, server, &from, now);
-                self.masters[server].promotion(&from, replica, now);
+                self.servers[server].master.promotion(&from, replica, now);
             }
             Kind::CalledOff => self.called_off(place, server, now),
-            Kind::Down(down) if self.is_down[server] != down => {
-                self.is_down[server] = down;
+            Kind::Down(down) if self.servers[server].is_down != down => {
+                self.servers[server].is_down = down;
                 let fact = Fact::Down {
                     server: server_idx(server),
                     down,
@@ -415,15 +336,7 @@ impl Watcher {
             }
             Kind::Down(_) | Kind::Switched | Kind::Trouble => {}
         }
-        if self.events.0 + EVENTS_PER <= now {
-            self.events = (now, 0);
-        }
-        self.events.1 += 1;
-        let gap = match self.events.1 <= EVENTS_HURRIED {
-            true => EVENT_GAP,
-            false => HINT_GAP,
-        };
-        self.want_round(gap, now);
+        self.rounds.event(now);
     }
 
     /// Asks one Sentinel a round, now or after the one that it is answering.
@@ -432,17 +345,12 @@ impl Watcher {
             true => OTHERS_EVERY_FAST,
             false => OTHERS_EVERY,
         };
-        let every = (self.poll(now), others_every);
+        let every = (self.rounds.poll(now), others_every);
         let query = &mut self.sentinels[place].query;
         let bytes = query.ask(&self.names, every, &mut self.random, now);
         if let (Some(bytes), Some(link)) = (bytes, query.connection.link()) {
             self.outputs.push_back(Output::Send { link, bytes });
         }
-    }
-
-    fn want_round(&mut self, gap: Duration, now: Time) {
-        let at = (self.last_round + gap).max(now);
-        self.round_wanted = Some(self.round_wanted.map_or(at, |other| other.min(at)));
     }
 
     fn end_if_broken(&mut self, link: LinkId, end: Result<(), String>, now: Time) {
@@ -526,9 +434,7 @@ impl Watcher {
 
     /// Lets follow what follows.
     fn settle(&mut self, now: Time) {
-        if self.round_wanted.is_some_and(|at| at <= now) {
-            self.round_wanted = None;
-            self.last_round = now;
+        if self.rounds.begins(now) {
             for place in 0..self.sentinels.len() {
                 self.ask(place, now);
             }

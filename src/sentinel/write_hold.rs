@@ -124,7 +124,7 @@ impl Watcher {
     /// has meant this master all along.
     pub(super) fn hold_writes(&mut self, place: usize, server: usize, from: &HostPort, now: Time) {
         let has_vote = self.voters(now).places.contains(&place);
-        let in_use = self.masters[server].in_use.as_ref();
+        let in_use = self.servers[server].master.in_use.as_ref();
         let is_ours = in_use.is_some_and(|in_use| in_use.address == *from);
         let means_it = self.place_at(place, server) == Some(from);
         if !(has_vote && is_ours && means_it && self.majority.since().is_some()) {
@@ -132,7 +132,10 @@ impl Watcher {
         }
         let sentinel = self.sentinels[place].address.clone();
         let within = self.failover_time.hold_time().min(WRITE_HOLD_MAX);
-        if self.write_holds[server].begin(&sentinel, within, now) {
+        if self.servers[server]
+            .write_hold
+            .begin(&sentinel, within, now)
+        {
             self.tell(Fact::HoldWrites {
                 server: server_idx(server),
                 within,
@@ -143,7 +146,10 @@ impl Watcher {
 
     /// A Sentinel has given up a failover.
     pub(super) fn called_off(&mut self, place: usize, server: usize, now: Time) {
-        if self.write_holds[server].is_known_to(&self.sentinels[place].address, now) {
+        if self.servers[server]
+            .write_hold
+            .is_known_to(&self.sentinels[place].address, now)
+        {
             self.release_writes(server, HoldEnd::CalledOff, now);
         }
     }
@@ -152,20 +158,24 @@ impl Watcher {
     /// up, or was wrong; unless it has done it.
     pub(super) fn no_failover(&mut self, place: usize, server: ServerIdx, now: Time) {
         let (sentinel, server) = (&self.sentinels[place], server.index());
-        let Some(still) = self.write_holds.get(server) else {
+        let Some(watched) = self.servers.get(server) else {
             return;
         };
-        let in_use = self.masters[server].in_use.as_ref();
+        let in_use = watched.master.in_use.as_ref();
         let is_done = self.place_at(place, server) != in_use.map(|in_use| &in_use.address);
-        if still.is_known_to(&sentinel.address, sentinel.query.asked) && !is_done {
+        if watched
+            .write_hold
+            .is_known_to(&sentinel.address, sentinel.query.asked)
+            && !is_done
+        {
             self.release_writes(server, HoldEnd::CalledOff, now);
         }
     }
 
     /// Lets those go on that have waited for too long.
     pub(super) fn end_write_holds(&mut self, now: Time) {
-        for server in 0..self.write_holds.len() {
-            let due = self.write_holds[server].due();
+        for server in 0..self.servers.len() {
+            let due = self.servers[server].write_hold.due();
             if due.is_some_and(|due| due <= now) {
                 self.release_writes(server, HoldEnd::TooLate, now);
             }
@@ -174,7 +184,7 @@ impl Watcher {
 
     /// Writes to a server wait no longer, if they did.
     pub(super) fn release_writes(&mut self, server: usize, why: HoldEnd, now: Time) {
-        if let Some(waited) = self.write_holds[server].end(why, now) {
+        if let Some(waited) = self.servers[server].write_hold.end(why, now) {
             self.tell(Fact::ReleaseWrites {
                 server: server_idx(server),
                 waited,
