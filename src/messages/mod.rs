@@ -5,8 +5,14 @@
 
 mod address;
 mod change;
+mod inquiry;
 mod report;
 
 pub use address::SocketAddress;
 pub use change::Change;
+pub use inquiry::ClientKind;
+pub use inquiry::ClientsRequest;
+pub use inquiry::Finding;
+pub use inquiry::Inquiry;
+pub use inquiry::Which;
 pub use report::Report;

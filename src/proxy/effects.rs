@@ -7,6 +7,8 @@ use crate::base::Key;
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
 use crate::base::Spare;
+use crate::messages::Finding;
+use crate::messages::Inquiry;
 use crate::messages::Report;
 use crate::messages::SocketAddress;
 
@@ -53,6 +55,10 @@ pub enum Output {
     },
     /// Tell the process.
     Report(Report),
+    /// Ask every other worker.
+    Ask(Inquiry),
+    /// Tell the worker that has asked.
+    Answer(Finding),
 }
 
 /// What waits to be done outside: acts in order, and connections that have bytes to send.

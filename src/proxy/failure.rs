@@ -119,6 +119,12 @@ pub enum RequestError {
     /// The pool has all the clients that `client_connections` allows. The text is Redis's.
     #[error("max number of clients reached")]
     TooManyClients,
+    /// It is about the clients of all workers, and one has not answered for too long.
+    #[error("A worker of the proxy has not answered in time: not all of it is done or known")]
+    WorkerSilent,
+    /// It is about more clients than can be told of at once.
+    #[error("The list is longer than client_output_limit: ask for fewer clients, by ID or TYPE")]
+    TooManyLines,
     /// `EXEC` of a transaction of which a command was refused. The text is Redis's.
     #[error("Transaction discarded because of previous errors.")]
     Aborted,
@@ -201,6 +207,8 @@ impl RequestError {
             RequestError::NoReplica => "no_replica",
             RequestError::NotAuthenticated => "not_authenticated",
             RequestError::TooManyClients => "too_many_clients",
+            RequestError::WorkerSilent => "worker_silent",
+            RequestError::TooManyLines => "list_too_long",
             RequestError::Aborted | RequestError::Parted | RequestError::TransactionTooLarge => {
                 "transaction_aborted"
             }

@@ -105,7 +105,9 @@ impl Proxy {
             let late = self.late_writes.count_of(key);
             let holds = self.write_holds.count_of(key);
             client.pauses.check_counts([full, late, holds]);
-            client.check_invariants(awaited.get(&key).copied().unwrap_or_default());
+            let (requests, bytes) = awaited.get(&key).copied().unwrap_or_default();
+            let inquiries = self.inquiries.count_of(key);
+            client.check_invariants((requests + inquiries, bytes));
         }
     }
 }

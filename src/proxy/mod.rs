@@ -11,6 +11,7 @@
 //! | `dispatch` | from a request to the queue of the server connection that carries it |
 //! | `server_conn` | a server connection: its life, its FIFO, what becomes of requests when it ends |
 //! | `exclusive` | connections that one client has for itself, and what waits on them |
+//! | `inquiry` | what one client asks about those of all workers |
 //! | `pool` | a pool's rules, its servers, their connections and replicas |
 //!
 //! A file that adds methods to [`Proxy`], or to the `Desk` of `dispatch`, is a flow: it takes several
@@ -32,6 +33,7 @@ mod dispatch;
 mod effects;
 mod exclusive;
 mod failure;
+mod inquiry;
 mod invariants;
 mod load_shedding;
 mod observing;
@@ -64,6 +66,7 @@ use crate::telemetry::Records;
 use crate::telemetry::observed::Observers;
 
 pub use client::ClientLoad;
+pub use client::mute::Mute;
 pub use client::state::Carried;
 pub use client::state::ClientState;
 pub use client::state::StateError;
@@ -81,11 +84,13 @@ use client::Client;
 use client::Clients;
 use client::backpressure::FullQueues;
 use client::ids::ClientIds;
+use client::others::ClientPauses;
 use dispatch::curious::Curious;
 use dispatch::forward::Share;
 use dispatch::late_writes::LateWrites;
 use effects::Wire;
 use exclusive::stock::Stocks;
+use inquiry::Inquiries;
 use plan::Parts;
 use pool::Pool;
 use pool::write_hold::WriteHolds;
@@ -125,6 +130,8 @@ pub struct Proxy {
     full_queues: FullQueues,
     late_writes: LateWrites,
     write_holds: WriteHolds,
+    client_pauses: ClientPauses,
+    inquiries: Inquiries,
     // Connections that one client has for itself.
     stocks: Stocks,
     curious: Curious,
@@ -155,10 +162,10 @@ impl Proxy {
     pub fn new(setup: ProxySetup) -> Proxy {
         Proxy {
             worker: Worker {
+                idx: setup.worker,
                 epoch: setup.epoch,
                 process: setup.process,
                 workers: setup.workers.max(1),
-                is_first: setup.worker == WorkerIdx(0),
             },
             stats: setup.stats,
             pools: setup.config.pools.iter().cloned().map(Pool::new).collect(),
@@ -167,6 +174,8 @@ impl Proxy {
             full_queues: FullQueues::default(),
             late_writes: LateWrites::default(),
             write_holds: WriteHolds::default(),
+            client_pauses: ClientPauses::default(),
+            inquiries: Inquiries::default(),
             stocks: Stocks::default(),
             curious: Curious::default(),
             wire: Wire::default(),
@@ -200,6 +209,15 @@ impl Proxy {
         now: Time,
     ) -> ConnId {
         ConnId::Client(self.begin_client(pool, peer, admitted, now))
+    }
+
+    /// A client has connected to this address of ours.
+    pub fn client_reached(&mut self, conn: ConnId, local: Option<SocketAddr>) {
+        if let ConnId::Client(key) = conn {
+            if let Some(client) = self.clients.slab.find_mut(key) {
+                client.session.set_local(local);
+            }
+        }
     }
 
     /// A socket that was asked for is connected.
@@ -315,6 +333,8 @@ impl Proxy {
             self.timers.next(),
             self.rolling_drain.next(),
             self.write_holds.next(),
+            self.client_pauses.next(),
+            self.inquiries.next(),
             self.next_waiting_timeout(),
         ];
         next.into_iter().flatten().min()
@@ -324,6 +344,8 @@ impl Proxy {
     pub fn handle_timeout(&mut self, now: Time) {
         self.part(now);
         self.end_write_holds(now);
+        self.end_client_pauses(now);
+        self.expire_inquiries(now);
         self.expire_waiting(now);
         while let Some((due, conn)) = self.timers.pop_due(now) {
             match conn {

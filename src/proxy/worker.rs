@@ -5,21 +5,27 @@
 use std::time::Duration;
 
 use crate::base::Time;
+use crate::base::WorkerIdx;
 
 /// What does not change as long as the worker lives.
 #[derive(Debug)]
 pub(super) struct Worker {
+    /// Which of the process's workers.
+    pub(super) idx: WorkerIdx,
     /// The time of day at [`Time::ZERO`], since 1970.
     pub(super) epoch: Duration,
     /// The process's id.
     pub(super) process: u32,
     /// How many workers the process has.
     pub(super) workers: u16,
-    /// Every worker hears of a change of the whole process; the first one counts it.
-    pub(super) is_first: bool,
 }
 
 impl Worker {
+    /// Every worker hears of a change of the whole process; the first one counts it.
+    pub(super) fn is_first(&self) -> bool {
+        self.idx == WorkerIdx(0)
+    }
+
     /// The time of day.
     pub(super) fn since_1970(&self, now: Time) -> Duration {
         self.epoch + now.since(Time::ZERO)

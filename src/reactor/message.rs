@@ -11,6 +11,8 @@ use crate::base::PoolIdx;
 use crate::base::ServerIdx;
 use crate::base::WorkerIdx;
 use crate::messages::Change;
+use crate::messages::Finding;
+use crate::messages::Inquiry;
 use crate::messages::Report;
 use crate::proxy::Reload;
 use crate::reactor::Admission;
@@ -65,6 +67,10 @@ pub enum ToWorker {
     KeepClients,
     /// Serve this client, which another process has served; it is given to one worker alone.
     Adopt(Arc<Parcel>),
+    /// Another worker asks about your clients.
+    Ask(Arc<Inquiry>),
+    /// What another worker has answered to you; it is given to one worker alone.
+    Answer(Arc<Finding>),
     /// Make a pass and count it, to show that you live.
     Pass,
     /// Say what was recorded of requests, and go on with these records, in which there is nothing;
@@ -122,6 +128,10 @@ pub enum FromWorker {
     },
     /// A fact that the other workers must hear, such as a server's failure.
     Report(Report),
+    /// Every other worker is asked about its clients.
+    Ask(Arc<Inquiry>),
+    /// What was found, for the worker that has asked.
+    Answer(Arc<Finding>),
     /// Much of the memory that the process may have is in use: the other workers must hear of it.
     ShortOfMemory,
     /// What was recorded of requests, since this was said last.

@@ -35,6 +35,7 @@ mod clients {
 }
 mod commands {
     mod blocking;
+    mod clients;
     mod databases;
     mod differential;
     mod local;

@@ -39,12 +39,21 @@ impl Bench {
 
     /// The same with several servers.
     pub fn over(keys: &str, names: &[&str]) -> Bench {
+        Bench::with(keys, names, 1)
+    }
+
+    /// The first of several workers.
+    pub fn of_workers(keys: &str, workers: u16) -> Bench {
+        Bench::with(keys, &["one"], workers)
+    }
+
+    fn with(keys: &str, names: &[&str], workers: u16) -> Bench {
         let mut text = format!("alpha:\n  listen: 127.0.0.1:1\n  redis: true\n{keys}  servers:\n");
         for (nth, name) in (1..).zip(names) {
             text += &format!("    - 10.0.0.{nth}:6379:1 {name}\n");
         }
         let config = Arc::new(Config::parse(&text, "test.yml").expect("a good configuration"));
-        let (proxy, stats) = data_plane::single(&config, 1);
+        let (proxy, stats) = data_plane::of_worker(&config, 0, workers, 1);
         Bench {
             table: coremux::config::Table::new(config),
             stats,
@@ -111,6 +120,38 @@ impl Bench {
             _ => None,
         });
         connects.next_back().expect("the proxy connects")
+    }
+
+    /// Every server does what it has been sent: whether there was anything. Each answers every request by
+    /// an integer.
+    pub fn serve(&mut self) -> bool {
+        for output in std::mem::take(&mut self.outputs) {
+            if let Output::Connect { conn, .. } = output {
+                self.proxy.connected(conn, self.now);
+            }
+        }
+        self.turn();
+        let is_server = |conn: &ConnId| matches!(conn, ConnId::Server(_));
+        let mut conns = self.sending.iter().map(|(conn, _)| *conn);
+        let Some(conn) = conns.find(is_server) else {
+            return false;
+        };
+        let sent = self.sends(conn);
+        let (mut bytes, mut within, mut replies) = (&sent[..], false, Vec::new());
+        while let Ok(Some((words, used))) = crate::frame::parse_request(bytes) {
+            let name = &bytes[words[0].clone()];
+            replies.extend_from_slice(match name {
+                b"MULTI" => &b"+OK\r\n"[..],
+                b"EXEC" => b"*0\r\n",
+                _ if within => b"+QUEUED\r\n",
+                _ => b":1\r\n",
+            });
+            within = name == b"MULTI" || (within && name != b"EXEC");
+            bytes = &bytes[used..];
+        }
+        self.sent(conn);
+        self.receives(conn, &replies);
+        true
     }
 
     /// The same, connected.

@@ -16,6 +16,7 @@ use coremux::protocol::Version;
 use coremux::proxy::Carried;
 use coremux::proxy::ClientState;
 use coremux::proxy::ConnId;
+use coremux::proxy::Mute;
 use coremux::proxy::Output;
 use coremux::proxy::Proxy;
 use coremux::proxy::Unmet;
@@ -357,7 +358,7 @@ fn pass(side: &mut Side, clients: &mut [Client], now: Time) {
                 assert!(side.clients.contains_key(&conn));
                 side.going.push(conn);
             }
-            Output::Report(_) | Output::Resolve { .. } => {}
+            Output::Report(_) | Output::Resolve { .. } | Output::Ask(_) | Output::Answer(_) => {}
             other => panic!("{other:?}"),
         }
     }
@@ -498,6 +499,7 @@ fn client_of_the_first_release() -> ClientState {
         // It was refused MULTI there, and must have nothing done of what follows.
         transaction: Carried::Aborted,
         version: Version::V2,
+        mute: Mute::Heard,
         input: b"*2\r\n$3\r\nGET\r\n$5\r\nhel".to_vec(),
     }
 }

@@ -22,6 +22,7 @@
 
 mod by_hand;
 mod client;
+mod clients;
 mod control;
 mod course;
 mod data_plane;

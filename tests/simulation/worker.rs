@@ -85,6 +85,16 @@ impl World {
                     let arrival = self.now + self.dice.micros(5, 300);
                     self.schedule(arrival, Event::Hear(report));
                 }
+                Output::Ask(inquiry) => {
+                    for other in (0..self.workers.len()).filter(|other| *other != worker) {
+                        let arrival = self.mail_arrives(other);
+                        self.schedule(arrival, Event::Ask(other, inquiry.clone()));
+                    }
+                }
+                Output::Answer(finding) => {
+                    let arrival = self.mail_arrives(finding.asker.index());
+                    self.schedule(arrival, Event::Answer(finding));
+                }
             }
         }
         self.transmit(worker);

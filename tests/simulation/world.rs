@@ -13,6 +13,8 @@ use coremux::base::Time;
 use coremux::config::Config;
 use coremux::ejection::Probe;
 use coremux::messages::Change;
+use coremux::messages::Finding;
+use coremux::messages::Inquiry;
 use coremux::messages::Report;
 use coremux::reactor::Admission;
 
@@ -59,6 +61,10 @@ pub enum Event {
     Hear(Report),
     /// A worker reads what the control plane tells it.
     Mail(usize, Change),
+    /// A worker hears what another one asks.
+    Ask(usize, Inquiry),
+    /// It hears what another one has answered.
+    Answer(Finding),
     /// The configuration of a pool is another one from now on.
     Reload(usize, Difference),
     /// A worker hears of that.
@@ -271,6 +277,15 @@ impl World {
             Event::ServerWrites(link) => self.server_writes(link),
             Event::Hear(report) => self.hear(report),
             Event::Mail(worker, change) => self.read_mail(worker, &change),
+            Event::Ask(worker, inquiry) => {
+                self.wake(worker);
+                self.workers[worker].proxy.asked(&inquiry, self.now);
+            }
+            Event::Answer(finding) => {
+                let asker = finding.asker.index();
+                self.wake(asker);
+                self.workers[asker].proxy.answered(&finding, self.now);
+            }
             Event::Reload(pool, difference) => self.reload(pool, difference),
             Event::Reloads {
                 worker,

@@ -5,6 +5,11 @@ pub const DIFFERS: &[(&str, &str)] = &[
     ("auth", "the texts are twemproxy's, for the pool's password"),
     ("client|id", "connections are the proxy's"),
     ("client|info", "connections are the proxy's"),
+    ("client|list", "connections are the proxy's"),
+    (
+        "client|tracking",
+        "a key's readers are known to no server, as clients share connections",
+    ),
     (
         "command",
         "it tells the proxy's table, which has newer commands, too",

@@ -1,5 +1,7 @@
 //! What the workers say, and what all of them are told.
 
+use std::sync::Arc;
+
 use tracing::error;
 
 use crate::control::supervisor::Step;
@@ -41,6 +43,21 @@ impl Control {
             }
             FromWorker::Report(report) => {
                 self.reported(report);
+                Step::Nothing
+            }
+            FromWorker::Ask(inquiry) => {
+                let asker = inquiry.asker.index();
+                for (place, worker) in self.workers.iter().enumerate() {
+                    if place != asker {
+                        worker.send(ToWorker::Ask(Arc::clone(&inquiry)));
+                    }
+                }
+                Step::Nothing
+            }
+            FromWorker::Answer(finding) => {
+                if let Some(asker) = self.workers.get(finding.asker.index()) {
+                    asker.send(ToWorker::Answer(finding));
+                }
                 Step::Nothing
             }
         }

@@ -118,13 +118,24 @@ pub enum Gather {
 #[allow(missing_docs, reason = "each is the command of that name")]
 pub enum Local {
     Auth,
+    ClientCaching,
+    ClientCapa,
     ClientGetname,
+    ClientGetredir,
     ClientId,
     ClientInfo,
+    ClientKill,
+    ClientList,
     ClientNoEvict,
     ClientNoTouch,
+    ClientPause,
+    ClientReply,
     ClientSetinfo,
     ClientSetname,
+    ClientTracking,
+    ClientTrackinginfo,
+    ClientUnblock,
+    ClientUnpause,
     /// `COMMAND` and its subcommands: [`command_reply`](super::command_reply).
     Command,
     ConfigGet,
@@ -143,6 +154,42 @@ pub enum Local {
     Select,
     Time,
     Unwatch,
+}
+
+impl Local {
+    /// Whether it is one about clients who may be with any worker.
+    #[must_use]
+    pub fn is_of_all_clients(self) -> bool {
+        matches!(
+            self,
+            Local::ClientKill
+                | Local::ClientList
+                | Local::ClientPause
+                | Local::ClientUnblock
+                | Local::ClientUnpause
+        )
+    }
+
+    /// Whether it is one about the client that asks.
+    #[must_use]
+    pub fn is_of_client(self) -> bool {
+        matches!(
+            self,
+            Local::ClientCaching
+                | Local::ClientCapa
+                | Local::ClientGetname
+                | Local::ClientGetredir
+                | Local::ClientId
+                | Local::ClientInfo
+                | Local::ClientNoEvict
+                | Local::ClientNoTouch
+                | Local::ClientReply
+                | Local::ClientSetinfo
+                | Local::ClientSetname
+                | Local::ClientTracking
+                | Local::ClientTrackinginfo
+        )
+    }
 }
 
 /// Why a command is refused. `Display` is the part of the error reply that says so.
@@ -166,6 +213,9 @@ pub enum Refusal {
     /// What belongs to an operator.
     #[error("servers are to be administered directly")]
     Administration,
+    /// `CLIENT MAINT_NOTIFICATIONS`.
+    #[error("nothing is told of servers' maintenance here: the proxy goes to another one itself")]
+    Maintenance,
     /// What would change a connection that other clients use as well.
     #[error("it would change the server connection that clients share")]
     ConnectionState,

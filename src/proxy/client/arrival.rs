@@ -27,6 +27,7 @@ impl Proxy {
         let key = self.insert_client(Client::new(pool, session, now));
         if admitted {
             self.greet_client(key, now);
+            self.pause_newcomer(key);
             self.get_ready_to_migrate(key, now);
         } else {
             self.reply_error(key, RequestError::TooManyClients);

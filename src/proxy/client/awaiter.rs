@@ -33,6 +33,17 @@ impl Awaiter {
         }
     }
 
+    /// The same request's reply of one server of several.
+    pub(in crate::proxy) fn part(self, number: u32) -> Awaiter {
+        match self.is_silent() {
+            true => self,
+            false => Awaiter {
+                fragment: number,
+                ..self
+            },
+        }
+    }
+
     /// Whether its client has had an answer already.
     #[inline]
     pub(in crate::proxy) fn is_buried(self) -> bool {

@@ -4,6 +4,10 @@
 //! connect, and are unusable without an answer; nothing here reaches a server.
 
 mod agreement;
+mod client;
+mod clients;
+
+pub(in crate::proxy) use clients::unblocked;
 
 use crate::base::Key;
 use crate::base::Time;
@@ -18,13 +22,13 @@ use crate::protocol::memcached;
 use crate::protocol::resp::BULK_BYTES_MAX;
 use crate::protocol::resp::Writer;
 use crate::proxy::Proxy;
-use crate::proxy::client::Session;
 use crate::proxy::client::ending::End;
 
 /// The release of Redis whose commands the table knows: what clients are told while no server has said
 /// which one it is.
 const UNTOLD: Release = Release(7, 0, 15);
 
+const NO_INTEGER: &str = "ERR value is not an integer or out of range";
 const SYNTAX_ERROR: &str = "ERR syntax error";
 const WRONG_PASSWORD: &str = "WRONGPASS invalid username-password pair or user is disabled.";
 
@@ -37,6 +41,12 @@ impl Proxy {
         request: &Request<'_>,
         now: Time,
     ) {
+        if local.is_of_all_clients() {
+            return self.ask_about_clients(key, local, request, now);
+        }
+        if local == Local::ClientReply && self.set_mute(key, request) {
+            return;
+        }
         let mut reply = Vec::new();
         let protocol = self.pools[self.clients.slab[key].pool.index()].protocol;
         let version = self.clients.slab[key].session.version();
@@ -127,33 +137,8 @@ impl Proxy {
             }
             Local::Info => self.info(key, request, now, reply),
             Local::ConfigGet => self.config_get(key, request, reply),
-            Local::ClientId => reply.count(self.clients.slab[key].session.id()),
-            Local::ClientGetname => match self.clients.slab[key].session.name() {
-                [] => reply.nil(),
-                name => reply.bulk(name),
-            },
-            Local::ClientSetname => {
-                if self.set_name(key, request.arg(2), reply) {
-                    reply.ok();
-                }
-            }
-            Local::ClientSetinfo => self.set_info(key, request, reply),
-            Local::ClientInfo => {
-                let client = &self.clients.slab[key];
-                let database = self.pools[client.pool.index()].kind_of(client).database;
-                reply.verbatim(client.session.line(database, now));
-            }
-            Local::ClientNoEvict | Local::ClientNoTouch => {
-                let on_or_off = [&b"ON"[..], b"OFF"];
-                let known = on_or_off
-                    .iter()
-                    .any(|word| request.arg(2).eq_ignore_ascii_case(word));
-                match known {
-                    true => reply.ok(),
-                    false => reply.error(SYNTAX_ERROR),
-                }
-            }
-            Local::Command | Local::Help => debug_assert!(false, "answered by the table"),
+            local if local.is_of_client() => self.client_command(key, local, request, reply, now),
+            _ => debug_assert!(false, "answered by the table, or by all workers"),
         }
     }
 
@@ -198,38 +183,6 @@ impl Proxy {
         reply.array(2);
         reply.bulk(time.as_secs().to_string());
         reply.bulk(time.subsec_micros().to_string());
-    }
-
-    /// Whether the name is one; if not, the reply says so.
-    fn set_name(&mut self, key: Key, name: &[u8], reply: &mut Writer<'_>) -> bool {
-        let is_name = command::is_client_name(name);
-        if is_name {
-            self.clients.slab[key].session.set_name(name);
-        } else {
-            reply.error("ERR Client names cannot contain spaces, newlines or special characters.");
-        }
-        is_name
-    }
-
-    fn set_info(&mut self, key: Key, request: &Request<'_>, reply: &mut Writer<'_>) {
-        let (attribute, value) = (request.arg(2), request.arg(3));
-        let set = if attribute.eq_ignore_ascii_case(b"LIB-NAME") {
-            Session::set_library_name
-        } else if attribute.eq_ignore_ascii_case(b"LIB-VER") {
-            Session::set_library_version
-        } else {
-            let attribute = String::from_utf8_lossy(attribute);
-            return reply.error_echo(&format!("ERR Unrecognized option '{attribute}'"));
-        };
-        if command::is_client_name(value) {
-            set(&mut self.clients.slab[key].session, value);
-            reply.ok();
-        } else {
-            let attribute = String::from_utf8_lossy(attribute).to_lowercase();
-            reply.error(&format!(
-                "ERR {attribute} cannot contain spaces, newlines or special characters."
-            ));
-        }
     }
 
     /// The fields that clients look at: ioredis waits while `loading` is not 0.
@@ -316,6 +269,13 @@ impl Proxy {
     }
 }
 
+/// A number as Redis reads one: in its one canonical form.
+fn integer(text: &[u8]) -> Option<i64> {
+    let text = std::str::from_utf8(text).ok()?;
+    let number: i64 = text.parse().ok()?;
+    (number.to_string() == text).then_some(number)
+}
+
 /// Tells nothing about where two passwords differ by how long it takes.
 fn equal_in_constant_time(given: &[u8], secret: &[u8]) -> bool {
     let differences = given
@@ -334,5 +294,30 @@ mod tests {
         assert!(equal_in_constant_time(b"secret", b"secret"));
         assert!(!equal_in_constant_time(b"secre", b"secret"));
         assert!(!equal_in_constant_time(b"secreT", b"secret"));
+    }
+
+    #[test]
+    fn only_what_redis_takes_for_a_number_is_one() {
+        for (text, number) in [
+            ("0", 0),
+            ("-1", -1),
+            ("15", 15),
+            ("99999999999", 99_999_999_999),
+        ] {
+            assert_eq!(integer(text.as_bytes()), Some(number));
+        }
+        for text in [
+            "",
+            "+1",
+            "01",
+            "-0",
+            "1 ",
+            "x",
+            "1.0",
+            "99999999999999999999",
+        ] {
+            assert_eq!(integer(text.as_bytes()), None, "{text}");
+        }
+        assert_eq!(integer(b"\xff"), None);
     }
 }

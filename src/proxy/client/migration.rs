@@ -112,6 +112,7 @@ impl Proxy {
         client.transaction = multi::adopted(&state.transaction, &self.pools[pool.index()], draw);
         let key = self.insert_client(client);
         self.greet_client(key, now);
+        self.pause_newcomer(key);
         self.get_ready_to_migrate(key, now);
         ConnId::Client(key)
     }

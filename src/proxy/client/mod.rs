@@ -18,9 +18,12 @@ pub(in crate::proxy) mod ending;
 pub(in crate::proxy) mod ids;
 mod input;
 mod lifecycle;
+mod line;
 mod local;
 mod migration;
 mod multi;
+pub(in crate::proxy) mod mute;
+pub(in crate::proxy) mod others;
 pub(in crate::proxy) mod pause;
 mod replies;
 mod reply_size;
@@ -166,6 +169,9 @@ impl Client {
     /// fragment's awaiter is the one returned with the fragment's number in it.
     #[inline]
     pub(in crate::proxy) fn expect(&mut self, what: Due) -> Awaiter {
+        if self.session.mutes_next() {
+            return self.expect_unheard(&what);
+        }
         let fragment = match what {
             Due::Nothing => Awaiter::SILENT,
             _ => 0,
@@ -177,8 +183,24 @@ impl Client {
         }
     }
 
+    /// The same for a client that does not want to hear it.
+    #[cold]
+    fn expect_unheard(&mut self, what: &Due) -> Awaiter {
+        for _ in 1..what.parts() {
+            self.replies.expect(Due::Nothing);
+        }
+        Awaiter {
+            client: self.key,
+            sequence: self.replies.expect(Due::Nothing),
+            fragment: Awaiter::SILENT,
+        }
+    }
+
     /// Answers the next request at once.
     pub(in crate::proxy) fn reply_in_place(&mut self, reply: &[u8], wire: &mut Wire) {
+        if self.session.mutes_next() {
+            return;
+        }
         self.replies.put(reply, self.conn(), wire);
     }
 
@@ -339,6 +361,9 @@ impl Clients {
             return;
         }
         client.deliver(to, reply, bytes, wire);
+        if to.is_silent() {
+            self.unheard.push(to.client);
+        }
         if client.pauses.is_stopped() {
             self.update_pause(to.client, wire);
         }

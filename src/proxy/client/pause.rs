@@ -12,6 +12,7 @@
 //! | `OrderBarrier` | its requests may live elsewhere from now on | those on their way are answered |
 //! | `Exclusive` | it waits for an exclusive connection, or for what it has asked there | it has that |
 //! | `Curious` | its next request is answered by what servers say of themselves | they have said it, or cannot be asked |
+//! | `Paused` | another client has asked that the pool's be read no further | its time is over, or that is taken back |
 //! | `Migrating` | it is to go to another process | it stays after all |
 //!
 //! A client that has no request waiting keeps its socket open under most of them, and nothing is to be
@@ -37,16 +38,18 @@ pub(in crate::proxy) enum PauseReason {
     Exclusive,
     /// Its next request is answered by what servers say of themselves, and they have not said it.
     Curious,
+    /// `CLIENT PAUSE`.
+    Paused,
 }
 
 /// The first of them may hold several times at once, and go one by one.
 const COUNTED: usize = 3;
 
 /// With these a client is stopped at once, and not only when its next request has come.
-const URGENT: u8 = PauseReason::OverLimits.bit() | PauseReason::Migrating.bit();
+const URGENT: u16 = PauseReason::OverLimits.bit() | PauseReason::Migrating.bit();
 
 impl PauseReason {
-    const fn bit(self) -> u8 {
+    const fn bit(self) -> u16 {
         1 << self as u8
     }
 }
@@ -65,7 +68,7 @@ pub(in crate::proxy) enum Reading {
 pub(in crate::proxy) struct PauseReasons {
     counts: [u32; COUNTED],
     // A bit for each reason that holds: a request looks at nothing else.
-    holding: u8,
+    holding: u16,
     stopped: bool,
     listed: bool,
 }
@@ -160,16 +163,18 @@ mod tests {
     use super::PauseReason::Migrating;
     use super::PauseReason::OrderBarrier;
     use super::PauseReason::OverLimits;
+    use super::PauseReason::Paused;
     use super::PauseReason::WriteHold;
     use super::*;
 
-    const ALL: [PauseReason; 6] = [
+    const ALL: [PauseReason; 7] = [
         FullQueue,
         LateWrite,
         WriteHold,
         OverLimits,
         OrderBarrier,
         Migrating,
+        Paused,
     ];
 
     fn holds_until_it_is_removed(reason: PauseReason) {
@@ -233,6 +238,12 @@ mod tests {
     fn the_order_barrier_stops_the_next_request() {
         holds_until_it_is_removed(OrderBarrier);
         assert!(lets_the_socket_be(OrderBarrier) && !is_counted(OrderBarrier));
+    }
+
+    #[test]
+    fn a_pause_of_all_clients_stops_the_next_request() {
+        holds_until_it_is_removed(Paused);
+        assert!(lets_the_socket_be(Paused) && !is_counted(Paused));
     }
 
     #[test]

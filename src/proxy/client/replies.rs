@@ -473,7 +473,7 @@ impl Replies {
                 Slot::Ready(bytes) => ready += bytes.len(),
                 Slot::ReadyLarge(bytes) => ready += bytes.len(),
                 Slot::Gathering(gathering) => {
-                    waiting += gathering.waiting();
+                    waiting += gathering.waiting() as usize;
                     ready += gathering.held_bytes();
                 }
             }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::base::Time;
 use crate::protocol::Protocol;
 use crate::protocol::Version;
+use crate::proxy::client::mute::Mute;
 use crate::proxy::client::state::ClientState;
 use crate::proxy::client::unmet::Unmet;
 
@@ -20,6 +21,7 @@ pub(in crate::proxy) struct Session {
     version: Version,
     // `None` before `SELECT`: where its pool begins.
     database: Option<u32>,
+    mute: Mute,
     info: Box<ClientInfo>,
 }
 
@@ -30,6 +32,8 @@ struct ClientInfo {
     id: u64,
     // `None` on a unix socket.
     peer: Option<SocketAddr>,
+    // Which address of ours it has connected to, if that is known.
+    local: Option<SocketAddr>,
     accepted: Time,
     // How long other processes have served it.
     age_before: Duration,
@@ -51,9 +55,11 @@ impl Session {
             unmet: Unmet::default(),
             version: Version::default(),
             database: None,
+            mute: Mute::default(),
             info: Box::new(ClientInfo {
                 id,
                 peer,
+                local: None,
                 accepted: now,
                 age_before: Duration::ZERO,
                 name: Vec::new(),
@@ -77,9 +83,11 @@ impl Session {
             unmet: state.unmet,
             version: state.version,
             database: state.database,
+            mute: state.mute,
             info: Box::new(ClientInfo {
                 id: state.id,
                 peer,
+                local: None,
                 accepted: now,
                 age_before: state.age,
                 name: state.name.clone(),
@@ -104,6 +112,7 @@ impl Session {
             unmet: self.unmet,
             version: self.version,
             database: self.database,
+            mute: self.mute,
             input,
             ..ClientState::default()
         }
@@ -127,6 +136,7 @@ impl Session {
         self.unmet = Unmet::default();
         self.database = None;
         self.version = Version::default();
+        self.mute.reset();
     }
 
     /// What it was refused and relies on.
@@ -172,6 +182,32 @@ impl Session {
         self.info.peer
     }
 
+    /// Where it is, as its line says.
+    pub(in crate::proxy) fn address(&self) -> String {
+        of_socket(self.info.peer)
+    }
+
+    /// It has connected to this address of ours.
+    pub(in crate::proxy) fn set_local(&mut self, local: Option<SocketAddr>) {
+        self.info.local = local;
+    }
+
+    /// Which address of ours it has connected to, as its line says.
+    pub(in crate::proxy) fn local_address(&self) -> String {
+        of_socket(self.info.local)
+    }
+
+    /// `CLIENT REPLY`: what it wants to hear.
+    pub(in crate::proxy) fn mute(&mut self) -> &mut Mute {
+        &mut self.mute
+    }
+
+    /// Whether the reply to the next request is swallowed, which has come then.
+    #[inline]
+    pub(in crate::proxy) fn mutes_next(&mut self) -> bool {
+        self.mute.takes_next()
+    }
+
     /// `CLIENT GETNAME`; empty without a name.
     pub(in crate::proxy) fn name(&self) -> &[u8] {
         &self.info.name
@@ -180,6 +216,16 @@ impl Session {
     /// `CLIENT SETNAME`.
     pub(in crate::proxy) fn set_name(&mut self, name: &[u8]) {
         self.info.name = name.to_vec();
+    }
+
+    /// `CLIENT SETINFO LIB-NAME`; empty without one.
+    pub(in crate::proxy) fn library_name(&self) -> &[u8] {
+        &self.info.library_name
+    }
+
+    /// `CLIENT SETINFO LIB-VER`; empty without one.
+    pub(in crate::proxy) fn library_version(&self) -> &[u8] {
+        &self.info.library_version
     }
 
     /// `CLIENT SETINFO LIB-NAME`.
@@ -203,31 +249,14 @@ impl Session {
     }
 
     /// How long it has been connected, whoever served it.
-    fn age(&self, now: Time) -> Duration {
+    pub(in crate::proxy) fn age(&self, now: Time) -> Duration {
         self.info.age_before + now.since(self.info.accepted)
     }
+}
 
-    /// The line of `CLIENT INFO`, in the form of Redis 7.
-    pub(in crate::proxy) fn line(&self, database: u32, now: Time) -> Vec<u8> {
-        let info = &self.info;
-        let peer = info
-            .peer
-            .map_or_else(|| "/unix:0".to_owned(), |peer| peer.to_string());
-        let age = self.age(now).as_secs();
-        let mut line = format!("id={} addr={peer} name=", info.id).into_bytes();
-        line.extend_from_slice(&info.name);
-        let middle = format!(
-            " age={age} idle=0 flags=N db={database} sub=0 psub=0 ssub=0 multi=-1 cmd={} user=default resp={} lib-name=",
-            info.command,
-            self.version.number()
-        );
-        line.extend_from_slice(middle.as_bytes());
-        line.extend_from_slice(&info.library_name);
-        line.extend_from_slice(b" lib-ver=");
-        line.extend_from_slice(&info.library_version);
-        line.push(b'\n');
-        line
-    }
+/// As Redis writes an address; a unix socket has none.
+fn of_socket(address: Option<SocketAddr>) -> String {
+    address.map_or_else(|| "/unix:0".to_owned(), |address| address.to_string())
 }
 
 #[cfg(test)]
@@ -248,6 +277,7 @@ mod tests {
         session.set_command("get");
         session.set_database(3);
         session.set_version(Version::V3);
+        *session.mute() = Mute::Off;
         session.set_unmet(Unmet {
             watch: true,
             database: false,
@@ -255,7 +285,11 @@ mod tests {
         let state = session.state(b"*1\r\n".to_vec(), at(5));
         assert_eq!(state.input, b"*1\r\n");
         let adopted = Session::adopted(&state, Protocol::Resp, None, at(100));
-        assert_eq!(adopted.line(0, at(103)), session.line(0, at(8)));
+        let input = || b"*1\r\n".to_vec();
+        assert_eq!(
+            adopted.state(input(), at(103)),
+            session.state(input(), at(8))
+        );
         assert!(adopted.is_authenticated());
         assert_eq!(adopted.unmet(), session.unmet());
         assert_eq!(
@@ -286,9 +320,11 @@ mod tests {
         });
         session.set_database(3);
         session.set_version(Version::V3);
+        *session.mute() = Mute::Off;
         session.reset(true);
         assert!(!session.is_authenticated() && session.unmet().is_nothing());
         assert_eq!((session.database(), session.version()), (None, Version::V2));
+        assert!(!session.mutes_next());
         assert_eq!((session.id(), session.name()), (7, &b""[..]));
         session.reset(false);
         assert!(session.is_authenticated());

@@ -38,14 +38,17 @@ pub(in crate::proxy) enum Due {
     /// One that is joined from those of several servers.
     Gathered(Box<Gathering>),
     /// No reply, whatever becomes of it.
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "no command of a protocol here is one that gets no reply"
-        )
-    )]
     Nothing,
+}
+
+impl Due {
+    /// How many servers' replies come.
+    pub(in crate::proxy) fn parts(&self) -> u32 {
+        match self {
+            Due::Gathered(gathering) => gathering.waiting(),
+            Due::One | Due::Nothing => 1,
+        }
+    }
 }
 
 /// A reply on its way to a client.

@@ -21,6 +21,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::protocol::Version;
+use crate::proxy::client::mute::Mute;
 use crate::proxy::client::unmet::TRANSACTION;
 use crate::proxy::client::unmet::Unmet;
 
@@ -49,6 +50,8 @@ pub struct ClientState {
     pub transaction: Carried,
     /// Which version of the protocol it reads.
     pub version: Version,
+    /// Which replies it wants to hear.
+    pub mute: Mute,
     /// What it has sent and nobody has acted upon, from the beginning of a request on.
     pub input: Vec<u8>,
 }
@@ -224,6 +227,18 @@ const FIELDS: &[Field] = &[
             Ok(())
         },
     },
+    Field {
+        number: 13,
+        tell: |state| state.mute.number().map(|number| Cow::Owned(vec![number])),
+        hear: |state, field, bytes| {
+            let known = match bytes {
+                [number] => Mute::of_number(*number),
+                _ => None,
+            };
+            state.mute = known.ok_or(field.bad_value())?;
+            Ok(())
+        },
+    },
 ];
 
 impl Field {
@@ -308,7 +323,7 @@ mod tests {
         fn a_client_comes_back_as_it_was(
             (id, authenticated, micros) in any::<(u64, bool, u64)>(),
             (watch, database, chosen, newer) in any::<(bool, bool, Option<u32>, bool)>(),
-            transaction in 0u8..3,
+            (transaction, mute) in (0u8..3, 0u8..3),
             texts in vec(vec(any::<u8>(), 0..20), 4..5),
             input in vec(any::<u8>(), 0..200),
         ) {
@@ -331,6 +346,7 @@ mod tests {
                     _ => Carried::Open(input.clone()),
                 },
                 version: if newer { Version::V3 } else { Version::V2 },
+                mute: Mute::of_number(mute).unwrap_or_default(),
                 input,
             };
             let bytes = state.encode().unwrap();

@@ -264,11 +264,11 @@ impl Proxy {
         let of_client = &mut self.clients.slab[client];
         let pool = of_client.pool;
         let gathering = Gathering::new(join, count);
-        let mut awaiter = of_client.expect(Due::Gathered(Box::new(gathering)));
+        let awaiter = of_client.expect(Due::Gathered(Box::new(gathering)));
         for (number, share) in (0u32..).zip(shares) {
-            awaiter.fragment = number;
+            let part = awaiter.part(number);
             let desk = self.desk(client);
-            let is_open = desk.is_none_or(|mut desk| desk.queue(share.conn, awaiter, ask, now));
+            let is_open = desk.is_none_or(|mut desk| desk.queue(share.conn, part, ask, now));
             if !is_open {
                 self.request_passed_on(share.conn, client, now);
             }

@@ -59,6 +59,11 @@ impl Lease {
         }
     }
 
+    /// Whether its client waits: for a connection, or for what it has asked there.
+    pub(in crate::proxy) fn is_waiting(&self) -> bool {
+        matches!(self.state, LeaseState::Waits | LeaseState::Blocked(..))
+    }
+
     /// Whether it watches keys.
     pub(in crate::proxy) fn is_watching(&self) -> bool {
         matches!(self.state, LeaseState::Watching { .. })

@@ -35,9 +35,8 @@ impl Gathering {
     }
 
     /// How many replies are still to come.
-    #[cfg(debug_assertions)]
-    pub(in crate::proxy) fn waiting(&self) -> usize {
-        self.waiting as usize
+    pub(in crate::proxy) fn waiting(&self) -> u32 {
+        self.waiting
     }
 
     /// How many bytes of replies have come.

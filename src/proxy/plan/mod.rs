@@ -140,18 +140,29 @@ pub(in crate::proxy) enum Plan {
 }
 
 impl Plan {
-    /// Whether it may change something at `server`.
-    pub(in crate::proxy) fn writes_to(&self, server: ServerIdx, parts: &Parts) -> bool {
+    /// Whether it may change something.
+    pub(in crate::proxy) fn writes(&self) -> bool {
         match self {
             Plan::Answer(_)
             | Plan::Refuse(_)
             | Plan::Watch(..)
             | Plan::Page(..)
             | Plan::LastPage => false,
-            Plan::Forward(only, ask) | Plan::Wait(only, ask, _) => ask.writes() && *only == server,
-            Plan::Fan(_, ask) => ask.writes() && parts.servers().contains(&server),
-            Plan::All(_, ask) => ask.writes(),
+            Plan::Forward(_, ask)
+            | Plan::Wait(_, ask, _)
+            | Plan::Fan(_, ask)
+            | Plan::All(_, ask) => ask.writes(),
         }
+    }
+
+    /// Whether it may change something at `server`.
+    pub(in crate::proxy) fn writes_to(&self, server: ServerIdx, parts: &Parts) -> bool {
+        self.writes()
+            && match self {
+                Plan::Forward(only, _) | Plan::Wait(only, ..) => *only == server,
+                Plan::Fan(..) => parts.servers().contains(&server),
+                _ => true,
+            }
     }
 }
 

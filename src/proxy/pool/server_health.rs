@@ -42,7 +42,7 @@ impl Proxy {
             let counters = &self.stats.pools[pool.index()].counters;
             counters
                 .server_ejects
-                .add(usize::from(self.worker.is_first));
+                .add(usize::from(self.worker.is_first()));
         }
     }
 }

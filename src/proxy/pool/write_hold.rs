@@ -9,6 +9,9 @@
 //!   Moved, ReleaseWrites, or the time is over ◄── its requests are read, and go where the master is
 //! ```
 //!
+//! `CLIENT PAUSE … WRITE` holds the writes to all of a pool's servers in the same way: those that have not
+//! come yet.
+//!
 //! Owns: which servers' writes wait, until when, and which clients that has stopped. Never: decides
 //! that a master is about to move. Lives on: every worker; a few milliseconds to seconds.
 
@@ -35,7 +38,8 @@ pub(in crate::proxy) struct WriteHolds {
 #[derive(Debug)]
 struct WriteHold {
     pool: PoolIdx,
-    server: ServerIdx,
+    // `None`: every server's, since a client has asked for it.
+    server: Option<ServerIdx>,
     until: Time,
     clients: Vec<Key>,
 }
@@ -71,8 +75,11 @@ impl WriteHolds {
             return false;
         };
         let mut holds = self.servers.iter_mut();
-        let held =
-            |hold: &&mut WriteHold| hold.pool == client.pool && plan.writes_to(hold.server, parts);
+        let writes = |server: Option<ServerIdx>| match server {
+            Some(server) => plan.writes_to(server, parts),
+            None => plan.writes(),
+        };
+        let held = |hold: &&mut WriteHold| hold.pool == client.pool && writes(hold.server);
         let Some(hold) = holds.find(held) else {
             return false;
         };
@@ -81,9 +88,25 @@ impl WriteHolds {
         true
     }
 
+    /// That of a server, or of all of a pool's; a new one is over at once.
+    fn hold(&mut self, pool: PoolIdx, server: Option<ServerIdx>) -> &mut WriteHold {
+        let mut servers = self.servers.iter();
+        let place = servers.position(|hold| (hold.pool, hold.server) == (pool, server));
+        let place = place.unwrap_or_else(|| {
+            self.servers.push(WriteHold {
+                pool,
+                server,
+                until: Time::ZERO,
+                clients: Vec::new(),
+            });
+            self.servers.len() - 1
+        });
+        &mut self.servers[place]
+    }
+
     fn is_of(&self, pool: PoolIdx, server: ServerIdx) -> bool {
         let mut servers = self.servers.iter();
-        servers.any(|hold| (hold.pool, hold.server) == (pool, server))
+        servers.any(|hold| (hold.pool, hold.server) == (pool, Some(server)))
     }
 
     /// How many of them have stopped a client.
@@ -109,20 +132,26 @@ impl Proxy {
         if self.pools[pool.index()].servers[server.index()].removed {
             return;
         }
-        let mut servers = self.write_holds.servers.iter_mut();
-        match servers.find(|hold| (hold.pool, hold.server) == (pool, server)) {
-            Some(hold) => hold.until = until,
-            None => self.write_holds.servers.push(WriteHold {
-                pool,
-                server,
-                until,
-                clients: Vec::new(),
-            }),
-        }
+        self.write_holds.hold(pool, Some(server)).until = until;
     }
 
     /// They wait no longer.
     pub(in crate::proxy) fn let_writes(&mut self, pool: PoolIdx, server: ServerIdx) {
+        self.end_write_hold_of(pool, Some(server));
+    }
+
+    /// Writes to every server of a pool wait from now on, `until` then or longer: those that come.
+    pub(in crate::proxy) fn hold_all_writes(&mut self, pool: PoolIdx, until: Time) {
+        let hold = self.write_holds.hold(pool, None);
+        hold.until = until.max(hold.until);
+    }
+
+    /// They wait no longer, unless their server's master is about to be replaced.
+    pub(in crate::proxy) fn let_all_writes(&mut self, pool: PoolIdx) {
+        self.end_write_hold_of(pool, None);
+    }
+
+    fn end_write_hold_of(&mut self, pool: PoolIdx, server: Option<ServerIdx>) {
         let mut servers = self.write_holds.servers.iter();
         let is_it = |hold: &WriteHold| (hold.pool, hold.server) == (pool, server);
         if let Some(place) = servers.position(is_it) {
@@ -140,13 +169,15 @@ impl Proxy {
 
     fn end_write_hold(&mut self, place: usize) {
         let hold = self.write_holds.servers.swap_remove(place);
-        for key in self.conns_of(hold.pool, hold.server) {
-            let conn = &mut self.servers[key];
-            if conn.has_bytes() {
-                conn.sending.list(ConnId::Server(key), &mut self.wire);
+        if let Some(server) = hold.server {
+            for key in self.conns_of(hold.pool, server) {
+                let conn = &mut self.servers[key];
+                if conn.has_bytes() {
+                    conn.sending.list(ConnId::Server(key), &mut self.wire);
+                }
             }
+            self.send_exclusives(hold.pool, server);
         }
-        self.send_exclusives(hold.pool, hold.server);
         let reason = PauseReason::WriteHold;
         self.clients.release(reason, &hold.clients, &mut self.wire);
     }

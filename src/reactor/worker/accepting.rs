@@ -145,10 +145,9 @@ impl Worker {
         let fd = unsafe { OwnedFd::from_raw_fd(completion.result) };
         let pool = listener.pool;
         // TCP_NODELAY and keepalive are inherited from the listener.
-        let peer = socket2::SockRef::from(&fd)
-            .peer_addr()
-            .ok()
-            .and_then(|peer| peer.as_socket());
+        let socket = socket2::SockRef::from(&fd);
+        let peer = socket.peer_addr().ok().and_then(|peer| peer.as_socket());
+        let local = socket.local_addr().ok().and_then(|local| local.as_socket());
         let entry = self.admission.enter(pool);
         if entry == Entry::NoFile {
             tracing::warn!(
@@ -158,6 +157,7 @@ impl Worker {
         } else {
             let admitted = entry == Entry::Admitted;
             let conn = self.proxy.client_accepted(pool, peer, admitted, now);
+            self.proxy.client_reached(conn, local);
             self.insert(Socket::new(conn, fd, Some(pool)));
             self.receive_again(SocketSlot::of(conn));
         }

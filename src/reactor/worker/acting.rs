@@ -1,5 +1,7 @@
 //! What the `Proxy` asks for, done with sockets and mailboxes.
 
+use std::sync::Arc;
+
 use crate::base::Time;
 use crate::proxy::Output;
 use crate::reactor::message::FromWorker;
@@ -56,6 +58,10 @@ impl Worker {
                     self.outbox.send(FromWorker::Resolve { pool, server });
                 }
                 Output::Report(report) => self.outbox.send(FromWorker::Report(report)),
+                Output::Ask(inquiry) => self.outbox.send(FromWorker::Ask(Arc::new(inquiry))),
+                Output::Answer(finding) => {
+                    self.outbox.send(FromWorker::Answer(Arc::new(finding)));
+                }
             }
         }
         self.look_who_leaves(now);

@@ -159,11 +159,17 @@ impl Worker {
             socket,
             mut state,
         } = parcel;
-        let peer = socket2::SockRef::from(&socket.as_fd()).peer_addr();
+        let fd = socket.as_fd();
+        let (peer, local) = {
+            let socket = socket2::SockRef::from(&fd);
+            (socket.peer_addr(), socket.local_addr())
+        };
         let peer = peer.ok().and_then(|peer| peer.as_socket());
+        let local = local.ok().and_then(|local| local.as_socket());
         let input = std::mem::take(&mut state.input);
         self.admission.adopt(pool);
         let conn = self.proxy.client_adopted(pool, peer, &state, now);
+        self.proxy.client_reached(conn, local);
         self.insert(Socket::new(conn, socket, Some(pool)));
         if !input.is_empty() {
             self.proxy.received(conn, &Bytes::from(input), now);

@@ -35,6 +35,8 @@ impl Worker {
                 }
                 ToWorker::KeepClients => self.keep_clients(),
                 ToWorker::Adopt(parcel) => self.adopt_shared(parcel, now),
+                ToWorker::Ask(inquiry) => self.proxy.asked(&inquiry, now),
+                ToWorker::Answer(finding) => self.proxy.answered(&finding, now),
                 ToWorker::TellRecords(spare) => self.tell_records(spare),
                 ToWorker::Observe(observer) => self.proxy.observe(&observer),
                 ToWorker::TellSeen(observer) => self.tell_seen(observer),

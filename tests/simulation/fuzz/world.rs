@@ -197,7 +197,8 @@ impl World {
                     let change = config::found(pool, server);
                     self.proxy.apply(&change, self.now);
                 }
-                Output::Report(_) => {}
+                Output::Report(_) | Output::Answer(_) => {}
+                Output::Ask(inquiry) => unreachable!("{inquiry:?}: there is one worker"),
             }
         }
         while let Some((conn, batch)) = self.proxy.poll_transmit() {

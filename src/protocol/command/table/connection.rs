@@ -27,16 +27,16 @@ pub(super) static ROWS: &[Command] = &[
     CONNECTION.container("client", "2.4.0", "Commands about client connections.", &[
         CONNECTION.keyless("client|caching", Exactly(3), SESSION, "6.0.0",
             "Says whether the next command's keys are tracked.")
-            .refuse(Refusal::ConnectionState),
+            .local(Local::ClientCaching),
         CONNECTION.keyless("client|capa", AtLeast(3), SESSION, "8.0.0",
             "Says what the client can do (Valkey).")
-            .refuse(Refusal::ConnectionState),
+            .local(Local::ClientCapa),
         CONNECTION.keyless("client|getname", Exactly(2), SESSION, "2.6.9",
             "Returns the connection's name.")
             .local(Local::ClientGetname),
         CONNECTION.keyless("client|getredir", Exactly(2), SESSION, "6.0.0",
             "Returns the client that tracking messages go to.")
-            .refuse(Refusal::ConnectionState),
+            .local(Local::ClientGetredir),
         CONNECTION.help("client|help", "5.0.0"),
         CONNECTION.keyless("client|id", Exactly(2), SESSION, "5.0.0",
             "Returns the connection's id.")
@@ -49,12 +49,12 @@ pub(super) static ROWS: &[Command] = &[
             .local(Local::ClientInfo).tips(VARIES),
         CONNECTION.keyless("client|kill", AtLeast(3), ADMIN_SESSION, "2.4.0",
             "Closes clients' connections.")
-            .refuse(Refusal::Administration),
+            .local(Local::ClientKill).on_leave(),
         CONNECTION.keyless("client|list", AtLeast(2), ADMIN_SESSION, "2.4.0", "Lists the clients.")
-            .refuse(Refusal::Administration).tips(VARIES),
+            .local(Local::ClientList).tips(VARIES),
         CONNECTION.keyless("client|maint_notifications", AtLeast(3), SESSION, "8.2.0",
             "Asks to be told of maintenance.")
-            .refuse(Refusal::ConnectionState),
+            .refuse(Refusal::Maintenance),
         CONNECTION.keyless("client|no-evict", Exactly(3), ADMIN_SESSION, "7.0.0",
             "Exempts the connection from eviction of clients.")
             .local(Local::ClientNoEvict),
@@ -63,10 +63,10 @@ pub(super) static ROWS: &[Command] = &[
             .local(Local::ClientNoTouch),
         CONNECTION.keyless("client|pause", AtLeast(3), ADMIN_SESSION, "2.9.50",
             "Stops serving clients for a while.")
-            .refuse(Refusal::Administration),
+            .local(Local::ClientPause).on_leave(),
         CONNECTION.keyless("client|reply", Exactly(3), SESSION, "3.2.0",
             "Says whether commands are replied to.")
-            .refuse(Refusal::ConnectionState),
+            .local(Local::ClientReply),
         CONNECTION.keyless("client|setinfo", Exactly(4), SESSION, "7.2.0",
             "Names the client's library.")
             .local(Local::ClientSetinfo),
@@ -74,16 +74,16 @@ pub(super) static ROWS: &[Command] = &[
             .local(Local::ClientSetname),
         CONNECTION.keyless("client|tracking", AtLeast(3), SESSION, "6.0.0",
             "Turns help for client-side caching on or off.")
-            .refuse(Refusal::ConnectionState),
+            .local(Local::ClientTracking),
         CONNECTION.keyless("client|trackinginfo", Exactly(2), SESSION, "6.2.0",
             "Describes the connection's tracking.")
-            .refuse(Refusal::ConnectionState),
+            .local(Local::ClientTrackinginfo),
         CONNECTION.keyless("client|unblock", AtLeast(3), ADMIN_SESSION, "5.0.0",
             "Ends another client's wait.")
-            .refuse(Refusal::Administration),
+            .local(Local::ClientUnblock),
         CONNECTION.keyless("client|unpause", Exactly(2), ADMIN_SESSION, "6.2.0",
             "Ends what CLIENT PAUSE began.")
-            .refuse(Refusal::Administration),
+            .local(Local::ClientUnpause).on_leave(),
     ]),
     CONNECTION.keyless("echo", Exactly(2), LOADING_FAST, "1.0.0", "Returns its argument.")
         .local(Local::Echo),

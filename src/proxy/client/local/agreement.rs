@@ -19,14 +19,15 @@ use crate::protocol::command::Args;
 use crate::protocol::resp::Writer;
 use crate::proxy::Proxy;
 use crate::proxy::client::Session;
+use crate::proxy::client::local::NO_INTEGER;
 use crate::proxy::client::local::UNTOLD;
 use crate::proxy::client::local::WRONG_PASSWORD;
+use crate::proxy::client::local::integer;
 
 const NO_VERSION: &str = "ERR Protocol version is not an integer or out of range";
 const NO_PROTO: &str = "NOPROTO unsupported protocol version";
 const NO_NAME: &str = "ERR Client names cannot contain spaces, newlines or special characters.";
 const NO_LOGIN: &str = "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time";
-const NO_INTEGER: &str = "ERR value is not an integer or out of range";
 
 impl Proxy {
     /// Changes a client's session, on which the kind of its server connections may depend.
@@ -147,42 +148,5 @@ impl Proxy {
                 reply.ok();
             }
         }
-    }
-}
-
-/// A number as Redis reads one: in its one canonical form.
-fn integer(text: &[u8]) -> Option<i64> {
-    let text = std::str::from_utf8(text).ok()?;
-    let number: i64 = text.parse().ok()?;
-    (number.to_string() == text).then_some(number)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_redis_takes_for_a_number_is_one() {
-        for (text, number) in [
-            ("0", 0),
-            ("-1", -1),
-            ("15", 15),
-            ("99999999999", 99_999_999_999),
-        ] {
-            assert_eq!(integer(text.as_bytes()), Some(number));
-        }
-        for text in [
-            "",
-            "+1",
-            "01",
-            "-0",
-            "1 ",
-            "x",
-            "1.0",
-            "99999999999999999999",
-        ] {
-            assert_eq!(integer(text.as_bytes()), None, "{text}");
-        }
-        assert_eq!(integer(b"\xff"), None);
     }
 }
