@@ -12,6 +12,7 @@ pub struct Expect {
 
 const BATCH: u8 = 4;
 const UNHEARD: u8 = 5;
+const PART: u8 = 6;
 const MANNER: u8 = 7;
 const FORM_SHIFT: u32 = 3;
 
@@ -26,6 +27,9 @@ impl Expect {
     pub const NONE: Expect = Expect::manner(3);
     /// One reply, of which its client hears nothing, whatever it says.
     pub const UNHEARD: Expect = Expect::manner(UNHEARD);
+
+    /// One reply to a part of a request, which only who knows the part can tell from others.
+    pub const PART: Expect = Expect::manner(PART);
 
     const fn manner(kind: u8) -> Expect {
         Expect {
@@ -100,7 +104,14 @@ impl Expect {
     #[inline]
     #[must_use]
     pub fn may_not_pass(self) -> bool {
-        matches!(self.kind & MANNER, 2 | UNHEARD)
+        matches!(self.kind & MANNER, 2 | UNHEARD | PART)
+    }
+
+    /// Whether its reply is looked at where replies to parts are gathered, of one server, too.
+    #[inline]
+    #[must_use]
+    pub fn is_of_part(self) -> bool {
+        self.kind & MANNER == PART
     }
 
     /// Whether what comes is for the client, whatever it says: then it can be passed on in parts.
@@ -131,7 +142,8 @@ mod tests {
 
     #[test]
     fn a_form_changes_nothing_of_what_the_client_gets() {
-        for expect in [Expect::ONE, Expect::VALUES, Expect::MAYBE, Expect::UNHEARD] {
+        let all = [Expect::ONE, Expect::VALUES, Expect::MAYBE, Expect::UNHEARD];
+        for expect in all.into_iter().chain([Expect::PART]) {
             for (form, detail) in [(1, 0), (31, u16::MAX)] {
                 let formed = expect.of_form(form, detail);
                 assert_eq!((formed.form(), formed.detail()), (form, detail));
@@ -139,6 +151,7 @@ mod tests {
                 assert_eq!(formed.is_unheard(), expect == Expect::UNHEARD);
                 assert_eq!(formed.passes_at_once(), expect.passes_at_once());
                 assert_eq!(formed.may_not_pass(), !expect.passes_at_once());
+                assert_eq!(formed.is_of_part(), expect == Expect::PART);
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::base::ByteQueue;
 use crate::base::Spare;
+use crate::protocol::ReplyError;
 use crate::protocol::memcached;
 #[cfg(any(test, debug_assertions))]
 use crate::protocol::numbered;
@@ -30,6 +31,19 @@ impl Join {
             Join::Nothing => {}
             #[cfg(any(test, debug_assertions))]
             Join::Numbered(join) => join.add(index, &reply),
+        }
+    }
+
+    /// Looks whether a server may say this to the part that has this `index`.
+    ///
+    /// # Errors
+    /// It may not.
+    pub fn check(&self, index: u32, reply: &ByteQueue) -> Result<(), ReplyError> {
+        match self {
+            Join::Memcached(join) if !join.fits(index, reply) => {
+                Err(memcached::ReplyError::OtherKey.into())
+            }
+            _ => Ok(()),
         }
     }
 

@@ -12,6 +12,9 @@ use crate::protocol::command::Command;
 use crate::protocol::command::KeyIndexes;
 use crate::protocol::memcached::reply::is_error;
 
+/// What ends the values of one reply.
+const END: &[u8] = b"END\r\n";
+
 /// Begins a part.
 pub fn begin_part(
     command: &Command,
@@ -87,6 +90,15 @@ impl Join {
                 error.get_or_insert_with(|| reply.to_vec());
             }
             Join::All(_) => {}
+        }
+    }
+
+    /// Whether a server may say this to the part of it that has this `index`.
+    #[must_use]
+    pub fn fits(&self, index: u32, reply: &ByteQueue) -> bool {
+        match self {
+            Join::Keys(join) => join.fits(index, reply),
+            Join::All(_) | Join::Stats(_) => true,
         }
     }
 
@@ -190,33 +202,50 @@ impl KeysJoin {
         if let Some(error) = failed {
             out.push_copy(&error, spare);
         } else {
-            let mut joined = ByteQueue::default();
-            match self.values(&mut joined, spare) {
-                Some(()) => {
-                    out.append(joined, spare);
-                    out.push_copy(b"END\r\n", spare);
-                }
-                None => out.push_copy(b"SERVER_ERROR a server gave other values\r\n", spare),
-            }
+            self.move_values(out, spare);
+            out.push_copy(END, spare);
         }
         for mut reply in std::mem::take(&mut self.replies) {
             spare.give_batch(reply.take());
         }
     }
 
-    /// `None` if a server gave a value that it was not asked for, or in another order.
-    fn values(&self, out: &mut ByteQueue, spare: &mut Spare) -> Option<()> {
+    /// Appends the values in the order of the keys.
+    fn move_values(&self, out: &mut ByteQueue, spare: &mut Spare) {
         let mut parts: Vec<Values<'_>> = self.replies.iter().map(Values::of).collect();
-        let mut from = 0;
-        for (end, part) in self.ends.iter().zip(&self.order) {
-            let key = &self.keys[from..*end as usize];
-            from = *end as usize;
+        for (key, part) in self.keys() {
             // A part that has failed has none.
-            if let Some(part) = parts.get_mut(usize::from(*part)) {
-                part.move_if(key, out, spare)?;
+            let values = parts.get_mut(usize::from(part));
+            if let Some(values) = values
+                && let Some(bytes) = values.next_of(key)
+            {
+                values.move_next(bytes, out, spare);
             }
         }
-        parts.iter_mut().all(Values::is_used_up).then_some(())
+    }
+
+    /// Whether the server of a part may say this: an error, or values of keys that it was asked for,
+    /// in their order.
+    fn fits(&self, index: u32, reply: &ByteQueue) -> bool {
+        if begins_as_error(reply) {
+            return true;
+        }
+        let mut values = Values::of(reply);
+        for (key, _) in self.keys().filter(|(_, part)| u32::from(*part) == index) {
+            if let Some(bytes) = values.next_of(key) {
+                values.skip_next(bytes);
+            }
+        }
+        values.is_used_up()
+    }
+
+    /// Each key, and which part has it.
+    fn keys(&self) -> impl Iterator<Item = (&[u8], u16)> {
+        let begins = std::iter::once(0).chain(self.ends.iter().copied());
+        let bounds = begins.zip(&self.ends);
+        bounds
+            .zip(&self.order)
+            .map(|((from, to), part)| (&self.keys[from as usize..*to as usize], *part))
     }
 }
 
@@ -239,34 +268,39 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// Moves the next value to `out` if it is this key's; `None` if it is no value.
-    fn move_if(&mut self, key: &[u8], out: &mut ByteQueue, spare: &mut Spare) -> Option<()> {
+    /// How many bytes the next value has, its line and its end included, if it is this key's.
+    fn next_of(&mut self, key: &[u8]) -> Option<usize> {
         if let Some((name, bytes)) = header(self.ahead) {
-            if name != key {
-                return Some(());
-            }
-            if bytes < SHARE_BYTES_MIN && bytes <= self.ahead.len() {
-                let (value, behind) = self.ahead.split_at(bytes);
-                out.push_copy(value, spare);
-                self.ahead = behind;
-                return Some(());
-            }
+            return (name == key).then_some(bytes);
         }
-        self.move_large(key, out, spare)
-    }
-
-    /// The same of a value that is shared, or whose head lies in several stretches.
-    fn move_large(&mut self, key: &[u8], out: &mut ByteQueue, spare: &mut Spare) -> Option<()> {
+        if self.ahead == END {
+            return None;
+        }
+        // Its line lies in several stretches.
         self.catch_up();
         let head = self.head();
-        let Some((name, bytes)) = header(&head) else {
-            return (head == b"END\r\n" || self.reply.is_empty()).then_some(());
-        };
-        if name == key {
-            self.cursor.move_to(self.reply, bytes, out, spare);
-            self.ahead = self.cursor.ahead(self.reply);
+        let (name, bytes) = header(&head)?;
+        (name == key).then_some(bytes)
+    }
+
+    /// Moves the next value, of so many bytes.
+    fn move_next(&mut self, bytes: usize, out: &mut ByteQueue, spare: &mut Spare) {
+        if bytes < SHARE_BYTES_MIN && bytes <= self.ahead.len() {
+            let (value, behind) = self.ahead.split_at(bytes);
+            out.push_copy(value, spare);
+            self.ahead = behind;
+            return;
         }
-        Some(())
+        self.catch_up();
+        self.cursor.move_to(self.reply, bytes, out, spare);
+        self.ahead = self.cursor.ahead(self.reply);
+    }
+
+    /// The same, to nowhere.
+    fn skip_next(&mut self, bytes: usize) {
+        self.catch_up();
+        self.cursor.pass(self.reply, bytes);
+        self.ahead = self.cursor.ahead(self.reply);
     }
 
     /// The line at the cursor.
@@ -283,7 +317,7 @@ impl<'a> Values<'a> {
 
     fn is_used_up(&mut self) -> bool {
         self.catch_up();
-        self.reply.is_empty() || self.head() == b"END\r\n"
+        self.head() == END
     }
 
     fn catch_up(&mut self) {
@@ -366,17 +400,24 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_another_key_or_in_another_order_is_passed_to_nobody() {
-        for reply in [
-            &b"VALUE x 0 1\r\nX\r\nEND\r\n"[..],
-            b"VALUE b 0 1\r\nB\r\nVALUE a 0 1\r\nA\r\nEND\r\n",
+    fn a_value_of_another_key_or_in_another_order_is_no_reply_to_a_part() {
+        let join = join(b"get a b c a\r\n", &[0, 0, 1, 0], true);
+        for (reply, fits) in [
+            (&b"END\r\n"[..], true),
+            (b"VALUE b 0 1\r\nB\r\nEND\r\n", true),
+            (b"VALUE a 0 1\r\nA\r\nVALUE a 0 0\r\n\r\nEND\r\n", true),
+            (b"SERVER_ERROR out of memory\r\n", true),
+            (b"VALUE x 0 1\r\nX\r\nEND\r\n", false),
+            (b"VALUE c 0 1\r\nC\r\nEND\r\n", false),
+            (b"VALUE b 0 1\r\nB\r\nVALUE b 0 1\r\nB\r\nEND\r\n", false),
+            (b"VALUE a 0 1\r\nA\r\nVALUE x 0 1\r\nX\r\nEND\r\n", false),
         ] {
-            let mut join = join(b"get a b c\r\n", &[0, 0, 1], true);
-            join.add(1, queue(&[b"END\r\n"]));
-            join.add(0, queue(&[reply]));
-            let told = finished(join);
-            assert!(told.starts_with(b"SERVER_ERROR"), "{}", told.escape_ascii());
+            for at in 0..reply.len() {
+                let in_two = queue(&[&reply[..at], &reply[at..]]);
+                assert_eq!(join.fits(0, &in_two), fits, "{}", reply.escape_ascii());
+            }
         }
+        assert!(join.fits(1, &queue(&[b"VALUE c 0 1\r\nC\r\nEND\r\n"])));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What a server's reply to a command must look like.
 //!
-//! The FIFO entry of a request says which form its reply has and, for values, which keys may be in
-//! it: a reply of another form, or a value of a key that was not asked, is none.
+//! The FIFO entry of a request says which form its reply has and, for values, by which key one that
+//! was asked alone is known, or how many keys were asked: a reply of another form, of another key, or
+//! of more values is none. Whose each of several values is, who gathers them looks at (`join`).
 
 use thiserror::Error;
 
@@ -122,12 +123,6 @@ pub(super) fn tag_of(key: &[u8]) -> u16 {
     tag
 }
 
-/// By what a key is known that was asked among others.
-#[inline]
-pub(super) fn mask_of(key: &[u8]) -> u16 {
-    1 << (tag_of(key) & 15)
-}
-
 /// What follows a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
@@ -180,7 +175,7 @@ fn read_value(expect: Expect, rest: &[u8], values: usize) -> Result<Next, ReplyE
     let form = Form::of(expect);
     let is_asked = match form {
         Form::Value | Form::ValueCas => values == 0 && tag_of(key) == expect.detail(),
-        _ => mask_of(key) & expect.detail() != 0,
+        _ => values < usize::from(expect.detail()),
     };
     if !is_asked {
         return Err(ReplyError::OtherKey);
@@ -302,11 +297,6 @@ mod tests {
         cut_reply(expect, bytes).map(|cut| cut.map(|cut| cut.bytes))
     }
 
-    fn mask(keys: &[&str]) -> u16 {
-        keys.iter()
-            .fold(0, |mask, key| mask | mask_of(key.as_bytes()))
-    }
-
     #[test]
     fn the_number_of_a_form_is_its_place() {
         for (number, form) in (0..).zip(FORMS) {
@@ -317,11 +307,12 @@ mod tests {
     #[test]
     fn values_end_with_their_end_wherever_they_are_cut() {
         let reply = b"VALUE a 0 5\r\nx\r\nEN\r\nVALUE b 7 0\r\n\r\nEND\r\nSTORED\r\n";
-        let detail = mask(&["a", "b"]);
-        assert_eq!(cut(Form::Values, detail, reply), Ok(Some(40)));
+        assert_eq!(cut(Form::Values, 2, reply), Ok(Some(40)));
         for end in 0..40 {
-            assert_eq!(cut(Form::Values, detail, &reply[..end]), Ok(None));
+            assert_eq!(cut(Form::Values, 2, &reply[..end]), Ok(None));
         }
+        let more = cut(Form::Values, 1, reply);
+        assert_eq!(more, Err(ReplyError::OtherKey), "more values than keys");
         let cas = b"VALUE a 0 1 99\r\nx\r\nEND\r\n";
         assert_eq!(cut(Form::ValueCas, tag_of(b"a"), cas), Ok(Some(cas.len())));
         assert_eq!(

@@ -13,7 +13,6 @@ use crate::protocol::command::Refusal;
 use crate::protocol::memcached::fault::Fault;
 use crate::protocol::memcached::meta;
 use crate::protocol::memcached::reply::Form;
-use crate::protocol::memcached::reply::mask_of;
 use crate::protocol::memcached::reply::tag_of;
 use crate::protocol::memcached::request_assembly::FAULTY;
 use crate::protocol::memcached::request_assembly::QUIET;
@@ -203,10 +202,7 @@ pub fn expect(command: &Command, request: &Request<'_>) -> Expect {
     };
     match request.len() - first {
         1 => manner.of_form(form.of_one() as u8, tag_of(request.arg(first))),
-        _ => {
-            let keys = (first..request.len()).map(|index| request.arg(index));
-            manner.of_form(form as u8, keys.fold(0, |mask, key| mask | mask_of(key)))
-        }
+        keys => Expect::PART.of_form(form as u8, u16::try_from(keys).unwrap_or(u16::MAX)),
     }
 }
 
@@ -286,6 +282,7 @@ mod tests {
         assert_eq!(form("incr a 1"), Form::Number);
         let (one, other) = (resolved("get a").1, resolved("get b").1);
         assert_ne!(one, other);
+        assert!(resolved("get a b").1.is_of_part() && !one.is_of_part());
     }
 
     #[test]

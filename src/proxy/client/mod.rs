@@ -42,6 +42,7 @@ use crate::base::Key;
 use crate::base::PoolIdx;
 use crate::base::Slab;
 use crate::base::Time;
+use crate::protocol::ReplyError;
 use crate::proxy::client::ids::ClientIds;
 use crate::proxy::client::input::Input;
 use crate::proxy::client::lifecycle::Lifecycle;
@@ -315,6 +316,14 @@ impl Clients {
     #[inline]
     pub(in crate::proxy) fn awaits(&self, to: Awaiter) -> bool {
         !to.is_buried() && self.slab.find(to.client).is_some_and(Client::listens)
+    }
+
+    /// Looks whether a server may say this to the part of a request whose reply it is. For whom
+    /// nobody waits any more, anything will do.
+    pub(in crate::proxy) fn check(&self, to: Awaiter, reply: &ByteQueue) -> Result<(), ReplyError> {
+        let client = self.slab.find(to.client).filter(|_| self.awaits(to));
+        let place = (to.sequence, to.fragment);
+        client.map_or(Ok(()), |client| client.replies.check(place, reply))
     }
 
     /// Whether a write that has waited may still be sent.

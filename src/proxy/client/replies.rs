@@ -17,6 +17,7 @@ use crate::base::Batch;
 use crate::base::ByteQueue;
 use crate::base::Chunk;
 use crate::base::Time;
+use crate::protocol::ReplyError;
 use crate::proxy::client::reply_size::ReplySize;
 use crate::proxy::client::slot::Due;
 use crate::proxy::client::slot::Reply;
@@ -290,6 +291,19 @@ impl Replies {
             None => self.behind > 0,
         };
         is_whole && number == self.first
+    }
+
+    /// Looks whether a server may say this to this fragment of request `number`.
+    pub(in crate::proxy) fn check(
+        &self,
+        (number, fragment): (u32, u32),
+        reply: &ByteQueue,
+    ) -> Result<(), ReplyError> {
+        let place = number.wrapping_sub(self.first) as usize;
+        match self.slots.get(place) {
+            Some(Slot::Gathering(gathering)) => gathering.check(fragment, reply),
+            _ => Ok(()),
+        }
     }
 
     /// Takes a part of the reply that is due.

@@ -6,6 +6,7 @@
 use crate::base::ByteQueue;
 use crate::base::Spare;
 use crate::protocol::Join;
+use crate::protocol::ReplyError;
 
 /// The replies to one split request.
 #[derive(Debug)]
@@ -32,6 +33,11 @@ impl Gathering {
         self.held_bytes += reply.len();
         self.join.add(index, reply);
         self.waiting == 0
+    }
+
+    /// Looks whether a server may say this to fragment `index`.
+    pub(in crate::proxy) fn check(&self, index: u32, reply: &ByteQueue) -> Result<(), ReplyError> {
+        self.join.check(index, reply)
     }
 
     /// How many replies are still to come.

@@ -236,7 +236,8 @@ pub(in crate::proxy) fn plan<A: Args + ?Sized>(
             };
             match parts.servers() {
                 [] => Err(RequestError::NoServer),
-                [only] => Ok(Plan::Forward(*only, ask)),
+                // Whose values those are, only who gathers them knows.
+                [only] if !ask.expect.is_of_part() => Ok(Plan::Forward(*only, ask)),
                 _ => Ok(Plan::Fan(fan, ask)),
             }
         }

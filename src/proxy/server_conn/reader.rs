@@ -5,13 +5,13 @@
 
 use bytes::Bytes;
 
+use crate::base::ByteQueue;
 use crate::base::Chunk;
 use crate::base::Key;
 use crate::base::Time;
 use crate::messages::Report;
 use crate::protocol::Cut;
 use crate::protocol::ErrorClass;
-use crate::protocol::Expect;
 use crate::protocol::ReplyKind;
 use crate::protocol::Role;
 use crate::protocol::Told;
@@ -20,7 +20,9 @@ use crate::proxy::Proxy;
 use crate::proxy::client::Awaiter;
 use crate::proxy::client::Reply;
 use crate::proxy::effects::Output;
+use crate::proxy::failure::Answer;
 use crate::proxy::failure::Failure;
+use crate::proxy::failure::Outcome;
 use crate::proxy::pool::greetings::Greeted;
 use crate::proxy::pool::knowledge::Knowledge;
 use crate::proxy::server_conn::ServerPhase;
@@ -208,8 +210,8 @@ impl Proxy {
         self.record_reply(of, &pending, sent_at, now);
         let conn = &self.servers[key];
         let next_is_silent = conn.requests.next_expected().is_none() && conn.sending.is_idle();
-        if pending.expect().may_not_pass() && !self.is_passed(key, pending.expect(), &reply) {
-            self.deliver_nothing(&pending);
+        if pending.expect().may_not_pass() {
+            self.give_looked_at(key, &pending, reply)?;
         } else {
             self.clients.deliver(
                 pending.awaiter,
@@ -228,9 +230,37 @@ impl Proxy {
         Ok(())
     }
 
-    fn is_passed<C: Chunk>(&self, key: Key, expect: Expect, reply: &Reply<'_, C>) -> bool {
+    /// Gives a reply that has to be looked at before: one that its client has asked not to hear, or
+    /// one to a part of a request, whose keys only those know who gather the parts.
+    fn give_looked_at<C: Chunk>(
+        &mut self,
+        key: Key,
+        pending: &Pending,
+        reply: Reply<'_, C>,
+    ) -> Result<(), Failure> {
         let protocol = self.pools[self.servers[key].pool.index()].protocol;
-        protocol.passes(expect, &reply.head(ERROR_BYTES_MAX))
+        let (to, bytes) = (pending.awaiter, pending.bytes as usize);
+        if !pending.expect().is_of_part() {
+            match protocol.passes(pending.expect(), &reply.head(ERROR_BYTES_MAX)) {
+                true => self.clients.deliver(to, reply, bytes, &mut self.wire),
+                false => self.deliver_nothing(pending),
+            }
+            return Ok(());
+        }
+        let mut whole = ByteQueue::default();
+        reply.write_to(&mut whole, &mut self.wire.spare);
+        if let Err(error) = self.clients.check(to, &whole) {
+            let failure = Failure::BadReply(error);
+            let outcome = match pending.writes() {
+                true => Outcome::Unknown,
+                false => Outcome::NotDone,
+            };
+            self.answer_failed(key, pending, Answer::Server(&failure, outcome));
+            return Err(failure);
+        }
+        let reply = Reply::<C>::Assembled(whole);
+        self.clients.deliver(to, reply, bytes, &mut self.wire);
+        Ok(())
     }
 
     /// Ends the requests whose turn it is and for which nothing comes: they are sent.

@@ -42,18 +42,20 @@ impl Servers {
 
     fn reply(&mut self, line: &str, data: Option<&str>, odd: bool, count: &mut Count) -> String {
         let words: Vec<&str> = line.split(' ').collect();
-        let is_single = words.len() == 2;
         match words[0] {
             "version" => "VERSION 1.6.18\r\n".to_owned(),
-            "get" | "gets" if odd && is_single => {
-                count.lies += 1;
-                let cas = if words[0] == "gets" { " 1" } else { "" };
-                format!("VALUE another 0 3{cas}\r\nlie\r\nEND\r\n")
-            }
             "get" | "gets" => {
                 let cas = words[0] == "gets";
-                let values = words[1..].iter().map(|key| self.value(key, cas));
-                values.collect::<String>() + "END\r\n"
+                let mut values: Vec<String> =
+                    words[1..].iter().map(|key| self.value(key, cas)).collect();
+                if odd {
+                    count.lies += 1;
+                    let cas = if cas { " 1" } else { "" };
+                    // In the place of any of them.
+                    let place = count.lies % values.len();
+                    values[place] = format!("VALUE another 0 3{cas}\r\nlie\r\n");
+                }
+                values.concat() + "END\r\n"
             }
             "set" | "ms" if odd => "SERVER_ERROR out of memory storing object\r\n".to_owned(),
             "set" => {
