@@ -17,6 +17,8 @@ from bench.lib.coremux_binary import REPOSITORY
 from bench.lib.coremux_binary import coremux_binary
 from bench.lib.coremux_binary import floor_binary
 from bench.lib.coremux_binary import is_older_than_sources
+from bench.lib.database import Database
+from bench.lib.database import REDIS
 from bench.lib.errors import CannotRun
 from bench.lib.process import end_on_signals
 
@@ -25,8 +27,8 @@ EXIT_NOT_REACHED = 1
 EXIT_CANNOT_RUN = 2
 EXIT_INTERRUPTED = 130
 
-# What every run needs, and the Debian package that has it.
-_PROGRAMS = {"redis-server": "redis-server", "redis-benchmark": "redis-tools", "setpriv": "util-linux"}
+# What every run needs beside its servers, and the Debian package that has it.
+_PROGRAMS = {"redis-benchmark": "redis-tools", "setpriv": "util-linux"}
 
 # Of these there is one contender in all programs but `compare`, or none.
 _OWN_PROGRAMS = (contender.NUTCRACKER, contender.COREMUX, contender.FLOOR)
@@ -93,12 +95,13 @@ def guarded(main: Callable[[], int]) -> int:
         return EXIT_INTERRUPTED
 
 
-def chosen_proxies(arguments: argparse.Namespace) -> list[tuple[Proxy, Path]]:
-    """nutcracker, Coremux and what `--proxy` adds, each with its binary.
+def chosen_proxies(arguments: argparse.Namespace, database: Database = REDIS) -> list[tuple[Proxy, Path]]:
+    """nutcracker, Coremux and what `--proxy` adds, each with its binary, to stand before such servers.
 
     Raises CannotRun where one of the two cannot be had; of the others it is said, and they are left out.
     """
-    missing = {package for program, package in _PROGRAMS.items() if shutil.which(program) is None}
+    programs = _PROGRAMS | {database.program: database.package}
+    missing = {package for program, package in programs.items() if shutil.which(program) is None}
     if missing:
         raise CannotRun(f"missing programs: apt-get install {' '.join(sorted(missing))}")
     names = dict.fromkeys((contender.NUTCRACKER, contender.COREMUX, *arguments.proxy))
@@ -131,10 +134,12 @@ def output_folder(arguments: argparse.Namespace, program: str) -> Path:
     return folder.resolve()
 
 
-def setting(proxies: list[tuple[Proxy, Path]], server: str = "redis-server") -> dict[str, object]:
+def setting(
+    proxies: list[tuple[Proxy, Path]], server: str | None = None, database: Database = REDIS
+) -> dict[str, object]:
     """What the figures depend on: machine, programs, commit."""
     versions = {proxy.name: machine.version_of([str(binary), proxy.version]) for proxy, binary in proxies}
-    versions["redis"] = machine.version_of([server, "--version"])
+    versions[database.name] = machine.version_of([server or database.program, "--version"])
     commit = subprocess.run(
         ["git", "-C", str(REPOSITORY), "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
     )

@@ -1,4 +1,5 @@
-"""`bench/compare`: direct Redis, nutcracker, Coremux and others under the same load, in turns, in one run.
+"""`bench/compare`: direct Redis, nutcracker, Coremux and others under the same load, in turns, in one run; or the same
+before memcached.
 
 Owns: the order of things, what the report consists of, the exit code.
 """
@@ -21,14 +22,16 @@ from bench.lib.contender import Proxy
 from bench.lib.coremux_binary import floor_binary
 from bench.lib.coremux_binary import load_binary
 from bench.lib.crowd import allow_files
+from bench.lib.database import MEMCACHED
+from bench.lib.database import REDIS
 from bench.lib.errors import CannotRun
 from bench.lib.machine import Pins
 from bench.lib.measure import REPEATS
 from bench.lib.measure import Bench
 from bench.lib.point import CROWDS
-from bench.lib.point import Kind
 from bench.lib.point import Point
 from bench.lib.point import all_points
+from bench.lib.point import memcached_points
 from bench.lib.point import select
 from bench.lib.process import Children
 from bench.lib.servers import PROGRAMS
@@ -55,13 +58,18 @@ def main() -> int:
         return cli.EXIT_OK
     server = _server_program(arguments)
     pins = machine.pins(sorted(os.sched_getaffinity(0))) if arguments.pin else Pins()
-    proxies = [each for each in cli.chosen_proxies(arguments) if _can_be_placed(each[0], pins)]
+    database = MEMCACHED if arguments.memcached else REDIS
+    proxies = [
+        each
+        for each in cli.chosen_proxies(arguments, database)
+        if _can_be_measured(each[0], pins, arguments.memcached)
+    ]
     folder = cli.output_folder(arguments, "compare")
-    setting = cli.setting(proxies, server) | {
+    setting = cli.setting(proxies, server, database) | {
         "rounds": arguments.rounds,
         "window_s": arguments.seconds,
         "coremux_cores": arguments.cores,
-        "cores of client, proxy, Redis": f"{pins.client}, {pins.proxy}, {pins.servers}" if arguments.pin else "any",
+        "cores of client, proxy, server": f"{pins.client}, {pins.proxy}, {pins.servers}" if arguments.pin else "any",
     }
     windows = len(points) * (1 + len(proxies))
     expected_s = windows * (arguments.rounds * (arguments.seconds + _WINDOW_EXTRA_S) + _POINT_EXTRA_S)
@@ -81,9 +89,10 @@ def _parse() -> argparse.Namespace:
     description = "Compare direct Redis, nutcracker and Coremux under the same load."
     parser = cli.parser(description, ROUNDS, other_proxies=False)
     add = parser.add_argument
+    add("--memcached", action="store_true", help="memcached in place of Redis, with points and targets of its own")
     extra = [name for name in PROXIES if name not in (contender.NUTCRACKER, contender.COREMUX, contender.RELAY)]
     add("--proxy", action="append", choices=extra, help="measure this one, too; may be repeated")
-    add("--server", choices=PROGRAMS, default="redis-server", help="what all of them stand before")
+    add("--server", choices=PROGRAMS, help="what all of them stand before (default: redis-server)")
     add(
         "--program",
         action="append",
@@ -94,7 +103,7 @@ def _parse() -> argparse.Namespace:
     default = "default: target/release/examples/floor, built if missing"
     add("--floor", type=Path, metavar="PATH", help=f"the least that a proxy can cost ({default})")
     cli.add_load(parser)
-    add("--pin", action="store_true", help="the client on one core, proxy and Redis on another; of three, each its own")
+    add("--pin", action="store_true", help="the client on one core, proxy and server on another; of three, each its own")
     add("--quick", action="store_true", help="the gate's points only, in short windows")
     add("--only", action="append", default=[], metavar="PATTERN", help="points by shell pattern; may be repeated")
     add("--seconds", type=cli.positive_seconds, metavar="S", help=f"length of a window (default: {WINDOW_S})")
@@ -109,26 +118,34 @@ def _parse() -> argparse.Namespace:
 
 
 def _chosen_points(arguments: argparse.Namespace) -> list[Point]:
-    points = all_points()
+    points = memcached_points() if arguments.memcached else all_points()
     if arguments.gate or arguments.quick:
-        points = [point for point in points if point.name in gate.POINTS]
+        judged = {target.point for target in gate.targets(arguments.memcached)}
+        points = [point for point in points if point.name in judged]
     return select(points, arguments.only)
 
 
 def _server_program(arguments: argparse.Namespace) -> str:
-    if arguments.server == "redis-server":
-        return "redis-server"
+    if arguments.memcached:
+        if arguments.server is not None:
+            raise CannotRun("--server chooses among Redis and its kin, and --memcached wants none of them")
+        return MEMCACHED.program
+    if arguments.server in (None, REDIS.program):
+        return REDIS.program
     path = dict(arguments.program).get(arguments.server)
     if path is None:
         raise CannotRun(f"{arguments.server} is not there: {PROGRAMS[arguments.server]}")
     return str(path)
 
 
-def _can_be_placed(proxy: Proxy, pins: Pins) -> bool:
-    if pins == Pins() or proxy.name not in (contender.COREMUX_2, contender.COREMUX_AUTO):
-        return True
-    say(f"left out: {proxy.name} has workers on several cores, which --pin does not give")
-    return False
+def _can_be_measured(proxy: Proxy, pins: Pins, memcached: bool) -> bool:
+    if pins != Pins() and proxy.name in (contender.COREMUX_2, contender.COREMUX_AUTO):
+        say(f"left out: {proxy.name} has workers on several cores, which --pin does not give")
+        return False
+    if memcached and not proxy.memcached:
+        say(f"left out: {proxy.name} does not speak memcached's protocol")
+        return False
+    return True
 
 
 def _measure(
@@ -145,13 +162,14 @@ def _measure(
     clients = max(point.clients for point in points)
     if clients >= min(CROWDS):
         allow_files(clients)
-    needs_load = any(point.kind in (Kind.CROWD, Kind.OPEN) for point in points)
+    needs_load = any(point.uses_generator for point in points)
     # Before anything is started: it may have to be built.
     load = load_binary(arguments.load) if needs_load else None
     with Children() as children:
-        servers = start_servers(children, max(point.servers for point in points), logs, server, pins.servers)
+        count = max(point.servers for point in points)
+        servers = start_servers(children, count, logs, server, pins.servers, points[0].database)
         servers_of, helpers = _ways_to(children, servers, points, arguments.floor, logs)
-        if any(point.command == "mget" for point in points):
+        if any(point.command == "mget" and not point.memcached for point in points):
             fill_keyspace(servers)
         contenders = [contender.direct(points, servers_of)]
         for proxy, binary in proxies:
@@ -194,9 +212,10 @@ def _report(
     report.write_json(folder / "results.json", setting, results)
     measured = {result.point.name for result in results}
     names = list(dict.fromkeys(name for result in results for name in result.rounds))
-    targets = [each for each in gate.chosen(arguments.pin, names) if each[0].point in measured]
-    verdicts = gate.judge(results, targets) if arguments.gate else []
-    text = _text(setting, results, names, verdicts)
+    targets = gate.targets(arguments.memcached)
+    judged = [each for each in gate.chosen(targets, arguments.pin, names) if each[0].point in measured]
+    verdicts = gate.judge(results, judged) if arguments.gate else []
+    text = _text(setting, results, names, verdicts, len(targets))
     (folder / "report.md").write_text(text, encoding="utf-8")
     print(text, end="")
     try:
@@ -210,7 +229,11 @@ def _report(
 
 
 def _text(
-    setting: dict[str, object], results: Sequence[PointResult], names: Sequence[str], verdicts: Sequence[Verdict]
+    setting: dict[str, object],
+    results: Sequence[PointResult],
+    names: Sequence[str],
+    verdicts: Sequence[Verdict],
+    targets: int,
 ) -> str:
     parts = [cli.setting_text(setting), report.noise_text(results)]
     for kind in dict.fromkeys(result.point.kind for result in results):
@@ -232,7 +255,7 @@ def _text(
             parts += [f"## {title}", "\n".join(f"- {line}" for line in lines)]
     if verdicts:
         reached = sum(verdict.reached for verdict in verdicts)
-        parts.append(f"## Targets: {reached} of {len(verdicts)} reached, of {len(gate.TARGETS)} in all")
+        parts.append(f"## Targets: {reached} of {len(verdicts)} reached, of {targets} in all")
         parts.append(report.markdown(verdict_rows(verdicts)))
         missed = [f"- {each.where}: {each.missed_text}" for each in verdicts if not each.reached]
         if missed:

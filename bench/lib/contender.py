@@ -20,13 +20,13 @@ from types import MappingProxyType
 
 from bench.lib import keyspace
 from bench.lib.cpu import family
+from bench.lib.database import REDIS
 from bench.lib.errors import CannotRun
 from bench.lib.errors import Failed
 from bench.lib.point import Point
 from bench.lib.process import Children
 from bench.lib.process import free_ports
 from bench.lib.process import tail
-from bench.lib.resp import Client
 from bench.lib.servers import READY_TIMEOUT_S
 from bench.lib.servers import START_ATTEMPTS
 from bench.lib.servers import Server
@@ -65,7 +65,7 @@ class Proxy:
 
     `splits`: it maps keys to servers, and takes a request for keys on several of them apart. A proxy that does not
     is given one server and leaves out the points of several. `version` is appended to the binary.
-    `knows_lengths`: it tells requests apart by their number, and is given their lengths (`bench/floor`).
+    `memcached`: it can stand before memcached, too. `knows_lengths`: it tells requests apart by their number, and is given their lengths (`bench/floor`).
     All processes that the started one starts are counted as the proxy's.
     """
 
@@ -77,6 +77,7 @@ class Proxy:
     config: Callable[[Sequence[Pool]], str]
     argv: Callable[[Launch], list[str]]
     knows_lengths: bool = False
+    memcached: bool = True
 
 
 def nutcracker_yml(pools: Sequence[Pool], keys: Sequence[str] = ()) -> str:
@@ -90,7 +91,7 @@ def nutcracker_yml(pools: Sequence[Pool], keys: Sequence[str] = ()) -> str:
         f"  listen: 127.0.0.1:{pool.port}\n"
         "  hash: fnv1a_64\n"
         "  distribution: ketama\n"
-        "  redis: true\n"
+        f"  redis: {'true' if pool.servers[0].database is REDIS else 'false'}\n"
         "  backlog: 1024\n"
         + "".join(f"  {line}\n" for line in keys)
         + "  servers:\n"
@@ -193,8 +194,10 @@ PROXIES: Mapping[str, Proxy] = {
         Proxy(COREMUX_2, COREMUX, _COREMUX_GET, True, "-V", nutcracker_yml, partial(_coremux_argv, cores="2")),
         Proxy(COREMUX_AUTO, COREMUX, _COREMUX_GET, True, "-V", nutcracker_yml, partial(_coremux_argv, cores="auto")),
         Proxy("haproxy", "haproxy", _DEBIAN_GET.format("haproxy"), False, "-v", haproxy_cfg, _haproxy_argv),
-        Proxy(ENVOY, "envoy", _ENVOY_GET, True, "--version", envoy_json, _envoy_argv),
-        Proxy(ENVOY_BUFFERED, "envoy", _ENVOY_GET, True, "--version", partial(envoy_json, buffered=True), _envoy_argv),
+        *(
+            Proxy(name, "envoy", _ENVOY_GET, True, "--version", config, _envoy_argv, memcached=False)
+            for name, config in ((ENVOY, envoy_json), (ENVOY_BUFFERED, partial(envoy_json, buffered=True)))
+        ),
         *(
             Proxy(name, FLOOR, _FLOOR_GET, False, "--version", lambda _pools: "", argv, knows_lengths=True)
             for name, argv in (
@@ -319,7 +322,7 @@ def _start(
         config.write_text(proxy.config(pools), encoding="utf-8")
         launch = Launch(binary, config, log, spare_port, cores, pools)
         process = children.start(proxy.argv(launch), log, core)
-        if all(_answers(process, port, not proxy.knows_lengths) for port in ports):
+        if all(_answers(process, pool, not proxy.knows_lengths) for pool in pools):
             by_use = {use: port for uses, port in zip(wanted, ports, strict=True) for use in uses}
             contender = Contender(proxy.name, by_use, log=log, process=process)
             contender.pids = family(process.pid)
@@ -328,15 +331,15 @@ def _start(
     raise CannotRun(f"{proxy.name} does not start ({config}):\n{tail(log)}")
 
 
-def _answers(process: subprocess.Popen[str], port: int, asks: bool) -> bool:
-    """True once a GET through the port is answered (or, without asking, the port is open); False when the proxy has
+def _answers(process: subprocess.Popen[str], pool: Pool, asks: bool) -> bool:
+    """True once a GET through the pool is answered (or, without asking, its port is open); False when the proxy has
     ended or is not ready in time. Who knows lengths only must not be asked for a key that is not there yet."""
     give_up_at = time.monotonic() + READY_TIMEOUT_S
     while process.poll() is None and time.monotonic() < give_up_at:
         try:
-            with Client(port) as client:
+            with pool.servers[0].database.connect(pool.port) as client:
                 if asks:
-                    client.call("GET", keyspace.SINGLE_KEY)
+                    client.get(keyspace.SINGLE_KEY)
             return process.poll() is None
         except (OSError, Failed):
             time.sleep(0.01)

@@ -21,8 +21,8 @@ from bench.lib.summary import ratios
 from bench.lib.summary import spread
 from bench.lib.verdict import Verdict
 
-RATE, P50, P99, CPU, REDIS = "requests_per_s", "p50_ms", "p99_ms", "proxy_cpu_us", "redis_cpu_us"
-_TEXT = {RATE: "requests/s", P50: "p50", P99: "p99", CPU: "CPU of the proxy", REDIS: "CPU of Redis"}
+RATE, P50, P99, CPU, SERVER = "requests_per_s", "p50_ms", "p99_ms", "proxy_cpu_us", "server_cpu_us"
+_TEXT = {RATE: "requests/s", P50: "p50", P99: "p99", CPU: "CPU of the proxy", SERVER: "CPU of the server"}
 # More is better of these, less of the others.
 _AT_LEAST = (RATE,)
 
@@ -70,7 +70,7 @@ TARGETS: Sequence[Target] = (
     *_get_and_set(f"3B-{FIFTY}", RATE, DIRECT, 1.10, 1.0),
     *_get_and_set(f"3B-{FIFTY}", P50, NUTCRACKER, 0.75, 0.80),
     *_get_and_set(f"3B-{FIFTY}", CPU, NUTCRACKER, 0.80, 0.70),
-    *_get_and_set(f"3B-{FIFTY}", REDIS, DIRECT, 0.35, 0.40),
+    *_get_and_set(f"3B-{FIFTY}", SERVER, DIRECT, 0.35, 0.40),
     *_get_and_set(f"3B-{FIFTY}", CPU, RELAY, 1.15, None),
     Target(f"get-3B-{TWENTY}", RATE, DIRECT, 1.1, 0.95),
     Target(f"get-3B-{TWENTY}", P50, NUTCRACKER, 0.7, 0.85),
@@ -101,12 +101,32 @@ TARGETS: Sequence[Target] = (
     Target(f"get-3B-{DEEP}", RATE, (COREMUX, COREMUX_2), None, 0.95, of=COREMUX_AUTO),
 )
 
-POINTS = tuple(dict.fromkeys(target.point for target in TARGETS))
+
+def _not_worse(*points: str) -> list[Target]:
+    return [Target(point, metric, NUTCRACKER, 1.0, 1.0) for point in points for metric in (RATE, P50)]
 
 
-def chosen(is_pinned: bool, contenders: Sequence[str]) -> list[tuple[Target, float]]:
+_MANY_KEYS = "get100-5srv-c50-P1"
+
+# Before memcached.
+MEMCACHED_TARGETS: Sequence[Target] = (
+    *_get_and_set(f"64B-{FIFTY}", CPU, NUTCRACKER, 0.65, 0.65),
+    *_get_and_set(f"64B-{DEEP}", CPU, NUTCRACKER, 0.35, 0.35),
+    Target(_MANY_KEYS, CPU, NUTCRACKER, 0.5, 0.5),
+    *_not_worse(*(f"{command}-64B-{load}" for load in (ONE, FIFTY, DEEP) for command in ("get", "set"))),
+    *_not_worse(f"get-100KiB-{FIFTY}", f"set-100KiB-{FIFTY}", _MANY_KEYS),
+    Target("open-50%", P50, NUTCRACKER, 1.0, 1.0),
+)
+
+
+def targets(memcached: bool) -> Sequence[Target]:
+    """Those before Redis, or before memcached."""
+    return MEMCACHED_TARGETS if memcached else TARGETS
+
+
+def chosen(of: Sequence[Target], is_pinned: bool, contenders: Sequence[str]) -> list[tuple[Target, float]]:
     """The targets that this run is judged by, with their limits: those between contenders that it has."""
-    limits = [(target, target.pinned if is_pinned else target.loose) for target in TARGETS]
+    limits = [(target, target.pinned if is_pinned else target.loose) for target in of]
     return [
         (target, limit)
         for target, limit in limits

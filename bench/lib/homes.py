@@ -6,9 +6,9 @@ So the answer is right for any proxy, and does not rest on what the proxy says o
 from collections.abc import Mapping
 from collections.abc import Sequence
 
+from bench.lib import keyspace
 from bench.lib.contender import Contender
 from bench.lib.errors import Failed
-from bench.lib.resp import Client
 from bench.lib.servers import Server
 
 _BATCH = 500
@@ -21,13 +21,11 @@ def server_name(index: int) -> str:
 
 def keys_by_server(proxy: Contender, servers: Sequence[Server], count: int) -> dict[str, list[str]]:
     """`count` keys by the names of the servers they live on, and no trace of them left there."""
-    prefix = "home:"
-    # Far apart: twemproxy's default hash puts keys that differ in the last digit close together.
-    keys = [f"{prefix}{index * 2_654_435_761 % (1 << 32):08x}" for index in range(count)]
-    with Client(proxy.ports[len(servers)]) as client:
+    keys = [f"home:{keyspace.spread(index)}" for index in range(count)]
+    with servers[0].database.connect(proxy.ports[len(servers)]) as client:
         for first in range(0, count, _BATCH):
-            client.call("MSET", *(word for key in keys[first : first + _BATCH] for word in (key, "x")))
-    homes = {server_name(index): _taken_from(server, prefix) for index, server in enumerate(servers)}
+            client.set_many([(key, b"x") for key in keys[first : first + _BATCH]])
+    homes = {server_name(index): _taken_from(server, keys) for index, server in enumerate(servers)}
     found = sorted(key for each in homes.values() for key in each)
     if found != sorted(keys):
         raise Failed(f"{proxy.name} has written {len(found)} of {count} keys")
@@ -41,12 +39,13 @@ def route_table(homes: Mapping[str, Sequence[str]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _taken_from(server: Server, prefix: str) -> list[str]:
-    with Client(server.port) as client:
-        keys = client.call("KEYS", f"{prefix}*")
-        if not isinstance(keys, list):
-            raise Failed(f"KEYS was answered by {keys!r}")
-        found = [key.decode() for key in keys if isinstance(key, bytes)]
-        for first in range(0, len(found), _BATCH):
-            client.call("DEL", *found[first : first + _BATCH])
+def _taken_from(server: Server, keys: Sequence[str]) -> list[str]:
+    found: list[str] = []
+    with server.connect() as client:
+        for first in range(0, len(keys), _BATCH):
+            batch = keys[first : first + _BATCH]
+            here = [key for key, value in zip(batch, client.get_many(batch), strict=True) if value is not None]
+            if here:
+                client.delete_many(here)
+            found += here
     return found

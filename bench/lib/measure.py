@@ -33,8 +33,8 @@ from bench.lib.point import CROWDS
 from bench.lib.point import Kind
 from bench.lib.point import Point
 from bench.lib.process import Children
-from bench.lib.resp import Client
 from bench.lib.servers import Server
+from bench.lib.servers import fill
 from bench.lib.servers import fill_value
 from bench.lib.summary import PointResult
 from bench.lib.summary import Sample
@@ -102,14 +102,16 @@ class Bench:
     def _checked_size(self, contender: Contender, point: Point) -> float | Spoiled:
         """How many requests fill a window; of an open loop, what saturates the contender."""
         try:
-            if point.command != "mget":
+            if point.memcached:
+                keys = [keyspace.load_key(index) for index in range(point.clients * point.keys)]
+                values = {key: keyspace.load_value(key, point.value_bytes) for key in keys}
+                fill(self.servers[: point.servers], values)
+            elif point.command != "mget":
                 fill_value(self.servers[0], point.value_bytes)
             check(contender, point)
             if point.kind is Kind.OPEN and self.saturation is None:
                 return self._drive(contender, point, None).requests_per_s
-            if point.kind in (Kind.CLOSED, Kind.CHURN):
-                return self._requests_that_fill(contender, point)
-            return 0
+            return 0 if point.uses_generator or point.kind is Kind.IDLE else self._requests_that_fill(contender, point)
         except (Failed, OSError) as cause:
             return Spoiled(str(cause))
 
@@ -142,11 +144,11 @@ class Bench:
         watched = [*contender.pids, *server_pids]
         wait_until_quiet(watched)
         machine_before, own_before_ns = MachineReading.now(), self._own_cpu_ns()
-        proxy_before_ns, redis_before_ns = total_cpu_ns(contender.pids), total_cpu_ns(server_pids)
+        proxy_before_ns, servers_before_ns = total_cpu_ns(contender.pids), total_cpu_ns(server_pids)
         outcome = self._drive(contender, point, size)
         quiet = wait_until_quiet(watched)
         proxy_ns = total_cpu_ns(contender.pids) - proxy_before_ns
-        redis_ns = total_cpu_ns(server_pids) - redis_before_ns
+        servers_ns = total_cpu_ns(server_pids) - servers_before_ns
         own_ns = self._own_cpu_ns() - own_before_ns
         machine_after = MachineReading.now()
         if math.isinf(outcome.requests_per_s):
@@ -159,16 +161,16 @@ class Bench:
             p99_ms=outcome.p99_ms,
             p999_ms=outcome.p999_ms,
             proxy_cpu_us=proxy_ns / 1e3 / requests if contender.pids else None,
-            redis_cpu_us=redis_ns / 1e3 / requests,
+            server_cpu_us=servers_ns / 1e3 / requests,
             client_cpu_us=own_ns / 1e3 / requests,
-            others_share=share_of_others(machine_before, machine_after, proxy_ns + redis_ns + own_ns),
+            others_share=share_of_others(machine_before, machine_after, proxy_ns + servers_ns + own_ns),
             quiet=quiet,
         )
 
     def _drive(self, contender: Contender, point: Point, size: float | None) -> load.Outcome:
         """The load of one window. Without a size, an open loop runs closed, as fast as the contender goes."""
         port = contender.ports[point]
-        if point.kind in (Kind.CLOSED, Kind.CHURN):
+        if not point.uses_generator:
             return load.run(self.children, port, point, round(size or 0))
         if self.generator is None:
             raise Failed("no load generator")
@@ -176,11 +178,15 @@ class Bench:
         plan = LoadPlan(
             port=port,
             rate=max(1, round((self.saturation or 0) * point.percent / 100)) if is_open else None,
-            seconds=OPEN_WARMUP_S + self.window_s * OPEN_WINDOWS,
-            keys=self._keys(),
+            seconds=OPEN_WARMUP_S + self.window_s * (OPEN_WINDOWS if point.kind is Kind.OPEN else 1),
+            keys=self._keys(point),
             connections=point.clients,
             warmup_s=OPEN_WARMUP_S,
-            sets=0,
+            in_flight=point.pipeline,
+            sets=100 if point.command == "set" else 0,
+            value_bytes=point.value_bytes,
+            memcached=point.memcached,
+            keys_per_get=point.keys,
         )
         report = open_load.run(self.children, self.generator, plan, self.folder / "load")
         seen = report.together
@@ -188,11 +194,12 @@ class Bench:
             raise Failed(f"the load failed: {report.complaint or dict(seen.errors) or 'no reply'}")
         return load.Outcome(report.good_per_s, seen.p50_ms, seen.p99_ms, seen.p999_ms, report.answered)
 
-    def _keys(self) -> Path:
-        path = self.folder / "keys.txt"
+    def _keys(self, point: Point) -> Path:
+        count = point.clients * point.keys if point.memcached else max(CROWDS)
+        path = self.folder / f"keys-{count}.txt"
         if not path.exists():
-            keys = [keyspace.absent_key(index) for index in range(max(CROWDS))]
-            path.write_text(route_table({server_name(0): keys}), encoding="utf-8")
+            key = keyspace.load_key if point.memcached else keyspace.absent_key
+            path.write_text(route_table({server_name(0): [key(index) for index in range(count)]}), encoding="utf-8")
         return path
 
     def _idle(self, contender: Contender, point: Point) -> Sample:
@@ -211,7 +218,7 @@ class Bench:
             p50_ms=None,
             p99_ms=None,
             proxy_cpu_us=None,
-            redis_cpu_us=None,
+            server_cpu_us=None,
             client_cpu_us=None,
             others_share=others,
             quiet=True,
@@ -228,15 +235,14 @@ class Bench:
 def check(contender: Contender, point: Point) -> None:
     """Raises Failed unless the contender answers the point's command rightly: a wrong answer may be a fast one."""
     contender.check_running()
-    expected: object = point.value
-    if point.kind in (Kind.CROWD, Kind.OPEN):
-        expected = None
-    elif point.command == "mget":
-        expected = [b"x" * keyspace.VALUE_BYTES] * point.keys
-    elif point.command == "set":
-        expected = b"OK"
-    with Client(contender.ports[point]) as client:
-        if client.call(*point.request) != expected:
+    with point.database.connect(contender.ports[point]) as client:
+        if point.command == "set":
+            # Raises by itself.
+            client.set(point.asked_keys[0], point.value)
+            return
+        expected = list(point.values.values())
+        seen = client.get_many(point.asked_keys) if point.command == "mget" else [client.get(point.asked_keys[0])]
+        if seen != expected:
             raise Failed(f"wrong answer to {point.command.upper()} ({point.name})")
 
 

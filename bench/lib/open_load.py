@@ -39,6 +39,9 @@ class LoadPlan:
     patience_s: float = 5
     only: Sequence[str] = ()
     apart: Sequence[str] = ()
+    memcached: bool = False
+    keys_per_get: int = 1
+    may_forget: bool = False
 
 
 @dataclass(frozen=True)
@@ -147,6 +150,9 @@ def argv(binary: Path, plan: LoadPlan, folder: Path, traced: bool) -> list[str]:
     line += ["--in-flight", str(plan.in_flight), "--sets", str(plan.sets), "--value-bytes", str(plan.value_bytes)]
     line += [word for name in plan.only for word in ("--only", name)]
     line += [word for name in plan.apart for word in ("--apart", name)]
+    line += ["--memcached"] if plan.memcached else []
+    line += ["--may-forget"] if plan.may_forget else []
+    line += ["--keys-per-get", str(plan.keys_per_get)] if plan.keys_per_get > 1 else []
     line += ["--json", str(folder / "load.json")]
     if traced:
         line += ["--trace", str(folder / "trace.csv"), "--ledger", str(folder / "ledger.txt")]

@@ -21,11 +21,11 @@ LABELS = {
     "p99_ms": "p99, ms",
     "p999_ms": "p99.9, ms",
     "proxy_cpu_us": "CPU of the proxy,\nµs per request",
-    "redis_cpu_us": "CPU of Redis,\nµs per request",
+    "server_cpu_us": "CPU of the servers,\nµs per request",
     "wakeups_per_s": "wake-ups a second",
     "cpu_us_per_s": "CPU of the proxy,\nµs per second",
 }
-PANELS = ("requests_per_s", "p50_ms", "proxy_cpu_us", "redis_cpu_us")
+PANELS = ("requests_per_s", "p50_ms", "proxy_cpu_us", "server_cpu_us")
 # Kinds of load that have their own.
 PANELS_OF = {Kind.OPEN: ("p50_ms", "p99_ms", "p999_ms"), Kind.IDLE: ("wakeups_per_s", "cpu_us_per_s")}
 # Okabe and Ito's colours, which colour-blind readers can tell apart.

@@ -9,8 +9,10 @@ from fnmatch import fnmatchcase
 from itertools import product
 
 from bench.lib import keyspace
+from bench.lib.database import MEMCACHED
+from bench.lib.database import REDIS
+from bench.lib.database import Database
 from bench.lib.errors import CannotRun
-from bench.lib.resp import encode
 
 # What all clients together may have in flight. Beyond it a run measures how Redis and the proxies allocate memory
 # (200 clients x 64 x 1 MiB would be 12.5 GiB), not what a request costs.
@@ -28,6 +30,10 @@ IDLE = (0, 10_000)
 # Of the requests a second at which the slowest contender is saturated.
 OPEN_PERCENT = (10, 30, 50, 80)
 OPEN_CLIENTS = 50
+# memcached's: the values that bench/load writes name their key, so none has 3 bytes.
+MEMCACHED_VALUE_BYTES = (64, 100 << 10)
+MEMCACHED_LOADS = ((1, 1), (50, 1), (50, 16))
+MEMCACHED_GET_KEYS, MEMCACHED_GET_SERVERS = 100, 5
 # One way, between a proxy and its servers: another rack, and another site.
 DELAYS_US = (100, 1000)
 
@@ -35,7 +41,7 @@ DELAYS_US = (100, 1000)
 class Kind(enum.Enum):
     """How a point is loaded."""
 
-    # Each client sends when its replies have come (redis-benchmark).
+    # Each client sends when its replies have come (redis-benchmark; before memcached bench/load).
     CLOSED = "closed"
     # The same, with a connection for each request.
     CHURN = "churn"
@@ -51,7 +57,8 @@ class Kind(enum.Enum):
 class Point:
     """One row of the comparison. `keys` and `servers` are 1 except for `mget`; sizes are in bytes.
 
-    `percent` is of the saturation, for open loops. `delay_us` is the way to the servers, each way.
+    `mget` before memcached is a `get` of many keys. `percent` is of the saturation, for open loops. `delay_us` is the
+    way to the servers, each way.
     """
 
     command: str
@@ -63,6 +70,12 @@ class Point:
     kind: Kind = Kind.CLOSED
     percent: int = 0
     delay_us: int = 0
+    memcached: bool = False
+
+    @property
+    def database(self) -> Database:
+        """What its servers are."""
+        return MEMCACHED if self.memcached else REDIS
 
     @property
     def name(self) -> str:
@@ -75,7 +88,7 @@ class Point:
         if self.kind is not Kind.CLOSED:
             return self.kind.value
         if self.command == "mget":
-            return f"mget{self.keys}-{self.servers}srv"
+            return f"{'get' if self.memcached else 'mget'}{self.keys}-{self.servers}srv"
         return f"{self.command}-{size_text(self.value_bytes)}"
 
     @property
@@ -94,32 +107,46 @@ class Point:
         return self.clients * self.pipeline
 
     @property
-    def request(self) -> tuple[str | bytes, ...]:
+    def uses_generator(self) -> bool:
+        """Whether bench/load is its load, and not redis-benchmark."""
+        return self.memcached or self.kind in (Kind.CROWD, Kind.OPEN)
+
+    @property
+    def asked_keys(self) -> list[str]:
+        """What one of its requests asks for; all others ask for other keys of the same length."""
+        if self.memcached:
+            return [keyspace.load_key(index) for index in range(self.keys)]
+        if self.uses_generator:
+            return [keyspace.absent_key(0)]
+        return [keyspace.key(index) for index in range(self.keys)] if self.command == "mget" else [keyspace.SINGLE_KEY]
+
+    @property
+    def values(self) -> dict[str, bytes | None]:
+        """What those keys are given; None for a key that is never there."""
+        if self.memcached:
+            return {key: keyspace.load_value(key, self.value_bytes) for key in self.asked_keys}
+        return {key: None if self.uses_generator else self.value for key in self.asked_keys}
+
+    @property
+    def request(self) -> bytes:
         """What each of its requests says, but for which key of the same length it asks for."""
-        if self.kind in (Kind.CROWD, Kind.OPEN):
-            return ("GET", keyspace.absent_key(0))
-        if self.command == "mget":
-            return ("MGET", *(keyspace.key(index) for index in range(self.keys)))
-        return (self.command.upper(), keyspace.SINGLE_KEY, *([self.value] if self.command == "set" else []))
+        if self.command == "set":
+            return self.database.set_request(self.asked_keys[0], self.value)
+        return self.database.get_request(self.asked_keys)
 
     @property
     def reply_bytes(self) -> int:
         """How long each of its replies is."""
-        if self.kind in (Kind.CROWD, Kind.OPEN):
-            return len(b"$-1\r\n")
-        if self.command == "set":
-            return len(b"+OK\r\n")
-        values = len(b"$%d\r\n%b\r\n" % (self.value_bytes, self.value)) * self.keys
-        return values + (len(b"*%d\r\n" % self.keys) if self.command == "mget" else 0)
+        return len(self.database.set_reply if self.command == "set" else self.database.get_reply(self.values))
 
     @property
     def lengths(self) -> tuple[int, int]:
         """Of a request and its reply."""
-        return len(encode(self.request)), self.reply_bytes
+        return len(self.request), self.reply_bytes
 
     @property
     def value(self) -> bytes:
-        """What the key is given."""
+        """What a key is given."""
         return b"x" * self.value_bytes
 
 
@@ -150,6 +177,24 @@ def all_points() -> list[Point]:
         *(Point("get", small, clients, 1, kind=Kind.CROWD) for clients in CROWDS),
         Point("get", small, OPEN_CLIENTS, 1, kind=Kind.CHURN),
         *(Point("get", small, clients, 1, kind=Kind.IDLE) for clients in IDLE),
+    ]
+
+
+def memcached_points() -> list[Point]:
+    """The rows of `--memcached`."""
+    small = MEMCACHED_VALUE_BYTES[0]
+    return [
+        *(
+            Point(command, value_bytes, clients, pipeline, memcached=True)
+            for value_bytes, command, (clients, pipeline) in product(
+                MEMCACHED_VALUE_BYTES, ("get", "set"), MEMCACHED_LOADS
+            )
+        ),
+        Point("mget", keyspace.VALUE_BYTES, 50, 1, MEMCACHED_GET_KEYS, MEMCACHED_GET_SERVERS, memcached=True),
+        *(
+            Point("get", small, OPEN_CLIENTS, 1, kind=Kind.OPEN, percent=percent, memcached=True)
+            for percent in OPEN_PERCENT
+        ),
     ]
 
 

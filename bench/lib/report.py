@@ -22,7 +22,7 @@ from bench.lib.summary import spread
 from bench.lib.summary import uneven_contenders
 from bench.lib.summary import unevenness
 
-SCHEMA = "coremux-bench-compare/2"
+SCHEMA = "coremux-bench-compare/3"
 # What is told as a multiple of the least that a proxy can cost.
 _BY_RELAY = {"proxy_cpu_us": "CPU", "p50_ms": "p50"}
 # Of two cores a fifth of one: enough to push client, proxy or Redis off its core now and then.

@@ -1,4 +1,4 @@
-"""The Redis servers behind every contender of a run: the same processes from the first round to the last.
+"""The servers behind every contender of a run: the same processes from the first round to the last.
 
 Owns: their start, and which keys they hold. Every server holds every key of the key space, so a contender finds a key
 wherever its mapping sends it, and `direct` finds all of them on the first server.
@@ -9,22 +9,25 @@ import time
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import field
 from pathlib import Path
 
 from bench.lib import keyspace
+from bench.lib.database import Client
+from bench.lib.database import Database
+from bench.lib.database import REDIS
 from bench.lib.errors import CannotRun
 from bench.lib.errors import Failed
 from bench.lib.process import Children
 from bench.lib.process import free_ports
 from bench.lib.process import tail
-from bench.lib.resp import Client
 
 READY_TIMEOUT_S = 20
 # A port can be lost between its release and the bind; losing it five times in a row is another fault.
 START_ATTEMPTS = 5
 
-# Requests of about 150 KB: few round trips, and no large buffer left behind in the server.
-_FILL_BATCH = 1_000
+# Requests of about 75 KB: few round trips, and no large buffer left behind in the server.
+_FILL_BATCH = 500
 
 
 # The programs that `--server` knows, and how to get them.
@@ -38,18 +41,30 @@ PROGRAMS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Server:
-    """One redis-server that answers."""
+    """One server that answers."""
 
     port: int
     pid: int
+    database: Database = field(default=REDIS, repr=False)
+
+    def connect(self) -> Client:
+        """A client of it, past all proxies."""
+        return self.database.connect(self.port)
 
 
 def start_servers(
-    children: Children, count: int, folder: Path, program: str = "redis-server", core: int | None = None
+    children: Children,
+    count: int,
+    folder: Path,
+    program: str | None = None,
+    core: int | None = None,
+    database: Database = REDIS,
 ) -> list[Server]:
-    """Starts `count` redis-servers without persistence and returns when all of them answer."""
-    names = [f"redis-{index}" for index in range(count)]
-    return [start_server(children, folder, name, program=program, core=core)[0] for name in names]
+    """Starts `count` servers without persistence and returns when all of them answer."""
+    names = [f"{database.name}-{index}" for index in range(count)]
+    return [
+        start_server(children, folder, name, program=program, core=core, database=database)[0] for name in names
+    ]
 
 
 def start_delay(children: Children, floor: Path, server: Server, delay_us: int, folder: Path) -> tuple[Server, int]:
@@ -59,8 +74,9 @@ def start_delay(children: Children, floor: Path, server: Server, delay_us: int, 
         (port,) = free_ports(1)
         argv = [str(floor), "delay", "--listen", str(port), "--server", f"127.0.0.1:{server.port}"]
         process = children.start([*argv, "--us", str(delay_us)], log)
-        if _answers_as(process, port, server.pid):
-            return Server(port, server.pid), process.pid
+        delayed = Server(port, server.pid, server.database)
+        if _answers(process, delayed):
+            return delayed, process.pid
         children.end(process)
     raise CannotRun(f"floor delay does not start:\n{tail(log)}")
 
@@ -71,48 +87,51 @@ def start_server(
     name: str,
     extra: Sequence[str] = (),
     port: int | None = None,
-    program: str = "redis-server",
+    program: str | None = None,
     core: int | None = None,
+    database: Database = REDIS,
 ) -> tuple[Server, subprocess.Popen[str]]:
-    """Starts one redis-server with further arguments, at a port of the kernel's choice or, again, at its own."""
+    """Starts one server with further arguments, at a port of the kernel's choice or, again, at its own."""
+    program = program or database.program
     log = folder / f"{name}.log"
     for _ in range(START_ATTEMPTS):
         at = port or free_ports(1)[0]
-        argv = [program, "--port", str(at), "--bind", "127.0.0.1", "--dir", str(folder)]
-        # No snapshot: its fork would be a burst of CPU and memory in somebody's window.
-        argv += ["--save", "", "--appendonly", "no", "--tcp-backlog", "1024", "--maxclients", "15000", *extra]
-        process = children.start(argv, log, core)
-        if _answers_as(process, at, process.pid):
-            return Server(at, process.pid), process
+        process = children.start([*database.argv(program, at, folder), *extra], log, core)
+        server = Server(at, process.pid, database)
+        if _answers(process, server):
+            return server, process
         children.end(process)
-    raise CannotRun(f"redis-server does not start:\n{tail(log)}")
+    raise CannotRun(f"{program} does not start:\n{tail(log)}")
 
 
 def fill_value(server: Server, value_bytes: int) -> None:
     """Gives redis-benchmark's single key a value of this size."""
-    with Client(server.port) as client:
-        client.call("SET", keyspace.SINGLE_KEY, b"x" * value_bytes)
+    with server.connect() as client:
+        client.set(keyspace.SINGLE_KEY, b"x" * value_bytes)
 
 
 def fill_keyspace(servers: list[Server]) -> None:
     """Writes the whole key space to every server."""
     value = b"x" * keyspace.VALUE_BYTES
+    fill(servers, {keyspace.key(index): value for index in range(keyspace.KEYS)})
+
+
+def fill(servers: Sequence[Server], values: Mapping[str, bytes]) -> None:
+    """Gives every server these values."""
+    pairs = list(values.items())
     for server in servers:
-        with Client(server.port) as client:
-            for first in range(0, keyspace.KEYS, _FILL_BATCH):
-                pairs = [(keyspace.key(index), value) for index in range(first, first + _FILL_BATCH)]
-                client.call("MSET", *(word for pair in pairs for word in pair))
+        with server.connect() as client:
+            for first in range(0, len(pairs), _FILL_BATCH):
+                client.set_many(pairs[first : first + _FILL_BATCH])
 
 
-def _answers_as(process: subprocess.Popen[str], port: int, server_pid: int) -> bool:
-    """True once that server answers at the port; False when `process` has ended or is not ready in time."""
+def _answers(process: subprocess.Popen[str], server: Server) -> bool:
+    """True once that server answers at its port; False when `process` has ended or is not ready in time."""
     give_up_at = time.monotonic() + READY_TIMEOUT_S
     while process.poll() is None and time.monotonic() < give_up_at:
         try:
-            with Client(port) as client:
-                info = client.call("INFO", "server")
+            with server.connect() as client:
+                return client.pid() == server.pid
         except (OSError, Failed):  # nobody listens yet, or it still loads
             time.sleep(0.001)
-            continue
-        return isinstance(info, bytes) and f"process_id:{server_pid}\r\n".encode() in info
     return False

@@ -15,7 +15,7 @@ METRICS = {
     "p99_ms": "p99 ms",
     "p999_ms": "p99.9 ms",
     "proxy_cpu_us": "proxy µs/req",
-    "redis_cpu_us": "Redis µs/req",
+    "server_cpu_us": "server µs/req",
     "wakeups_per_s": "wake-ups/s",
     "cpu_us_per_s": "proxy µs/s",
 }
@@ -40,7 +40,7 @@ class Sample:
     p50_ms: float | None
     p99_ms: float | None
     proxy_cpu_us: float | None
-    redis_cpu_us: float | None
+    server_cpu_us: float | None
     client_cpu_us: float | None
     others_share: float
     quiet: bool

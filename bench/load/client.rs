@@ -18,6 +18,7 @@ use socket2::Type;
 use crate::ledger::Form;
 use crate::ledger::Key;
 use crate::ledger::Seen;
+use crate::memcached;
 use crate::protocol::Protocol;
 use crate::reply::Reply;
 
@@ -36,6 +37,7 @@ pub(crate) enum Verb {
 struct Pending {
     due: Instant,
     verb: Verb,
+    // The first of several.
     key: usize,
     // SET: of its value. GET: of the last value that was sent before it.
     number: u64,
@@ -56,6 +58,8 @@ pub(crate) struct Plan {
     pub sets: u8,
     pub form: Form,
     pub in_flight: usize,
+    /// One, or more if nothing is ever set.
+    pub keys_per_get: usize,
     pub protocol: Protocol,
 }
 
@@ -149,6 +153,9 @@ impl Client {
     }
 
     fn encode(&mut self, due: Instant) {
+        if self.plan.keys_per_get > 1 {
+            return self.encode_many(due);
+        }
         let place = usize::try_from(self.sent % self.keys.len() as u64).unwrap_or(0);
         self.sent += 1;
         let key = &mut self.keys[place];
@@ -175,6 +182,28 @@ impl Client {
             key: place,
             number: key.given,
         });
+    }
+
+    fn encode_many(&mut self, due: Instant) {
+        let count = self.plan.keys_per_get;
+        let key = usize::try_from(self.sent % self.keys.len() as u64).unwrap_or(0);
+        self.sent += count as u64;
+        let mut out = std::mem::take(&mut self.out);
+        let names = self.asked(key).map(|key| key.name.as_bytes());
+        self.plan.protocol.write_get_many(names, &mut out);
+        self.out = out;
+        self.pending.push_back(Pending {
+            due,
+            verb: Verb::Get,
+            key,
+            number: 0,
+        });
+    }
+
+    /// The keys of a `get` of which this is the first.
+    fn asked(&self, first: usize) -> impl Iterator<Item = &Key> {
+        let count = self.plan.keys_per_get;
+        self.keys.iter().cycle().skip(first).take(count)
     }
 
     /// Sends what there is, as far as the socket takes it.
@@ -216,7 +245,10 @@ impl Client {
                 Err(error) => break Err(error),
             }
         };
-        self.judge_all(answers);
+        match self.plan.keys_per_get > 1 {
+            true => self.judge_all_values(answers),
+            false => self.judge_all(answers),
+        }
         self.send_waiting();
         end
     }
@@ -245,6 +277,63 @@ impl Client {
         }
         self.input = input;
         self.input.drain(..at);
+    }
+
+    /// The same of replies to a `get` of many keys each. What is none of those is judged as a reply
+    /// to one of a single key is: an error is that, and all else is wrong.
+    fn judge_all_values(&mut self, answers: &mut Vec<Answer>) {
+        let input = std::mem::take(&mut self.input);
+        let (mut at, mut values) = (0, Vec::new());
+        while at < input.len() && self.wrong.is_none() {
+            values.clear();
+            match memcached::cut_values(&input[at..], &mut values) {
+                Ok(None) => break,
+                Ok(Some(length)) => {
+                    at += length;
+                    match self.pending.pop_front() {
+                        Some(pending) => answers.push(self.judge_values(pending, &values)),
+                        None => self.wrong = Some("values that nobody asked for".to_owned()),
+                    }
+                }
+                Err(_) => {
+                    self.input = input;
+                    self.input.drain(..at);
+                    return self.judge_all(answers);
+                }
+            }
+        }
+        self.input = input;
+        self.input.drain(..at);
+    }
+
+    /// Values come in the order of the keys that were asked for; those that are not there are left
+    /// out.
+    fn judge_values(&mut self, pending: Pending, values: &[(&[u8], &[u8])]) -> Answer {
+        let mut left = values.iter().peekable();
+        let mut wrong = None;
+        for key in self.asked(pending.key) {
+            let found = left.next_if(|(name, _)| *name == key.name.as_bytes());
+            let seen = found.map(|(_, value)| key.judge(Some(value), key.given, self.plan.form));
+            if seen.is_some_and(|seen| seen != Seen::Right) {
+                wrong = Some(format!("get of many keys: {}: another value", key.name));
+            }
+        }
+        if let Some((key, _)) = left.peek() {
+            let key = key.escape_ascii();
+            wrong = Some(format!(
+                "get of many keys: {key} comes out of its order or unasked"
+            ));
+        }
+        let result = Ok(match wrong {
+            Some(_) => Seen::Wrong,
+            None => Seen::Right,
+        });
+        self.wrong = self.wrong.take().or(wrong);
+        Answer {
+            due: pending.due,
+            verb: pending.verb,
+            result,
+        }
     }
 
     fn judge(&mut self, pending: Pending, reply: Option<Reply<'_>>) -> Answer {

@@ -17,6 +17,8 @@ pub(crate) struct Form {
     /// No other run has the same.
     pub run: u64,
     pub bytes: usize,
+    /// A value may be gone at any time, though never be an older one.
+    pub may_forget: bool,
 }
 
 /// One key and the numbers of its values.
@@ -69,7 +71,10 @@ impl Key {
             _ => Seen::Lost,
         };
         let Some(value) = value else {
-            return gone;
+            return match form.may_forget {
+                true => Seen::Right,
+                false => gone,
+            };
         };
         let Some((run, number)) = self.numbers_of(value) else {
             return Seen::Wrong;
@@ -103,7 +108,11 @@ impl Key {
 mod tests {
     use super::*;
 
-    const FORM: Form = Form { run: 9, bytes: 20 };
+    const FORM: Form = Form {
+        run: 9,
+        bytes: 20,
+        may_forget: false,
+    };
 
     fn key(acked: u64, given: u64) -> Key {
         Key {
@@ -124,7 +133,7 @@ mod tests {
         let key = key(0, 0);
         assert_eq!(value(&key, 12), b"key:1=9:12;xxxxxxxxx");
         let mut short = Vec::new();
-        key.write_value(12, Form { run: 9, bytes: 3 }, &mut short);
+        key.write_value(12, Form { bytes: 3, ..FORM }, &mut short);
         assert_eq!(short, b"key:1=9:12;");
     }
 
@@ -142,6 +151,19 @@ mod tests {
         let key = key(5, 8);
         assert_eq!(key.judge(Some(&value(&key, 4)), 8, FORM), Seen::Lost);
         assert_eq!(key.judge(None, 8, FORM), Seen::Lost);
+    }
+
+    #[test]
+    fn a_cache_may_forget_a_value_and_not_find_an_older_one() {
+        let (key, form) = (
+            key(5, 8),
+            Form {
+                may_forget: true,
+                ..FORM
+            },
+        );
+        assert_eq!(key.judge(None, 8, form), Seen::Right);
+        assert_eq!(key.judge(Some(&value(&key, 4)), 8, form), Seen::Lost);
     }
 
     #[test]

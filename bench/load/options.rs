@@ -57,6 +57,13 @@ pub(crate) struct Options {
     /// Speaks memcached's text protocol: `get` and `set` in place of GET and SET
     #[arg(long)]
     pub memcached: bool,
+    /// Keys that each GET asks for, all of its client's in turn; more than one only in memcached's
+    /// protocol, and without SETs
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub keys_per_get: usize,
+    /// A value that is not there is no lost write: the servers are caches, and may forget
+    #[arg(long)]
+    pub may_forget: bool,
     /// Writes the figures as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,

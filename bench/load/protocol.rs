@@ -27,6 +27,21 @@ impl Protocol {
         }
     }
 
+    /// A `get` of many keys. Only memcached's protocol: [`Options`](crate::options::Options) say so.
+    pub(crate) fn write_get_many<'a>(
+        self,
+        keys: impl Iterator<Item = &'a [u8]>,
+        out: &mut Vec<u8>,
+    ) {
+        debug_assert_eq!(self, Protocol::Memcached);
+        out.extend_from_slice(b"get");
+        for key in keys {
+            out.push(b' ');
+            out.extend_from_slice(key);
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+
     pub(crate) fn write_set(self, key: &[u8], value: &[u8], out: &mut Vec<u8>) {
         match self {
             Protocol::Redis => {

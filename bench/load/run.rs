@@ -377,13 +377,18 @@ impl<'a> Run<'a> {
 
 /// Opens all connections: client c has keys of server c mod servers, none of them another's.
 fn connect(options: &Options, groups: &[Group]) -> io::Result<Vec<Client>> {
+    if options.keys_per_get != 1 && (!options.memcached || options.sets != 0) {
+        return Err(invalid("--keys-per-get needs --memcached and --sets 0"));
+    }
     let plan = Plan {
         address: options.address,
         sets: options.sets,
         form: Form {
             run: run_number(),
             bytes: options.value_bytes,
+            may_forget: options.may_forget,
         },
+        keys_per_get: options.keys_per_get,
         in_flight: options.in_flight.max(1),
         protocol: match options.memcached {
             true => Protocol::Memcached,
@@ -399,13 +404,17 @@ fn connect(options: &Options, groups: &[Group]) -> io::Result<Vec<Client>> {
                 .step_by(of_group(group))
                 .map(|key| Key::new(key))
                 .collect();
-            if keys.is_empty() {
-                let text = format!("fewer keys on {} than clients", groups[group].name);
-                return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+            if keys.len() < options.keys_per_get.max(1) {
+                let name = &groups[group].name;
+                return Err(invalid(&format!("too few keys on {name} for each client")));
             }
             Client::connect(plan, group, keys, place as u64)
         })
         .collect()
+}
+
+fn invalid(text: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, text)
 }
 
 /// Another one for each run.

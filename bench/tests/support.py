@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.lib.database import REDIS
 from bench.lib.process import Children
 from bench.lib.servers import start_servers
 
@@ -32,11 +33,12 @@ class WithServers(unittest.TestCase):
     """Real servers for each test, `server_count` of them, and a folder; all of it is gone after the test."""
 
     server_count = 1
+    database = REDIS
 
     def setUp(self) -> None:
         self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
         self.children = self.enterContext(Children())
-        self.servers = start_servers(self.children, self.server_count, self.folder)
+        self.servers = start_servers(self.children, self.server_count, self.folder, database=self.database)
         self.server = self.servers[0]
 
 

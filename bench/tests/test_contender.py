@@ -12,12 +12,15 @@ from bench.lib import keyspace
 from bench.lib.contender import PROXIES
 from bench.lib.contender import Pool
 from bench.lib.cpu import process_cpu_ns
+from bench.lib.database import MEMCACHED
 from bench.lib.errors import CannotRun
 from bench.lib.errors import Failed
+from bench.lib.homes import keys_by_server
 from bench.lib.measure import check
 from bench.lib.point import Point
 from bench.lib.resp import Client
 from bench.lib.servers import Server
+from bench.lib.servers import fill
 from bench.lib.servers import fill_keyspace
 from bench.lib.servers import fill_value
 from bench.tests.support import WithServers
@@ -66,6 +69,37 @@ class Configuration(unittest.TestCase):
         self.assertEqual(PROXIES["coremux"].config(POOLS), contender.nutcracker_yml(POOLS))
         line = " ".join(PROXIES["coremux"].argv(launch))
         self.assertEqual(line, "/b -c /c -o /l -a 127.0.0.1 -s 22222 --cores 2")
+
+
+class BeforeMemcached(WithServers):
+    server_count = 2
+    database = MEMCACHED
+
+    def test_nutcracker_is_checked_with_a_get_of_many_keys_over_its_servers(self) -> None:
+        point = Point("mget", 100, 50, 1, keys=100, servers=2, memcached=True)
+        proxy = PROXIES["nutcracker"]
+        running = contender.start_for_points(
+            self.children, proxy, contender.find_binary(proxy), [point], lambda _: self.servers, self.folder, 1, None
+        )
+        assert running is not None
+        fill(self.servers, {key: value for key, value in point.values.items() if value is not None})
+        check(running, point)
+        with self.servers[0].connect() as client:
+            client.set_many([(key, b"another") for key in point.asked_keys])
+            self.assertEqual(client.get(point.asked_keys[0]), b"another")
+        with self.assertRaisesRegex(Failed, "wrong answer to MGET"):
+            check(running, point)
+
+    def test_keys_are_told_apart_by_their_servers(self) -> None:
+        proxy = PROXIES["nutcracker"]
+        binary = contender.find_binary(proxy)
+        running = contender.start_proxy(self.children, proxy, binary, self.servers, [2], self.folder, 1)
+        homes = keys_by_server(running, self.servers, 100)
+        self.assertEqual(sum(len(keys) for keys in homes.values()), 100)
+        self.assertTrue(all(homes.values()))
+        for server in self.servers:
+            with server.connect() as client:
+                self.assertEqual(client.get_many(list(homes["s0"])), [None] * len(homes["s0"]))
 
 
 class Running(WithServers):

@@ -13,6 +13,7 @@ from bench.lib.memory_gate import MemoryResult
 from bench.lib.memory_gate import SlowCost
 from bench.lib.point import Point
 from bench.lib.point import all_points
+from bench.lib.point import memcached_points
 from bench.lib.summary import METRICS
 from bench.lib.summary import PointResult
 from bench.lib.summary import Spoiled
@@ -55,19 +56,21 @@ class Verdicts(unittest.TestCase):
 
 class Judge(unittest.TestCase):
     def test_every_target_names_a_point_and_a_metric_that_exist(self) -> None:
-        names = {point.name for point in all_points()}
-        for target in gate.TARGETS:
-            with self.subTest(target):
-                self.assertIn(target.point, names)
-                self.assertIn(target.metric, METRICS)
+        for memcached, points in ((False, all_points()), (True, memcached_points())):
+            names = {point.name for point in points}
+            for target in gate.targets(memcached):
+                with self.subTest(target):
+                    self.assertIn(target.point, names)
+                    self.assertIn(target.metric, METRICS)
 
     def test_a_run_is_judged_by_what_it_has_and_how_it_was_placed(self) -> None:
         for is_pinned, limit in ((True, 0.75), (False, 0.80)):
-            chosen = gate.chosen(is_pinned, ["direct", "nutcracker", "coremux"])
+            chosen = gate.chosen(gate.TARGETS, is_pinned, ["direct", "nutcracker", "coremux"])
             limits = [each for target, each in chosen if (target.point, target.metric) == ("get-3B-c50-P1", "p50_ms")]
             self.assertEqual(limits, [limit])
             self.assertFalse({"envoy", "relay"} & {name for target, _ in chosen for name in target.others})
-        self.assertTrue(any(target.against == "envoy" for target, _ in gate.chosen(True, ["coremux", "envoy"])))
+        chosen = gate.chosen(gate.TARGETS, True, ["coremux", "envoy"])
+        self.assertTrue(any(target.against == "envoy" for target, _ in chosen))
 
     def test_what_is_missed_is_told_with_its_figure(self) -> None:
         self.assertEqual(verdict(0.65, Spread(0.714, 0.7, 0.8)).missed_text, "t 0.71 x, to be ≤ 0.65")

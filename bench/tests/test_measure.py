@@ -59,7 +59,7 @@ class Windows(WithServers):
             self.assertEqual(len(samples), 2)
             for sample in samples:
                 assert isinstance(sample, Sample), sample
-                redis_charged_us += sample.redis_cpu_us * sample.requests
+                redis_charged_us += sample.server_cpu_us * sample.requests
                 if name == "nutcracker":
                     assert sample.proxy_cpu_us is not None
                     charged_us += sample.proxy_cpu_us * sample.requests

@@ -9,12 +9,16 @@ from pathlib import Path
 
 from bench.lib import open_load
 from bench.lib.contender import Contender
+from bench.lib.database import MEMCACHED
 from bench.lib.errors import Failed
 from bench.lib.homes import keys_by_server
 from bench.lib.homes import route_table
+from bench.lib.keyspace import load_value
 from bench.lib.open_load import LoadPlan
 from bench.lib.process import send_signal
 from bench.lib.resp import Client
+from bench.lib.servers import fill
+from bench.lib.servers import start_server
 from bench.tests.support import WithServers
 from bench.tests.support import built_load
 
@@ -100,6 +104,30 @@ class Running(WithServers):
         seen = running.finish(at_once=True)
         self.assertGreater(seen.together.lost_writes_seen, 0)
         self.assertFalse(seen.mixed)
+
+    def test_it_asks_memcached_for_many_keys_at_once_and_checks_each(self) -> None:
+        memcached, _ = start_server(self.children, self.folder, "memcached", database=MEMCACHED)
+        keys = [line.split()[1] for line in self.plan.keys.read_text(encoding="utf-8").splitlines()[1:]]
+        fill([memcached], {key: load_value(key, 64) for key in keys[:-1]})
+        plan = replace(self.plan, port=memcached.port, sets=0, memcached=True, keys_per_get=10)
+        seen = open_load.run(self.children, self.binary, plan, self.folder / "load")
+        self.assertEqual((seen.together.good, seen.together.errors, seen.mixed), (500, {}, False))
+        fill([memcached], {keys[5]: load_value(keys[6], 64)})
+        seen = open_load.run(self.children, self.binary, plan, self.folder / "load")
+        self.assertTrue(seen.mixed)
+        self.assertIn(keys[5], seen.complaint)
+
+    def test_a_cache_may_forget_what_it_was_given(self) -> None:
+        for may_forget, lost in ((True, False), (False, True)):
+            memcached, _ = start_server(self.children, self.folder, "memcached", database=MEMCACHED)
+            plan = replace(self.plan, port=memcached.port, seconds=60, memcached=True, may_forget=may_forget)
+            running = open_load.start(self.children, self.binary, plan, self.folder)
+            time.sleep(0.5)
+            with memcached.connect() as client:
+                client.delete_many([line.split()[1] for line in plan.keys.read_text().splitlines()[1:]])
+            time.sleep(0.5)
+            seen = running.finish(at_once=True)
+            self.assertEqual((seen.mixed, seen.together.lost_writes_seen > 0), (False, lost))
 
     def test_nobody_who_listens_is_a_failure_in_words(self) -> None:
         with self.assertRaisesRegex(Failed, "refused"):

@@ -1,20 +1,24 @@
 """The matrix has the points it promises, under names that can be asked for."""
 
 import unittest
+from dataclasses import replace
 
 from bench.lib.errors import CannotRun
 from bench.lib.point import IN_FLIGHT_BYTES_MAX
 from bench.lib.point import Point
 from bench.lib.point import all_points
+from bench.lib.point import memcached_points
 from bench.lib.point import select
 from bench.lib.point import size_text
 
 
 class Points(unittest.TestCase):
     def test_names_tell_points_apart(self) -> None:
-        names = [point.name for point in all_points()]
-        self.assertEqual(len(names), len(set(names)))
+        for points in (all_points(), memcached_points()):
+            names = [point.name for point in points]
+            self.assertEqual(len(names), len(set(names)))
         self.assertEqual(Point("mget", 100, 50, 1, keys=1000, servers=5).name, "mget1000-5srv-c50-P1")
+        self.assertEqual(Point("mget", 100, 50, 1, 100, 5, memcached=True).name, "get100-5srv-c50-P1")
 
     def test_every_command_load_and_size_is_there(self) -> None:
         names = {point.name for point in all_points()}
@@ -38,8 +42,15 @@ class Points(unittest.TestCase):
         self.assertEqual(Point("set", 1024, 50, 1).reply_bytes, len("+OK.."))
         self.assertEqual(Point("mget", 100, 50, 1, keys=2).reply_bytes, len("*2..") + 2 * len("$100....") + 200)
 
+    def test_so_are_those_before_memcached(self) -> None:
+        get, key = Point("get", 64, 50, 1, memcached=True), "load:00000000"
+        self.assertEqual(get.lengths, (len(f"get {key}.."), len(f"VALUE {key} 0 64....END..") + 64))
+        self.assertEqual(replace(get, command="set").lengths, (len(f"set {key} 0 0 64....") + 64, len("STORED..")))
+        many = Point("mget", 100, 50, 1, keys=2, servers=5, memcached=True)
+        self.assertEqual(many.request, b"get load:00000000 load:9e3779b1\r\n")
+
     def test_no_point_has_more_in_flight_than_a_machine_can_hold(self) -> None:
-        for point in all_points():
+        for point in [*all_points(), *memcached_points()]:
             self.assertLessEqual(point.value_bytes * point.keys * point.step, IN_FLIGHT_BYTES_MAX, point.name)
 
     def test_patterns_choose_and_several_add_up(self) -> None:

@@ -41,7 +41,7 @@ class Programs(WithPrograms):
                 self.assertEqual(len(samples), 2)
                 for sample in samples:
                     self.assertGreater(sample["requests_per_s"], 0)
-                    self.assertGreaterEqual(sample["redis_cpu_us"], 0)
+                    self.assertGreaterEqual(sample["server_cpu_us"], 0)
                     self.assertEqual(sample["proxy_cpu_us"] is None, name == "direct")
         for heading in ("coremux ÷ direct", "coremux ÷ nutcracker", "coremux ÷ haproxy"):
             self.assertIn(heading, done.stdout)
@@ -63,6 +63,24 @@ class Programs(WithPrograms):
         self.assertGreater(rounds["churn-c50"]["nutcracker"][0]["requests_per_s"], 0)
         self.assertEqual(rounds["crowd-c1000"]["direct"][0]["proxy_cpu_us"], None)
 
+    def test_compare_stands_before_memcached_too(self) -> None:
+        words = ["--memcached", "--only", "?et-64B-c50-P16", "--only", "get100-*", "--only", "open-50%"]
+        words += ["--rounds", "1", "--seconds", "0.2", "--gate", "--proxy", "haproxy"]
+        words += ["--floor", str(built_floor()), "--load", str(built_load())]
+        done = self.run_program(self.argv("compare", *words))
+        # nutcracker is not faster than itself.
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertNotIn("Measurements that failed", done.stdout)
+        self.assertIn("≤ 0.35 × nutcracker", done.stdout)
+        points = json.loads((self.out / "results.json").read_text(encoding="utf-8"))["points"]
+        rounds = {point["name"]: point["rounds"] for point in points}
+        self.assertEqual(list(rounds), ["get-64B-c50-P16", "set-64B-c50-P16", "get100-5srv-c50-P1", "open-50%"])
+        self.assertEqual(list(rounds["get-64B-c50-P16"]), ["direct", "nutcracker", "coremux", "relay", "haproxy"])
+        self.assertEqual(list(rounds["get100-5srv-c50-P1"]), ["direct", "nutcracker", "coremux"])
+        for samples in rounds["get100-5srv-c50-P1"].values():
+            self.assertGreater(samples[0]["requests_per_s"], 0)
+        self.assertGreater(rounds["open-50%"]["nutcracker"][0]["p50_ms"], 0)
+
     def test_plot_draws_the_same_from_the_json_alone(self) -> None:
         words = ["--only", "set-3B-c8-P16", "--rounds", "1", "--seconds", "0.1", "--floor", str(built_floor())]
         self.assertEqual(self.run_program(self.argv("compare", *words)).returncode, 0)
@@ -83,7 +101,11 @@ class Programs(WithPrograms):
         self.assertIn("of 2 reached", done.stdout)
 
     def test_what_cannot_run_says_why_and_ends_with_2(self) -> None:
-        for words, text in ((["--only", "nothing-*"], "nothing-*"), (["--coremux", "/nonexistent"], "/nonexistent")):
+        for words, text in (
+            (["--only", "nothing-*"], "nothing-*"),
+            (["--coremux", "/nonexistent"], "/nonexistent"),
+            (["--memcached", "--server", "redis-server"], "--server"),
+        ):
             done = self.run_program(self.argv("compare", *words))
             self.assertEqual(done.returncode, 2)
             self.assertIn(text, done.stderr)
