@@ -191,8 +191,9 @@ A pool without `redis: true` speaks memcached's text protocol, with the meta com
 - `noreply` and the quiet mode `q` are the proxy's to obey. Every server is asked for a reply, so that an error that a
   server sends in spite of `noreply` is nobody else's reply. What is quiet is what memcached 1.6.18 leaves out: `EN` of
   `mg`, `HD` of `ms` and `md`, `HD` and `VA` of `ma`. Errors of meta commands are told always.
-- A server's reply must have the form of what was asked, and a value the key; else the connection ends. So it does
-  where a server does not understand a command with data, since it takes the data for commands.
+- A server's reply must have the form of what was asked, and its values must be of the keys that this server was asked
+  for, in their order; else the connection ends. (The value of a single key is known by a hash of 16 bits of it.) So it
+  does where a server does not understand a command with data, since it takes the data for commands.
 - The proxy's own errors are `SERVER_ERROR` and the cause. Of a `get` of many keys, one server that fails makes it an
   error, as in twemproxy, which closes the client then; with `partial_get: true` it gives the hits of the others.
 - `get`, `gets`, `mg` without `E`, `N`, `R`, `T`, and `me` are sent once more if a connection breaks; nothing else is.
