@@ -113,6 +113,12 @@ impl<T> Slab<T> {
         })
     }
 
+    /// How many entries have lived at once: all of them are below this index.
+    #[must_use]
+    pub fn places(&self) -> u32 {
+        u32::try_from(self.places.len()).unwrap_or(u32::MAX)
+    }
+
     /// Keys of all entries.
     pub fn keys(&self) -> impl Iterator<Item = Key> + '_ {
         (0u32..)

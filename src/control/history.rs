@@ -117,6 +117,19 @@ impl PoolHistory {
     }
 }
 
+/// Of each worker by its number, since it began.
+#[derive(Debug, Default)]
+pub(super) struct WorkerTimes {
+    /// Its CPU time.
+    pub(super) cpu: Vec<(u32, Micros)>,
+    /// How long it has not slept; empty where the kernel does not say.
+    pub(super) busy: Vec<(u32, Micros)>,
+}
+
+fn share(meter: &Meter) -> f64 {
+    (meter.rate / 1e6).min(1.0)
+}
+
 /// All of it.
 #[derive(Debug)]
 pub(super) struct History {
@@ -128,6 +141,8 @@ pub(super) struct History {
     pools: BTreeMap<PoolIdx, PoolHistory>,
     // The CPU time of each worker, in microseconds.
     cpu: BTreeMap<u32, Meter>,
+    // How long each has not slept.
+    busy: BTreeMap<u32, Meter>,
 }
 
 impl History {
@@ -140,6 +155,7 @@ impl History {
             step: 0,
             pools: BTreeMap::new(),
             cpu: BTreeMap::new(),
+            busy: BTreeMap::new(),
         }
     }
 
@@ -148,14 +164,14 @@ impl History {
         now >= self.sampled_at + SAMPLE
     }
 
-    /// Reads what `workers` have counted, in the table's order, and how much CPU time each has had;
+    /// Reads what `workers` have counted, in the table's order, and for how long each has worked;
     /// `p99_us` says of a pool how long its replies take now, and is asked at the end of a step.
     pub(super) fn sample(
         &mut self,
         now: Micros,
         table: &Table,
         workers: &[Arc<WorkerStats>],
-        cpu: Vec<(u32, Micros)>,
+        times: WorkerTimes,
         p99_us: impl Fn(&str) -> u64,
     ) {
         let seconds = seconds(now.saturating_sub(self.sampled_at)).max(f64::EPSILON);
@@ -167,8 +183,11 @@ impl History {
             pool.sample(table.server_order(idx), &of_workers, seconds);
             self.pools.insert(idx, pool);
         }
-        for (worker, time) in cpu {
+        for (worker, time) in times.cpu {
             self.cpu.entry(worker).or_default().read(time, seconds);
+        }
+        for (worker, time) in times.busy {
+            self.busy.entry(worker).or_default().read(time, seconds);
         }
         self.step(now, table, p99_us);
     }
@@ -208,8 +227,12 @@ impl History {
 
     /// The share of the last second for which a worker has had its core, 0 to 1.
     pub(super) fn cpu(&self, worker: u32) -> Option<f64> {
-        let micros = self.cpu.get(&worker)?.rate;
-        Some((micros / 1e6).min(1.0))
+        Some(share(self.cpu.get(&worker)?))
+    }
+
+    /// The share of the last second for which a worker had something to do, 0 to 1.
+    pub(super) fn busy(&self, worker: u32) -> Option<f64> {
+        Some(share(self.busy.get(&worker)?))
     }
 }
 
@@ -272,9 +295,12 @@ mod tests {
             assert!(
                 self.history.is_due(self.now) && !self.history.is_due(self.now - seconds * SAMPLE)
             );
-            let cpu = vec![(0, self.now / 4), (1, self.now * 2)];
+            let times = WorkerTimes {
+                cpu: vec![(0, self.now / 4), (1, self.now * 2)],
+                busy: vec![(0, self.now / 2)],
+            };
             self.history
-                .sample(self.now, &self.table, &self.workers, cpu, |_| 250);
+                .sample(self.now, &self.table, &self.workers, times, |_| 250);
         }
 
         fn serve(&self, server: usize, requests: usize) {
@@ -307,6 +333,7 @@ mod tests {
             [0, 1].map(|w| world.history.cpu(w)),
             [Some(0.25), Some(1.0)]
         );
+        assert_eq!([0, 1].map(|w| world.history.busy(w)), [Some(0.5), None]);
         world.pass(2);
         assert_eq!(world.history.pool(POOL).unwrap().requests(), 0.0);
         assert_eq!(world.history.cpu(7), None);

@@ -28,6 +28,7 @@
 //! Its owner calls, after every event or batch of events, [`Proxy::poll_output`] and
 //! [`Proxy::poll_transmit`] until they give nothing.
 
+mod census;
 mod client;
 mod dispatch;
 mod effects;
@@ -80,6 +81,7 @@ pub use load_shedding::Pressure;
 pub use pool::spoken;
 pub use reload::Reload;
 
+use census::Census;
 use client::Client;
 use client::Clients;
 use client::backpressure::FullQueues;
@@ -143,6 +145,7 @@ pub struct Proxy {
     // What is sent now is handed over then: a moment of the last `poll_output`.
     leaves_at: Time,
     records: Box<Records>,
+    census: Census,
     // Who wants to see requests as they come.
     observers: Observers,
     scratch: Scratch,
@@ -186,6 +189,7 @@ impl Proxy {
             scratch: Scratch::default(),
             leaves_at: Time::ZERO,
             records: Box::default(),
+            census: Census::default(),
             observers: Observers::default(),
         }
     }

@@ -122,6 +122,11 @@ impl Blocks {
         drop(cold);
     }
 
+    /// How much is kept.
+    pub(super) fn spare_bytes(&self) -> usize {
+        self.lock().blocks.len() * BLOCK_BYTES
+    }
+
     /// Whether any block is kept.
     pub(super) fn keeps_any(&self) -> bool {
         !self.lock().blocks.is_empty()

@@ -40,6 +40,7 @@ use crate::reactor::ring::Ring;
 use crate::reactor::socket::Socket;
 use crate::reactor::token::Token;
 use crate::reactor::wait::Wait;
+use crate::reactor::wait::WaitFor;
 use crate::stats::WorkerStats;
 
 use accepting::Listener;
@@ -201,6 +202,7 @@ impl Worker {
             self.wait.turn(now);
             let mut completions = std::mem::take(&mut self.completions);
             self.ring.reap(&mut completions);
+            self.count_pass(plan, completions.len());
             for completion in completions.drain(..) {
                 self.complete(completion, now)?;
             }
@@ -208,6 +210,16 @@ impl Worker {
             self.look_at_the_time(now);
         }
         Ok(())
+    }
+
+    fn count_pass(&self, plan: WaitFor, completions: usize) {
+        let counters = &self.stats.counters;
+        counters.completions.add(completions);
+        if plan.at_most.is_some() {
+            counters.gathers.add(1);
+            let is_cut = completions < plan.completions;
+            counters.gathers_cut.add(usize::from(is_cut));
+        }
     }
 
     fn complete(&mut self, completion: Completion, now: Time) -> std::io::Result<()> {

@@ -12,6 +12,7 @@ use super::POOL_METRICS;
 use super::SERVER_METRICS;
 use super::STANDING_METRICS;
 use super::Shape;
+use super::TRAFFIC_METRICS;
 use super::WORKER_METRICS;
 use super::WorkerStats;
 
@@ -159,12 +160,16 @@ pub fn put_table(out: &mut Exposition, shape: &Shape, workers: &[Arc<WorkerStats
         out.sample(&[("worker", &idx)], worker.curr_connections.value());
     }
     for (nth, row) in POOL_METRICS.iter().enumerate() {
-        begin(out, row);
-        for (p, pool) in shape.pools.iter().enumerate() {
+        of_pools(out, row, shape, |p| {
             let of_workers = workers.iter().map(|w| w.pools[p].counters.values()[nth]);
-            let labels = [("pool", &*pool.name)];
-            value(out, row, &labels, joined(row, of_workers));
-        }
+            joined(row, of_workers)
+        });
+    }
+    for (nth, row) in TRAFFIC_METRICS.iter().enumerate() {
+        of_pools(out, row, shape, |p| {
+            let of_workers = workers.iter().map(|w| w.pools[p].traffic.values()[nth]);
+            joined(row, of_workers)
+        });
     }
     for (nth, row) in SERVER_METRICS.iter().enumerate() {
         of_servers(out, row, shape, |p, s| {
@@ -183,6 +188,13 @@ pub fn put_table(out: &mut Exposition, shape: &Shape, workers: &[Arc<WorkerStats
                     .map(|w| w.pools[p].standings[s].values()[nth]),
             )
         });
+    }
+}
+
+fn of_pools(out: &mut Exposition, row: &Metric, shape: &Shape, number: impl Fn(usize) -> u64) {
+    begin(out, row);
+    for (p, pool) in shape.pools.iter().enumerate() {
+        value(out, row, &[("pool", &*pool.name)], number(p));
     }
 }
 

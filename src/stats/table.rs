@@ -117,6 +117,37 @@ metrics! {
 }
 
 metrics! {
+    /// What a worker counts for a pool beside what twemproxy does: what its clients send and take, and
+    /// what they are doing. That of what they are doing is looked at once a second, and where a worker
+    /// has more than 4,096 clients, at so many of them each second.
+    PoolTraffic, TRAFFIC_METRICS of 11:
+
+    /// Bytes that clients have sent.
+    client_received_bytes Counter "coremux_client_received_bytes_total" "";
+    /// Bytes that clients were sent.
+    client_sent_bytes Counter "coremux_client_sent_bytes_total" "";
+    /// Clients that were turned away because the pool had as many as it may have.
+    clients_refused Counter "coremux_client_connections_refused_total" "";
+    /// Times that a client changed over to another connection, around one that was busy with something
+    /// large, or apart from those of others because it breaks connections.
+    detours Counter "coremux_client_detours_total" "";
+    /// Clients that await a reply.
+    clients_asking Gauge "coremux_clients_asking" "";
+    /// Clients that wait for something to happen (`BLPOP`), or watch keys, on a connection of their own.
+    clients_exclusive Gauge "coremux_clients_exclusive" "";
+    /// Clients that have begun a transaction and not ended it.
+    clients_in_transaction Gauge "coremux_clients_in_transaction" "";
+    /// Clients that are not read: their replies have room no more, or their next request has to wait.
+    clients_stopped Gauge "coremux_clients_stopped" "";
+    /// Clients that have asked for nothing that they have not got.
+    clients_idle Gauge "coremux_clients_idle" "";
+    /// Memory for replies that clients have not taken.
+    client_owed_bytes Gauge "coremux_client_owed_bytes" "";
+    /// Memory for what clients have sent and is not done yet: no whole request, or one that has to wait.
+    client_unread_bytes Gauge "coremux_client_unread_bytes" "";
+}
+
+metrics! {
     /// What a worker counts for a server.
     ServerCounters, SERVER_METRICS of 13:
 
@@ -165,7 +196,7 @@ metrics! {
 metrics! {
     /// What a worker knows of how a server does; written when that changes, not per request, but
     /// for what its replicas do.
-    ServerStanding, STANDING_METRICS of 10:
+    ServerStanding, STANDING_METRICS of 12:
 
     /// Connections on which requests flow now: connected, and past AUTH and SELECT.
     ready_connections Gauge "coremux_server_ready_connections" "";
@@ -188,11 +219,16 @@ metrics! {
     exclusive_waiting Gauge "coremux_server_exclusive_waiting_clients" "";
     /// Clients that have waited for one as long as they may.
     exclusive_refused Counter "coremux_server_exclusive_refused_total" "";
+    /// Requests that had been sent, and were sent again: their connection broke, or the server was not
+    /// ready for them.
+    retried Counter "coremux_server_retried_requests_total" "";
+    /// Requests that waited for a connection to the server, where requests are held, and were then sent.
+    held Counter "coremux_server_held_requests_total" "";
 }
 
 metrics! {
     /// What a worker says of itself.
-    WorkerCounters, WORKER_METRICS of 5:
+    WorkerCounters, WORKER_METRICS of 9:
 
     /// Passes of the worker's loop. A worker that is asked to pass, and does not, is stuck.
     passes Counter "coremux_worker_passes_total" "";
@@ -204,6 +240,14 @@ metrics! {
     replies_cut Counter "coremux_worker_replies_cut_total" "";
     /// Transactions that were sent to a server, each of which is one of its requests.
     transactions Counter "coremux_worker_transactions_total" "";
+    /// Completions of the ring that passes have reaped: what was received, sent, connected, accepted.
+    completions Counter "coremux_worker_completions_total" "";
+    /// Passes that waited for several completions, so that requests of many clients travel together.
+    gathers Counter "coremux_worker_gathers_total" "";
+    /// Those of them whose time was over before so many had come.
+    gathers_cut Counter "coremux_worker_gathers_cut_total" "";
+    /// Memory for receiving that is kept for the next one.
+    spare_block_bytes Gauge "coremux_worker_spare_block_bytes" "";
 }
 
 /// The text of `-D`: every pool and server metric with what it is, as nutcracker prints it.
@@ -249,6 +293,7 @@ mod tests {
             &POOL_METRICS[..],
             &SERVER_METRICS,
             &STANDING_METRICS,
+            &TRAFFIC_METRICS,
             &WORKER_METRICS,
         ];
         let mut seen = std::collections::BTreeSet::new();

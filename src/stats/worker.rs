@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Counter;
 use super::PoolCounters;
+use super::PoolTraffic;
 use super::ServerCounters;
 use super::ServerStanding;
 use super::WorkerCounters;
@@ -49,6 +50,8 @@ pub struct WorkerStats {
 pub struct PoolStats {
     /// The pool's own.
     pub counters: Arc<PoolCounters>,
+    /// What its clients send and take.
+    pub traffic: Arc<PoolTraffic>,
     /// As `ServerIdx` counts them.
     pub servers: Vec<Arc<ServerCounters>>,
     /// How they do, in the same order.
@@ -95,6 +98,7 @@ impl WorkerStats {
             let standings = servers.iter().map(|s| &pool.standings[s.index()]);
             PoolStats {
                 counters: Arc::clone(&pool.counters),
+                traffic: Arc::clone(&pool.traffic),
                 servers: counters.map(Arc::clone).collect(),
                 standings: standings.map(Arc::clone).collect(),
             }

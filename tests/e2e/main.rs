@@ -24,6 +24,7 @@ mod admin {
     mod prometheus;
     mod stats;
     mod top;
+    mod traffic;
 }
 mod clients {
     mod addresses;

@@ -31,6 +31,7 @@ use crate::control::adopt;
 
 pub(super) use api::Api;
 pub(super) use api::Endpoint;
+pub(super) use system::worker_busy;
 pub(super) use system::worker_cpu;
 pub(super) use text::of_status;
 

@@ -16,7 +16,9 @@ use crate::control::history::History;
 use crate::control::shown::Shown;
 use crate::control::telemetry::WindowReport;
 use crate::stats::PoolStats;
+use crate::stats::PoolTraffic;
 use crate::stats::ServerCounters;
+use crate::stats::ServerStanding;
 
 use super::history::tenths;
 use super::system;
@@ -60,6 +62,7 @@ struct WorkerStatus {
     pulse: WorkerReport,
     connections: u64,
     cpu: Option<f64>,
+    busy: Option<f64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -75,6 +78,7 @@ struct PoolStatus {
     usable: usize,
     clients: u64,
     clients_max: Option<u32>,
+    clients_now: ClientsStatus,
     requests_per_second: f64,
     errors_per_second: f64,
     errors: u64,
@@ -82,6 +86,22 @@ struct PoolStatus {
     sentinels: Option<SentinelsReport>,
     latencies: Vec<WindowReport>,
     servers: Vec<ServerStatus>,
+}
+
+/// What they are doing, and the memory that they have.
+#[derive(Debug, Serialize)]
+struct ClientsStatus {
+    asking: u64,
+    exclusive: u64,
+    in_transaction: u64,
+    stopped: u64,
+    idle: u64,
+    owed_bytes: u64,
+    unread_bytes: u64,
+    received_bytes: u64,
+    sent_bytes: u64,
+    refused: u64,
+    detours: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -98,6 +118,8 @@ struct ServerStatus {
     connection_errors: u64,
     queued: u64,
     awaited: u64,
+    retried: u64,
+    held: u64,
     latencies: Vec<WindowReport>,
 }
 
@@ -143,6 +165,7 @@ fn workers(shown: &Shown, pulses: Vec<WorkerReport>) -> Vec<WorkerStatus> {
         pulse,
         connections: stats.curr_connections.value(),
         cpu: history.cpu(idx).map(thousandths),
+        busy: history.busy(idx).map(thousandths),
     });
     status.collect()
 }
@@ -184,6 +207,7 @@ fn pools(
             usable: report.usable,
             clients: report.clients,
             clients_max: pool.limits.client_connections.map(std::num::NonZero::get),
+            clients_now: clients_status(&of_workers),
             requests_per_second: rates.0,
             errors_per_second: rates.1,
             errors: errors.sum(),
@@ -210,6 +234,26 @@ fn rates(history: &History, pool: PoolIdx) -> (f64, f64) {
     (tenths(requests), tenths(errors))
 }
 
+fn clients_status(workers: &[&PoolStats]) -> ClientsStatus {
+    let sum = |number: fn(&PoolTraffic) -> u64| {
+        let all = workers.iter().map(|worker| number(&worker.traffic));
+        all.fold(0, u64::wrapping_add)
+    };
+    ClientsStatus {
+        asking: sum(|t| t.clients_asking.value()),
+        exclusive: sum(|t| t.clients_exclusive.value()),
+        in_transaction: sum(|t| t.clients_in_transaction.value()),
+        stopped: sum(|t| t.clients_stopped.value()),
+        idle: sum(|t| t.clients_idle.value()),
+        owed_bytes: sum(|t| t.client_owed_bytes.value()),
+        unread_bytes: sum(|t| t.client_unread_bytes.value()),
+        received_bytes: sum(|t| t.client_received_bytes.value()),
+        sent_bytes: sum(|t| t.client_sent_bytes.value()),
+        refused: sum(|t| t.clients_refused.value()),
+        detours: sum(|t| t.detours.value()),
+    }
+}
+
 fn server_status(
     (standing, server): (ServerReport, &ServerConfig),
     nth: usize,
@@ -219,6 +263,10 @@ fn server_status(
 ) -> ServerStatus {
     let sum = |number: fn(&ServerCounters) -> u64| {
         let all = workers.iter().map(|worker| number(&worker.servers[nth]));
+        all.fold(0, u64::wrapping_add)
+    };
+    let of_standing = |number: fn(&ServerStanding) -> u64| {
+        let all = workers.iter().map(|worker| number(&worker.standings[nth]));
         all.fold(0, u64::wrapping_add)
     };
     ServerStatus {
@@ -233,6 +281,8 @@ fn server_status(
         connection_errors: sum(|c| c.server_err.value()),
         queued: sum(|c| c.in_queue.value()),
         awaited: sum(|c| c.out_queue.value()),
+        retried: of_standing(|s| s.retried.value()),
+        held: of_standing(|s| s.held.value()),
         latencies: with_replies(latencies),
     }
 }

@@ -78,6 +78,15 @@ pub(super) fn put_system(out: &mut Exposition) {
     for (worker, time) in worker_cpu() {
         out.micros(&[("worker", &worker.to_string())], time);
     }
+    let busy = worker_busy();
+    if !busy.is_empty() {
+        let help =
+            "Time for which the worker had something to do: it had a core, or waited for one.";
+        out.family("coremux_worker_busy_seconds_total", Kind::Counter, help);
+    }
+    for (worker, time) in busy {
+        out.micros(&[("worker", &worker.to_string())], time);
+    }
 }
 
 fn put_stat(out: &mut Exposition, stat: &Stat) {
@@ -103,16 +112,34 @@ fn put_stat(out: &mut Exposition, stat: &Stat) {
 
 /// The CPU time of each worker, by its number, in microseconds.
 pub(in crate::control) fn worker_cpu() -> Vec<(u32, u64)> {
+    of_workers(|_, stat| Some(micros(stat.cpu_ticks)))
+}
+
+/// How long each worker did not sleep, by its number, in microseconds: it ran, or was kept waiting for a
+/// core by others. None where the kernel does not say.
+pub(in crate::control) fn worker_busy() -> Vec<(u32, u64)> {
+    of_workers(|thread, _| busy(&fs::read_to_string(thread.join("schedstat")).ok()?))
+}
+
+/// Of a line of schedstat (Documentation/scheduler/sched-stats.rst), which counts in nanoseconds.
+fn busy(line: &str) -> Option<u64> {
+    let mut numbers = line.split_ascii_whitespace();
+    let mut next = || numbers.next()?.parse::<u64>().ok();
+    let (ran, waited) = (next()?, next()?);
+    Some(ran.saturating_add(waited) / 1_000)
+}
+
+fn of_workers(number: impl Fn(&Path, &Stat) -> Option<u64>) -> Vec<(u32, u64)> {
     let Ok(threads) = fs::read_dir("/proc/self/task") else {
         return Vec::new();
     };
-    let stats = threads.filter_map(|thread| Stat::read(&thread.ok()?.path().join("stat")));
-    let mut workers: Vec<(u32, u64)> = stats
-        .filter_map(|stat| {
-            let number = stat.name.strip_prefix(WORKER)?.parse().ok()?;
-            Some((number, micros(stat.cpu_ticks)))
-        })
-        .collect();
+    let numbers = threads.filter_map(|thread| {
+        let thread = thread.ok()?.path();
+        let stat = Stat::read(&thread.join("stat"))?;
+        let worker = stat.name.strip_prefix(WORKER)?.parse().ok()?;
+        Some((worker, number(&thread, &stat)?))
+    });
+    let mut workers: Vec<(u32, u64)> = numbers.collect();
     workers.sort_unstable();
     workers
 }
@@ -156,6 +183,12 @@ mod tests {
         assert_eq!(stat, expected);
         assert_eq!(Stat::parse("7 (a) S 1 2"), None);
         assert_eq!(Stat::parse(""), None);
+    }
+
+    #[test]
+    fn who_waits_for_a_core_is_busy() {
+        assert_eq!(busy("406931484 638230981 145\n"), Some(1_045_162));
+        assert_eq!(busy(""), None);
     }
 
     #[test]

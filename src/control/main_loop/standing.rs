@@ -12,6 +12,7 @@ use crate::control::event::Departure;
 use crate::control::event::Event;
 use crate::control::health::SentinelState;
 use crate::control::health::UnhealthyReason;
+use crate::control::history::WorkerTimes;
 use crate::control::main_loop::bequest::Departing;
 use crate::control::notify;
 use crate::reactor::ToWorker;
@@ -118,8 +119,11 @@ impl Control {
             let numbers = self.stats.numbers();
             let (telemetry, uptime) = (self.shown.telemetry.borrow(), self.clock.uptime());
             let p99_us = |pool: &str| telemetry.p99_us(pool, uptime);
-            let cpu = admin::worker_cpu();
-            history.sample(now, &self.table, &numbers.workers, cpu, p99_us);
+            let times = WorkerTimes {
+                cpu: admin::worker_cpu(),
+                busy: admin::worker_busy(),
+            };
+            history.sample(now, &self.table, &numbers.workers, times, p99_us);
         }
     }
 

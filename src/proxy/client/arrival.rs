@@ -30,6 +30,8 @@ impl Proxy {
             self.pause_newcomer(key);
             self.get_ready_to_migrate(key, now);
         } else {
+            let traffic = &self.stats.pools[pool.index()].traffic;
+            traffic.clients_refused.add(1);
             self.reply_error(key, RequestError::TooManyClients);
             self.end_client(key, true, now);
         }

@@ -122,10 +122,13 @@ impl Proxy {
 
     /// A batch of replies was sent.
     pub(in crate::proxy) fn client_sent(&mut self, key: Key, batch: Batch, now: Time) {
+        let bytes = batch.len();
         self.wire.spare.give_batch(batch);
         let Some(client) = self.clients.slab.find_mut(key) else {
             return;
         };
+        let traffic = &self.stats.pools[client.pool.index()].traffic;
+        traffic.client_sent_bytes.add(bytes);
         client.replies.sent(client.conn(), &mut self.wire, now);
         let is_open = client.life.is_open();
         if client.pauses.is_stopped() {

@@ -177,6 +177,8 @@ impl Proxy {
             return;
         };
         client.input.heard(now);
+        let traffic = &self.stats.pools[client.pool.index()].traffic;
+        traffic.client_received_bytes.add(chunk.bytes().len());
         if !client.life.is_open() {
             return;
         }

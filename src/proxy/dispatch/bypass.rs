@@ -55,6 +55,10 @@ impl Desk<'_> {
         };
         if self.client.way != way && !self.late_writes.any_of(client, servers) {
             self.client.way = way;
+            if way != Way::Own {
+                let traffic = &self.stats.pools[self.client.pool.index()].traffic;
+                traffic.detours.add(1);
+            }
         }
     }
 }

@@ -64,6 +64,8 @@ impl Proxy {
         if !conn.requests.requeue_first(refused, spare, gauges) {
             return false;
         }
+        let (pool, server) = (conn.pool, conn.server);
+        self.standing(pool, server).retried.add(1);
         self.rest(key, now);
         if elsewhere {
             self.ask_server(key, class, now);

@@ -88,6 +88,12 @@ impl Proxy {
 
     /// What was held has all of `timeout` from the moment that it can be sent.
     pub(in crate::proxy) fn time_held(&mut self, key: Key, now: Time) {
+        let conn = &self.servers[key];
+        let config = &self.pools[conn.pool.index()].config;
+        if config.failure.policy == OnServerFailure::Hold && conn.replica.is_none() {
+            let standing = self.standing(conn.pool, conn.server);
+            standing.held.add(conn.requests.len());
+        }
         self.time_anew(key, |requests| requests.time_from(now));
     }
 

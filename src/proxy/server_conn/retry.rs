@@ -51,6 +51,7 @@ impl Proxy {
             self.peer(key),
         );
         let (mut again, mut failed) = (Requests::default(), Vec::new());
+        let mut retried = 0;
         for (place, mut pending) in std::mem::take(&mut sent.pendings).into_iter().enumerate() {
             let half_given = sent.half_given && place == 0;
             if half_given && self.cut_short(key, pending.awaiter, failure, now) {
@@ -65,8 +66,12 @@ impl Proxy {
                 Disposition::Resend => {
                     pending.set_retry(Retry::Used);
                     sent.resend(pending, &mut again, &mut self.wire.spare);
+                    retried += 1;
                 }
-                Disposition::Requeue => sent.resend(pending, &mut again, &mut self.wire.spare),
+                Disposition::Requeue => {
+                    sent.resend(pending, &mut again, &mut self.wire.spare);
+                    retried += 1;
+                }
                 Disposition::Fail(outcome) => {
                     sent.skip(&pending);
                     failed.push((pending, outcome));
@@ -77,6 +82,8 @@ impl Proxy {
         let conn = &mut self.servers[key];
         let gauges = conn.counters(&self.stats);
         conn.requests.requeue(again, &mut self.wire.spare, gauges);
+        let (pool, server) = (conn.pool, conn.server);
+        self.standing(pool, server).retried.add(retried);
         for (pending, outcome) in &failed {
             self.answer_failed(key, pending, Answer::Server(failure, *outcome));
         }

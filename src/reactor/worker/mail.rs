@@ -51,6 +51,10 @@ impl Worker {
 
     fn tell_records(&mut self, spare: Arc<Records>) {
         let spare = Arc::into_inner(spare).unwrap_or_default();
+        let spare_blocks = self.ring.blocks().spare_bytes();
+        let counters = &self.stats.counters;
+        counters.spare_block_bytes.set(spare_blocks as u64);
+        self.proxy.look_at_clients();
         let records = self.proxy.take_records(Box::new(spare));
         let worker = self.idx;
         self.outbox.send(FromWorker::Records { worker, records });
