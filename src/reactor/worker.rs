@@ -10,6 +10,7 @@ mod hand_over;
 mod mail;
 mod receiving;
 mod sending;
+mod socket_table;
 mod sockets;
 mod time;
 
@@ -17,7 +18,6 @@ use std::os::fd::AsFd;
 use std::os::fd::AsRawFd;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::mpsc;
 use std::thread;
 
 use crate::base::PoolIdx;
@@ -37,14 +37,15 @@ use crate::reactor::message::FromWorker;
 use crate::reactor::message::ToWorker;
 use crate::reactor::ring::Completion;
 use crate::reactor::ring::Ring;
-use crate::reactor::socket::Socket;
 use crate::reactor::token::Token;
 use crate::reactor::wait::Wait;
 use crate::reactor::wait::WaitFor;
 use crate::stats::WorkerStats;
 
-use accepting::Listener;
-use hand_over::Leaving;
+use accepting::Accepting;
+use hand_over::Departure;
+use socket_table::SocketTable;
+use time::Alarms;
 
 /// What a worker is given at its birth.
 #[derive(Debug)]
@@ -98,31 +99,15 @@ struct Worker {
     idx: WorkerIdx,
     clock: Clock,
     wait: Wait,
-    listeners: Vec<Listener>,
-    clients: Vec<Option<Socket>>,
-    servers: Vec<Option<Socket>>,
-    admission: Arc<Admission>,
+    sockets: SocketTable,
+    accepting: Accepting,
     inbox: Receiver<ToWorker>,
     outbox: Sender<FromWorker>,
     completions: Vec<Completion>,
     mail: Vec<ToWorker>,
-    // When the ring's timer comes up.
-    timer: Option<Time>,
-    trim_at: Option<Time>,
-    accept_again_at: Option<Time>,
-    // It rests because it could not accept, and that was said.
-    accept_rests: bool,
+    alarms: Alarms,
     watch: Watch,
-    // Sends are under way whose completions end no wait, see `Patience`.
-    sent_silently: bool,
-    look_again_at: Option<Time>,
-    stands_by: bool,
-    // Who hears it when no listener accepts any more.
-    resting: Option<mpsc::Sender<()>>,
-    leaving: Option<Leaving>,
-    drain_until: Option<Time>,
-    drained: bool,
-    stopped: bool,
+    departure: Departure,
 }
 
 impl Worker {
@@ -147,8 +132,6 @@ impl Worker {
             process: std::process::id(),
         });
         proxy.number_clients_from(setup.stands_by.unwrap_or_default());
-        let listeners = setup.listeners.into_iter();
-        let listeners = listeners.map(|(pool, fd)| Listener::new(pool, Arc::new(fd)));
         Ok(Worker {
             ring: Ring::new()?,
             proxy,
@@ -156,27 +139,15 @@ impl Worker {
             idx: setup.idx,
             clock,
             wait: Wait::default(),
-            listeners: listeners.collect::<std::io::Result<_>>()?,
-            clients: Vec::new(),
-            servers: Vec::new(),
-            admission: setup.admission,
+            sockets: SocketTable::default(),
+            accepting: Accepting::new(setup.listeners, setup.admission, setup.stands_by.is_some())?,
             inbox: setup.inbox,
             outbox: setup.outbox,
             completions: Vec::new(),
             mail: Vec::new(),
-            timer: None,
-            trim_at: None,
-            accept_again_at: None,
-            accept_rests: false,
+            alarms: Alarms::default(),
             watch: Watch::new(setup.memory, setup.idx),
-            sent_silently: false,
-            look_again_at: None,
-            stands_by: setup.stands_by.is_some(),
-            resting: None,
-            leaving: None,
-            drain_until: None,
-            drained: false,
-            stopped: false,
+            departure: Departure::default(),
         })
     }
 
@@ -188,7 +159,7 @@ impl Worker {
         self.proxy.relieve(self.watch.at_rest(), now);
         self.proxy.start(now);
         self.outbox.send(FromWorker::Started(self.idx));
-        while !self.stopped {
+        while !self.departure.stopped {
             // What leaves in this pass leaves now: the time that a server takes begins here, and has
             // nothing of what the pass has cost so far.
             let now = self.clock.now();
@@ -229,12 +200,12 @@ impl Worker {
             Token::Accept(listener) => self.accepted(listener, completion, now),
             Token::Connect(place) => self.connected(place, completion, now),
             Token::Cancel(place) => {
-                if let Some(socket) = self.socket(place) {
+                if let Some(socket) = self.sockets.get_mut(place) {
                     socket.under_way -= 1;
                 }
                 self.close_if_idle(place);
             }
-            Token::Timer => self.timer = None,
+            Token::Timer => self.alarms.timer = None,
             Token::Mail => {
                 if !completion.more {
                     self.ring

@@ -10,10 +10,12 @@ use std::os::fd::AsRawFd;
 use std::os::fd::FromRawFd;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use crate::base::PoolIdx;
 use crate::base::Time;
+use crate::reactor::admission::Admission;
 use crate::reactor::admission::Entry;
 use crate::reactor::listener;
 use crate::reactor::message::Renewal;
@@ -50,15 +52,48 @@ impl Listener {
     }
 }
 
+/// Where clients come in, and whether they may.
+pub(super) struct Accepting {
+    pub(super) listeners: Vec<Listener>,
+    pub(super) admission: Arc<Admission>,
+    // Accepting has rested until then.
+    pub(super) again_at: Option<Time>,
+    // It rests because it could not accept, and that was said.
+    rests: bool,
+    // Until it is told to accept.
+    pub(super) stands_by: bool,
+    // Who hears it when no listener accepts any more.
+    pub(super) resting: Option<mpsc::Sender<()>>,
+}
+
+impl Accepting {
+    pub(super) fn new(
+        listeners: Vec<(PoolIdx, OwnedFd)>,
+        admission: Arc<Admission>,
+        stands_by: bool,
+    ) -> std::io::Result<Accepting> {
+        let listeners = listeners.into_iter();
+        let listeners = listeners.map(|(pool, fd)| Listener::new(pool, Arc::new(fd)));
+        Ok(Accepting {
+            listeners: listeners.collect::<std::io::Result<_>>()?,
+            admission,
+            again_at: None,
+            rests: false,
+            stands_by,
+            resting: None,
+        })
+    }
+}
+
 impl Worker {
     fn accepts(&self) -> bool {
-        !self.stands_by && self.drain_until.is_none()
+        !self.accepting.stands_by && self.departure.drain_until.is_none()
     }
 
     /// Listens where the new table says, and nowhere else.
     pub(super) fn renew_listeners(&mut self, renewal: &Renewal) {
-        for index in 0..self.listeners.len() {
-            let listener = &mut self.listeners[index];
+        for index in 0..self.accepting.listeners.len() {
+            let listener = &mut self.accepting.listeners[index];
             let mut kept = renewal.kept.iter();
             let Some(kept) = kept.find(|kept| kept.was == listener.pool) else {
                 self.close_listener(index);
@@ -81,10 +116,10 @@ impl Worker {
                     continue;
                 }
             };
-            let mut places = self.listeners.iter_mut();
+            let mut places = self.accepting.listeners.iter_mut();
             match places.find(|place| place.fd.is_none() && !place.armed) {
                 Some(place) => *place = listener,
-                None => self.listeners.push(listener),
+                None => self.accepting.listeners.push(listener),
             }
         }
         self.accept_all();
@@ -92,7 +127,7 @@ impl Worker {
 
     /// Accepts no more clients there. The socket is closed when the kernel has let go of it.
     fn close_listener(&mut self, index: usize) {
-        let listener = &mut self.listeners[index];
+        let listener = &mut self.accepting.listeners[index];
         if !listener.armed {
             listener.fd = None;
         } else if !std::mem::replace(&mut listener.closing, true) {
@@ -105,7 +140,7 @@ impl Worker {
 
     /// Accepts no more clients anywhere.
     pub(super) fn close_listeners(&mut self) {
-        for index in 0..self.listeners.len() {
+        for index in 0..self.accepting.listeners.len() {
             self.close_listener(index);
         }
     }
@@ -114,7 +149,7 @@ impl Worker {
         if !self.accepts() {
             return;
         }
-        for (index, listener) in (0u32..).zip(&mut self.listeners) {
+        for (index, listener) in (0u32..).zip(&mut self.accepting.listeners) {
             if let (Some(fd), false) = (&listener.fd, listener.armed || listener.closing) {
                 listener.armed = true;
                 self.ring
@@ -124,7 +159,7 @@ impl Worker {
     }
 
     pub(super) fn accepted(&mut self, index: u32, completion: Completion, now: Time) {
-        let Some(listener) = self.listeners.get_mut(index as usize) else {
+        let Some(listener) = self.accepting.listeners.get_mut(index as usize) else {
             return;
         };
         if !completion.more {
@@ -140,7 +175,7 @@ impl Worker {
             }
             return;
         }
-        self.accept_rests = false;
+        self.accepting.rests = false;
         // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
         let fd = unsafe { OwnedFd::from_raw_fd(completion.result) };
         let pool = listener.pool;
@@ -148,7 +183,7 @@ impl Worker {
         let socket = socket2::SockRef::from(&fd);
         let peer = socket.peer_addr().ok().and_then(|peer| peer.as_socket());
         let local = socket.local_addr().ok().and_then(|local| local.as_socket());
-        let entry = self.admission.enter(pool);
+        let entry = self.accepting.admission.enter(pool);
         if entry == Entry::NoFile {
             tracing::warn!(
                 worker = self.idx.0,
@@ -158,7 +193,7 @@ impl Worker {
             let admitted = entry == Entry::Admitted;
             let conn = self.proxy.client_accepted(pool, peer, admitted, now);
             self.proxy.client_reached(conn, local);
-            self.insert(Socket::new(conn, fd, Some(pool)));
+            self.sockets.insert(Socket::new(conn, fd, Some(pool)));
             self.receive_again(SocketSlot::of(conn));
         }
         if !completion.more {
@@ -180,10 +215,10 @@ impl Worker {
             errno => {
                 let error = std::io::Error::from_raw_os_error(errno);
                 // One line a trouble: it is over when a client is accepted.
-                if !std::mem::replace(&mut self.accept_rests, true) {
+                if !std::mem::replace(&mut self.accepting.rests, true) {
                     tracing::warn!(worker = self.idx.0, %error, "accepting clients rests");
                 }
-                self.accept_again_at = Some(now + ACCEPT_REST);
+                self.accepting.again_at = Some(now + ACCEPT_REST);
             }
         }
     }

@@ -23,7 +23,7 @@ impl Worker {
                 }
                 Output::Pause(conn) => {
                     let place = SocketSlot::of(conn);
-                    let Some(socket) = self.socket(place) else {
+                    let Some(socket) = self.sockets.get_mut(place) else {
                         continue;
                     };
                     socket.wants_receive = false;
@@ -34,13 +34,13 @@ impl Worker {
                 }
                 Output::Resume(conn) => {
                     let place = SocketSlot::of(conn);
-                    if let Some(socket) = self.socket(place) {
+                    if let Some(socket) = self.sockets.get_mut(place) {
                         socket.wants_receive = true;
                     }
                     self.receive_again(place);
                 }
                 Output::ShutdownWrite(conn) => {
-                    if let Some(socket) = self.socket(SocketSlot::of(conn)) {
+                    if let Some(socket) = self.sockets.get_mut(SocketSlot::of(conn)) {
                         // Fails only if the peer has gone, which its receive says.
                         let _ =
                             socket2::SockRef::from(&socket.fd).shutdown(std::net::Shutdown::Write);
@@ -49,7 +49,7 @@ impl Worker {
                 Output::Close(conn) => self.close(conn),
                 Output::HandOver(conn) => self.client_can_go(conn, now),
                 Output::Abort(conn) => {
-                    if let Some(socket) = self.socket(SocketSlot::of(conn)) {
+                    if let Some(socket) = self.sockets.get_mut(SocketSlot::of(conn)) {
                         socket.forget_unsent();
                     }
                     self.close(conn);
@@ -65,8 +65,8 @@ impl Worker {
             }
         }
         self.look_who_leaves(now);
-        if self.drain_until.is_some() && !self.drained && self.proxy.is_drained() {
-            self.drained = true;
+        if self.departure.is_draining() && self.proxy.is_drained() {
+            self.departure.drained = true;
             self.outbox.send(FromWorker::Drained(self.idx));
         }
     }

@@ -36,10 +36,36 @@ impl Leaving {
     }
 }
 
+/// How the worker comes to its end, or its clients to another process.
+#[derive(Default)]
+pub(super) struct Departure {
+    pub(super) leaving: Option<Leaving>,
+    pub(super) drain_until: Option<Time>,
+    // All clients have gone, or time was up; that was said.
+    pub(super) drained: bool,
+    pub(super) stopped: bool,
+}
+
+impl Departure {
+    /// Clients are being let go, and some are still here.
+    pub(super) fn is_draining(&self) -> bool {
+        self.drain_until.is_some() && !self.drained
+    }
+
+    /// When those who are still here are cut.
+    pub(super) fn cut_at(&self) -> Option<Time> {
+        self.drain_until.filter(|_| !self.drained)
+    }
+}
+
 impl Worker {
     /// Shows the listening sockets to whoever wants to hand them over.
     pub(super) fn show(&self, to: &mpsc::Sender<Shown>) {
-        let listeners = self.listeners.iter().filter(|listener| !listener.closing);
+        let listeners = self
+            .accepting
+            .listeners
+            .iter()
+            .filter(|listener| !listener.closing);
         let fds = listeners.filter_map(|listener| listener.fd.as_ref());
         let shown = Shown {
             // One that cannot be had a second time is bound anew by the other process.
@@ -52,10 +78,10 @@ impl Worker {
 
     /// Accepts no more until told to.
     pub(super) fn rest(&mut self, to: mpsc::Sender<()>) {
-        self.stands_by = true;
-        self.resting = Some(to);
+        self.accepting.stands_by = true;
+        self.accepting.resting = Some(to);
         // The sockets stay open: who waits in their queues is accepted by the other process.
-        for (index, listener) in (0u32..).zip(&self.listeners) {
+        for (index, listener) in (0u32..).zip(&self.accepting.listeners) {
             if listener.armed {
                 self.ring
                     .cancel(Token::Accept(index).pack(), Token::Nothing.pack());
@@ -65,8 +91,8 @@ impl Worker {
 
     /// Accepts new clients.
     pub(super) fn accept_again(&mut self) {
-        self.stands_by = false;
-        self.resting = None;
+        self.accepting.stands_by = false;
+        self.accepting.resting = None;
         self.accept_all();
     }
 
@@ -78,7 +104,7 @@ impl Worker {
         within: Duration,
         now: Time,
     ) {
-        self.leaving = Some(Leaving {
+        self.departure.leaving = Some(Leaving {
             to: Some(to),
             until: now + within,
             clients: None,
@@ -89,7 +115,7 @@ impl Worker {
     /// The proxy says that a client can go.
     pub(super) fn client_can_go(&mut self, conn: ConnId, now: Time) {
         let place = SocketSlot::of(conn);
-        if let Some(socket) = self.socket(place) {
+        if let Some(socket) = self.sockets.get_mut(place) {
             socket.going = true;
         }
         self.go_if_idle(place, now);
@@ -97,20 +123,24 @@ impl Worker {
 
     /// Gives a client away that can go, when nothing is under way on its socket.
     pub(super) fn go_if_idle(&mut self, place: SocketSlot, now: Time) {
-        let Some(socket) = self.socket(place) else {
+        let Some(socket) = self.sockets.get_mut(place) else {
             return;
         };
         if !socket.going || socket.closing || socket.under_way > 0 {
             return;
         }
         let conn = socket.conn;
-        let to = self.leaving.as_ref().and_then(|leaving| leaving.to.clone());
+        let to = self
+            .departure
+            .leaving
+            .as_ref()
+            .and_then(|leaving| leaving.to.clone());
         let Some(to) = to else { return };
         let Some((pool, state)) = self.proxy.take_client(conn, now) else {
             return;
         };
-        let socket = self.clients[place.index as usize].take();
-        self.admission.leave(pool);
+        let socket = self.sockets.remove(place);
+        self.accepting.admission.leave(pool);
         self.proxy.closed(conn);
         if let Some(Socket { fd: socket, .. }) = socket {
             let parcel = Parcel {
@@ -127,12 +157,16 @@ impl Worker {
 
     /// Checks whether all clients have migrated, or time is up; and whether accepting has stopped.
     pub(super) fn look_who_leaves(&mut self, now: Time) {
-        let armed = self.listeners.iter().any(|listener| listener.armed);
-        if let Some(to) = self.resting.take_if(|_| !armed) {
+        let armed = self
+            .accepting
+            .listeners
+            .iter()
+            .any(|listener| listener.armed);
+        if let Some(to) = self.accepting.resting.take_if(|_| !armed) {
             // Fails when nobody waits any more.
             let _ = to.send(());
         }
-        let Some(leaving) = &mut self.leaving else {
+        let Some(leaving) = &mut self.departure.leaving else {
             return;
         };
         let clients = Some(self.proxy.client_count());
@@ -144,11 +178,8 @@ impl Worker {
 
     /// Clients that have not gone stay.
     pub(super) fn keep_clients(&mut self) {
-        self.leaving = None;
-        self.clients
-            .iter_mut()
-            .flatten()
-            .for_each(|socket| socket.going = false);
+        self.departure.leaving = None;
+        self.sockets.keep_clients();
         self.proxy.keep_clients();
     }
 
@@ -167,10 +198,10 @@ impl Worker {
         let peer = peer.ok().and_then(|peer| peer.as_socket());
         let local = local.ok().and_then(|local| local.as_socket());
         let input = std::mem::take(&mut state.input);
-        self.admission.adopt(pool);
+        self.accepting.admission.adopt(pool);
         let conn = self.proxy.client_adopted(pool, peer, &state, now);
         self.proxy.client_reached(conn, local);
-        self.insert(Socket::new(conn, socket, Some(pool)));
+        self.sockets.insert(Socket::new(conn, socket, Some(pool)));
         if !input.is_empty() {
             self.proxy.received(conn, &Bytes::from(input), now);
         }

@@ -43,7 +43,7 @@ impl Worker {
                 ToWorker::Disregard(observer) => self.proxy.disregard(observer),
                 // That there was a pass is the answer.
                 ToWorker::Pass => {}
-                ToWorker::Stop => self.stopped = true,
+                ToWorker::Stop => self.departure.stopped = true,
             }
         }
         self.mail = mail;
@@ -73,7 +73,7 @@ impl Worker {
     }
 
     fn drain(&mut self, within: Duration, now: Time) {
-        self.drain_until = Some(now + within);
+        self.departure.drain_until = Some(now + within);
         self.close_listeners();
         self.proxy.drain(now);
     }
@@ -81,11 +81,11 @@ impl Worker {
     /// Serves other pools and servers from now on.
     fn renew(&mut self, renewal: &Renewal, now: Time) {
         self.stats = Arc::clone(&renewal.stats);
-        self.admission = Arc::clone(&renewal.admission);
+        self.accepting.admission = Arc::clone(&renewal.admission);
         self.proxy
             .reload(&renewal.reload, Arc::clone(&renewal.stats), now);
         // It may have begun to drain while the new sockets were being opened.
-        if self.drain_until.is_none() {
+        if self.departure.drain_until.is_none() {
             self.renew_listeners(renewal);
         }
     }

@@ -24,15 +24,7 @@ impl Worker {
             .buffer
             .and_then(|buffer| self.ring.take_buffer(buffer));
         let blocks = Arc::clone(self.ring.blocks());
-        let sockets = if place.is_server {
-            &mut self.servers
-        } else {
-            &mut self.clients
-        };
-        let kept = match sockets
-            .get_mut(place.index as usize)
-            .and_then(Option::as_mut)
-        {
+        let kept = match self.sockets.get_mut(place) {
             None => block,
             Some(socket) => {
                 if !completion.more {
@@ -77,7 +69,7 @@ impl Worker {
     }
 
     fn receive_failed(&mut self, place: SocketSlot, errno: i32, now: Time) {
-        let Some(socket) = self.socket(place) else {
+        let Some(socket) = self.sockets.get_mut(place) else {
             return;
         };
         match errno {
@@ -92,12 +84,7 @@ impl Worker {
     }
 
     pub(super) fn receive_again(&mut self, place: SocketSlot) {
-        let sockets = if place.is_server {
-            &mut self.servers
-        } else {
-            &mut self.clients
-        };
-        let Some(Some(socket)) = sockets.get_mut(place.index as usize) else {
+        let Some(socket) = self.sockets.get_mut(place) else {
             return;
         };
         if socket.wants_receive && !socket.receiving && !socket.ended && !socket.closing {

@@ -32,13 +32,8 @@ impl Worker {
             } else {
                 Patience::None
             };
-            self.sent_silently |= !wake;
-            let sockets = if place.is_server {
-                &mut self.servers
-            } else {
-                &mut self.clients
-            };
-            let Some(Some(socket)) = sockets.get_mut(place.index as usize) else {
+            self.alarms.sent_silently |= !wake;
+            let Some(socket) = self.sockets.get_mut(place) else {
                 continue;
             };
             if place.is_server {
@@ -52,12 +47,7 @@ impl Worker {
     }
 
     pub(super) fn sent(&mut self, place: SocketSlot, completion: Completion, now: Time) {
-        let sockets = if place.is_server {
-            &mut self.servers
-        } else {
-            &mut self.clients
-        };
-        let Some(Some(socket)) = sockets.get_mut(place.index as usize) else {
+        let Some(socket) = self.sockets.get_mut(place) else {
             return;
         };
         socket.under_way -= 1;

@@ -1,6 +1,6 @@
 //! The life of a socket: asked for, connected, in its place, closed once nothing is under way.
 //!
-//! Owns: the places of clients and of server connections.
+//! Owns: how a socket towards a server is made, and when one is closed.
 #![expect(
     unsafe_code,
     reason = "promises the ring that an address stays in place"
@@ -48,7 +48,7 @@ impl Worker {
                     self.ring
                         .connect(socket.fd.as_raw_fd(), address, Token::Connect(place).pack());
                 }
-                self.insert(socket);
+                self.sockets.insert(socket);
             }
             Err(error) => {
                 let errno = error.raw_os_error().unwrap_or(libc::EINVAL);
@@ -58,7 +58,7 @@ impl Worker {
     }
 
     pub(super) fn connected(&mut self, place: SocketSlot, completion: Completion, now: Time) {
-        let Some(socket) = self.socket(place) else {
+        let Some(socket) = self.sockets.get_mut(place) else {
             return;
         };
         socket.under_way -= 1;
@@ -68,7 +68,7 @@ impl Worker {
             self.close_if_idle(place);
         } else if completion.result < 0 {
             // The next attempt has a socket of its own.
-            self.servers[place.index as usize] = None;
+            self.sockets.remove(place);
             self.proxy.failed(conn, -completion.result, now);
         } else {
             socket.wants_receive = true;
@@ -79,7 +79,7 @@ impl Worker {
 
     pub(super) fn close(&mut self, conn: ConnId) {
         let place = SocketSlot::of(conn);
-        let Some(socket) = self.socket(place) else {
+        let Some(socket) = self.sockets.get_mut(place) else {
             self.proxy.closed(conn);
             return;
         };
@@ -96,53 +96,23 @@ impl Worker {
     }
 
     pub(super) fn close_if_idle(&mut self, place: SocketSlot) {
-        let Some(socket) = self.socket(place) else {
+        let Some(socket) = self.sockets.get_mut(place) else {
             return;
         };
         if !socket.closing || socket.under_way > 0 {
             return;
         }
         let (conn, pool) = (socket.conn, socket.pool);
-        let sockets = if place.is_server {
-            &mut self.servers
-        } else {
-            &mut self.clients
-        };
-        let gone = sockets[place.index as usize].take();
+        let gone = self.sockets.remove(place);
         self.wait
             .heard(&mut gone.is_some_and(|socket| socket.awaited));
         if let Some(pool) = pool {
-            self.admission.leave(pool);
+            self.accepting.admission.leave(pool);
         }
         self.proxy.closed(conn);
-        if self.accept_again_at.take().is_some() {
+        if self.accepting.again_at.take().is_some() {
             self.accept_all();
         }
-    }
-
-    pub(super) fn insert(&mut self, socket: Socket) {
-        let place = SocketSlot::of(socket.conn);
-        let sockets = if place.is_server {
-            &mut self.servers
-        } else {
-            &mut self.clients
-        };
-        let index = place.index as usize;
-        if sockets.len() <= index {
-            sockets.resize_with(index + 1, || None);
-        }
-        debug_assert!(sockets[index].is_none(), "a place is given twice");
-        sockets[index] = Some(socket);
-    }
-
-    #[inline]
-    pub(super) fn socket(&mut self, place: SocketSlot) -> Option<&mut Socket> {
-        let sockets = if place.is_server {
-            &mut self.servers
-        } else {
-            &mut self.clients
-        };
-        sockets.get_mut(place.index as usize)?.as_mut()
     }
 }
 
