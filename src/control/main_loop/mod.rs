@@ -31,8 +31,6 @@ use tracing::warn;
 use crate::config::Table;
 use crate::control::Ending;
 use crate::control::Log;
-use crate::control::Names;
-use crate::control::Probes;
 use crate::control::Setup;
 use crate::control::StatsSource;
 use crate::control::actions::Actions;
@@ -49,10 +47,8 @@ use crate::control::health::Health;
 use crate::control::health::HealthOutputs;
 use crate::control::health::UnhealthyReason;
 use crate::control::history::History;
-use crate::control::main_loop::bequest::Departing;
 use crate::control::main_loop::upgrade::Upgrade;
 use crate::control::notify;
-use crate::control::sentinel::Watching;
 use crate::control::shown::Shares;
 use crate::control::shown::Shown;
 use crate::control::signals::Signal;
@@ -61,16 +57,15 @@ use crate::control::supervisor::Step;
 use crate::control::supervisor::Supervisor;
 use crate::control::telemetry::Telemetry;
 use crate::control::watchdog::Watchdog;
-use crate::ejection::Ejector;
 use crate::messages::Change;
-use crate::reactor::FromWorker;
-use crate::reactor::Receiver;
-use crate::reactor::Sender;
 use crate::reactor::ToWorker;
-use crate::stats::WorkerStats;
 
 use observers::Observers;
 use reload::Reloading;
+use servers::Servers;
+use standing::Departures;
+use standing::Standing;
+use workers::Workers;
 
 pub(super) use moves::Switched;
 pub(super) use moves::in_words;
@@ -147,28 +142,33 @@ pub(super) async fn run(setup: Setup, inbox_wake: UnixStream, names_wake: UnixSt
     let sentinels = setup.sentinels.watch(move |c| tell.tell(Event::Change(c)));
     let mut control = Control {
         supervisor: Supervisor::new(setup.workers.len(), setup.drain_within),
-        workers: setup.workers,
-        inbox: setup.inbox,
-        names: setup.names,
-        sentinels,
-        ejector: setup.ejector,
-        probes: setup.probes,
+        workers: Workers {
+            to: setup.workers,
+            inbox: setup.inbox,
+            counters,
+        },
+        servers: Servers {
+            names: setup.names,
+            sentinels,
+            ejector: setup.ejector,
+            probes: setup.probes,
+        },
         log: setup.log,
         stats,
         clock,
-        health,
+        standing: Standing {
+            health,
+            outputs,
+            watchdog,
+            ready: Some(setup.ready),
+        },
         shown,
-        endpoints,
-        outputs,
         table: setup.table,
-        counters,
         reloading: Reloading::new(setup.source, setup.read),
+        endpoints,
         upgrade: Upgrade::new(setup.upgrade),
-        watchdog,
-        departures: 0,
-        departing: None,
+        departures: Departures::default(),
         observers: Observers::default(),
-        ready: Some(setup.ready),
         events: events_of,
     };
     if let Err(error) = control.open() {
@@ -181,32 +181,20 @@ pub(super) async fn run(setup: Setup, inbox_wake: UnixStream, names_wake: UnixSt
 /// All that the loop changes; the acts of `ctl` get it, too.
 struct Control {
     supervisor: Supervisor,
-    workers: Vec<Sender<ToWorker>>,
-    inbox: Receiver<FromWorker>,
-    names: Names,
-    sentinels: Watching,
-    ejector: Ejector,
-    probes: Probes,
+    workers: Workers,
+    servers: Servers,
     log: Box<dyn Log>,
     stats: Rc<StatsSource>,
     clock: Clock,
-    health: Rc<RefCell<Health>>,
+    standing: Standing,
     shown: Rc<Shown>,
     /// What is served.
     table: Arc<Table>,
-    // Each worker's numbers, in the table's places.
-    counters: Vec<Arc<WorkerStats>>,
     reloading: Reloading,
     endpoints: Endpoints,
-    outputs: HealthOutputs,
     upgrade: Upgrade,
-    watchdog: Option<Watchdog>,
-    // How often clients were told to go, or to stay.
-    departures: u32,
-    // Until they are told to stay; it may be over.
-    departing: Option<Departing>,
+    departures: Departures,
     observers: Observers,
-    ready: Option<Box<dyn FnOnce()>>,
     events: Events,
 }
 
@@ -235,7 +223,7 @@ impl Control {
             }
             Event::Inbox => {
                 let mut messages = Vec::new();
-                self.inbox.take(&mut messages);
+                self.workers.inbox.take(&mut messages);
                 messages.into_iter().map(|m| self.hear(m)).collect()
             }
             Event::Names => {
@@ -255,11 +243,11 @@ impl Control {
                 Vec::new()
             }
             Event::LookUp(pool, server) => {
-                self.names.ask(pool, server);
+                self.servers.names.ask(pool, server);
                 Vec::new()
             }
             Event::Refresh(pool, server) => {
-                if let Some(delay) = self.names.refresh(pool, server) {
+                if let Some(delay) = self.servers.names.refresh(pool, server) {
                     self.events.after(delay, Event::Refresh(pool, server));
                 }
                 Vec::new()

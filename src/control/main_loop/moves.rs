@@ -36,11 +36,14 @@ impl Control {
         server: ServerIdx,
         addresses: Vec<SocketAddress>,
     ) {
-        self.probes.moved(pool, server, &addresses);
-        self.names.forget(pool, server);
-        self.health.borrow_mut().set_unknown(pool, server, false);
+        self.servers.probes.moved(pool, server, &addresses);
+        self.servers.names.forget(pool, server);
+        self.standing
+            .health
+            .borrow_mut()
+            .set_unknown(pool, server, false);
         // An ejected one need not wait for its time: what has failed was another server.
-        if let Some(probe) = self.ejector.moved(pool, server) {
+        if let Some(probe) = self.servers.ejector.moved(pool, server) {
             self.events.after(probe.after, Event::ProbeDue(probe));
         }
         let change = Change::Moved {
@@ -58,17 +61,17 @@ impl Control {
         server: ServerIdx,
         to: SocketAddr,
     ) -> Switched {
-        if self.sentinels.follows(pool) {
-            self.sentinels.hint(pool, server);
+        if self.servers.sentinels.follows(pool) {
+            self.servers.sentinels.hint(pool, server);
             return Switched::Sentinels;
         }
-        let mut from = self.probes.known(pool, server).to_vec();
+        let mut from = self.servers.probes.known(pool, server).to_vec();
         if from.is_empty() {
-            from = self.names.known(pool, server);
+            from = self.servers.names.known(pool, server);
         }
         let addresses = vec![SocketAddress::Tcp(to)];
         // An address that a name happens to have may change with it.
-        if from == addresses && !self.names.has(pool, server) {
+        if from == addresses && !self.servers.names.has(pool, server) {
             return Switched::There;
         }
         let (of, name) = self.labels(pool, server);

@@ -108,7 +108,7 @@ impl Control {
             since,
             until: since.saturating_add(terms.within),
             top: terms.top,
-            asked: vec![false; self.workers.len()],
+            asked: vec![false; self.workers.to.len()],
             seen: None,
             to,
         };
@@ -154,7 +154,7 @@ impl Control {
             }
         };
         if asks {
-            for (worker, asked) in self.workers.iter().zip(&mut one.asked) {
+            for (worker, asked) in self.workers.to.iter().zip(&mut one.asked) {
                 if !std::mem::replace(asked, true) {
                     worker.send(ToWorker::TellSeen(id));
                 }

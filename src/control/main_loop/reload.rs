@@ -227,9 +227,9 @@ impl Control {
     ) {
         let moved = self.moved_by(&next, &difference);
         let table = Arc::new(next);
-        let counters = self.counters.iter();
+        let counters = self.workers.counters.iter();
         let counters = counters.map(|stats| Arc::new(stats.grown(table.places())));
-        self.counters = counters.collect();
+        self.workers.counters = counters.collect();
         let messages = commit(Commit {
             was: &self.table,
             reload: Reload {
@@ -237,20 +237,20 @@ impl Control {
                 difference: Arc::new(difference),
                 moved: moved.clone(),
             },
-            stats: self.counters.clone(),
+            stats: self.workers.counters.clone(),
         });
-        for (worker, message) in self.workers.iter().zip(messages) {
+        for (worker, message) in self.workers.to.iter().zip(messages) {
             worker.send(message);
         }
         self.table = table;
         *self.shown.table.borrow_mut() = Arc::clone(&self.table);
-        self.names.reload(&self.table, &moved);
-        self.probes.reload(&self.table, &moved);
+        self.servers.names.reload(&self.table, &moved);
+        self.servers.probes.reload(&self.table, &moved);
         self.shown.telemetry.borrow_mut().reload(&self.table);
         let shape = shape_of(&self.table);
-        let shown = numbers_of(&self.table, &self.counters);
+        let shown = numbers_of(&self.table, &self.workers.counters);
         let now = self.clock.now();
-        let mut health = self.health.borrow_mut();
+        let mut health = self.standing.health.borrow_mut();
         health.reload(&self.table, &shape, &shown, now);
         drop(health);
         *self.stats.numbers.borrow_mut() = Numbers {
@@ -259,10 +259,10 @@ impl Control {
             client_limits: client_limits_of(&self.table),
         };
         for (pool, server) in moved {
-            let mut health = self.health.borrow_mut();
+            let mut health = self.standing.health.borrow_mut();
             health.set_unknown(pool, server, false);
             drop(health);
-            if let Some(probe) = self.ejector.moved(pool, server) {
+            if let Some(probe) = self.servers.ejector.moved(pool, server) {
                 self.events.after(probe.after, Event::ProbeDue(probe));
             }
         }
@@ -273,7 +273,7 @@ impl Control {
 
     /// What the new table means for what is known of servers and masters.
     fn tell_what_follows(&mut self) {
-        for verdict in self.ejector.reload(&self.table, self.clock.time()) {
+        for verdict in self.servers.ejector.reload(&self.table, self.clock.time()) {
             if let Some(probe) = verdict.probe {
                 self.events.after(probe.after, Event::ProbeDue(probe));
             }
@@ -281,17 +281,17 @@ impl Control {
                 continue;
             };
             if let Change::Readmit { pool, server } = change {
-                let mut health = self.health.borrow_mut();
+                let mut health = self.standing.health.borrow_mut();
                 health.set_ejected(pool, server, false);
             }
             self.tell_all(&ToWorker::Change(Arc::new(change)));
         }
-        let (probes, names) = (&self.probes, &self.names);
+        let (probes, names) = (&self.servers.probes, &self.servers.names);
         let in_use = |pool, server| {
             let known = probes.known(pool, server).first().cloned();
             known.or_else(|| names.known(pool, server).into_iter().next())
         };
-        for change in self.sentinels.reload(&self.table, in_use) {
+        for change in self.servers.sentinels.reload(&self.table, in_use) {
             self.tell_fence(&change);
             self.tell_all(&ToWorker::Change(Arc::new(change)));
         }
@@ -309,14 +309,14 @@ impl Control {
                 let pool = table.pool(pool);
                 pool.is_some_and(|pool| !pool.sentinels.addresses.is_empty())
             };
-            let told = self.probes.is_told(pool, server);
+            let told = self.servers.probes.is_told(pool, server);
             let other = difference.moves(pool, server);
             let counts = match follows(next) {
                 true => other && !told,
                 false => other || (told && follows(&self.table)),
             };
             let known = probe::known(&config.address);
-            let is_there = !known.is_empty() && self.probes.known(pool, server) == known;
+            let is_there = !known.is_empty() && self.servers.probes.known(pool, server) == known;
             if counts && !is_there {
                 moved.insert((pool, server));
             }

@@ -10,7 +10,11 @@ use tracing::warn;
 
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
+use crate::control::Names;
+use crate::control::Probes;
 use crate::control::event::Event;
+use crate::control::sentinel::Watching;
+use crate::ejection::Ejector;
 use crate::ejection::Probe;
 use crate::messages::Change;
 use crate::messages::Report;
@@ -18,16 +22,27 @@ use crate::reactor::ToWorker;
 
 use super::Control;
 
+/// What is known of the servers, and who finds it out.
+pub(in crate::control) struct Servers {
+    pub(super) names: Names,
+    pub(super) sentinels: Watching,
+    pub(super) ejector: Ejector,
+    pub(super) probes: Probes,
+}
+
 impl Control {
     /// The resolver has answered.
     pub(super) fn names_came(&mut self) {
-        for answer in self.names.take() {
+        for answer in self.servers.names.take() {
             let (pool, server) = (answer.pool, answer.server);
-            if !self.names.learn(answer) {
+            if !self.servers.names.learn(answer) {
                 continue;
             }
-            let unknown = self.names.is_unknown(pool, server);
-            self.health.borrow_mut().set_unknown(pool, server, unknown);
+            let unknown = self.servers.names.is_unknown(pool, server);
+            self.standing
+                .health
+                .borrow_mut()
+                .set_unknown(pool, server, unknown);
             self.tell_addresses(pool, server);
         }
         self.time_names();
@@ -37,36 +52,39 @@ impl Control {
     pub(super) fn name_wanted(&mut self, pool: PoolIdx, server: ServerIdx) {
         // Who waits for a name that has just been found unknown need not wait for the next
         // lookup, which may not follow at once.
-        if self.names.is_unknown(pool, server) {
+        if self.servers.names.is_unknown(pool, server) {
             self.tell_addresses(pool, server);
         }
-        if let Some(delay) = self.names.wanted(pool, server) {
+        if let Some(delay) = self.servers.names.wanted(pool, server) {
             self.events.after(delay, Event::LookUp(pool, server));
         }
     }
 
     /// Sees that names are looked up again when what is known of them is old.
     pub(super) fn time_names(&mut self) {
-        for (pool, server, delay) in self.names.untimed() {
+        for (pool, server, delay) in self.servers.names.untimed() {
             self.events.after(delay, Event::Refresh(pool, server));
         }
     }
 
     pub(super) fn tell_addresses(&self, pool: PoolIdx, server: ServerIdx) {
-        let change = self.names.change(pool, server);
+        let change = self.servers.names.change(pool, server);
         self.tell_all(&ToWorker::Change(Arc::new(change)));
     }
 
     /// A worker tells how a server does.
     pub(super) fn reported(&mut self, report: Report) {
-        let verdict = self.ejector.hear(report, self.clock.time());
+        let verdict = self.servers.ejector.hear(report, self.clock.time());
         if let Report::ServerFailed { pool, server, .. } = report {
-            self.sentinels.hint(pool, server);
+            self.servers.sentinels.hint(pool, server);
         }
         if let Some(probe) = verdict.probe {
             self.events.after(probe.after, Event::ProbeDue(probe));
             if let Some(Change::Eject { pool, server }) = verdict.change {
-                self.health.borrow_mut().set_ejected(pool, server, true);
+                self.standing
+                    .health
+                    .borrow_mut()
+                    .set_ejected(pool, server, true);
                 let (pool, server) = self.labels(pool, server);
                 let retry_ms = probe.after.as_millis();
                 warn!(pool, server, retry_ms, "server ejected");
@@ -79,7 +97,7 @@ impl Control {
 
     /// The time to ask a server whether it serves again has come.
     pub(super) fn probe_due(&mut self, probe: Probe) {
-        if let Some(next) = self.ejector.probe_due(probe) {
+        if let Some(next) = self.servers.ejector.probe_due(probe) {
             self.events.after(next.after, Event::ProbeDue(next));
             self.probe(probe);
         }
@@ -87,8 +105,11 @@ impl Control {
 
     /// Asks a server whether it serves again; the answer is an event.
     fn probe(&self, probe: Probe) {
-        let looked_up = self.names.known(probe.pool, probe.server);
-        let asking = self.probes.ask(probe.pool, probe.server, &looked_up);
+        let looked_up = self.servers.names.known(probe.pool, probe.server);
+        let asking = self
+            .servers
+            .probes
+            .ask(probe.pool, probe.server, &looked_up);
         let events = self.events.clone();
         let task = async move {
             if asking.await {
@@ -100,16 +121,16 @@ impl Control {
 
     /// A server that had failed answers.
     pub(super) fn probe_answered(&mut self, probe: Probe) {
-        if let Some(change) = self.ejector.probe_answered(probe) {
+        if let Some(change) = self.servers.ejector.probe_answered(probe) {
             let now = self.clock.now();
-            let mut health = self.health.borrow_mut();
+            let mut health = self.standing.health.borrow_mut();
             health.answered(probe.pool, probe.server, now);
             drop(health);
             let (pool, server) = self.labels(probe.pool, probe.server);
             match change {
                 Change::Readmit { .. } => {
                     info!(pool, server, "server readmitted");
-                    let mut health = self.health.borrow_mut();
+                    let mut health = self.standing.health.borrow_mut();
                     health.set_ejected(probe.pool, probe.server, false);
                 }
                 _ => info!(pool, server, "server answers again"),
@@ -131,7 +152,7 @@ impl Control {
             _ => None,
         };
         // What was said of a pool that follows no Sentinels any more counts no longer.
-        if pool.is_some_and(|pool| !self.sentinels.follows(pool)) || pool.is_none() {
+        if pool.is_some_and(|pool| !self.servers.sentinels.follows(pool)) || pool.is_none() {
             return;
         }
         self.tell_fence(&change);
@@ -152,7 +173,10 @@ impl Control {
     pub(super) fn tell_fence(&mut self, change: &Change) {
         if let Change::Fence { pool, fenced } = *change {
             let now = self.clock.now();
-            self.health.borrow_mut().set_fenced(pool, fenced, now);
+            self.standing
+                .health
+                .borrow_mut()
+                .set_fenced(pool, fenced, now);
             self.show_health();
         }
     }

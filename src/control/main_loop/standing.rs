@@ -1,6 +1,8 @@
 //! What those see who send clients here: health, and a drain that lets clients go.
 
+use std::cell::RefCell;
 use std::io;
+use std::rc::Rc;
 use std::time::Duration;
 
 use tracing::info;
@@ -10,20 +12,65 @@ use crate::control::admin;
 use crate::control::clock::Micros;
 use crate::control::event::Departure;
 use crate::control::event::Event;
+use crate::control::health::Health;
+use crate::control::health::HealthOutputs;
 use crate::control::health::SentinelState;
 use crate::control::health::UnhealthyReason;
 use crate::control::history::WorkerTimes;
 use crate::control::main_loop::bequest::Departing;
 use crate::control::notify;
+use crate::control::watchdog::Watchdog;
 use crate::reactor::ToWorker;
 
 use super::Control;
+
+/// How this process stands, and who is told.
+pub(in crate::control) struct Standing {
+    pub(super) health: Rc<RefCell<Health>>,
+    pub(super) outputs: HealthOutputs,
+    pub(super) watchdog: Option<Watchdog>,
+    // Called once, when it serves.
+    pub(super) ready: Option<Box<dyn FnOnce()>>,
+}
+
+/// Clients are told to go, or to stay.
+#[derive(Default)]
+pub(in crate::control) struct Departures {
+    // How often they were told: what is due of an older order is not done.
+    told: u32,
+    // Until they are told to stay; it may be over.
+    now: Option<Departing>,
+}
+
+impl Departures {
+    fn begin(&mut self, departing: Departing, within: Duration) -> Departure {
+        self.now = Some(departing);
+        self.told = self.told.wrapping_add(1);
+        let number = self.told;
+        Departure { within, number }
+    }
+
+    fn end(&mut self) {
+        self.now = None;
+        self.told = self.told.wrapping_add(1);
+    }
+
+    /// What another process has begun is to be gone on with.
+    pub(super) fn inherit(&mut self, departing: Option<Departing>) {
+        self.now = departing;
+    }
+
+    /// Clients are going, or have been told to and had their time.
+    pub(super) fn now(&self) -> Option<Departing> {
+        self.now
+    }
+}
 
 impl Control {
     /// Shows how things are, unless another process does yet.
     pub(super) fn open(&mut self) -> io::Result<()> {
         if self.upgrade.stands_by() {
-            self.outputs.leave();
+            self.standing.outputs.leave();
             return self.take_over();
         }
         self.endpoints.open();
@@ -32,13 +79,13 @@ impl Control {
 
     /// From now on this process serves.
     pub(in crate::control) fn serve(&mut self) {
-        info!(workers = self.workers.len(), "serving");
+        info!(workers = self.workers.to.len(), "serving");
         let now = self.clock.now();
-        self.health.borrow_mut().started(now);
+        self.standing.health.borrow_mut().started(now);
         self.endpoints.open();
-        self.outputs.own();
+        self.standing.outputs.own();
         self.show_health();
-        if let Some(ready) = self.ready.take() {
+        if let Some(ready) = self.standing.ready.take() {
             ready();
         }
         notify::ready();
@@ -47,23 +94,21 @@ impl Control {
     /// A reason against giving clients to us, shown at once.
     pub(in crate::control) fn add_reason(&mut self, reason: UnhealthyReason) {
         let now = self.clock.now();
-        self.health.borrow_mut().add_reason(reason, now);
+        self.standing.health.borrow_mut().add_reason(reason, now);
         self.show_health();
     }
 
     /// Lets clients go over `within`, `after` a while; the health that was shown first has to reach
     /// those who send clients here.
     pub(in crate::control) fn let_go(&mut self, after: Duration, within: Duration) {
-        self.departing = Some(Departing::new(after, within, self.clock.now()));
-        self.departures = self.departures.wrapping_add(1);
-        let number = self.departures;
-        let departure = Departure { within, number };
+        let departing = Departing::new(after, within, self.clock.now());
+        let departure = self.departures.begin(departing, within);
         self.events.after(after, Event::LetGo(departure));
     }
 
     /// Lets those go, too, who have come since clients were told to, in what time is left.
     pub(in crate::control) fn go_on_departing(&mut self) {
-        if let Some(departing) = self.departing {
+        if let Some(departing) = self.departures.now() {
             let (after, within) = departing.left(self.clock.now());
             self.let_go(after, within);
         }
@@ -71,13 +116,12 @@ impl Control {
 
     /// Clients that have not gone stay.
     pub(in crate::control) fn keep(&mut self) {
-        self.departing = None;
-        self.departures = self.departures.wrapping_add(1);
+        self.departures.end();
         self.tell_all(&ToWorker::Keep);
     }
 
     pub(super) fn depart(&mut self, departure: Departure) {
-        if departure.number == self.departures {
+        if departure.number == self.departures.told {
             let within = departure.within;
             info!(within_ms = within.as_millis(), "letting clients go");
             self.tell_all(&ToWorker::LetGo { within });
@@ -87,12 +131,12 @@ impl Control {
     pub(super) fn sample(&mut self) {
         let now = self.clock.now();
         self.look_at_sentinels(now);
-        let (ask, turned) = self.health.borrow_mut().sample(now);
+        let (ask, turned) = self.standing.health.borrow_mut().sample(now);
         for worker in ask {
-            self.workers[worker.index()].send(ToWorker::Pass);
+            self.workers.to[worker.index()].send(ToWorker::Pass);
         }
         for pool in turned {
-            let health = self.health.borrow();
+            let health = self.standing.health.borrow();
             let Some(pool) = health.pool(pool) else {
                 continue;
             };
@@ -104,8 +148,9 @@ impl Control {
         }
         self.show_health();
         self.sample_history(now);
-        if let Some(watchdog) = &mut self.watchdog {
+        if let Some(watchdog) = &mut self.standing.watchdog {
             let turns = !self
+                .standing
                 .health
                 .borrow()
                 .has_reason(UnhealthyReason::WorkerStuck);
@@ -128,13 +173,13 @@ impl Control {
     }
 
     fn look_at_sentinels(&mut self, now: Micros) {
-        let mut health = self.health.borrow_mut();
-        for (pool, (view, then)) in self.sentinels.views() {
+        let mut health = self.standing.health.borrow_mut();
+        for (pool, (view, then)) in self.servers.sentinels.views() {
             health.set_following(pool, SentinelState::new(&view, then, now));
         }
     }
 
     pub(in crate::control) fn show_health(&mut self) {
-        self.outputs.show(&self.health.borrow());
+        self.standing.outputs.show(&self.standing.health.borrow());
     }
 }

@@ -13,7 +13,7 @@ impl Control {
     pub(super) fn collect(&mut self) {
         let asked = self.shown.telemetry.borrow_mut().ask();
         for (worker, spare) in asked {
-            self.workers[worker.index()].send(ToWorker::TellRecords(Arc::new(spare)));
+            self.workers.to[worker.index()].send(ToWorker::TellRecords(Arc::new(spare)));
         }
     }
 

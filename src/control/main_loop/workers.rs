@@ -6,9 +6,22 @@ use tracing::error;
 
 use crate::control::supervisor::Step;
 use crate::reactor::FromWorker;
+use crate::reactor::Receiver;
+use crate::reactor::Sender;
 use crate::reactor::ToWorker;
+use crate::stats::WorkerStats;
 
 use super::Control;
+
+/// The workers, as control knows them.
+pub(in crate::control) struct Workers {
+    /// By worker: where it is told.
+    pub(super) to: Vec<Sender<ToWorker>>,
+    /// Where all of them tell.
+    pub(super) inbox: Receiver<FromWorker>,
+    /// By worker: its numbers, in the table's places.
+    pub(super) counters: Vec<Arc<WorkerStats>>,
+}
 
 impl Control {
     pub(super) fn hear(&mut self, message: FromWorker) -> Step {
@@ -47,7 +60,7 @@ impl Control {
             }
             FromWorker::Ask(inquiry) => {
                 let asker = inquiry.asker.index();
-                for (place, worker) in self.workers.iter().enumerate() {
+                for (place, worker) in self.workers.to.iter().enumerate() {
                     if place != asker {
                         worker.send(ToWorker::Ask(Arc::clone(&inquiry)));
                     }
@@ -55,7 +68,7 @@ impl Control {
                 Step::Nothing
             }
             FromWorker::Answer(finding) => {
-                if let Some(asker) = self.workers.get(finding.asker.index()) {
+                if let Some(asker) = self.workers.to.get(finding.asker.index()) {
                     asker.send(ToWorker::Answer(finding));
                 }
                 Step::Nothing
@@ -64,7 +77,7 @@ impl Control {
     }
 
     pub(in crate::control) fn tell_all(&self, message: &ToWorker) {
-        for worker in &self.workers {
+        for worker in &self.workers.to {
             worker.send(message.clone());
         }
     }

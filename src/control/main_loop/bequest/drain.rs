@@ -71,7 +71,8 @@ fn millis(time: Duration) -> u64 {
 pub(super) fn leave(control: &Control) -> serde_json::Result<Value> {
     let now = control.clock.now();
     let departing = control
-        .departing
+        .departures
+        .now()
         .filter(|departing| !departing.is_over(now));
     let departing = departing.map(|departing| {
         let (after, within) = departing.left(now);
@@ -82,6 +83,7 @@ pub(super) fn leave(control: &Control) -> serde_json::Result<Value> {
     });
     serde_json::to_value(Drain {
         draining: control
+            .standing
             .health
             .borrow()
             .has_reason(UnhealthyReason::Draining),
@@ -95,15 +97,17 @@ pub(super) fn take(control: &mut Control, said: Value) -> serde_json::Result<()>
     let now = control.clock.now();
     match said.draining {
         true => control
+            .standing
             .health
             .borrow_mut()
             .add_reason(UnhealthyReason::Draining, now),
         false => control
+            .standing
             .health
             .borrow_mut()
             .remove_reason(UnhealthyReason::Draining),
     }
-    control.departing = said.departing.map(|left| {
+    let departing = said.departing.map(|left| {
         let (after, within) = (left.after_ms, left.within_ms);
         Departing::new(
             Duration::from_millis(after),
@@ -111,6 +115,7 @@ pub(super) fn take(control: &mut Control, said: Value) -> serde_json::Result<()>
             now,
         )
     });
+    control.departures.inherit(departing);
     Ok(())
 }
 

@@ -12,10 +12,14 @@ use crate::messages::Change;
 use crate::sentinel::Memory;
 
 pub(super) fn leave(control: &Control) -> serde_json::Result<Value> {
-    let known = control.sentinels.memories().filter_map(|(pool, memory)| {
-        let pool = control.table.pool(pool)?;
-        Some((pool.name.to_string(), memory))
-    });
+    let known = control
+        .servers
+        .sentinels
+        .memories()
+        .filter_map(|(pool, memory)| {
+            let pool = control.table.pool(pool)?;
+            Some((pool.name.to_string(), memory))
+        });
     serde_json::to_value(known.collect::<BTreeMap<String, Memory>>())
 }
 
@@ -26,7 +30,7 @@ pub(super) fn take(control: &mut Control, said: Value) -> serde_json::Result<()>
         let Some(memory) = said.remove(&*config.name) else {
             continue;
         };
-        for change in control.sentinels.inherit(pool, memory) {
+        for change in control.servers.sentinels.inherit(pool, memory) {
             if let Change::Moved {
                 server, addresses, ..
             } = &change

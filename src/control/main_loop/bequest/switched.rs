@@ -24,8 +24,9 @@ struct Switched {
 pub(super) fn leave(control: &Control) -> serde_json::Result<Value> {
     let mut all = Vec::new();
     for (pool, server, config) in control.table.all_servers() {
-        let told = control.probes.is_told(pool, server) && !control.sentinels.follows(pool);
-        let known = control.probes.known(pool, server);
+        let told = control.servers.probes.is_told(pool, server)
+            && !control.servers.sentinels.follows(pool);
+        let known = control.servers.probes.known(pool, server);
         if let (true, Some(SocketAddress::Tcp(address))) = (told, known.first()) {
             let of = control.table.pool(pool).map(|pool| pool.name.to_string());
             all.push(Switched {
@@ -53,9 +54,9 @@ pub(super) fn take(control: &mut Control, said: Value) -> serde_json::Result<()>
         };
         let to = switched.address;
         let addresses = vec![SocketAddress::Tcp(to)];
-        let is_there =
-            control.probes.is_told(pool, server) && control.probes.known(pool, server) == addresses;
-        if control.sentinels.follows(pool) || is_there {
+        let is_there = control.servers.probes.is_told(pool, server)
+            && control.servers.probes.known(pool, server) == addresses;
+        if control.servers.sentinels.follows(pool) || is_there {
             continue;
         }
         info!(pool = of, server = %config.name, %to, source = "hand-over", "master moved");

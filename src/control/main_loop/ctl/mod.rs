@@ -45,7 +45,7 @@ pub const COMMANDS: &[Command] = &[
         doc: "the state of the process, its workers, pools and servers",
         counts: 0..=0,
         act: |control, _, reply| {
-            let health = control.health.borrow();
+            let health = control.standing.health.borrow();
             let report = health.report(control.clock.now());
             let uptime = control.clock.uptime();
             let telemetry = control.shown.telemetry.borrow();
@@ -79,7 +79,7 @@ pub const COMMANDS: &[Command] = &[
         doc: "whether all workers are alive and the process is not draining; exit code 1 if not",
         counts: 0..=0,
         act: |control, _, reply| {
-            let health = control.health.borrow();
+            let health = control.standing.health.borrow();
             let report = health.report(control.clock.now());
             reply.judged(health.is_healthy(), json(&report));
         },
@@ -90,7 +90,7 @@ pub const COMMANDS: &[Command] = &[
         doc: "whether it is healthy and every pool can serve; exit code 1 if not",
         counts: 0..=0,
         act: |control, _, reply| {
-            let health = control.health.borrow();
+            let health = control.standing.health.borrow();
             reply.judged(health.is_ready(), json(&health.ready_report()));
         },
     },
@@ -109,6 +109,7 @@ pub const COMMANDS: &[Command] = &[
         counts: 0..=0,
         act: |control, _, reply| {
             if !control
+                .standing
                 .health
                 .borrow()
                 .has_reason(UnhealthyReason::Draining)
@@ -117,6 +118,7 @@ pub const COMMANDS: &[Command] = &[
             }
             info!("told to drain no longer");
             control
+                .standing
                 .health
                 .borrow_mut()
                 .remove_reason(UnhealthyReason::Draining);
@@ -245,6 +247,7 @@ fn drain(control: &mut Control, arguments: &[String], reply: Reply) {
         return reply.refused(text.to_owned());
     }
     let already = control
+        .standing
         .health
         .borrow()
         .has_reason(UnhealthyReason::Draining);

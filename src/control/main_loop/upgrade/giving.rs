@@ -81,10 +81,10 @@ impl Control {
         let wake = inbox.wake_socket().map_err(no_descriptor)?;
         self.events.when_woken(wake, || Event::OldSide);
         let mut endpoints = self.endpoints.shared();
-        endpoints.extend(self.outputs.shared());
+        endpoints.extend(self.standing.outputs.shared());
         let setup = OldSideSetup {
             command: (self.upgrade.setup.command)(),
-            workers: self.workers.clone(),
+            workers: self.workers.to.clone(),
             addresses: self.addresses(),
             endpoints,
             known: self.bequest(),
@@ -157,7 +157,7 @@ impl Control {
         giving.old_side.commit(known);
         // From here on the world sees the new process.
         self.endpoints.leave();
-        self.outputs.leave();
+        self.standing.outputs.leave();
     }
 
     fn other_serves(&mut self) {
@@ -208,7 +208,7 @@ impl Control {
         // What it had left, it takes again.
         if giving.process.is_some() {
             self.endpoints.open();
-            self.outputs.own();
+            self.standing.outputs.own();
             self.show_health();
         }
         self.upgrade.story = Some(format!("upgrade failed: {why}"));
@@ -219,7 +219,7 @@ impl Control {
             return self.supervisor.told_to_end();
         }
         notify::status("serving");
-        if let Some(departing) = self.departing {
+        if let Some(departing) = self.departures.now() {
             if !departing.is_over(self.clock.now()) {
                 self.go_on_departing();
             }

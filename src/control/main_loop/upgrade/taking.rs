@@ -35,7 +35,7 @@ impl Control {
         self.events
             .when_woken(inbox.wake_socket()?, || Event::NewSide);
         let setup = NewSideSetup {
-            workers: self.workers.clone(),
+            workers: self.workers.to.clone(),
             addresses: self.addresses(),
         };
         let new_side = NewSide::start(predecessor, setup, tell)?;
