@@ -26,22 +26,45 @@ pub struct Latencies {
 }
 
 /// What was recorded last, and how often in a row: replies to what a client has sent together come
-/// together, and have waited as long as each other.
+/// together, and have waited as long as each other; and mostly nothing waits in the proxy.
 #[derive(Clone, Copy, Debug)]
 struct Run {
     of: (PoolIdx, ServerIdx, Family),
-    at_server: u64,
-    in_proxy: u64,
+    at_server: Repeated,
+    in_proxy: Repeated,
+}
+
+/// A time, and how often it has come.
+#[derive(Clone, Copy, Debug, Default)]
+struct Repeated {
+    micros: u64,
     count: u32,
+}
+
+impl Repeated {
+    /// Once more, if it is the same.
+    #[inline]
+    fn add(&mut self, micros: u64) -> bool {
+        let is_same = self.micros == micros;
+        self.count += u32::from(is_same);
+        is_same
+    }
+
+    /// Another time begins; the one before is recorded.
+    fn begin(&mut self, micros: u64, of: &mut Distribution) {
+        if self.count > 0 {
+            of.record(self.micros, self.count);
+        }
+        *self = Repeated { micros, count: 1 };
+    }
 }
 
 impl Default for Run {
     fn default() -> Run {
         Run {
             of: (PoolIdx(0), ServerIdx(0), Family::default()),
-            at_server: 0,
-            in_proxy: 0,
-            count: 0,
+            at_server: Repeated::default(),
+            in_proxy: Repeated::default(),
         }
     }
 }
@@ -50,29 +73,46 @@ impl Latencies {
     /// Counts a request, and where it spent its time, in microseconds.
     #[inline]
     pub fn record(&mut self, of: (PoolIdx, ServerIdx, Family), at_server: u64, in_proxy: u64) {
-        let run = &mut self.run;
-        if run.at_server == at_server && run.in_proxy == in_proxy && run.of == of {
-            run.count += 1;
-            return;
+        if self.run.of != of {
+            self.end_run();
+            self.run.of = of;
         }
-        self.end_run();
-        self.run = Run {
-            of,
-            at_server,
-            in_proxy,
-            count: 1,
-        };
+        let run = &mut self.run;
+        let same = (run.at_server.add(at_server), run.in_proxy.add(in_proxy));
+        if same != (true, true) {
+            self.go_on((at_server, in_proxy), same);
+        }
+    }
+
+    /// Other times than those before begin.
+    fn go_on(&mut self, (at_server, in_proxy): (u64, u64), same: (bool, bool)) {
+        let mut run = self.run;
+        let times = self.times(run.of);
+        if !same.0 {
+            run.at_server.begin(at_server, &mut times.at_server);
+        }
+        if !same.1 {
+            run.in_proxy.begin(in_proxy, &mut times.in_proxy);
+        }
+        self.run = run;
     }
 
     fn end_run(&mut self) {
         let run = std::mem::take(&mut self.run);
-        if run.count == 0 {
+        let Repeated { micros, count } = run.at_server;
+        if count == 0 {
             return;
         }
-        let (pool, server, family) = run.of;
-        let times = self.of_server(pool, server)[family.index()].get_or_insert_default();
-        times.at_server.record(run.at_server, run.count);
-        times.in_proxy.record(run.in_proxy, run.count);
+        let times = self.times(run.of);
+        times.at_server.record(micros, count);
+        times
+            .in_proxy
+            .record(run.in_proxy.micros, run.in_proxy.count);
+    }
+
+    fn times(&mut self, (pool, server, family): (PoolIdx, ServerIdx, Family)) -> &mut Times {
+        let of = &mut self.of_server(pool, server)[family.index()];
+        of.get_or_insert_default()
     }
 
     fn of_server(&mut self, pool: PoolIdx, server: ServerIdx) -> &mut OfServer {
@@ -150,6 +190,19 @@ mod tests {
             .map(|(of, t)| (of, t.at_server.len(), t.at_server.sum(), t.in_proxy.sum()))
             .collect();
         assert_eq!(sums, [(A, 4, 300, 16), (B, 1, 100, 5)]);
+    }
+
+    #[test]
+    fn a_time_that_goes_on_is_counted_as_often_as_the_one_beside_it() {
+        let mut all = Latencies::default();
+        for nth in 0..50 {
+            all.record(A, nth % 7, nth / 10);
+            all.record(A, nth % 7, nth / 10);
+        }
+        let (_, times) = all.take().next().unwrap();
+        assert_eq!((times.at_server.len(), times.in_proxy.len()), (100, 100));
+        let sum = (0..50).map(|nth| 2 * (nth % 7)).sum::<u64>();
+        assert_eq!((times.at_server.sum(), times.in_proxy.sum()), (sum, 200));
     }
 
     #[test]
