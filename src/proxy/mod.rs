@@ -333,15 +333,21 @@ impl Proxy {
     /// When `handle_timeout` is to be called.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Time> {
-        let next = [
-            self.timers.next(),
+        // Mostly there is none but the timers'.
+        let mut next = self.timers.next();
+        for other in [
             self.rolling_drain.next(),
             self.write_holds.next(),
             self.client_pauses.next(),
             self.inquiries.next(),
             self.next_waiting_timeout(),
-        ];
-        next.into_iter().flatten().min()
+        ]
+        .into_iter()
+        .flatten()
+        {
+            next = Some(next.map_or(other, |next| next.min(other)));
+        }
+        next
     }
 
     /// Does what time has made due.
@@ -373,7 +379,9 @@ impl Proxy {
         if !self.clients.unheard.is_empty() {
             self.settle_unheard(now);
         }
-        self.satisfy_curious(now);
+        if !self.curious.is_empty() {
+            self.satisfy_curious(now);
+        }
         if !self.clients.resumable.is_empty() {
             self.resume_clients(now);
             // Who goes on may be curious, and what it asks may be known by now.

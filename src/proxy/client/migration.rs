@@ -66,6 +66,7 @@ impl Proxy {
     }
 
     /// To be called whenever less is due to a client.
+    #[inline]
     pub(in crate::proxy) fn migrate_if_settled(&mut self, key: Key) {
         let Some(client) = self.clients.slab.find(key) else {
             return;

@@ -138,14 +138,18 @@ impl Client {
     }
 
     /// Whether it is to go to another process.
+    #[inline]
     pub(in crate::proxy) fn is_migrating(&self) -> bool {
         self.pauses.has(PauseReason::Migrating)
     }
 
     /// Whether it can go to another process now: nothing is due to it.
+    #[inline]
     pub(in crate::proxy) fn can_migrate(&self) -> bool {
-        let is_settled = self.replies.is_settled() && self.lease.is_none();
-        self.is_migrating() && self.life.is_open() && is_settled
+        self.is_migrating()
+            && self.life.is_open()
+            && self.replies.is_settled()
+            && self.lease.is_none()
     }
 
     /// Its requests may live elsewhere from now on: the next one is read when those on their way

@@ -40,6 +40,12 @@ pub(in crate::proxy) struct Curious {
 }
 
 impl Curious {
+    /// Whether nobody waits for a server's word.
+    #[inline]
+    pub(in crate::proxy) fn is_empty(&self) -> bool {
+        self.clients.is_empty()
+    }
+
     /// Stops a client whose next request is answered by what servers have said, if they have not.
     #[inline]
     pub(in crate::proxy) fn stop(
@@ -67,14 +73,7 @@ impl Curious {
 
 impl Proxy {
     /// Asks the servers whose word is waited for, and lets those go on who need not wait any more.
-    #[inline]
     pub(in crate::proxy) fn satisfy_curious(&mut self, now: Time) {
-        if !self.curious.clients.is_empty() {
-            self.ask_for_curious(now);
-        }
-    }
-
-    fn ask_for_curious(&mut self, now: Time) {
         let clients = std::mem::take(&mut self.curious.clients);
         let slab = &self.clients.slab;
         let pools = clients

@@ -193,7 +193,15 @@ impl Proxy {
     }
 
     /// When the first of them has.
+    #[inline]
     pub(in crate::proxy) fn next_waiting_timeout(&self) -> Option<Time> {
+        match self.stocks.has_waiting() {
+            true => self.first_waiting_timeout(),
+            false => None,
+        }
+    }
+
+    fn first_waiting_timeout(&self) -> Option<Time> {
         let due = self
             .stocks
             .first_waiting()

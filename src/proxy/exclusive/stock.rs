@@ -147,10 +147,15 @@ impl Stocks {
         Some(next.client)
     }
 
+    /// Whether anybody waits anywhere: mostly nobody does.
+    #[inline]
+    pub(in crate::proxy) fn has_waiting(&self) -> bool {
+        self.waiting > 0
+    }
+
     /// Since when the first client waits for a connection to each server where one does.
     pub(in crate::proxy) fn first_waiting(&self) -> impl Iterator<Item = (At, Time)> {
-        // Mostly nobody waits anywhere.
-        let stocks = self.stocks.iter().filter(|_| self.waiting > 0);
+        let stocks = self.stocks.iter();
         stocks.filter_map(|(at, stock)| Some((*at, stock.waiting.front()?.since)))
     }
 

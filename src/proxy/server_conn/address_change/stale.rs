@@ -46,7 +46,15 @@ impl Proxy {
     }
 
     /// Closes a connection that is to be left, once nothing that was sent there awaits its reply.
+    #[inline]
     pub(in crate::proxy) fn leave_if_settled(&mut self, key: Key, now: Time) {
+        let conn = self.servers.find(key);
+        if conn.is_some_and(|conn| conn.last || conn.leaving) {
+            self.leave_settled(key, now);
+        }
+    }
+
+    fn leave_settled(&mut self, key: Key, now: Time) {
         let Some(conn) = self.servers.find_mut(key) else {
             return;
         };
