@@ -96,6 +96,18 @@ impl Router {
         }
     }
 
+    /// The same where no draw is used; `None` with [`Distribution::Random`], too.
+    #[must_use]
+    #[inline]
+    pub fn home(&self, key: &[u8]) -> Option<ServerIdx> {
+        match &self.table {
+            Table::Empty | Table::Random(_) => None,
+            Table::One => Some(ServerIdx(0)),
+            Table::Ring(ring) => Some(ring.server(self.hash_of(key))),
+            Table::Modula(modula) => Some(modula.server(self.hash_of(key))),
+        }
+    }
+
     /// The hash of the part of `key` that counts, as [`Distribution::Ketama`] and
     /// [`Distribution::Modula`] use it when more than one server is configured.
     #[must_use]

@@ -142,6 +142,19 @@ impl Command {
         self.handling
     }
 
+    /// The key of a request that is forwarded whatever its arguments are, and whose only key stands
+    /// behind the name; `None` for any other command. Whether there are enough arguments is
+    /// [`resolve`]'s to say.
+    #[inline]
+    #[must_use]
+    pub fn only_key<'a, A: Args + ?Sized>(&self, args: &'a A) -> Option<&'a [u8]> {
+        let is_plain = self.handling == Handling::Forward
+            && !self.flags.has(Flags::BLOCKING)
+            && self.keys.is_one_behind_name()
+            && args.len() > 1;
+        is_plain.then(|| args.arg(1))
+    }
+
     /// Whether it is this one of those that the proxy answers itself.
     #[must_use]
     pub fn is_local(&self, local: Local) -> bool {

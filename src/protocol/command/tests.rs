@@ -319,3 +319,34 @@ proptest! {
         prop_assert_eq!(lookup(&name).map(|row| row.name), searched.map(|row| row.name));
     }
 }
+
+#[test]
+fn whoever_has_its_only_key_behind_its_name_has_no_other() {
+    let mut plain = 0;
+    for command in every_row() {
+        for len in 1..6 {
+            let args = vec![&b"1"[..]; len];
+            let args = args.as_slice();
+            let (Some(_), true) = (command.only_key(args), command.arity.allows(len)) else {
+                continue;
+            };
+            plain += 1;
+            assert_eq!(
+                command.handling(args),
+                Handling::Forward,
+                "{}",
+                command.name
+            );
+            let keys: Vec<usize> = command.keys(args).unwrap().iter().collect();
+            assert_eq!(keys, [1], "{}", command.name);
+        }
+    }
+    assert!(plain > 100);
+    let get: &[&[u8]] = &[b"get", b"k"];
+    assert_eq!(lookup(b"get").unwrap().only_key(get), Some(&b"k"[..]));
+    assert_eq!(
+        lookup(b"del").unwrap().only_key(get),
+        None,
+        "it may have several"
+    );
+}

@@ -15,6 +15,7 @@ use crate::protocol::Expect;
 use crate::protocol::ProtocolError;
 use crate::protocol::Request;
 use crate::protocol::command::Args;
+use crate::protocol::command::Command;
 use crate::protocol::command::CommandError;
 use crate::proxy::Proxy;
 use crate::proxy::client::ending::End;
@@ -118,14 +119,65 @@ impl Desk<'_> {
                 false => Taken::Needs(Need::Within),
             };
         }
+        let found = self.pool.protocol.resolve(request);
+        let commands = &mut self.records.pool(self.client.pool).commands;
+        commands.count(found.map_or("unknown", |command| command.name));
+        let Some((command, (server, ask))) = self.plain(request, found) else {
+            return self.take_planned(request, found, chunk, now);
+        };
+        self.client.session.set_command(command.name);
+        self.pass_on((server, ask), request, chunk, now)
+    }
+
+    /// Where a request goes for which nothing is to be decided but that, and of which nobody wants to know:
+    /// nearly all are so. Of others it says nothing, and changes nothing.
+    #[inline]
+    fn plain(
+        &mut self,
+        request: &Request<'_>,
+        found: Result<&'static Command, CommandError>,
+    ) -> Option<(&'static Command, (ServerIdx, Ask))> {
+        let (session, pool, Ok(command)) = (&self.client.session, self.pool, found) else {
+            return None;
+        };
+        let is_plain = plan::authorizes_all(session, pool, command)
+            && self.write_holds.is_empty()
+            && self.observers.is_empty();
+        if !is_plain {
+            return None;
+        }
+        let expect = pool.protocol.expect(command, request);
+        let plain = plan::plain(request, (command, expect), pool)?;
+        #[cfg(debug_assertions)]
+        {
+            let authorized = plan::authorize(request, found, session, pool);
+            let planned = plan::plan(request, (found, expect), pool, 0, self.parts);
+            assert!(
+                authorized.is_ok(),
+                "what is plain is not allowed: {authorized:?}"
+            );
+            assert!(
+                matches!(planned, Ok(Plan::Forward(server, ask)) if (server, ask) == plain),
+                "what is plain is planned otherwise: {planned:?}"
+            );
+        }
+        Some((command, plain))
+    }
+
+    /// Does with a request what is to be decided first.
+    #[inline(never)]
+    fn take_planned<C: Chunk>(
+        &mut self,
+        request: &Request<'_>,
+        found: Result<&'static Command, CommandError>,
+        chunk: Option<(&C, usize)>,
+        now: Time,
+    ) -> Taken {
         let (session, pool) = (&mut self.client.session, self.pool);
-        let found = pool.protocol.resolve(request);
         let expect = match found {
             Ok(command) => pool.protocol.expect(command, request),
             Err(_) => Expect::ONE,
         };
-        let commands = &mut self.records.pool(self.client.pool).commands;
-        commands.count(found.map_or("unknown", |command| command.name));
         let allowed = plan::authorize(request, found, session, pool);
         let planned = allowed.and_then(|()| {
             match found {
@@ -159,15 +211,26 @@ impl Desk<'_> {
         if let (false, Ok(command)) = (self.observers.is_empty(), found) {
             self.observe(request, command, now);
         }
-        let need = match self.forward((server, ask), request, chunk, now) {
+        self.pass_on((server, ask), request, chunk, now)
+    }
+
+    #[inline]
+    fn pass_on<C: Chunk>(
+        &mut self,
+        (server, ask): (ServerIdx, Ask),
+        request: &Request<'_>,
+        chunk: Option<(&C, usize)>,
+        now: Time,
+    ) -> Taken {
+        let expect = ask.terms.expect();
+        Taken::Needs(match self.forward((server, ask), request, chunk, now) {
             Ok(Forwarded::Sent) => return Taken::Sent,
             Ok(Forwarded::Waits(conn)) => Need::Open(conn),
             Ok(Forwarded::Unconnected(target, place)) => {
                 Need::Connection((server, ask), (target, place), expect)
             }
             Err(error) => Need::Plan(Err(error), expect),
-        };
-        Taken::Needs(need)
+        })
     }
 }
 

@@ -4,9 +4,11 @@
 //! every kind of plan; which connections carry the request, and that its client gets its place for the
 //! reply. Never: decides what a request asks; pairs a reply.
 
+use crate::base::ByteQueue;
 use crate::base::Chunk;
 use crate::base::Key;
 use crate::base::ServerIdx;
+use crate::base::Spare;
 use crate::base::Time;
 use crate::protocol::Join;
 use crate::protocol::Request;
@@ -22,7 +24,6 @@ use crate::proxy::plan::Fan;
 use crate::proxy::plan::gather::Gathering;
 use crate::proxy::pool::conns::Place;
 use crate::proxy::pool::replica::Target;
-use crate::proxy::server_conn::queue::Terms;
 
 /// What has become of a request for one server.
 pub(in crate::proxy) enum Forwarded {
@@ -71,14 +72,9 @@ impl Desk<'_> {
         now: Time,
     ) -> Result<Forwarded, RequestError> {
         let target = self.admit(server, ask, now)?;
-        if let Some(conn) = self.watching(server) {
-            let queue = self.servers[conn].requests.writer();
-            request.write_to(queue, chunk, &mut self.wire.spare);
-            let awaiter = self.client.expect(Due::One);
-            return Ok(match self.queue(conn, awaiter, ask, now) {
-                true => Forwarded::Sent,
-                false => Forwarded::Waits(conn),
-            });
+        let watched = self.watching(server);
+        if let Some(conn) = watched {
+            return Ok(self.queue_whole(conn, request, chunk, ask, now));
         }
         self.choose_way([(server, target)], ask.while_busy, now);
         let conns = self.pool.servers[server.index()].conns_to(target);
@@ -87,18 +83,30 @@ impl Desk<'_> {
         if conn == Key::NONE {
             return Ok(Forwarded::Unconnected(target, place));
         }
-        let queue = self.servers[conn].requests.writer();
-        request.write_to(queue, chunk, &mut self.wire.spare);
+        Ok(self.queue_whole(conn, request, chunk, ask, now))
+    }
+
+    #[inline]
+    fn queue_whole<C: Chunk>(
+        &mut self,
+        key: Key,
+        request: &Request<'_>,
+        chunk: Option<(&C, usize)>,
+        ask: Ask,
+        now: Time,
+    ) -> Forwarded {
         let awaiter = self.client.expect(Due::One);
-        Ok(match self.queue(conn, awaiter, ask, now) {
+        let write = |queue: &mut ByteQueue, spare: &mut Spare| {
+            request.write_to(queue, chunk, spare);
+        };
+        match self.queue_with(key, write, (awaiter, ask), now) {
             true => Forwarded::Sent,
-            false => Forwarded::Waits(conn),
-        })
+            false => Forwarded::Waits(key),
+        }
     }
 
     /// Puts what was written to a connection into its FIFO, and sees that it is sent and timed: whether
     /// the connection is open to it. If not, `request_passed_on` is to be called.
-    #[inline]
     pub(in crate::proxy) fn queue(
         &mut self,
         key: Key,
@@ -106,15 +114,27 @@ impl Desk<'_> {
         ask: Ask,
         now: Time,
     ) -> bool {
+        self.queue_with(key, |_, _| {}, (awaiter, ask), now)
+    }
+
+    /// The same of what is written only now.
+    #[inline(always)]
+    fn queue_with(
+        &mut self,
+        key: Key,
+        write: impl FnOnce(&mut ByteQueue, &mut Spare),
+        (awaiter, ask): (Awaiter, Ask),
+        now: Time,
+    ) -> bool {
         let conn = &mut self.servers[key];
+        write(conn.requests.writer(), &mut self.wire.spare);
         let stats = conn.counters(self.stats);
-        let terms = Terms::new(ask.retry, ask.errors, ask.expect).of_family(ask.family);
-        let bytes = conn.requests.push(awaiter, terms, now, stats);
+        let bytes = conn.requests.push(awaiter, ask.terms, now, stats);
         self.client.replies.request_sent(bytes);
         stats.requests.add(1);
         stats.request_bytes.add(bytes);
         conn.asked = true;
-        if !conn.is_open() || conn.older && self.pool.protocol.is_newer(ask.expect) {
+        if !conn.is_open() || conn.older && self.pool.protocol.is_newer(ask.terms.expect()) {
             return false;
         }
         conn.sending.list(ConnId::Server(key), self.wire);

@@ -44,7 +44,7 @@ impl Proxy {
         let spare = &mut desk.wire.spare;
         let expect = transaction.write_to(desk.pool.protocol, queue, spare);
         let awaiter = desk.client.expect(Due::One);
-        let is_open = desk.queue(conn, awaiter, Ask { expect, ..ask }, now);
+        let is_open = desk.queue(conn, awaiter, ask.expecting(expect), now);
         desk.stats.counters.transactions.add(1);
         if !is_open {
             self.request_passed_on(conn, client, now);

@@ -52,7 +52,7 @@ impl Proxy {
             let names = servers
                 .iter()
                 .map(|idx| Arc::clone(&of_pool[idx.index()].name));
-            let join = match ask.expect.is_unheard() {
+            let join = match ask.terms.expect().is_unheard() {
                 true => Join::Nothing,
                 false => protocol.join_all(how, order, names.collect()),
             };
@@ -106,18 +106,16 @@ mod tests {
     use crate::proxy::plan::Plan;
     use crate::proxy::pool::walk::Step;
     use crate::proxy::server_conn::queue::Retry;
+    use crate::proxy::server_conn::queue::Terms;
     use crate::stats::PoolShape;
     use crate::stats::Shape;
     use crate::stats::WorkerStats;
 
     const NOW: Time = Time::ZERO;
     const READ: Ask = Ask {
-        retry: Retry::Once,
-        errors: ErrorsBy::Server,
+        terms: Terms::new(Retry::Once, ErrorsBy::Server, Expect::ONE),
         replica: false,
-        expect: Expect::ONE,
         while_busy: false,
-        family: crate::telemetry::Family::Read,
     };
 
     /// A proxy before three servers, with one client.
@@ -271,7 +269,7 @@ mod tests {
         let (mut proxy, client) = proxy();
         proxy.pools[0].fenced = true;
         let write = Ask {
-            retry: Retry::Never,
+            terms: READ.terms.with_retry(Retry::Never),
             ..READ
         };
         ask_all(&mut proxy, client, Gather::AllOk, write);

@@ -36,7 +36,6 @@ use crate::proxy::failure::RequestError;
 use crate::proxy::plan::Ask;
 use crate::proxy::server_conn::deadlines::timed_out;
 use crate::proxy::server_conn::queue::Pending;
-use crate::proxy::server_conn::queue::Terms;
 use crate::proxy::server_conn::reconnect;
 
 /// A longer request is not kept to be asked again.
@@ -78,8 +77,7 @@ impl Proxy {
         request.write_to(server_conn.requests.writer(), chunk, &mut self.wire.spare);
         let awaiter = client.expect(Due::One);
         let stats = server_conn.counters(&self.stats);
-        let terms = Terms::new(ask.retry, ask.errors, ask.expect);
-        let bytes = server_conn.requests.push(awaiter, terms, now, stats);
+        let bytes = server_conn.requests.push(awaiter, ask.terms, now, stats);
         client.replies.request_sent(bytes);
         stats.requests.add(1);
         stats.request_bytes.add(bytes);

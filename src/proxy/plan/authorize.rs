@@ -38,6 +38,21 @@ pub(in crate::proxy) fn authorize<A: Args + ?Sized>(
     found.map_or(Ok(()), |command| permits(pool, command))
 }
 
+/// Whether a client may ask whatever the pool's configuration lets its clients use, and relies on nothing
+/// that is not so; and that lets them use this command. Then [`authorize`] says so, too.
+#[inline]
+pub(in crate::proxy) fn authorizes_all(
+    session: &Session,
+    pool: &Pool,
+    command: &'static Command,
+) -> bool {
+    let access = &pool.config.access;
+    session.is_authenticated()
+        && session.unmet().is_nothing()
+        && access.deny.is_empty()
+        && !command.traits.has(Traits::NEEDS_LEAVE)
+}
+
 /// Whether the pool's configuration lets its clients use a command.
 #[inline]
 fn permits(pool: &Pool, command: &Command) -> Result<(), RequestError> {

@@ -36,9 +36,11 @@ use crate::proxy::plan::family::family_of;
 use crate::proxy::pool::Pool;
 use crate::proxy::pool::walk::Step;
 use crate::proxy::server_conn::queue::Retry;
+use crate::proxy::server_conn::queue::Terms;
 use crate::telemetry::Family;
 
 pub(in crate::proxy) use authorize::authorize;
+pub(in crate::proxy) use authorize::authorizes_all;
 pub(in crate::proxy) use authorize::relies_on_after;
 pub(in crate::proxy) use parts::Parts;
 pub(in crate::proxy) use within::Within;
@@ -53,64 +55,60 @@ pub(in crate::proxy) const CHANNEL_DRAW: u32 = 0;
 /// How a server is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::proxy) struct Ask {
-    /// Whether it changes nothing.
-    pub(in crate::proxy) retry: Retry,
-    /// Whose words an error would be.
-    pub(in crate::proxy) errors: ErrorsBy,
+    /// What its command says of it, as the server's FIFO keeps it.
+    pub(in crate::proxy) terms: Terms,
     /// Whether a replica may answer it.
     pub(in crate::proxy) replica: bool,
-    /// What comes for it.
-    pub(in crate::proxy) expect: Expect,
     /// Whether a server does it while it runs a script, so that it must not wait for that one's reply.
     pub(in crate::proxy) while_busy: bool,
-    /// Which commands it is timed with.
-    pub(in crate::proxy) family: Family,
 }
 
 impl Ask {
     /// Of a command that is not in the table.
     const UNKNOWN: Ask = Ask {
-        retry: Retry::Never,
-        errors: ErrorsBy::Anybody,
+        terms: Terms::new(Retry::Never, ErrorsBy::Anybody, Expect::ONE),
         replica: false,
-        expect: Expect::ONE,
         while_busy: false,
-        family: Family::Other,
     };
 
+    #[inline]
     fn of(command: &Command, expect: Expect) -> Ask {
+        let retry = Retry::of(command.safe_to_retry());
+        let terms = Terms::new(retry, command.errors, expect);
         Ask {
-            retry: Retry::of(command.safe_to_retry()),
-            errors: command.errors,
+            terms: terms.of_family(family_of(command)),
             replica: command.may_ask_replica(),
-            expect,
             while_busy: command.flags.has(Flags::ALLOW_BUSY),
-            family: family_of(command),
         }
     }
 
     /// Of a transaction, which is never sent again, and is the master's.
     pub(in crate::proxy) fn of_transaction(writes: bool) -> Ask {
+        let (retry, family) = match writes {
+            true => (Retry::Never, Family::Write),
+            false => (Retry::Used, Family::Read),
+        };
+        // No script's error stands where EXEC's does.
+        let terms = Terms::new(retry, ErrorsBy::Server, Expect::ONE);
         Ask {
-            retry: match writes {
-                true => Retry::Never,
-                false => Retry::Used,
-            },
-            // No script's error stands where EXEC's does.
-            errors: ErrorsBy::Server,
+            terms: terms.of_family(family),
             replica: false,
-            expect: Expect::ONE,
             while_busy: false,
-            family: match writes {
-                true => Family::Write,
-                false => Family::Read,
-            },
+        }
+    }
+
+    /// The same with another reply.
+    pub(in crate::proxy) fn expecting(self, expect: Expect) -> Ask {
+        Ask {
+            terms: self.terms.expecting(expect),
+            ..self
         }
     }
 
     /// Whether it may change something.
+    #[inline]
     pub(in crate::proxy) fn writes(self) -> bool {
-        self.retry == Retry::Never
+        self.terms.retry() == Retry::Never
     }
 }
 
@@ -212,7 +210,7 @@ pub(in crate::proxy) fn plan<A: Args + ?Sized>(
     if handling == Handling::Watch {
         // It changes nothing, and is not asked again on another connection.
         let ask = Ask {
-            retry: Retry::Used,
+            terms: ask.terms.with_retry(Retry::Used),
             ..ask
         };
         return match to_owner(request, keys, pool, random, ask)? {
@@ -237,12 +235,24 @@ pub(in crate::proxy) fn plan<A: Args + ?Sized>(
             match parts.servers() {
                 [] => Err(RequestError::NoServer),
                 // Whose values those are, only who gathers them knows.
-                [only] if !ask.expect.is_of_part() => Ok(Plan::Forward(*only, ask)),
+                [only] if !ask.terms.expect().is_of_part() => Ok(Plan::Forward(*only, ask)),
                 _ => Ok(Plan::Fan(fan, ask)),
             }
         }
         _ => to_owner(request, keys, pool, random, ask),
     }
+}
+
+/// Where a request goes that has one key, at its command's one place for it, and for which nothing else
+/// is to be decided: what nearly all are. Of others it says nothing, and [`plan`] is to be asked.
+#[inline]
+pub(in crate::proxy) fn plain<A: Args + ?Sized>(
+    request: &A,
+    (command, expect): (&'static Command, Expect),
+    pool: &Pool,
+) -> Option<(ServerIdx, Ask)> {
+    let key = command.only_key(request)?;
+    Some((pool.home_of(key)?, Ask::of(command, expect)))
 }
 
 /// Whether a command that is not in the table goes where its first argument lives.

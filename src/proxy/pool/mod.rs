@@ -223,6 +223,15 @@ impl Pool {
         }
     }
 
+    /// The same where no draw has a say; of others, and where no server is live, it says nothing.
+    #[inline]
+    pub(in crate::proxy) fn home_of(&self, key: &[u8]) -> Option<ServerIdx> {
+        match (self.router.home(key), &self.places) {
+            (Some(server), Some(places)) => Some(places[server.index()]),
+            (server, _) => server,
+        }
+    }
+
     /// The servers that have keys.
     pub(in crate::proxy) fn live_servers(&self) -> Vec<ServerIdx> {
         let servers = (0..).map(ServerIdx).zip(&self.servers);

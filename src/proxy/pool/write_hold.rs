@@ -45,6 +45,12 @@ struct WriteHold {
 }
 
 impl WriteHolds {
+    /// Whether no server's writes wait.
+    #[inline]
+    pub(in crate::proxy) fn is_empty(&self) -> bool {
+        self.servers.is_empty()
+    }
+
     /// When the first of them is over.
     pub(in crate::proxy) fn next(&self) -> Option<Time> {
         self.servers.iter().map(|hold| hold.until).min()

@@ -216,6 +216,17 @@ impl Keys {
         matches!(self.shape, Shape::None)
     }
 
+    /// Whether every request has one key, which stands behind the command's name.
+    #[inline]
+    pub(super) const fn is_one_behind_name(&self) -> bool {
+        const ONE: Shape = Shape::Range {
+            first: 1,
+            last: 1,
+            step: 1,
+        };
+        matches!(self.shape, ONE)
+    }
+
     /// Whether the places depend on the request: Redis's flag `movablekeys`.
     #[must_use]
     pub fn movable(&self) -> bool {

@@ -67,7 +67,29 @@ impl Terms {
         }
     }
 
-    const fn with_retry(self, retry: Retry) -> Terms {
+    /// The same with another reply.
+    pub(in crate::proxy) const fn expecting(self, expect: Expect) -> Terms {
+        Terms { expect, ..self }
+    }
+
+    /// What comes for it.
+    #[inline]
+    pub(in crate::proxy) const fn expect(self) -> Expect {
+        self.expect
+    }
+
+    /// How it may be retried.
+    #[inline]
+    pub(in crate::proxy) const fn retry(self) -> Retry {
+        match self.flags & RETRY {
+            0 => Retry::Once,
+            USED => Retry::Used,
+            _ => Retry::Never,
+        }
+    }
+
+    /// The same, to be retried otherwise.
+    pub(in crate::proxy) const fn with_retry(self, retry: Retry) -> Terms {
         let bits = match retry {
             Retry::Once => 0,
             Retry::Used => USED,
@@ -180,11 +202,7 @@ impl Pending {
 
     #[inline]
     pub(in crate::proxy) fn retry(&self) -> Retry {
-        match self.terms.flags & RETRY {
-            0 => Retry::Once,
-            USED => Retry::Used,
-            _ => Retry::Never,
-        }
+        self.terms.retry()
     }
 
     pub(in crate::proxy) fn set_retry(&mut self, retry: Retry) {
