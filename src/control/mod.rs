@@ -15,6 +15,7 @@ mod asked;
 mod clock;
 mod endpoints;
 mod event;
+mod exchange;
 mod health;
 mod history;
 mod main_loop;

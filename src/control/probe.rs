@@ -7,14 +7,6 @@ use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
-use futures_lite::AsyncRead;
-use futures_lite::AsyncReadExt;
-use futures_lite::AsyncWrite;
-use futures_lite::AsyncWriteExt;
-use glommio::GlommioError;
-use glommio::net::TcpStream;
-use glommio::net::UnixStream;
-
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
 use crate::config::Config;
@@ -23,6 +15,7 @@ use crate::config::PoolConfig;
 use crate::config::Secret;
 use crate::config::ServerAddress;
 use crate::config::Table;
+use crate::control::exchange;
 use crate::messages::SocketAddress;
 use crate::protocol;
 use crate::protocol::Greeting;
@@ -185,38 +178,12 @@ fn question(pool: &PoolConfig) -> Question {
 }
 
 async fn ask(address: &SocketAddress, question: &Question) -> io::Result<bool> {
-    match address {
-        SocketAddress::Tcp(address) => {
-            let stream = TcpStream::connect(address).await.map_err(io_error)?;
-            converse(stream, question).await
-        }
-        SocketAddress::Unix(path) => {
-            let stream = UnixStream::connect(path).await.map_err(io_error)?;
-            converse(stream, question).await
-        }
-    }
-}
-
-fn io_error(error: GlommioError<()>) -> io::Error {
-    error.into()
-}
-
-async fn converse(
-    mut stream: impl AsyncRead + AsyncWrite + Unpin,
-    question: &Question,
-) -> io::Result<bool> {
     let Question { protocol, asked } = question;
-    stream.write_all(&asked.bytes).await?;
     let mut answer = Vec::new();
-    let mut buffer = [0; 512];
-    while answer.len() < ANSWER_BYTES_MAX {
-        if let Some(well) = protocol.all_well(&answer, asked.replies) {
-            return Ok(well);
-        }
-        match stream.read(&mut buffer).await? {
-            0 => return Ok(false),
-            count => answer.extend_from_slice(&buffer[..count]),
-        }
-    }
-    Ok(false)
+    exchange::ask(address, &asked.bytes, |piece| {
+        answer.extend_from_slice(piece);
+        let well = protocol.all_well(&answer, asked.replies);
+        well.or((answer.len() >= ANSWER_BYTES_MAX).then_some(false))
+    })
+    .await
 }

@@ -517,6 +517,28 @@ impl Protocol {
         }
     }
 
+    /// What a server tells of itself to who asks it alone, by the words in which it is asked for.
+    #[must_use]
+    pub fn details(self) -> &'static [&'static str] {
+        match self {
+            Protocol::Resp => &[],
+            Protocol::Memcached => memcached::DETAILS,
+            #[cfg(any(test, debug_assertions))]
+            Protocol::Numbered => &[],
+        }
+    }
+
+    /// The request for one of these, and what comes for it.
+    #[must_use]
+    pub fn detail(self, what: &str) -> Option<(Vec<u8>, Expect)> {
+        match self {
+            Protocol::Resp => None,
+            Protocol::Memcached => memcached::detail(what),
+            #[cfg(any(test, debug_assertions))]
+            Protocol::Numbered => None,
+        }
+    }
+
     /// Whether a server has said that all is well in all of its `replies` to a greeting that asks
     /// whether it serves; `None` while more of `answer` is to come.
     #[must_use]

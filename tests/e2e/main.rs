@@ -53,8 +53,11 @@ mod commands {
     mod whole_pool;
 }
 mod memcached {
+    mod connections;
     mod failures;
+    mod large;
     mod older;
+    mod one_server;
     mod replies;
 }
 mod process {

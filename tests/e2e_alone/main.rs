@@ -11,6 +11,7 @@ mod admin_abuse;
 mod browser;
 mod large;
 mod line;
+mod memcached;
 mod memory;
 mod page;
 mod signs;

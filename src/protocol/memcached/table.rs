@@ -113,7 +113,7 @@ static ROWS: [Row; 37] = [
     row(("stats", "stats"), READ, (No, Form::Stats), Handling::AskAll(Gather::Chain),
         "Of every server: `STAT server:name value`; of one that fails `STAT server:error text`."),
     row(("stats", "stats what"), READ, (No, Form::Line), Handling::Refuse(Refusal::EachItsOwn),
-        "It makes sense of one server only, or (`reset`, `detail`) changes it."),
+        "It makes sense of one server only (`coremux ctl stats POOL SERVER what`), or (`reset`, `detail`) changes it."),
     row(("shutdown", "shutdown [graceful]"), Access::Unstated, (No, Form::Line), REFUSE, "Servers are to be administered directly."),
     row(("cache_memlimit", "cache_memlimit megabytes"), Access::Unstated, (No, Form::Line), REFUSE, "As `shutdown`."),
     row(("lru", "lru …"), Access::Unstated, (No, Form::Line), REFUSE, "As `shutdown`."),

@@ -3,12 +3,14 @@
 use std::fmt::Display;
 
 use crate::protocol::ErrorClass;
+use crate::protocol::Expect;
 use crate::protocol::Greeting;
 use crate::protocol::Release;
 use crate::protocol::Request;
 use crate::protocol::Told;
 use crate::protocol::command::CommandError;
 use crate::protocol::command::Local;
+use crate::protocol::memcached::reply::Form;
 use crate::protocol::memcached::reply::is_error;
 use crate::protocol::memcached::table::is_quiet;
 
@@ -98,6 +100,18 @@ fn has_meta(release: &[u8]) -> bool {
     let number = release.split(|byte| *byte == b' ').next();
     let number = number.and_then(Release::parse);
     number.is_some_and(|number| number >= WITH_META)
+}
+
+/// What a server tells of itself alone: those of all servers together would mean nothing.
+pub const DETAILS: &[&str] = &["items", "slabs", "settings", "conns"];
+
+/// The request for one of them, and what comes for it.
+#[must_use]
+pub fn detail(what: &str) -> Option<(Vec<u8>, Expect)> {
+    let expect = Expect::ONE.of_form(Form::Stats as u8, 0);
+    DETAILS
+        .contains(&what)
+        .then(|| (format!("stats {what}\r\n").into_bytes(), expect))
 }
 
 /// Whether it has answered that all is well.

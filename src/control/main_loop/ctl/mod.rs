@@ -7,6 +7,7 @@
 //! To add one is to add a row. An act that cannot answer at once keeps its `Reply` until it can.
 
 mod observe;
+mod stats;
 mod switch_master;
 
 use std::ops::RangeInclusive;
@@ -68,10 +69,11 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "stats",
-        arguments: "",
-        doc: "twemproxy's statistics, one line of JSON",
-        counts: 0..=0,
-        act: |control, _, reply| reply.done(control.stats.line()),
+        arguments: "[POOL SERVER items|slabs|settings|conns]",
+        doc: "twemproxy's statistics, one line of JSON; or what one memcached says of itself, by the name \
+              that the first form shows",
+        counts: 0..=3,
+        act: stats::act,
     },
     Command {
         name: "health",
