@@ -156,10 +156,11 @@ impl Health {
             usable: pool.usable(),
             clients: clients.sum(),
             sentinels: pool.following.as_ref().map(|f| f.sentinels.clone()),
-            servers: pool
-                .servers
-                .iter()
-                .map(|server| of_server(pool, server, self.exclusive((idx, server.idx.index()))))
+            // As the workers count them: by the table's order, and not by their places, of which a
+            // reload may have given up some.
+            servers: (0..)
+                .zip(&pool.servers)
+                .map(|(nth, server)| of_server(pool, server, self.exclusive((idx, nth))))
                 .collect(),
         }
     }

@@ -42,8 +42,8 @@ pub(super) fn act(control: &mut Control, arguments: &[String], reply: Reply) {
     let Some((question, expect)) = protocol.detail(what) else {
         return reply.refused(unknown(protocol, what));
     };
-    let looked_up = control.names.known(place.0, place.1);
-    let known = control.probes.known(place.0, place.1);
+    let looked_up = control.servers.names.known(place.0, place.1);
+    let known = control.servers.probes.known(place.0, place.1);
     let Some(address) = known.first().or(looked_up.first()).cloned() else {
         return reply.refused(format!("{server}: its address is not known yet\n"));
     };
