@@ -7,6 +7,7 @@ mod address;
 mod change;
 mod inquiry;
 mod report;
+mod script;
 
 pub use address::SocketAddress;
 pub use change::Change;
@@ -16,3 +17,5 @@ pub use inquiry::Finding;
 pub use inquiry::Inquiry;
 pub use inquiry::Which;
 pub use report::Report;
+pub use script::ScriptFact;
+pub use script::ScriptNews;

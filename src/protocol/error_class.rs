@@ -17,6 +17,8 @@ pub enum ErrorClass {
     TooFewReplicas,
     /// The server lets nobody wait any more: it was a master.
     Unblocked,
+    /// The server does not know the script that was called: nothing was done.
+    NoScript,
     /// The server could not read the request, and reads nothing behind it.
     Unreadable,
 }

@@ -10,6 +10,7 @@ use crate::base::Spare;
 use crate::messages::Finding;
 use crate::messages::Inquiry;
 use crate::messages::Report;
+use crate::messages::ScriptNews;
 use crate::messages::SocketAddress;
 
 /// Names one connection of one worker, from its beginning until `closed` was called for it.
@@ -55,6 +56,8 @@ pub enum Output {
     },
     /// Tell the process.
     Report(Report),
+    /// Tell every other worker of a script.
+    Script(ScriptNews),
     /// Ask every other worker.
     Ask(Inquiry),
     /// Tell the worker that has asked.

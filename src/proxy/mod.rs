@@ -12,6 +12,7 @@
 //! | `server_conn` | a server connection: its life, its FIFO, what becomes of requests when it ends |
 //! | `exclusive` | connections that one client has for itself, and what waits on them |
 //! | `inquiry` | what one client asks about those of all workers |
+//! | `scripts` | sources of scripts, for servers that do not know them |
 //! | `pool` | a pool's rules, its servers, their connections and replicas |
 //!
 //! A file that adds methods to [`Proxy`], or to the `Desk` of `dispatch`, is a flow: it takes several
@@ -43,6 +44,7 @@ mod pool;
 mod recording;
 mod reload;
 mod rolling_drain;
+mod scripts;
 mod server_conn;
 mod timers;
 mod worker;
@@ -97,6 +99,7 @@ use plan::Parts;
 use pool::Pool;
 use pool::write_hold::WriteHolds;
 use rolling_drain::RollingDrain;
+use scripts::Scripts;
 use server_conn::ServerConn;
 use timers::Timers;
 use worker::Worker;
@@ -137,6 +140,7 @@ pub struct Proxy {
     // Connections that one client has for itself.
     stocks: Stocks,
     curious: Curious,
+    scripts: Scripts,
     wire: Wire,
     timers: Timers,
     random: Random,
@@ -181,6 +185,7 @@ impl Proxy {
             inquiries: Inquiries::default(),
             stocks: Stocks::default(),
             curious: Curious::default(),
+            scripts: Scripts::default(),
             wire: Wire::default(),
             timers: Timers::default(),
             random: Random::new(setup.seed),

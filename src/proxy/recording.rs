@@ -120,6 +120,12 @@ impl Proxy {
         self.records.pool(conn.pool).errors.count(name);
     }
 
+    /// Counts an error that a server has given to a transaction.
+    pub(in crate::proxy) fn record_batch_error(&mut self, key: Key) {
+        let pool = self.servers[key].pool;
+        self.records.pool(pool).errors.count("exec");
+    }
+
     /// Counts an error of our own.
     pub(in crate::proxy) fn record_failure(&mut self, pool: PoolIdx, answer: Answer<'_>) {
         self.records.pool(pool).failures.count(answer.cause());

@@ -14,6 +14,7 @@ use crate::messages::Change;
 use crate::messages::Finding;
 use crate::messages::Inquiry;
 use crate::messages::Report;
+use crate::messages::ScriptNews;
 use crate::proxy::Reload;
 use crate::reactor::Admission;
 use crate::stats::WorkerStats;
@@ -67,6 +68,8 @@ pub enum ToWorker {
     KeepClients,
     /// Serve this client, which another process has served; it is given to one worker alone.
     Adopt(Arc<Parcel>),
+    /// A client of another worker has told something of a script.
+    Script(Arc<ScriptNews>),
     /// Another worker asks about your clients.
     Ask(Arc<Inquiry>),
     /// What another worker has answered to you; it is given to one worker alone.
@@ -128,6 +131,8 @@ pub enum FromWorker {
     },
     /// A fact that the other workers must hear, such as a server's failure.
     Report(Report),
+    /// A client has told something of a script: the other workers must hear of it.
+    Script(Arc<ScriptNews>),
     /// Every other worker is asked about its clients.
     Ask(Arc<Inquiry>),
     /// What was found, for the worker that has asked.

@@ -45,6 +45,7 @@ mod commands {
     mod resp3;
     mod routing;
     mod same_reply;
+    mod scripts;
     mod smuggling;
     mod split;
     mod tools;

@@ -358,7 +358,11 @@ fn pass(side: &mut Side, clients: &mut [Client], now: Time) {
                 assert!(side.clients.contains_key(&conn));
                 side.going.push(conn);
             }
-            Output::Report(_) | Output::Resolve { .. } | Output::Ask(_) | Output::Answer(_) => {}
+            Output::Report(_)
+            | Output::Resolve { .. }
+            | Output::Ask(_)
+            | Output::Answer(_)
+            | Output::Script(_) => {}
             other => panic!("{other:?}"),
         }
     }

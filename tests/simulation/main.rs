@@ -53,6 +53,7 @@ mod room;
 mod routes;
 mod runs;
 mod scenario;
+mod scripts;
 mod second;
 mod server;
 mod shares;

@@ -85,6 +85,12 @@ impl World {
                     let arrival = self.now + self.dice.micros(5, 300);
                     self.schedule(arrival, Event::Hear(report));
                 }
+                Output::Script(news) => {
+                    for other in (0..self.workers.len()).filter(|other| *other != worker) {
+                        let arrival = self.mail_arrives(other);
+                        self.schedule(arrival, Event::Script(other, news.clone()));
+                    }
+                }
                 Output::Ask(inquiry) => {
                     for other in (0..self.workers.len()).filter(|other| *other != worker) {
                         let arrival = self.mail_arrives(other);

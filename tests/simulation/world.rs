@@ -16,6 +16,7 @@ use coremux::messages::Change;
 use coremux::messages::Finding;
 use coremux::messages::Inquiry;
 use coremux::messages::Report;
+use coremux::messages::ScriptNews;
 use coremux::reactor::Admission;
 
 use crate::client::Client;
@@ -61,6 +62,8 @@ pub enum Event {
     Hear(Report),
     /// A worker reads what the control plane tells it.
     Mail(usize, Change),
+    /// A worker hears of a script.
+    Script(usize, ScriptNews),
     /// A worker hears what another one asks.
     Ask(usize, Inquiry),
     /// It hears what another one has answered.
@@ -277,6 +280,10 @@ impl World {
             Event::ServerWrites(link) => self.server_writes(link),
             Event::Hear(report) => self.hear(report),
             Event::Mail(worker, change) => self.read_mail(worker, &change),
+            Event::Script(worker, news) => {
+                self.wake(worker);
+                self.workers[worker].proxy.hear_script(&news);
+            }
             Event::Ask(worker, inquiry) => {
                 self.wake(worker);
                 self.workers[worker].proxy.asked(&inquiry, self.now);

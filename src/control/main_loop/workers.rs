@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tracing::error;
 
+use crate::base::WorkerIdx;
 use crate::control::supervisor::Step;
 use crate::reactor::FromWorker;
 use crate::reactor::Receiver;
@@ -58,13 +59,12 @@ impl Control {
                 self.reported(report);
                 Step::Nothing
             }
+            FromWorker::Script(news) => {
+                self.tell_others(news.teller, &ToWorker::Script(Arc::clone(&news)));
+                Step::Nothing
+            }
             FromWorker::Ask(inquiry) => {
-                let asker = inquiry.asker.index();
-                for (place, worker) in self.workers.to.iter().enumerate() {
-                    if place != asker {
-                        worker.send(ToWorker::Ask(Arc::clone(&inquiry)));
-                    }
-                }
+                self.tell_others(inquiry.asker, &ToWorker::Ask(Arc::clone(&inquiry)));
                 Step::Nothing
             }
             FromWorker::Answer(finding) => {
@@ -72,6 +72,14 @@ impl Control {
                     asker.send(ToWorker::Answer(finding));
                 }
                 Step::Nothing
+            }
+        }
+    }
+
+    fn tell_others(&self, teller: WorkerIdx, message: &ToWorker) {
+        for (place, worker) in self.workers.to.iter().enumerate() {
+            if place != teller.index() {
+                worker.send(message.clone());
             }
         }
     }

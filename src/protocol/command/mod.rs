@@ -25,6 +25,7 @@ mod handling;
 mod keys;
 mod lookup;
 mod reply;
+mod script;
 mod table;
 mod wait;
 
@@ -60,6 +61,10 @@ pub use reply::glob_matches;
 pub use reply::help_reply;
 pub use reply::info_reply;
 pub use reply::key_glob_matches;
+pub use script::ScriptWord;
+pub use script::script_called;
+pub use script::script_word;
+pub use script::words_with_source;
 pub use wait::TimeoutAt;
 pub use wait::Wait;
 

@@ -6,10 +6,11 @@ use std::io::Write;
 use crate::protocol::ErrorClass;
 
 /// By how the error begins, with the blank behind its code.
-const CLASSES: [(&[u8], ErrorClass); 8] = [
+const CLASSES: [(&[u8], ErrorClass); 9] = [
     (b"-OOM ", ErrorClass::Overloaded),
     (b"-BUSY ", ErrorClass::Overloaded),
     (b"-LOADING ", ErrorClass::Loading),
+    (b"-NOSCRIPT ", ErrorClass::NoScript),
     (b"-MASTERDOWN ", ErrorClass::MasterAway),
     (b"-READONLY ", ErrorClass::NotMaster),
     (b"-NOREPLICAS ", ErrorClass::TooFewReplicas),

@@ -167,7 +167,7 @@ impl Proxy {
             self.unwatch(key);
             return self.answer_void_exec(key);
         }
-        if transaction.commands() == 0 {
+        if transaction.commands() == 0 && watched == Watched::Nothing {
             self.unwatch(key);
             return self.answer_empty_exec(key);
         }

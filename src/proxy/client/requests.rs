@@ -17,6 +17,7 @@ use crate::protocol::Request;
 use crate::protocol::command::Args;
 use crate::protocol::command::Command;
 use crate::protocol::command::CommandError;
+use crate::protocol::command::ErrorsBy;
 use crate::proxy::Proxy;
 use crate::proxy::client::ending::End;
 use crate::proxy::client::pause::PauseReason;
@@ -210,6 +211,9 @@ impl Desk<'_> {
         };
         if let (false, Ok(command)) = (self.observers.is_empty(), found) {
             self.observe(request, command, now);
+        }
+        if ask.terms.errors() == ErrorsBy::Anybody {
+            self.hear_of_script(request);
         }
         self.pass_on((server, ask), request, chunk, now)
     }
@@ -462,7 +466,12 @@ impl Proxy {
                 return self.reply(key, &reply);
             }
             Ok(Plan::Fan(fan, ask)) => self.forward_parts(key, &fan, ask, request, now),
-            Ok(Plan::All(join, ask)) => self.forward_to_all(key, join, ask, request, now),
+            Ok(Plan::All(join, ask)) => {
+                if let (ErrorsBy::Anybody, Some(mut desk)) = (ask.terms.errors(), self.desk(key)) {
+                    desk.hear_of_script(request);
+                }
+                self.forward_to_all(key, join, ask, request, now)
+            }
             Ok(Plan::Page(server, page, ask)) => {
                 self.forward_page(key, (server, page), ask, request, now)
             }

@@ -15,6 +15,7 @@ use crate::proxy::effects::Wire;
 use crate::proxy::plan::Parts;
 use crate::proxy::pool::Pool;
 use crate::proxy::pool::write_hold::WriteHolds;
+use crate::proxy::scripts::Scripts;
 use crate::proxy::server_conn::ServerConn;
 use crate::proxy::timers::Timers;
 use crate::proxy::worker::Worker;
@@ -31,6 +32,7 @@ pub(in crate::proxy) struct Desk<'a> {
     pub(in crate::proxy) late_writes: &'a mut LateWrites,
     pub(in crate::proxy) write_holds: &'a mut WriteHolds,
     pub(in crate::proxy) curious: &'a mut Curious,
+    pub(in crate::proxy) scripts: &'a mut Scripts,
     pub(in crate::proxy) timers: &'a mut Timers,
     pub(in crate::proxy) wire: &'a mut Wire,
     pub(in crate::proxy) random: &'a mut Random,
@@ -54,6 +56,7 @@ impl Proxy {
             late_writes: &mut self.late_writes,
             write_holds: &mut self.write_holds,
             curious: &mut self.curious,
+            scripts: &mut self.scripts,
             timers: &mut self.timers,
             wire: &mut self.wire,
             random: &mut self.random,

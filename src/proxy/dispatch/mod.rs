@@ -10,5 +10,6 @@ pub(in crate::proxy) mod enqueue;
 pub(in crate::proxy) mod forward;
 pub(in crate::proxy) mod late_writes;
 pub(in crate::proxy) mod quarantine;
+mod scripts;
 mod transaction;
 pub(in crate::proxy) mod whole;

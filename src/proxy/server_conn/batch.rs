@@ -96,6 +96,7 @@ impl Proxy {
         if class.is_demoted() {
             self.ask_server(key, class, now);
         }
+        self.record_batch_error(key);
         match told.is_empty() {
             true => self.give_reply(key, reply, cut.bytes, class, now),
             false => self.give_reply(key, Reply::<C>::Own(&told), cut.bytes, class, now),

@@ -166,6 +166,8 @@ impl Proxy {
                 if let Some(failure) = self.refuses_to_wait(key, class, text) {
                     return Err(failure);
                 }
+            } else if !is_own && class == ErrorClass::NoScript && self.asks_with_source(key) {
+                return Ok(());
             } else if is_own && self.waits_though_refused(key, class, now) {
                 self.server_spoke(key, class, since, now);
                 return Ok(());

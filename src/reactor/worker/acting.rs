@@ -58,6 +58,7 @@ impl Worker {
                     self.outbox.send(FromWorker::Resolve { pool, server });
                 }
                 Output::Report(report) => self.outbox.send(FromWorker::Report(report)),
+                Output::Script(news) => self.outbox.send(FromWorker::Script(Arc::new(news))),
                 Output::Ask(inquiry) => self.outbox.send(FromWorker::Ask(Arc::new(inquiry))),
                 Output::Answer(finding) => {
                     self.outbox.send(FromWorker::Answer(Arc::new(finding)));

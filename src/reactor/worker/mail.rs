@@ -35,6 +35,7 @@ impl Worker {
                 }
                 ToWorker::KeepClients => self.keep_clients(),
                 ToWorker::Adopt(parcel) => self.adopt_shared(parcel, now),
+                ToWorker::Script(news) => self.proxy.hear_script(&news),
                 ToWorker::Ask(inquiry) => self.proxy.asked(&inquiry, now),
                 ToWorker::Answer(finding) => self.proxy.answered(&finding, now),
                 ToWorker::TellRecords(spare) => self.tell_records(spare),

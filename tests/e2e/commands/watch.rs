@@ -153,6 +153,23 @@ fn a_watch_whose_connection_is_lost_lets_nothing_through() {
 }
 
 #[test]
+fn a_transaction_of_nothing_says_whether_a_watched_key_has_changed() {
+    let (_redis, proxy) = start(2);
+    let (mut client, mut other) = (proxy.client("alpha"), proxy.client("alpha"));
+    for (between, replied) in [
+        ("GET k", Reply::Array(Vec::new())),
+        ("SET k 1", Reply::NullArray),
+    ] {
+        assert_eq!(call(&mut client, "WATCH k"), Reply::ok());
+        call(&mut other, between);
+        assert_eq!(call(&mut client, "MULTI"), Reply::ok());
+        assert_eq!(call(&mut client, "EXEC"), replied, "{between}");
+    }
+    assert_eq!(call(&mut client, "MULTI"), Reply::ok());
+    assert_eq!(call(&mut client, "EXEC"), Reply::Array(Vec::new()));
+}
+
+#[test]
 fn who_counts_by_watching_misses_none() {
     let (_redis, proxy) = start(2);
     let count = |client: &mut Client| {

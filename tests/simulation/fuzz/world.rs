@@ -197,7 +197,7 @@ impl World {
                     let change = config::found(pool, server);
                     self.proxy.apply(&change, self.now);
                 }
-                Output::Report(_) | Output::Answer(_) => {}
+                Output::Report(_) | Output::Answer(_) | Output::Script(_) => {}
                 Output::Ask(inquiry) => unreachable!("{inquiry:?}: there is one worker"),
             }
         }

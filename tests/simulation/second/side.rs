@@ -71,7 +71,10 @@ impl Side {
                 Output::Pause(conn) => self.paused.push(conn),
                 Output::Resume(conn) => self.paused.retain(|other| *other != conn),
                 Output::HandOver(conn) => self.going.push(conn),
-                Output::Report(_) | Output::Resolve { .. } | Output::Answer(_) => {}
+                Output::Report(_)
+                | Output::Resolve { .. }
+                | Output::Answer(_)
+                | Output::Script(_) => {}
                 Output::Ask(inquiry) => panic!("{inquiry:?}"),
                 Output::ShutdownWrite(conn) => panic!("{conn:?}"),
             }

@@ -395,6 +395,21 @@ impl RequestQueue {
         true
     }
 
+    /// Puts the request that the next reply belongs to before those that are not sent, with other bytes.
+    pub(in crate::proxy) fn requeue_first_as(
+        &mut self,
+        frame: &[u8],
+        spare: &mut Spare,
+        gauges: &ServerCounters,
+    ) {
+        let mut again = Requests::default();
+        if let Some(pending) = self.pair(spare, gauges) {
+            again.bytes.push_copy(frame, spare);
+            again.pendings.push(pending.resized(frame.len()));
+            self.requeue(again, spare, gauges);
+        }
+    }
+
     /// Puts requests before those that are not sent.
     pub(in crate::proxy) fn requeue(
         &mut self,

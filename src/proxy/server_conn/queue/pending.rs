@@ -78,6 +78,15 @@ impl Terms {
         self.expect
     }
 
+    /// Whose words an error is.
+    #[inline]
+    pub(in crate::proxy) const fn errors(self) -> ErrorsBy {
+        match self.flags & ERRORS_BY_ANYBODY {
+            0 => ErrorsBy::Server,
+            _ => ErrorsBy::Anybody,
+        }
+    }
+
     /// How it may be retried.
     #[inline]
     pub(in crate::proxy) const fn retry(self) -> Retry {
@@ -169,6 +178,13 @@ impl Pending {
         }
     }
 
+    /// The same request in other words, of so many bytes.
+    pub(super) fn resized(self, bytes: usize) -> Pending {
+        #[expect(clippy::cast_possible_truncation, reason = "at most REQUEST_BYTES_MAX")]
+        let bytes = bytes as u32;
+        Pending { bytes, ..self }
+    }
+
     /// From when its time counts: when it was queued or, if it was held, when it could be sent, or
     /// when the connection ended on which it was.
     #[inline]
@@ -218,10 +234,7 @@ impl Pending {
     /// Whose words an error is.
     #[inline]
     pub(in crate::proxy) fn errors(&self) -> ErrorsBy {
-        match self.terms.flags & ERRORS_BY_ANYBODY {
-            0 => ErrorsBy::Server,
-            _ => ErrorsBy::Anybody,
-        }
+        self.terms.errors()
     }
 
     /// What comes for it.
