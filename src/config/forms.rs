@@ -23,6 +23,7 @@ use crate::config::sentinels;
 use crate::config::servers;
 use crate::config::values::OnServerFailure;
 use crate::config::values::Protocol;
+use crate::config::values::PubsubMode;
 use crate::config::values::ReadFrom;
 use crate::config::values::ReadyServers;
 use crate::config::values::Secret;
@@ -193,6 +194,15 @@ pub(super) const READ_FROM: Form<ReadFrom> = Form::choice(
         ("master", ReadFrom::Master),
         ("prefer-replica", ReadFrom::PreferReplica),
         ("replica", ReadFrom::Replica),
+    ],
+);
+
+pub(super) const PUBSUB: Form<PubsubMode> = Form::choice(
+    "exclusive or shared",
+    "choice",
+    &[
+        ("exclusive", PubsubMode::Exclusive),
+        ("shared", PubsubMode::Shared),
     ],
 );
 

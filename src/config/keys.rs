@@ -25,6 +25,7 @@ use crate::config::row::keys;
 use crate::config::row::unsaid;
 use crate::config::values::OnServerFailure;
 use crate::config::values::Protocol;
+use crate::config::values::PubsubMode;
 use crate::config::values::ReadFrom;
 use crate::config::values::ReadyServers;
 use crate::config::values::Secret;
@@ -246,12 +247,37 @@ connections: ConnectionConfig {
     pub exclusive: u32 {
         key: "exclusive_connections", takes: NUMBER, default: "256";
         from: Ours, reload: AtOnce;
-        doc: "the most connections to each server, for each worker, that one client each has for itself while it waits (`BLPOP`); 0 refuses such commands"
+        doc: "the most connections to each server, for each worker, that one client each has for itself while it waits (`BLPOP`) or listens (`SUBSCRIBE`); 0 refuses such commands"
     }
     pub preconnect: bool {
         key: "preconnect", takes: BOOLEAN, default: "false";
         from: Twemproxy, reload: AtOnce;
         doc: "connect to every server at start; one that does not answer counts as no failure"
+    }
+}
+
+/// How clients listen to channels.
+pubsub: PubsubConfig {
+    pub mode: PubsubMode {
+        key: "pubsub", takes: PUBSUB, default: "exclusive";
+        from: Ours, reload: AtOnce;
+        doc: "how clients listen: each on server connections of its own (`exclusive_connections`), so that `PUBLISH` says how many have heard it; or all of a worker on one that they share, for thousands; who listens already goes on as before"
+    }
+    // These three are Redis's `client-output-buffer-limit pubsub 32mb 8mb 60`.
+    pub output_bytes: usize {
+        key: "pubsub_output_limit", takes: BYTES_AT_LEAST_ONE, default: "33554432";
+        from: Ours, reload: AtOnce;
+        doc: "a client that listens is closed when more than this waits for it"
+    }
+    pub output_bytes_for_long: usize {
+        key: "pubsub_output_soft_limit", takes: BYTES_AT_LEAST_ONE, default: "8388608";
+        from: Ours, reload: AtOnce;
+        doc: "the same when more than this has waited for it all of `pubsub_output_soft_ms`"
+    }
+    pub output_long: Duration {
+        key: "pubsub_output_soft_ms", takes: MILLIS, default: "60000";
+        from: Ours, reload: AtOnce;
+        doc: "how long more than `pubsub_output_soft_limit` may wait for a client that listens"
     }
 }
 

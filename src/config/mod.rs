@@ -87,6 +87,7 @@ pub use table::Table;
 pub use table::TooMany;
 pub use values::OnServerFailure;
 pub use values::Protocol;
+pub use values::PubsubMode;
 pub use values::ReadFrom;
 pub use values::ReadyServers;
 pub use values::Secret;

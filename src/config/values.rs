@@ -52,6 +52,15 @@ pub enum ReadFrom {
     Replica,
 }
 
+/// On which server connections clients listen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PubsubMode {
+    /// Each on its own.
+    Exclusive,
+    /// All of a worker on one to each server.
+    Shared,
+}
+
 /// How many of its servers a pool needs to be called ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadyServers {

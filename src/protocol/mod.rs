@@ -53,4 +53,6 @@ pub use request::Body;
 pub use request::Request;
 pub use resp::Resp as Version;
 pub use spoken::Protocol;
+pub use subscription::Heard;
+pub use subscription::TopicKind;
 pub use subscription::is_everywhere;

@@ -159,11 +159,19 @@ pub enum RequestError {
     #[error("No exclusive connection to the server is free: see exclusive_connections")]
     NoExclusive,
     /// A command that waits, between `WATCH` and `EXEC`.
-    #[error("A command that waits cannot be asked between WATCH and EXEC")]
+    #[error("A command that waits or listens cannot be asked between WATCH and EXEC")]
     WaitsWhileWatching,
     /// `WATCH` of a client whose watched keys are not watched any more.
     #[error("The connection that watched keys is lost: DISCARD, UNWATCH or EXEC comes first")]
     WatchLost,
+    /// It listens to messages, which look like replies. The text is Redis's.
+    #[error(
+        "Can't execute '{0}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
+    )]
+    OnlyListens(&'static str),
+    /// The names of all that it listens to would take more memory than a client may.
+    #[error("Too many subscriptions: their names take more than client_output_limit")]
+    TooManySubscriptions,
     /// It has waited on a server that it is to wait on no longer. The text is Redis's.
     #[error("force unblock from blocking operation, instance state changed (master -> replica?)")]
     Unblocked,
@@ -223,6 +231,8 @@ impl RequestError {
             | RequestError::Nested
             | RequestError::WatchWithin
             | RequestError::WaitsWhileWatching => "not_allowed",
+            RequestError::OnlyListens(_) => "only_listens",
+            RequestError::TooManySubscriptions => "too_many_subscriptions",
             RequestError::WatchLost => "watch_lost",
         }
     }

@@ -17,6 +17,8 @@ use crate::base::ServerIdx;
 #[cfg(debug_assertions)]
 use crate::proxy::pool::conns::ConnTable;
 #[cfg(debug_assertions)]
+use crate::proxy::pubsub::subscriptions::Passage;
+#[cfg(debug_assertions)]
 use crate::proxy::server_conn::ServerPhase;
 #[cfg(debug_assertions)]
 use crate::proxy::server_conn::queue::Load;
@@ -40,6 +42,7 @@ impl Proxy {
                 self.check_gauges();
                 self.check_clients();
                 self.check_places();
+                self.check_feeds();
             }
         }
     }
@@ -86,6 +89,29 @@ impl Proxy {
             let conn = self.servers.find(key).expect("a connection in a place");
             assert_eq!(conn.kind, place.kind, "the kind of {key:?}");
             assert_ne!(conn.phase, ServerPhase::Closed, "{place:?}");
+        }
+    }
+
+    /// Nobody is given a message that it has not asked for, and every connection on which somebody listens
+    /// is found by who does.
+    #[cfg(debug_assertions)]
+    fn check_feeds(&self) {
+        for key in self.servers.keys() {
+            let conn = &self.servers[key];
+            let feed = conn.exclusive.as_ref().and_then(|it| it.feed.as_deref());
+            let Some(feed) = feed else {
+                continue;
+            };
+            assert_ne!(conn.phase, ServerPhase::Closed, "{key:?} has a feed");
+            assert!(conn.requests.is_empty(), "{key:?} is asked for something");
+            for (topic, client) in feed.listeners() {
+                let of_client = self.clients.slab.find(client);
+                let of_client = of_client.and_then(|it| it.subscriptions.as_deref());
+                let it = of_client.expect("a listener that listens");
+                assert_ne!(it.passage(topic), Passage::Never, "{client:?}: {topic:?}");
+                let found = self.feed_of(client, conn.server);
+                assert_eq!(found, Some(key), "where {client:?} listens");
+            }
         }
     }
 

@@ -13,6 +13,7 @@
 //! | `exclusive` | connections that one client has for itself, and what waits on them |
 //! | `inquiry` | what one client asks about those of all workers |
 //! | `scripts` | sources of scripts, for servers that do not know them |
+//! | `pubsub` | what clients listen to, and the connections on which messages come |
 //! | `pool` | a pool's rules, its servers, their connections and replicas |
 //!
 //! A file that adds methods to [`Proxy`], or to the `Desk` of `dispatch`, is a flow: it takes several
@@ -41,6 +42,7 @@ mod load_shedding;
 mod observing;
 mod plan;
 mod pool;
+mod pubsub;
 mod recording;
 mod reload;
 mod rolling_drain;
@@ -161,6 +163,7 @@ struct Scratch {
     args: Vec<Arg>,
     parts: Parts,
     shares: Vec<Share>,
+    hearers: Vec<Key>,
 }
 
 impl Proxy {
@@ -315,7 +318,9 @@ impl Proxy {
             Change::Eject { pool, server } => self.eject(*pool, *server, now),
             Change::Reachable { pool, server } => self.server_reachable(*pool, *server, now),
             Change::Readmit { pool, server } => {
-                self.pools[pool.index()].set_ejected(*server, false);
+                if self.pools[pool.index()].set_ejected(*server, false) {
+                    self.rehome(*pool, now);
+                }
             }
         }
     }

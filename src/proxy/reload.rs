@@ -121,6 +121,9 @@ impl Proxy {
                 self.time_client(key, heard + idle);
             }
         }
+        if changes.remaps() {
+            self.rehome(idx, now);
+        }
         for (server, _) in (0..).map(ServerIdx).zip(0..before) {
             if reload.table.server(idx, server).is_none() {
                 self.remove_server(idx, server, now);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::Kind;
 use super::Metric;
 use super::POOL_METRICS;
+use super::PUBSUB_METRICS;
 use super::SERVER_METRICS;
 use super::STANDING_METRICS;
 use super::Shape;
@@ -170,6 +171,14 @@ pub fn put_table(out: &mut Exposition, shape: &Shape, workers: &[Arc<WorkerStats
             let of_workers = workers.iter().map(|w| w.pools[p].traffic.values()[nth]);
             joined(row, of_workers)
         });
+    }
+    for (nth, row) in PUBSUB_METRICS.iter().enumerate() {
+        begin(out, row);
+        for (p, pool) in shape.pools.iter().enumerate() {
+            let of_workers = workers.iter().map(|w| w.pools[p].pubsub.values()[nth]);
+            let labels = [("pool", &*pool.name)];
+            value(out, row, &labels, joined(row, of_workers));
+        }
     }
     for (nth, row) in SERVER_METRICS.iter().enumerate() {
         of_servers(out, row, shape, |p, s| {

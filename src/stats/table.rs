@@ -227,6 +227,26 @@ metrics! {
 }
 
 metrics! {
+    /// What a worker counts of a pool's clients that listen to channels.
+    PubsubCounters, PUBSUB_METRICS of 6:
+
+    /// Clients that listen to a channel or pattern now.
+    subscribers Gauge "coremux_pubsub_subscribers" "";
+    /// Channels and patterns that they listen to, each client's counted.
+    subscriptions Gauge "coremux_pubsub_subscriptions" "";
+    /// Messages given to clients, each client's counted.
+    messages Counter "coremux_pubsub_messages_total" "";
+    /// Clients that were closed because too much waited for them.
+    slow_closed Counter "coremux_pubsub_slow_subscribers_closed_total" "";
+    /// Clients that were closed because the servers of their channels have changed, and no connection to
+    /// another is free.
+    homeless_closed Counter "coremux_pubsub_homeless_subscribers_closed_total" "";
+    /// Channels and patterns that were asked for again after a server connection was lost: what was
+    /// published meanwhile nobody has heard.
+    resubscribed Counter "coremux_pubsub_resubscribed_total" "";
+}
+
+metrics! {
     /// What a worker says of itself.
     WorkerCounters, WORKER_METRICS of 9:
 
@@ -294,6 +314,7 @@ mod tests {
             &SERVER_METRICS,
             &STANDING_METRICS,
             &TRAFFIC_METRICS,
+            &PUBSUB_METRICS,
             &WORKER_METRICS,
         ];
         let mut seen = std::collections::BTreeSet::new();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Counter;
 use super::PoolCounters;
 use super::PoolTraffic;
+use super::PubsubCounters;
 use super::ServerCounters;
 use super::ServerStanding;
 use super::WorkerCounters;
@@ -52,6 +53,8 @@ pub struct PoolStats {
     pub counters: Arc<PoolCounters>,
     /// What its clients send and take.
     pub traffic: Arc<PoolTraffic>,
+    /// Of its clients that listen.
+    pub pubsub: Arc<PubsubCounters>,
     /// As `ServerIdx` counts them.
     pub servers: Vec<Arc<ServerCounters>>,
     /// How they do, in the same order.
@@ -99,6 +102,7 @@ impl WorkerStats {
             PoolStats {
                 counters: Arc::clone(&pool.counters),
                 traffic: Arc::clone(&pool.traffic),
+                pubsub: Arc::clone(&pool.pubsub),
                 servers: counters.map(Arc::clone).collect(),
                 standings: standings.map(Arc::clone).collect(),
             }

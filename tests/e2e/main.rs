@@ -39,6 +39,7 @@ mod commands {
     mod clients;
     mod databases;
     mod differential;
+    mod listening;
     mod local;
     mod nutcracker;
     mod publish;
@@ -48,6 +49,7 @@ mod commands {
     mod scripts;
     mod smuggling;
     mod split;
+    mod subscribe;
     mod tools;
     mod transactions;
     mod watch;

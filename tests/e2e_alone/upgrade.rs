@@ -1,6 +1,7 @@
 //! An upgrade hands listening sockets and clients over to a new process: nobody is refused, dropped,
 //! answered twice or not at all; and if the new process is no good, the old one serves on.
 
+mod listeners;
 mod steps;
 mod told;
 

@@ -12,6 +12,7 @@ use coremux::base::PoolIdx;
 use coremux::base::Random;
 use coremux::base::Time;
 use coremux::config::Config;
+use coremux::protocol::TopicKind;
 use coremux::protocol::Version;
 use coremux::proxy::Carried;
 use coremux::proxy::ClientState;
@@ -504,6 +505,7 @@ fn client_of_the_first_release() -> ClientState {
         transaction: Carried::Aborted,
         version: Version::V2,
         mute: Mute::Heard,
+        subscriptions: Vec::new(),
         input: b"*2\r\n$3\r\nGET\r\n$5\r\nhel".to_vec(),
     }
 }
@@ -599,5 +601,18 @@ fn what_is_newer_is_told_and_who_does_not_know_it_refuses_the_client() {
     };
     let told = state.encode().unwrap();
     assert_eq!(read_by_the_first_release(&told), Err(12));
+    assert_eq!(ClientState::decode(&told), Ok(state));
+    // And it would wait for messages that nobody there listens to.
+    let state = ClientState {
+        id: 5,
+        subscriptions: vec![
+            (TopicKind::Channel, Bytes::from_static(b"news")),
+            (TopicKind::Pattern, Bytes::from_static(b"")),
+            (TopicKind::Shard, Bytes::from_static(b"\r\n")),
+        ],
+        ..ClientState::default()
+    };
+    let told = state.encode().unwrap();
+    assert_eq!(read_by_the_first_release(&told), Err(14));
     assert_eq!(ClientState::decode(&told), Ok(state));
 }

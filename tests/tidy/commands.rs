@@ -30,6 +30,8 @@ Made from the command table by `tests/tidy.rs`; not to be edited.
   other proxies before the same servers, and over a reload or upgrade that keeps them.
 - **waits**: as *forwarded*, on a server connection that the client has for itself until the reply has
   come (`exclusive_connections`); it delays nobody else. What the client sends meanwhile waits, too.
+- **listens**: to the channel's server, or for a pattern to all of them, on a server connection that the client has for
+  itself (`exclusive_connections`), or that all who listen share (`pubsub: shared`). Not within a transaction.
 - **if allowed**: refused unless the pool's `allow:` names it. `deny:` takes any command away.
 - **at the master**: where `read_from` lets replicas answer reads, too: the reply is good only on the
   server that gave it (a cursor), or the master is to know of it (`TOUCH`).
@@ -64,6 +66,7 @@ pub fn page() -> String {
         "split",
         "asks all",
         "walks",
+        "listens",
         "answered",
         "refused",
     ]
@@ -135,6 +138,7 @@ fn way(command: &Command) -> String {
         Handling::Watch => "watches; the keys must live on one server".to_owned(),
         Handling::Wait(_) => format!("waits{}", several_keys(command)),
         Handling::ForwardAnywhere => "forwarded, always to the same server".to_owned(),
+        Handling::Subscribe(_) | Handling::Unsubscribe(_) => "listens".to_owned(),
         Handling::Publish => "forwarded, to the channel's server".to_owned(),
         Handling::Split(gather) => format!("split; {}", joined(gather)),
         Handling::AskAll(gather) => format!("asks all; {}", joined(gather)),

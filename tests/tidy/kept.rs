@@ -59,6 +59,11 @@ const SHOWN_BY: &[(&str, &[&str], &[&str])] = &[
         ],
     ),
     (
+        "what clients listen to",
+        &["channels_whose_server_changes_are_listened_to_where_they_live_now"],
+        &["who_listens_hears_each_message_once_before_and_after_and_is_told_nothing_in_between"],
+    ),
+    (
         "which servers are ejected",
         &["a_server_that_is_ejected_already_is_asked_when_the_new_file_says"],
         &["a_server_is_ejected_at_the_limit_and_readmitted_once_by_a_probe"],

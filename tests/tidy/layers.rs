@@ -24,15 +24,25 @@ const WORDS: &[&str] = &["effects", "failure", "timers", "worker"];
 /// What the state of a room may use of other rooms.
 const STATE_USES: &[(&str, &[&str])] = &[
     // The places of replies hold the join of their parts; a client holds a connection of its own.
-    ("client", &["plan::gather", "exclusive::lease"]),
+    (
+        "client",
+        &["plan::gather", "exclusive::lease", "pubsub::subscriptions"],
+    ),
+    // A connection that a client has for itself may be one on which it listens.
+    ("exclusive", &["pubsub::feed"]),
     // Which connection is whose, which replica a client reads, what a client may have in flight.
     ("pool", &["client"]),
     // What is done with a request depends on its client, on where keys live, and says how it is retried.
     ("plan", &["client", "pool", "server_conn::queue::Retry"]),
-    // Who awaits a reply, which of a server's connections this is, and who has it for itself.
+    // Who awaits a reply, which of a server's connections this is, who has it for itself or listens there.
     (
         "server_conn",
-        &["client::Awaiter", "pool::conns", "exclusive::stock"],
+        &[
+            "client::Awaiter",
+            "pool::conns",
+            "exclusive::stock",
+            "pubsub::feed",
+        ],
     ),
 ];
 

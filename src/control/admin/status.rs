@@ -9,6 +9,7 @@ use crate::base::PoolIdx;
 use crate::config::ServerConfig;
 use crate::control::clock::rfc3339;
 use crate::control::health::PoolReport;
+use crate::control::health::PubsubReport;
 use crate::control::health::SentinelsReport;
 use crate::control::health::ServerReport;
 use crate::control::health::WorkerReport;
@@ -79,6 +80,7 @@ struct PoolStatus {
     clients: u64,
     clients_max: Option<u32>,
     clients_now: ClientsStatus,
+    pubsub: PubsubReport,
     requests_per_second: f64,
     errors_per_second: f64,
     errors: u64,
@@ -208,6 +210,7 @@ fn pools(
             clients: report.clients,
             clients_max: pool.limits.client_connections.map(std::num::NonZero::get),
             clients_now: clients_status(&of_workers),
+            pubsub: report.pubsub,
             requests_per_second: rates.0,
             errors_per_second: rates.1,
             errors: errors.sum(),

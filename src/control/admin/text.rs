@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::control::health::ExclusiveReport;
 use crate::control::health::HealthReport;
 use crate::control::health::PoolReport;
+use crate::control::health::PubsubReport;
 use crate::control::health::ReadyReport;
 use crate::control::health::SentinelsReport;
 use crate::control::health::ServerReport;
@@ -41,6 +42,9 @@ pub(in crate::control) fn of_status(
         telemetry::Lines(&lately).write("  ", &mut out.0);
         if let Some(sentinels) = &pool.sentinels {
             out.line(format_args!("  {}", of_sentinels(sentinels)));
+        }
+        if !pool.pubsub.is_empty() {
+            out.line(format_args!("  {}", of_pubsub(&pool.pubsub)));
         }
         for server in &pool.servers {
             let since = match &server.failing_since {
@@ -123,6 +127,19 @@ pub(super) fn of_master(server: &ServerReport) -> Option<String> {
         text += &format!("; replica {} {state}", replica.address);
     }
     Some(text)
+}
+
+/// `2 subscribers of 7 channels and patterns; 1 closed as too slow, 3 subscribed again since the start`.
+fn of_pubsub(pubsub: &PubsubReport) -> String {
+    let subscribers = counted(pubsub.subscribers, "subscriber");
+    let (topics, slow, again) = (
+        pubsub.subscriptions,
+        pubsub.slow_closed,
+        pubsub.resubscribed,
+    );
+    format!(
+        "{subscribers} of {topics} channels and patterns; {slow} closed as too slow, {again} subscribed again since the start"
+    )
 }
 
 /// `4 exclusive connections, 3 held; 1 client waiting for one, 0 refused since the start`.

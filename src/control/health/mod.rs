@@ -34,6 +34,7 @@ pub(super) use outputs::HealthOutputs;
 pub(super) use report::ExclusiveReport;
 pub(super) use report::HealthReport;
 pub(super) use report::PoolReport;
+pub(super) use report::PubsubReport;
 pub(super) use report::ReadyReport;
 pub(super) use report::ServerReport;
 pub(super) use report::WorkerReport;

@@ -55,6 +55,7 @@ pub(in crate::control) struct PoolReport {
     pub(in crate::control) usable: usize,
     /// Clients connected now.
     pub(in crate::control) clients: u64,
+    pub(in crate::control) pubsub: PubsubReport,
     /// Only where there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::control) sentinels: Option<SentinelsReport>,
@@ -79,6 +80,25 @@ pub(in crate::control) struct ServerReport {
     /// Where replicas are read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(in crate::control) replicas: Vec<ReplicaReport>,
+}
+
+/// A pool's clients that listen to channels, of all workers.
+#[derive(Debug, Serialize)]
+pub(in crate::control) struct PubsubReport {
+    pub(in crate::control) subscribers: u64,
+    /// Channels and patterns, each client's counted.
+    pub(in crate::control) subscriptions: u64,
+    /// Clients that were closed because too much waited for them, since the start.
+    pub(in crate::control) slow_closed: u64,
+    /// Channels and patterns that were asked for again, since the start.
+    pub(in crate::control) resubscribed: u64,
+}
+
+impl PubsubReport {
+    /// Whether there is nothing to say.
+    pub(in crate::control) fn is_empty(&self) -> bool {
+        self.subscribers + self.slow_closed + self.resubscribed == 0
+    }
 }
 
 /// A server's exclusive connections, of all workers.
@@ -155,6 +175,7 @@ impl Health {
             required: pool.required,
             usable: pool.usable(),
             clients: clients.sum(),
+            pubsub: self.pubsub(idx),
             sentinels: pool.following.as_ref().map(|f| f.sentinels.clone()),
             // As the workers count them: by the table's order, and not by their places, of which a
             // reload may have given up some.
@@ -162,6 +183,16 @@ impl Health {
                 .zip(&pool.servers)
                 .map(|(nth, server)| of_server(pool, server, self.exclusive((idx, nth))))
                 .collect(),
+        }
+    }
+
+    fn pubsub(&self, pool: usize) -> PubsubReport {
+        let counters = || self.workers.iter().map(|worker| &worker.pools[pool].pubsub);
+        PubsubReport {
+            subscribers: counters().map(|c| c.subscribers.value()).sum(),
+            subscriptions: counters().map(|c| c.subscriptions.value()).sum(),
+            slow_closed: counters().map(|c| c.slow_closed.value()).sum(),
+            resubscribed: counters().map(|c| c.resubscribed.value()).sum(),
         }
     }
 

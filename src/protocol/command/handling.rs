@@ -1,6 +1,7 @@
 //! What becomes of a command: which servers it goes to, how replies come together, and why not.
 
 use super::TimeoutAt;
+use crate::protocol::TopicKind;
 
 /// How many arguments a command takes, its name (and a container's subcommand) included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +67,10 @@ pub enum Handling {
     /// Makes a transaction depend on its keys, which all live on one server: on a connection that the
     /// client has for itself until that is over.
     Watch,
+    /// Makes its client listen to topics, for as long as it likes.
+    Subscribe(TopicKind),
+    /// Makes it listen to some of them, or all, no longer.
+    Unsubscribe(TopicKind),
     /// Goes to the one server where its first argument, a channel, lives.
     Publish,
     /// Is split into one command of the same name for every server that holds some of its keys.
@@ -198,9 +203,6 @@ pub enum Refusal {
     /// `WAIT`, `WAITAOF`.
     #[error("it waits for what its own connection has written, and clients share those that write")]
     SharedWrites,
-    /// Subscribing.
-    #[error("messages are not passed on here")]
-    PubSub,
     /// What changes every server's keys at one moment.
     #[error("it concerns the keys of every server")]
     EveryServer,

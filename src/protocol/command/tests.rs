@@ -210,7 +210,7 @@ fn what_is_forwarded_has_keys_and_what_is_answered_here_has_none() {
             | Handling::AskAll(_)
             | Handling::Walk => assert!(row.keys.is_none(), "{name}"),
             // A channel is no key, but for Redis Cluster's.
-            Handling::Publish => {
+            Handling::Publish | Handling::Subscribe(_) | Handling::Unsubscribe(_) => {
                 assert!(
                     row.keys.specs().all(|s| s.uses.has(KeyUse::NOT_KEY)),
                     "{name}"

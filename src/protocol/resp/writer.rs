@@ -85,6 +85,14 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// The head of a push of `len` values.
+    pub fn push(&mut self, len: usize) {
+        match self.resp {
+            Resp::V2 => self.line(b'*', len),
+            Resp::V3 => self.line(b'>', len),
+        }
+    }
+
     /// An integer.
     pub fn integer(&mut self, value: i64) {
         self.line(b':', value);

@@ -80,6 +80,7 @@ impl Proxy {
     pub(in crate::proxy) fn end_client(&mut self, key: Key, linger: bool, now: Time) {
         if let Some(client) = self.clients.slab.find_mut(key) {
             client.end(linger);
+            self.end_subscriptions(key);
             self.finish_soon(key, now);
             self.settle_client(key, now);
         }
@@ -156,7 +157,7 @@ impl Proxy {
         if !client.life.is_due(due) {
             return;
         }
-        if self.waiter_has_ended(key, now) {
+        if self.waiter_has_ended(key, now) || self.subscription_due(key, now) {
             return;
         }
         let client = &self.clients.slab[key];
@@ -166,6 +167,8 @@ impl Proxy {
             (Phase::Open, Some(timeout)) => {
                 // One that is stopped may have said anything since.
                 let waits = client.pauses.is_stopped() || client.lease.is_some();
+                // Who listens says nothing for as long as it likes.
+                let waits = waits || client.subscriptions.is_some();
                 let busy = waits || !client.replies.is_settled();
                 let due = if busy {
                     now + timeout
@@ -196,6 +199,7 @@ impl Proxy {
         if client.is_some_and(Client::close) {
             self.wire.put(output);
             self.end_lease(key);
+            self.end_subscriptions(key);
         }
     }
 

@@ -17,6 +17,7 @@ impl Client {
         let multi = queued.map_or(-1, |begun| i64::from(begun.commands()));
         let multi_bytes = queued.map_or(0, |begun| begun.bytes());
         let (unread, owed) = (self.input.bytes(), self.replies.owed_bytes());
+        let [sub, psub, ssub] = session.subscribed();
         let fixed = std::mem::size_of::<Client>();
         let head = format!(
             "id={} addr={} laddr={} name=",
@@ -25,7 +26,7 @@ impl Client {
             session.local_address()
         );
         let middle = format!(
-            " age={age} idle={idle} flags={flags} db={database} sub=0 psub=0 ssub=0 multi={multi} qbuf={unread} multi-mem={multi_bytes} obl={sending} oll={waiting} omem={owed} tot-mem={total} events={events} cmd={command} user=default redir=-1 resp={version} lib-name=",
+            " age={age} idle={idle} flags={flags} db={database} sub={sub} psub={psub} ssub={ssub} multi={multi} qbuf={unread} multi-mem={multi_bytes} obl={sending} oll={waiting} omem={owed} tot-mem={total} events={events} cmd={command} user=default redir=-1 resp={version} lib-name=",
             age = session.age(now).as_secs(),
             idle = now.since(self.input.last_heard()).as_secs(),
             flags = self.flags(),
@@ -54,6 +55,7 @@ impl Client {
     fn flags(&self) -> String {
         let waits = self.lease.as_deref().is_some_and(Lease::is_waiting);
         let flags = [
+            ('P', self.session.listens()),
             ('b', waits),
             ('x', self.transaction.is_some()),
             ('c', !self.life.is_open()),
@@ -71,7 +73,10 @@ impl Client {
 
     /// What Redis would call it.
     fn kind(&self) -> ClientKind {
-        ClientKind::Normal
+        match self.session.listens() {
+            true => ClientKind::PubSub,
+            false => ClientKind::Normal,
+        }
     }
 
     /// Whether it is one of those that are meant.

@@ -118,7 +118,23 @@ impl Proxy {
             Local::Discard => reply.error("ERR DISCARD without MULTI"),
             Local::Reset => {
                 self.unwatch(key);
+                self.end_subscriptions(key);
                 self.reset(key, reply);
+            }
+            Local::Ping if self.clients.slab[key].session.only_listens() => {
+                let text: &[u8] = if request.len() > 1 {
+                    request.arg(1)
+                } else {
+                    b""
+                };
+                match request.len() {
+                    0..=2 => {
+                        reply.array(2);
+                        reply.bulk("pong");
+                        reply.bulk(text);
+                    }
+                    _ => reply.error("ERR wrong number of arguments for 'ping' command"),
+                }
             }
             Local::Ping => match request.len() {
                 1 => reply.status("PONG"),

@@ -92,8 +92,13 @@ impl Proxy {
         state.transaction = transaction.map_or(Carried::Nothing, |begun| begun.carried());
         // Without a password it has given none, and may have to yet.
         state.authenticated &= self.pools[client.pool.index()].needs_password();
+        if let Some(subscriptions) = client.subscriptions.as_deref() {
+            state.subscriptions = subscriptions.topics().iter().cloned().collect();
+        }
         client.close();
-        Some((client.pool, state))
+        let pool = client.pool;
+        self.end_subscriptions(key);
+        Some((pool, state))
     }
 
     /// A client that another process has served so far is ours. Its input is to be given to
@@ -114,6 +119,7 @@ impl Proxy {
         let key = self.insert_client(client);
         self.greet_client(key, now);
         self.pause_newcomer(key);
+        self.listen_on(key, &state.subscriptions, now);
         self.get_ready_to_migrate(key, now);
         ConnId::Client(key)
     }

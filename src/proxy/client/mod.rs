@@ -57,6 +57,7 @@ use crate::proxy::effects::ConnId;
 use crate::proxy::effects::Output;
 use crate::proxy::effects::Wire;
 use crate::proxy::exclusive::lease::Lease;
+use crate::proxy::pubsub::subscriptions::Subscriptions;
 
 pub(in crate::proxy) use awaiter::Awaiter;
 pub(in crate::proxy) use lifecycle::Phase;
@@ -82,6 +83,8 @@ pub(in crate::proxy) struct Client {
     pub(in crate::proxy) breaks: Breaks,
     /// What it has of a connection of its own.
     pub(in crate::proxy) lease: Option<Box<Lease>>,
+    /// What it listens to.
+    pub(in crate::proxy) subscriptions: Option<Box<Subscriptions>>,
 }
 
 /// Of a client that waits so much more is read: it goes on with that afterwards.
@@ -93,7 +96,7 @@ pub struct ClientLoad {
     /// Bytes of replies that it has not taken yet.
     pub owed_bytes: usize,
     /// Bytes that were received from it and are no whole request yet, or one that must wait, or that
-    /// waits for its `EXEC`.
+    /// waits for its `EXEC`; and what it listens to.
     pub unread_bytes: usize,
     /// Requests that await their replies.
     pub requests_in_flight: usize,
@@ -113,6 +116,7 @@ impl Client {
             way: Way::default(),
             breaks: Breaks::default(),
             lease: None,
+            subscriptions: None,
         }
     }
 
@@ -150,6 +154,10 @@ impl Client {
             && self.life.is_open()
             && self.replies.is_settled()
             && self.lease.is_none()
+            && self
+                .subscriptions
+                .as_deref()
+                .is_none_or(Subscriptions::is_settled)
     }
 
     /// Its requests may live elsewhere from now on: the next one is read when those on their way
@@ -163,9 +171,11 @@ impl Client {
     /// What it costs in memory.
     pub(in crate::proxy) fn load(&self) -> ClientLoad {
         let queued = self.transaction.as_ref().map_or(0, |begun| begun.bytes());
+        let subscriptions = self.subscriptions.as_ref();
+        let listens = subscriptions.map_or(0, |it| it.bytes());
         ClientLoad {
             owed_bytes: self.replies.owed_bytes(),
-            unread_bytes: self.input.bytes() + queued,
+            unread_bytes: self.input.bytes() + queued + listens,
             requests_in_flight: self.replies.in_flight(),
         }
     }

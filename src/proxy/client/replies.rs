@@ -13,9 +13,12 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
+
 use crate::base::Batch;
 use crate::base::ByteQueue;
 use crate::base::Chunk;
+use crate::base::SHARE_BYTES_MIN;
 use crate::base::Time;
 use crate::protocol::ReplyError;
 use crate::proxy::client::reply_size::ReplySize;
@@ -228,18 +231,17 @@ impl Replies {
     }
 
     /// Gives what nobody has asked for: between two replies, behind what came before it.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "no server is asked to send what nobody awaits")
-    )]
-    pub(in crate::proxy) fn push(&mut self, message: &[u8], conn: ConnId, wire: &mut Wire) {
+    pub(in crate::proxy) fn push(&mut self, message: &Bytes, conn: ConnId, wire: &mut Wire) {
         if matches!(self.slots.front(), Some(Slot::Streaming(_))) {
             let pushes = self.pushes.get_or_insert_default();
-            pushes.push_copy(message, &mut wire.spare);
+            pushes.push(message.clone(), &mut wire.spare);
             self.ready_bytes += message.len();
         } else {
             self.give_pushes(wire);
-            self.out.push_copy(message, &mut wire.spare);
+            match message.len() < SHARE_BYTES_MIN {
+                true => self.out.push_copy(message, &mut wire.spare),
+                false => self.out.push(message.clone(), &mut wire.spare),
+            }
             self.sending.list(conn, wire);
         }
     }

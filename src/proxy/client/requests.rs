@@ -427,6 +427,16 @@ impl Proxy {
                     true
                 });
             }
+            Need::Plan(Ok(Plan::Subscribe(kind)), expect) => {
+                let done = self.subscribe(key, kind, request, now);
+                return done.unwrap_or_else(|error| {
+                    self.turn_away(key, expect, error);
+                    true
+                });
+            }
+            Need::Plan(Ok(Plan::Unsubscribe(kind)), _) => {
+                return self.unsubscribe(key, kind, request, now);
+            }
             Need::Plan(planned, expect) => self.carry_out(key, planned, (request, expect), now),
             Need::Open(conn) => self.request_passed_on(conn, key, now),
             Need::Within => self.take_within(key, request, chunk, now),
@@ -483,7 +493,14 @@ impl Proxy {
                     .write_last_page(&mut reply);
                 return self.reply(key, &reply);
             }
-            Ok(Plan::Forward(..) | Plan::Wait(..) | Plan::Watch(..)) => Ok(()),
+            // They were met before.
+            Ok(
+                Plan::Forward(..)
+                | Plan::Wait(..)
+                | Plan::Watch(..)
+                | Plan::Subscribe(_)
+                | Plan::Unsubscribe(_),
+            ) => Ok(()),
             Err(error) => Err(error),
         };
         if let Err(error) = done {

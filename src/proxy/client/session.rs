@@ -19,6 +19,7 @@ pub(in crate::proxy) struct Session {
     authenticated: bool,
     unmet: Unmet,
     version: Version,
+    listens: bool,
     // `None` before `SELECT`: where its pool begins.
     database: Option<u32>,
     mute: Mute,
@@ -42,6 +43,8 @@ struct ClientInfo {
     library_version: Vec<u8>,
     // The last command, from the table.
     command: &'static str,
+    // How many channels, patterns and shard channels it listens to.
+    subscribed: [usize; 3],
 }
 
 /// What `CLIENT INFO` says before the first command.
@@ -54,6 +57,7 @@ impl Session {
             authenticated: false,
             unmet: Unmet::default(),
             version: Version::default(),
+            listens: false,
             database: None,
             mute: Mute::default(),
             info: Box::new(ClientInfo {
@@ -66,6 +70,7 @@ impl Session {
                 library_name: Vec::new(),
                 library_version: Vec::new(),
                 command: NO_COMMAND,
+                subscribed: [0; 3],
             }),
         }
     }
@@ -82,6 +87,7 @@ impl Session {
             authenticated: state.authenticated,
             unmet: state.unmet,
             version: state.version,
+            listens: false,
             database: state.database,
             mute: state.mute,
             info: Box::new(ClientInfo {
@@ -94,6 +100,7 @@ impl Session {
                 library_name: state.library_name.clone(),
                 library_version: state.library_version.clone(),
                 command: command.unwrap_or(NO_COMMAND),
+                subscribed: [0; 3],
             }),
         }
     }
@@ -170,6 +177,28 @@ impl Session {
     pub(in crate::proxy) fn set_database(&mut self, database: u32) {
         self.database = Some(database);
         self.unmet.database = false;
+    }
+
+    /// It listens to so many channels, patterns and shard channels; to how many before.
+    pub(in crate::proxy) fn set_subscribed(&mut self, counts: [usize; 3]) -> [usize; 3] {
+        self.listens = counts != [0; 3];
+        std::mem::replace(&mut self.info.subscribed, counts)
+    }
+
+    /// To how many of each it listens.
+    pub(in crate::proxy) fn subscribed(&self) -> [usize; 3] {
+        self.info.subscribed
+    }
+
+    /// Whether it listens to any.
+    pub(in crate::proxy) fn listens(&self) -> bool {
+        self.listens
+    }
+
+    /// Whether it may ask for little else than to listen: messages would look like replies.
+    #[inline]
+    pub(in crate::proxy) fn only_listens(&self) -> bool {
+        self.listens && self.version == Version::V2
     }
 
     /// `CLIENT ID`.

@@ -18,8 +18,10 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use bytes::Bytes;
 use thiserror::Error;
 
+use crate::protocol::TopicKind;
 use crate::protocol::Version;
 use crate::proxy::client::mute::Mute;
 use crate::proxy::client::unmet::TRANSACTION;
@@ -52,6 +54,8 @@ pub struct ClientState {
     pub version: Version,
     /// Which replies it wants to hear.
     pub mute: Mute,
+    /// What it listens to.
+    pub subscriptions: Vec<(TopicKind, Bytes)>,
     /// What it has sent and nobody has acted upon, from the beginning of a request on.
     pub input: Vec<u8>,
 }
@@ -239,7 +243,44 @@ const FIELDS: &[Field] = &[
             Ok(())
         },
     },
+    Field {
+        number: 14,
+        tell: |state| {
+            let topics = state.subscriptions.iter();
+            let told: Option<Vec<u8>> =
+                topics
+                    .map(topic_as_bytes)
+                    .try_fold(Vec::new(), |mut all, one| {
+                        all.extend(one?);
+                        Some(all)
+                    });
+            told.filter(|told| !told.is_empty()).map(Cow::Owned)
+        },
+        hear: |state, field, mut bytes| {
+            while !bytes.is_empty() {
+                let (topic, rest) = topic_of_bytes(bytes).ok_or(field.bad_value())?;
+                state.subscriptions.push(topic);
+                bytes = rest;
+            }
+            Ok(())
+        },
+    },
 ];
+
+/// The number of its kind, the length of its name, and that.
+fn topic_as_bytes((kind, name): &(TopicKind, Bytes)) -> Option<Vec<u8>> {
+    let length = u32::try_from(name.len()).ok()?.to_le_bytes();
+    Some([&[*kind as u8][..], &length, name].concat())
+}
+
+fn topic_of_bytes(bytes: &[u8]) -> Option<((TopicKind, Bytes), &[u8])> {
+    let (&kind, rest) = bytes.split_first()?;
+    let kind = *TopicKind::ALL.get(usize::from(kind))?;
+    let (length, rest) = rest.split_first_chunk()?;
+    let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+    let (name, rest) = rest.split_at_checked(length)?;
+    Some(((kind, Bytes::copy_from_slice(name)), rest))
+}
 
 impl Field {
     fn number(&self, bytes: &[u8]) -> Result<u64, StateError> {
@@ -347,6 +388,12 @@ mod tests {
                 },
                 version: if newer { Version::V3 } else { Version::V2 },
                 mute: Mute::of_number(mute).unwrap_or_default(),
+                subscriptions: texts
+                    .iter()
+                    .zip(TopicKind::ALL)
+                    .filter(|_| watch)
+                    .map(|(name, kind)| (kind, Bytes::copy_from_slice(name)))
+                    .collect(),
                 input,
             };
             let bytes = state.encode().unwrap();

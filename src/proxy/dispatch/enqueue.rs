@@ -134,7 +134,8 @@ impl Proxy {
         if !conn.sending.is_idle() || !conn.has_bytes() || self.write_holds.stops(conn) {
             return None;
         }
-        if let ServerPhase::Greeting { .. } = conn.phase {
+        // Where clients listen, nothing is asked but that.
+        if matches!(conn.phase, ServerPhase::Greeting { .. }) || conn.is_feed() {
             let batch = conn.greeting.take();
             conn.sending.begin(&batch);
             return Some(batch);

@@ -34,6 +34,7 @@ use crate::proxy::failure::Failure;
 use crate::proxy::failure::Outcome;
 use crate::proxy::failure::RequestError;
 use crate::proxy::plan::Ask;
+use crate::proxy::pubsub::subscriptions::Subscriptions;
 use crate::proxy::server_conn::deadlines::timed_out;
 use crate::proxy::server_conn::queue::Pending;
 use crate::proxy::server_conn::reconnect;
@@ -397,6 +398,8 @@ impl Proxy {
         }
         let lease = client.lease.as_deref_mut();
         let since = lease.and_then(Lease::blocked).map(|blocked| blocked.since);
+        let asked = client.subscriptions.as_deref();
+        let since = since.or(asked.and_then(Subscriptions::pending_since));
         match since.map(|since| since + ANSWERED_WITHIN) {
             Some(until) if until > now => self.time_client(key, until),
             _ => self.close_client(key),

@@ -42,7 +42,7 @@ impl Proxy {
         self.publish_stock((pool, server));
     }
 
-    fn allot(&mut self, at: At, client: Key, now: Time) -> Option<Key> {
+    pub(in crate::proxy) fn allot(&mut self, at: At, client: Key, now: Time) -> Option<Key> {
         let (pool, server) = at;
         let of_pool = &self.pools[pool.index()];
         let kind = of_pool.kind_of(&self.clients.slab[client]);
@@ -64,6 +64,7 @@ impl Proxy {
             owner: client,
             free_since: now,
             is_marked: false,
+            feed: None,
         }));
         conn.asked = true;
         let key = self.servers.insert(conn);
@@ -90,11 +91,15 @@ impl Proxy {
             owner: client,
             free_since: now,
             is_marked: false,
+            feed: None,
         }));
         conn.asked = true;
         let key = self.servers.insert(conn);
         self.servers[key].key = key;
-        self.stocks.opened(at, key);
+        // One that is shared is its owner's to put where it belongs.
+        if client != Key::NONE {
+            self.stocks.opened(at, key);
+        }
         if delay.is_zero() {
             self.attempt(key, now);
         } else {
@@ -270,16 +275,20 @@ impl Proxy {
         self.leave_watch(key);
         let client = &mut self.clients.slab[key];
         let waits = client.pauses.has(PauseReason::Exclusive);
-        if !waits || client.replies.in_flight() > 0 {
+        let is_asked = client.replies.in_flight() > 0 || self.awaits_confirmation(key);
+        if !waits || is_asked {
             return self.finish_soon(key, now);
         }
-        client.pauses.remove(PauseReason::Exclusive);
+        self.clients.slab[key].pauses.remove(PauseReason::Exclusive);
         self.end_lease(key);
     }
 
     /// Looks at the deadlines of a connection that is a client's own.
     pub(in crate::proxy) fn exclusive_due(&mut self, key: Key, now: Time) {
         let conn = &self.servers[key];
+        if conn.is_feed() {
+            return self.feed_due(key, now);
+        }
         let owner = conn.owner();
         let free_until = conn.exclusive.as_ref().map(|it| it.free_since + KEPT_FREE);
         match (conn.phase, owner) {
@@ -333,6 +342,9 @@ impl Proxy {
         let conn = &mut self.servers[key];
         (conn.phase, conn.last_heard) = (ServerPhase::Ready, now);
         (conn.attempts, conn.cause) = (0, None);
+        if conn.is_feed() {
+            return self.feed_ready(key, now);
+        }
         if let Some(owner) = self.servers[key].owner() {
             self.ask_what_is_left(key, owner, now);
         }
@@ -353,27 +365,38 @@ impl Proxy {
         }
         self.wire.put(Output::Close(ConnId::Server(key)));
         let owner = conn.owner();
+        let mut feed = None;
         if let Some(exclusive) = &mut conn.exclusive {
             exclusive.owner = Key::NONE;
+            feed = exclusive.feed.take();
         }
         conn.greeting = ByteQueue::default();
         let (at, since) = ((conn.pool, conn.server), conn.opened);
         self.stocks.closed(at, key);
-        if let Some(owner) = owner {
+        if owner.is_some() || feed.is_some() {
             self.log_exclusive(key, failure);
             // A server that is elsewhere, or not used any more, has not failed; nor has one that refuses
             // what its client has asked for.
-            let well = matches!(
-                failure,
-                Failure::Moved | Failure::Removed | Failure::KindRefused(_)
-            );
+            // Nor has one that closes where it owes nothing: it may do so to who takes its messages slowly.
+            let owes_nothing = feed.as_ref().is_some_and(|feed| !feed.awaits());
+            let well = match failure {
+                Failure::Moved | Failure::Removed | Failure::KindRefused(_) => true,
+                Failure::ClosedByServer => owes_nothing && phase == ServerPhase::Ready,
+                _ => false,
+            };
             if !well {
                 self.count_failure(key, failure);
                 self.pools[at.0.index()].servers[at.1.index()].suspect = true;
                 self.report_failure(at.0, at.1, since, now);
             }
             let worked = phase == ServerPhase::Ready;
-            self.lost_by(owner, key, failure, worked, now);
+            match (feed, owner) {
+                (Some(feed), _) => {
+                    self.feed_lost((key, feed), owner, (failure, worked), now);
+                }
+                (None, Some(owner)) => self.lost_by(owner, key, failure, worked, now),
+                (None, None) => {}
+            }
         }
         self.publish_stock(at);
     }
@@ -455,7 +478,9 @@ impl Proxy {
     ) {
         self.close_all_free(pool, server);
         for key in self.stocks.conns((pool, server)) {
-            if let Some(owner) = self.servers[key].owner() {
+            // Who listens there is told nothing: where its channels live has been seen to.
+            let is_feed = self.servers[key].is_feed();
+            if let Some(owner) = self.servers[key].owner().filter(|_| !is_feed) {
                 self.finish_soon(owner, now);
             }
         }
@@ -471,7 +496,7 @@ impl Proxy {
         }
     }
 
-    fn publish_stock(&self, at: At) {
+    pub(in crate::proxy) fn publish_stock(&self, at: At) {
         let (load, standing) = (self.stocks.load(at), self.standing(at.0, at.1));
         standing.exclusive_connections.set(load.open as u64);
         standing.exclusive_held.set(load.held as u64);

@@ -16,6 +16,7 @@ use crate::base::Key;
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
 use crate::base::Time;
+use crate::proxy::pubsub::feed::Feed;
 
 /// A server of a pool.
 pub(in crate::proxy) type At = (PoolIdx, ServerIdx);
@@ -29,6 +30,8 @@ pub(in crate::proxy) struct Exclusive {
     pub(in crate::proxy) free_since: Time,
     /// The server remembers something of its owner: nobody else gets it.
     pub(in crate::proxy) is_marked: bool,
+    /// What is listened to on it, if it is for that.
+    pub(in crate::proxy) feed: Option<Box<Feed>>,
 }
 
 /// The exclusive connections of one server.
@@ -38,6 +41,8 @@ pub(in crate::proxy) struct Stock {
     // The one that became free last is used first: the others may be closed.
     free: Vec<Key>,
     waiting: VecDeque<Waiter>,
+    // On which all of this worker listen who share one; it is not counted.
+    shared_feed: Option<Key>,
 }
 
 /// A client that waits for a connection.
@@ -68,7 +73,33 @@ impl Stocks {
     /// All exclusive connections to a server.
     pub(in crate::proxy) fn conns(&self, at: At) -> Vec<Key> {
         let stock = self.stocks.get(&at);
-        stock.map_or_else(Vec::new, |stock| stock.conns.iter().copied().collect())
+        stock.map_or_else(Vec::new, |stock| {
+            stock
+                .conns
+                .iter()
+                .copied()
+                .chain(stock.shared_feed)
+                .collect()
+        })
+    }
+
+    /// The one on which all listen who share one.
+    pub(in crate::proxy) fn shared_feed(&self, at: At) -> Option<Key> {
+        self.stocks.get(&at)?.shared_feed
+    }
+
+    /// Those of all servers of a pool.
+    pub(in crate::proxy) fn shared_feeds(&self, pool: PoolIdx) -> Vec<Key> {
+        let of_pool = (pool, ServerIdx(0))..=(pool, ServerIdx(u16::MAX));
+        let stocks = self.stocks.range(of_pool);
+        stocks.filter_map(|(_, stock)| stock.shared_feed).collect()
+    }
+
+    /// There is one.
+    pub(in crate::proxy) fn set_shared_feed(&mut self, at: At, conn: Key) {
+        let stock = self.stocks.entry(at).or_default();
+        debug_assert!(stock.shared_feed.is_none(), "one to a server");
+        stock.shared_feed = Some(conn);
     }
 
     /// Those of them that nobody holds.
@@ -100,6 +131,7 @@ impl Stocks {
             self.has_room.push(at);
         }
         stock.free.retain(|free| *free != conn);
+        stock.shared_feed = stock.shared_feed.filter(|shared| *shared != conn);
         self.forget_if_empty(at);
     }
 
@@ -161,7 +193,10 @@ impl Stocks {
 
     fn forget_if_empty(&mut self, at: At) {
         let stock = self.stocks.get(&at);
-        if stock.is_some_and(|stock| stock.conns.is_empty() && stock.waiting.is_empty()) {
+        let is_empty = |stock: &Stock| {
+            stock.conns.is_empty() && stock.waiting.is_empty() && stock.shared_feed.is_none()
+        };
+        if stock.is_some_and(is_empty) {
             self.stocks.remove(&at);
         }
     }

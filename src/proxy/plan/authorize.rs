@@ -35,7 +35,13 @@ pub(in crate::proxy) fn authorize<A: Args + ?Sized>(
     if !unmet.is_nothing() {
         relies(request, found, unmet, pool)?;
     }
-    found.map_or(Ok(()), |command| permits(pool, command))
+    found.map_or(Ok(()), |command| {
+        permits(pool, command)?;
+        match session.only_listens() {
+            true => goes_with_messages(command),
+            false => Ok(()),
+        }
+    })
 }
 
 /// Whether a client may ask whatever the pool's configuration lets its clients use, and relies on nothing
@@ -49,6 +55,7 @@ pub(in crate::proxy) fn authorizes_all(
     let access = &pool.config.access;
     session.is_authenticated()
         && session.unmet().is_nothing()
+        && !session.only_listens()
         && access.deny.is_empty()
         && !command.traits.has(Traits::NEEDS_LEAVE)
 }
@@ -63,6 +70,18 @@ fn permits(pool: &Pool, command: &Command) -> Result<(), RequestError> {
     match !access.deny.is_empty() && access.deny.has(command.name) {
         true => Err(RequestError::Denied(command.name)),
         false => Ok(()),
+    }
+}
+
+/// Whether a command may be asked between messages that look like replies.
+#[cold]
+fn goes_with_messages(command: &Command) -> Result<(), RequestError> {
+    let nothing: [&[u8]; 0] = [];
+    match command.handling(&nothing) {
+        Handling::Subscribe(_)
+        | Handling::Unsubscribe(_)
+        | Handling::Local(Local::Ping | Local::Quit | Local::Reset) => Ok(()),
+        _ => Err(RequestError::OnlyListens(command.name)),
     }
 }
 

@@ -20,6 +20,7 @@ use crate::base::ServerIdx;
 use crate::config::UnknownCommands;
 use crate::protocol::Expect;
 use crate::protocol::Page;
+use crate::protocol::TopicKind;
 use crate::protocol::command::Access;
 use crate::protocol::command::Args;
 use crate::protocol::command::Command;
@@ -127,6 +128,10 @@ pub(in crate::proxy) enum Plan {
     /// One server gets all of it, on a connection that the client has for itself until its transaction
     /// is over.
     Watch(ServerIdx, Ask),
+    /// Its client listens to topics of a kind, on connections that are for that alone.
+    Subscribe(TopicKind),
+    /// It listens to some of them no longer.
+    Unsubscribe(TopicKind),
     /// Several servers get the part with their keys, as the [`Parts`] say.
     Fan(Fan, Ask),
     /// Every server that has keys gets all of it.
@@ -144,6 +149,8 @@ impl Plan {
             Plan::Answer(_)
             | Plan::Refuse(_)
             | Plan::Watch(..)
+            | Plan::Subscribe(_)
+            | Plan::Unsubscribe(_)
             | Plan::Page(..)
             | Plan::LastPage => false,
             Plan::Forward(_, ask)
@@ -197,6 +204,8 @@ pub(in crate::proxy) fn plan<A: Args + ?Sized>(
         Handling::Local(local) => return Ok(Plan::Answer(local)),
         Handling::Refuse(why) => return Ok(Plan::Refuse(CommandError::Refused(command, why))),
         Handling::ForwardAnywhere => return to_one(pool, PLACEHOLDER, random, ask),
+        Handling::Subscribe(kind) => return Ok(Plan::Subscribe(kind)),
+        Handling::Unsubscribe(kind) => return Ok(Plan::Unsubscribe(kind)),
         Handling::Publish => return to_one(pool, request.arg(1), CHANNEL_DRAW, ask),
         Handling::AskAll(join) => return to_all(pool, command, join, ask),
         Handling::Walk => return next_page(pool, request, ask),

@@ -103,6 +103,8 @@ fn each_row_is_planned_as_it_says() {
             (Handling::ForwardAnywhere, Ok(Plan::Forward(server, _))) => {
                 Some(server) == pool.server_of(PLACEHOLDER, 7)
             }
+            (Handling::Subscribe(is), Ok(Plan::Subscribe(kind)))
+            | (Handling::Unsubscribe(is), Ok(Plan::Unsubscribe(kind))) => is == kind,
             (Handling::Publish, Ok(Plan::Forward(server, ask))) => {
                 Some(server) == pool.server_of(request[1], 0) && ask.writes()
             }
@@ -251,6 +253,11 @@ fn within_a_transaction_each_row_is_queued_done_at_once_or_refused() {
             }
             (_, Handling::Local(_) | Handling::Walk, Err(RequestError::NotWithin)) => true,
             (_, Handling::AskAll(_), Err(RequestError::NotWithin)) => true,
+            (
+                _,
+                Handling::Subscribe(_) | Handling::Unsubscribe(_),
+                Err(RequestError::NotWithin),
+            ) => true,
             (_, Handling::Refuse(_), Err(RequestError::NotWithin)) => {
                 row.flags.has(command::Flags::NO_MULTI)
             }

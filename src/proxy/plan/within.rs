@@ -72,7 +72,9 @@ pub(in crate::proxy) fn plan_within<A: Args + ?Sized>(
             [only] => Ok(Within::Queue(Home::At(Some(only)), writes)),
             _ => Err(RequestError::NotWithin),
         },
-        Handling::Local(_) | Handling::Walk => Err(RequestError::NotWithin),
+        Handling::Local(_) | Handling::Walk | Handling::Subscribe(_) | Handling::Unsubscribe(_) => {
+            Err(RequestError::NotWithin)
+        }
         Handling::Publish => {
             let home = pool.server_of(request.arg(1), CHANNEL_DRAW);
             Ok(Within::Queue(Home::At(home), writes))

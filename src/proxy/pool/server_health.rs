@@ -43,6 +43,7 @@ impl Proxy {
             counters
                 .server_ejects
                 .add(usize::from(self.worker.is_first()));
+            self.rehome(pool, now);
         }
     }
 }

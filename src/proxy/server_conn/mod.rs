@@ -33,6 +33,7 @@ use crate::proxy::exclusive::stock::Exclusive;
 use crate::proxy::failure::Failure;
 use crate::proxy::pool::conns::ConnKind;
 use crate::proxy::pool::conns::Place;
+use crate::proxy::pubsub::feed::Feed;
 use crate::proxy::server_conn::queue::RequestQueue;
 use crate::stats::ServerCounters;
 use crate::stats::WorkerStats;
@@ -170,6 +171,18 @@ impl ServerConn {
     pub(in crate::proxy) fn owner(&self) -> Option<Key> {
         let owner = self.exclusive.as_ref().map(|exclusive| exclusive.owner);
         owner.filter(|owner| *owner != Key::NONE)
+    }
+
+    /// Whether clients listen on it.
+    #[inline]
+    pub(in crate::proxy) fn is_feed(&self) -> bool {
+        let exclusive = self.exclusive.as_ref();
+        exclusive.is_some_and(|exclusive| exclusive.feed.is_some())
+    }
+
+    /// What they listen to.
+    pub(in crate::proxy) fn feed_mut(&mut self) -> Option<&mut Feed> {
+        self.exclusive.as_mut()?.feed.as_deref_mut()
     }
 
     /// Puts the question behind what was sent: it leaves before what was not.

@@ -41,6 +41,9 @@ impl Proxy {
             return;
         };
         conn.last_heard = now;
+        if conn.is_feed() {
+            return self.feed_received(key, chunk, now);
+        }
         let mut at = 0;
         loop {
             at = self.take_plain(key, chunk, at, now);
@@ -60,7 +63,7 @@ impl Proxy {
 
     /// Takes the reply at `chunk[at..]`, or the part of it that is there: how many bytes.
     #[inline]
-    fn take_reply<C: Chunk>(
+    pub(in crate::proxy) fn take_reply<C: Chunk>(
         &mut self,
         key: Key,
         chunk: &C,

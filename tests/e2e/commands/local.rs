@@ -378,8 +378,6 @@ const REFUSED: &[(&str, &str)] = &[
         "WAIT 0 0",
         "it waits for what its own connection has written, and clients share those that write",
     ),
-    ("SUBSCRIBE channel", "messages are not passed on here"),
-    ("PSUBSCRIBE *", "messages are not passed on here"),
     ("KEYS *", "is refused unless the pool's `allow:` names it"),
     ("FLUSHALL", "is refused unless the pool's `allow:` names it"),
     ("FLUSHDB", "is refused unless the pool's `allow:` names it"),

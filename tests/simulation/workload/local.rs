@@ -55,8 +55,8 @@ impl Asker {
             10 => self.unknown(mark),
             11 => Request::local(&[b"EXEC"], exact("-ERR EXEC without MULTI\r\n")),
             12 => Request::local(
-                &[b"SUBSCRIBE", &text],
-                exact("-ERR 'subscribe' is refused: messages are not passed on here\r\n"),
+                &[b"MONITOR"],
+                exact("-ERR 'monitor' is refused: servers are to be administered directly\r\n"),
             ),
             13 => Request::local(
                 &[b"GET"],

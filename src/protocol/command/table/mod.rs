@@ -20,6 +20,7 @@ use super::handling::Refusal;
 use super::keys::Keys;
 use super::keys::Numkeys;
 use super::wait::TimeoutAt;
+use crate::protocol::TopicKind;
 
 mod administration;
 mod arrays;
@@ -301,6 +302,16 @@ impl Command {
 
     const fn watches(mut self) -> Command {
         self.handling = Handling::Watch;
+        self
+    }
+
+    const fn subscribes(mut self, kind: TopicKind) -> Command {
+        self.handling = Handling::Subscribe(kind);
+        self
+    }
+
+    const fn unsubscribes(mut self, kind: TopicKind) -> Command {
+        self.handling = Handling::Unsubscribe(kind);
         self
     }
 

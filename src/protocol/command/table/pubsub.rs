@@ -11,9 +11,9 @@ use super::Group;
 use super::Keys;
 use super::LOADING;
 use super::LOADING_FAST;
-use super::Refusal;
 use super::Rows;
 use super::SESSION;
+use crate::protocol::TopicKind;
 
 const PUBSUB: Rows = Rows(Group::PubSub);
 
@@ -22,7 +22,7 @@ const PUBSUB: Rows = Rows(Group::PubSub);
 pub(super) static ROWS: &[Command] = &[
     PUBSUB.keyless("psubscribe", AtLeast(2), SESSION.and(Flags::PUBSUB), "2.0.0",
         "Listens to the channels that match patterns.")
-        .refuse(Refusal::PubSub),
+        .subscribes(TopicKind::Pattern),
     PUBSUB.keyless("publish", Exactly(3), LOADING_FAST.and(Flags::PUBSUB), "2.0.0",
         "Sends a message to a channel.")
         .publishes(),
@@ -46,20 +46,20 @@ pub(super) static ROWS: &[Command] = &[
     ]),
     PUBSUB.keyless("punsubscribe", AtLeast(1), SESSION.and(Flags::PUBSUB), "2.0.0",
         "Stops listening to patterns.")
-        .refuse(Refusal::PubSub),
+        .unsubscribes(TopicKind::Pattern),
     PUBSUB.keyless("spublish", Exactly(3), LOADING_FAST.and(Flags::PUBSUB), "7.0.0",
         "Sends a message to a shard channel.")
         .with_keys(Keys::one(CHANNEL)).publishes(),
     PUBSUB.keyless("ssubscribe", AtLeast(2), SESSION.and(Flags::PUBSUB), "7.0.0",
         "Listens to shard channels.")
-        .with_keys(Keys::range(1, -1, 1, CHANNEL)).refuse(Refusal::PubSub),
+        .with_keys(Keys::range(1, -1, 1, CHANNEL)).subscribes(TopicKind::Shard),
     PUBSUB.keyless("subscribe", AtLeast(2), SESSION.and(Flags::PUBSUB), "2.0.0",
         "Listens to channels.")
-        .refuse(Refusal::PubSub),
+        .subscribes(TopicKind::Channel),
     PUBSUB.keyless("sunsubscribe", AtLeast(1), SESSION.and(Flags::PUBSUB), "7.0.0",
         "Stops listening to shard channels.")
-        .with_keys(Keys::range(1, -1, 1, CHANNEL)).refuse(Refusal::PubSub),
+        .with_keys(Keys::range(1, -1, 1, CHANNEL)).unsubscribes(TopicKind::Shard),
     PUBSUB.keyless("unsubscribe", AtLeast(1), SESSION.and(Flags::PUBSUB), "2.0.0",
         "Stops listening to channels.")
-        .refuse(Refusal::PubSub),
+        .unsubscribes(TopicKind::Channel),
 ];

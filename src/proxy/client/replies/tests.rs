@@ -43,7 +43,8 @@ impl Client {
     }
 
     fn push(&mut self, message: &[u8]) {
-        self.replies.push(message, CONN, &mut self.wire);
+        let message = Bytes::copy_from_slice(message);
+        self.replies.push(&message, CONN, &mut self.wire);
     }
 
     fn deliver_part(&mut self, part: &[u8]) {
