@@ -22,7 +22,7 @@ pub struct Inquiry {
     pub request: ClientsRequest,
 }
 
-/// What is to be done about clients.
+/// What is to be done about clients, or about what they have asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientsRequest {
     /// Tell the lines of these.
@@ -38,6 +38,15 @@ pub enum ClientsRequest {
     },
     /// Read on.
     Unpause,
+    /// Tell their requests that took long, the latest so many.
+    SlowLog {
+        /// So many.
+        most: usize,
+    },
+    /// Count those that are kept.
+    SlowLogLen,
+    /// Forget them.
+    SlowLogReset,
     /// End this client's wait on its server.
     Unblock {
         /// As `CLIENT ID` tells it.

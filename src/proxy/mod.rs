@@ -48,6 +48,7 @@ mod reload;
 mod rolling_drain;
 mod scripts;
 mod server_conn;
+mod slow_log;
 mod timers;
 mod worker;
 

@@ -17,7 +17,7 @@ use crate::proxy::Proxy;
 use crate::proxy::client::Client;
 use crate::proxy::dispatch::desk::Desk;
 use crate::proxy::pool::Pool;
-use crate::proxy::recording::HEAD_BYTES_MAX;
+use crate::proxy::server_conn::queue::heads::HEAD_BYTES_MAX;
 use crate::telemetry::observed::ARGUMENTS_MAX;
 use crate::telemetry::observed::Big;
 use crate::telemetry::observed::BigKeys;

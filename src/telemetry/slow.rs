@@ -15,6 +15,10 @@ const NAME_BYTES_MAX: usize = 64;
 /// A request that took long. Times are in microseconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SlowRequest {
+    /// As `SLOWLOG GET` numbers it: later ones have greater numbers.
+    pub id: u64,
+    /// In the order in which the control plane has heard of it; 0 before.
+    pub number: u64,
     /// When its reply came, since 1970.
     pub at: u64,
     /// Who has asked; `None` on a unix socket, or if the client has gone.
@@ -35,8 +39,20 @@ pub struct SlowRequest {
     pub held: u64,
     /// It waited for its turn, or for a connection.
     pub queued: u64,
-    /// From when it was handed to the kernel until its reply was read.
+    /// From when it was handed to the kernel until its reply was read, or was waited for no longer.
     pub at_server: u64,
+    /// Its client got an error, because no reply came in time.
+    pub timed_out: bool,
+}
+
+/// So many requests of one millisecond have ids of their own.
+const IDS_A_MILLI: u64 = 1 << 12;
+
+/// An id for a request of the time `at`, the `nth` of all workers: in the order of time, another one for
+/// each, and no more than what a floating-point number holds, which is all that some clients have.
+#[must_use]
+pub fn id(at: u64, nth: u64) -> u64 {
+    at / 1_000 * IDS_A_MILLI + nth % IDS_A_MILLI
 }
 
 impl SlowRequest {
@@ -82,10 +98,18 @@ impl SlowLog {
         self.keep(most);
     }
 
-    /// Adds those of another, which are younger, and forgets the oldest beyond `most`.
-    pub fn append(&mut self, other: &SlowLog, most: usize) {
+    /// Adds those of another, which are younger, and forgets the oldest beyond `most`. Each gets the next
+    /// number.
+    pub fn append(&mut self, other: &SlowLog, most: usize, last_number: &mut u64) {
         self.count += other.count;
-        self.entries.extend(other.entries.iter().cloned());
+        self.entries
+            .extend(other.entries.iter().cloned().map(|slow| {
+                *last_number += 1;
+                SlowRequest {
+                    number: *last_number,
+                    ..slow
+                }
+            }));
         // Those of several workers come one worker after the other.
         self.entries.make_contiguous().sort_by_key(|slow| slow.at);
         self.keep(most);
@@ -114,6 +138,8 @@ mod tests {
 
     fn slow(at: u64) -> SlowRequest {
         SlowRequest {
+            id: id(at, 0),
+            number: 0,
             at,
             client: None,
             name: String::new(),
@@ -125,6 +151,7 @@ mod tests {
             held: 1,
             queued: 2,
             at_server: 3,
+            timed_out: false,
         }
     }
 
@@ -137,12 +164,21 @@ mod tests {
         for at in [4, 7] {
             other.push(slow(at), 3);
         }
-        all.append(&other, 3);
-        let kept: Vec<u64> = all.iter().map(|slow| slow.at).collect();
-        assert_eq!((kept, all.count), (vec![9, 7, 5], 5));
-        assert_eq!(slow(1).took(), 6);
-        all.append(&SlowLog::default(), 0);
+        let mut last = 40;
+        all.append(&other, 3, &mut last);
+        let kept: Vec<(u64, u64)> = all.iter().map(|slow| (slow.at, slow.number)).collect();
+        assert_eq!((kept, all.count), (vec![(9, 0), (7, 42), (5, 0)], 5));
+        assert_eq!((slow(1).took(), last), (6, 42));
+        all.append(&SlowLog::default(), 0, &mut last);
         assert_eq!(all.iter().count(), 0);
+    }
+
+    #[test]
+    fn ids_are_in_the_order_of_time_and_exact_in_a_double() {
+        // In the year 2030.
+        let now = 1_893_456_000_000_000;
+        assert!(id(now, 4_095) < id(now + 1_000, 0) && id(now, 1) != id(now, 2));
+        assert!(id(now, 4_095) < 1 << 53);
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod admin {
     mod metrics;
     mod observing;
     mod prometheus;
+    mod slowlog;
     mod stats;
     mod top;
     mod traffic;

@@ -161,8 +161,9 @@ const ROUTES: &[Route] = &[
     Route {
         path: "/api/slow",
         public: false,
-        doc: "the latest slow requests, the newest first; ?pool=NAME for one pool, ?most=NUMBER of them",
-        parameters: &["pool", "most"],
+        doc: "the latest slow requests, the newest first; ?pool=NAME for one pool, ?most=NUMBER of them, \
+              ?since=NUMBER for what came after",
+        parameters: &["pool", "most", "since"],
         answer: |api, query, _| slow(api, query),
     },
     Route {
@@ -359,7 +360,10 @@ fn slow(api: &Api, query: Query<'_>) -> Result<Answer, String> {
         Ok(most) => most,
     };
     let telemetry = api.shown.telemetry.borrow();
-    let slow: Vec<_> = telemetry.slow(pool.as_deref())?.take(most).collect();
+    let slow: Vec<_> = telemetry
+        .slow(pool.as_deref(), query.number("since")?)?
+        .take(most)
+        .collect();
     Ok(Answer::json(&slow))
 }
 

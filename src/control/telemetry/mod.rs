@@ -92,6 +92,7 @@ pub(super) struct Telemetry {
     // As `WorkerIdx` counts them: whether it was asked, and has not answered.
     asked: Vec<bool>,
     spares: Vec<Records>,
+    last_slow: u64,
 }
 
 impl Telemetry {
@@ -103,6 +104,7 @@ impl Telemetry {
             pools: BTreeMap::new(),
             asked: vec![false; workers],
             spares: Vec::new(),
+            last_slow: 0,
         };
         telemetry.reload(table);
         telemetry
@@ -169,7 +171,8 @@ impl Telemetry {
                 add(&mut sums.commands, &counted.commands);
                 add(&mut sums.errors, &counted.errors);
                 add(&mut sums.failures, &counted.failures);
-                sums.slow.append(&counted.slow, names.slow_most);
+                let last = &mut self.last_slow;
+                sums.slow.append(&counted.slow, names.slow_most, last);
             }
         }
         records.clear();

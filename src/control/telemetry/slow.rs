@@ -14,6 +14,7 @@ use super::report::millis;
 /// A request that took long. Times are in microseconds; a text that there is not is `None`.
 #[derive(Debug, Serialize)]
 pub(in crate::control) struct SlowReport<'a> {
+    number: u64,
     at: String,
     pool: &'a str,
     // Not if it was removed since.
@@ -28,10 +29,12 @@ pub(in crate::control) struct SlowReport<'a> {
     at_server_us: u64,
     request_bytes: u64,
     reply_bytes: u64,
+    timed_out: bool,
 }
 
 impl Telemetry {
-    /// The latest requests that took long, of all pools or of this one, the latest first.
+    /// The latest requests that took long, of all pools or of this one, with a greater number than `since`,
+    /// the latest first.
     ///
     /// # Errors
     ///
@@ -39,6 +42,7 @@ impl Telemetry {
     pub(in crate::control) fn slow(
         &self,
         pool: Option<&str>,
+        since: u64,
     ) -> Result<impl Iterator<Item = SlowReport<'_>>, String> {
         let names = self.names.iter();
         let names = names.filter(|names| pool.is_none_or(|pool| *names.name == *pool));
@@ -50,7 +54,8 @@ impl Telemetry {
             .iter()
             .filter_map(|names| Some((*names, self.pools.get(&names.pool)?)));
         let slow = logs.flat_map(|(names, sums)| sums.slow.iter().map(move |slow| (names, slow)));
-        let mut slow: Vec<(&Names, &SlowRequest)> = slow.collect();
+        let new = slow.filter(|(_, slow)| slow.number > since);
+        let mut slow: Vec<(&Names, &SlowRequest)> = new.collect();
         slow.sort_by_key(|(_, slow)| std::cmp::Reverse(slow.at));
         Ok(slow.into_iter().map(|(names, slow)| report(names, slow)))
     }
@@ -62,7 +67,7 @@ impl Telemetry {
     /// As [`Telemetry::slow`].
     pub(in crate::control) fn slow_lines(&self, pool: Option<&str>) -> Result<String, String> {
         let mut text = String::new();
-        for slow in self.slow(pool)? {
+        for slow in self.slow(pool, 0)? {
             let _ = writeln!(text, "{}", line(&slow));
         }
         Ok(text)
@@ -100,6 +105,7 @@ impl Telemetry {
 fn report<'a>(names: &'a Names, slow: &'a SlowRequest) -> SlowReport<'a> {
     let server = names.servers.iter().find(|(idx, _)| *idx == slow.server);
     SlowReport {
+        number: slow.number,
         at: rfc3339(slow.at),
         pool: &names.name,
         server: server.map(|(_, name)| &**name),
@@ -113,6 +119,7 @@ fn report<'a>(names: &'a Names, slow: &'a SlowRequest) -> SlowReport<'a> {
         at_server_us: slow.at_server,
         request_bytes: slow.request_bytes,
         reply_bytes: slow.reply_bytes,
+        timed_out: slow.timed_out,
     }
 }
 
@@ -123,7 +130,7 @@ fn some(text: &str) -> Option<&str> {
 fn line(slow: &SlowReport<'_>) -> String {
     format!(
         "{} pool={} server={} client={} name={} command={} key={} took={} queued={} held={} \
-         at_server={} request_bytes={} reply_bytes={}",
+         at_server={} request_bytes={} reply_bytes={}{}",
         slow.at,
         slow.pool,
         slow.server.unwrap_or("(removed)"),
@@ -136,6 +143,7 @@ fn line(slow: &SlowReport<'_>) -> String {
         millis(slow.held_us),
         millis(slow.at_server_us),
         slow.request_bytes,
-        slow.reply_bytes
+        slow.reply_bytes,
+        if slow.timed_out { " timed out" } else { "" }
     )
 }

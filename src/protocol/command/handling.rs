@@ -157,11 +157,23 @@ pub enum Local {
     Reset,
     Role,
     Select,
+    SlowlogGet,
+    SlowlogLen,
+    SlowlogReset,
     Time,
     Unwatch,
 }
 
 impl Local {
+    /// Whether it is one about slow requests, which may have been any worker's.
+    #[must_use]
+    pub fn is_of_slow_log(self) -> bool {
+        matches!(
+            self,
+            Local::SlowlogGet | Local::SlowlogLen | Local::SlowlogReset
+        )
+    }
+
     /// Whether it is one about clients who may be with any worker.
     #[must_use]
     pub fn is_of_all_clients(self) -> bool {

@@ -6,6 +6,7 @@
 mod agreement;
 mod client;
 mod clients;
+mod slowlog;
 
 pub(in crate::proxy) use clients::unblocked;
 
@@ -41,6 +42,9 @@ impl Proxy {
         request: &Request<'_>,
         now: Time,
     ) {
+        if local.is_of_slow_log() {
+            return self.ask_about_slow_log(key, local, request, now);
+        }
         if local.is_of_all_clients() {
             return self.ask_about_clients(key, local, request, now);
         }

@@ -5,6 +5,7 @@
 //! | `List` | their lines are told |
 //! | `Kill` | they are closed at once, as Redis does; who has asked gets its answer before |
 //! | `Pause` | they are read no further, or only until they write |
+//! | `SlowLog…` | what is kept of their slow requests is told, counted, forgotten |
 //! | `Unblock` | what a client waits for ends, and so does the connection on which it waits |
 //!
 //! Owns: this table. Never: asks other workers.
@@ -100,6 +101,11 @@ impl Proxy {
                 self.let_all_writes(pool);
                 self.end_client_pause(pool);
             }
+            ClientsRequest::SlowLog { most } => self.tell_slow_log(pool, *most, &mut found),
+            ClientsRequest::SlowLogLen => {
+                found.count = self.pools[pool.index()].slow_log.iter().count() as u64;
+            }
+            ClientsRequest::SlowLogReset => self.pools[pool.index()].slow_log.clear(),
             ClientsRequest::Unblock { id, with_error } => {
                 found.count = u64::from(self.unblock(pool, *id, *with_error, now));
             }

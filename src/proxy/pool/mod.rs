@@ -43,6 +43,7 @@ use crate::proxy::pool::walk::Walk;
 use crate::route::Router;
 use crate::route::RouterServer;
 use crate::route::RouterSpec;
+use crate::telemetry::slow::SlowLog;
 
 pub use spoken::spoken;
 
@@ -136,6 +137,8 @@ pub(in crate::proxy) struct Pool {
     pub(in crate::proxy) slow_micros: u64,
     /// One that took so many is looked at: the same, or 0 while somebody wants to see replies.
     pub(in crate::proxy) looked_at_micros: u64,
+    /// The latest of them, for clients who ask.
+    pub(in crate::proxy) slow_log: SlowLog,
     /// The longest a request is held for a server that fails, where requests are held.
     pub(in crate::proxy) hold_time: Duration,
     /// The same as the pool's Sentinels say, if they have.
@@ -166,6 +169,7 @@ impl Pool {
             limits: limits(&config),
             slow_micros: slow_micros(&config),
             looked_at_micros: slow_micros(&config),
+            slow_log: SlowLog::default(),
             hold_time: config.failure.hold_time.with(None),
             hold_needed: None,
             walk: walk(&config, (0..).map(ServerIdx)),

@@ -184,6 +184,7 @@ impl Proxy {
     /// Answers requests that have waited too long, each for itself: a sent one leaves a tombstone
     /// that swallows its late reply, an unsent one is not sent any more.
     fn expire_requests(&mut self, key: Key, timeout: Duration, now: Time) {
+        self.record_late(key, timeout, now);
         let conn = &mut self.servers[key];
         let (pool, server, gauges) = (conn.pool, conn.server, conn.counters(&self.stats));
         let Expired { sent, unsent } = conn.requests.expire(timeout, now, gauges);

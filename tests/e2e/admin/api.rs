@@ -349,7 +349,7 @@ fn a_wrong_question_is_answered_by_a_line_that_says_what_would_be_right() {
         ),
         (
             "/api/slow?reset",
-            "/api/slow has no parameter `reset`; it has: pool, most\n",
+            "/api/slow has no parameter `reset`; it has: pool, most, since\n",
         ),
         (
             "/metrics?x",

@@ -385,7 +385,6 @@ const REFUSED: &[(&str, &str)] = &[
         "SCRIPT DEBUG YES",
         "scripts are to be debugged on a server directly",
     ),
-    ("SLOWLOG GET", "each server has its own: ask it directly"),
     ("LATENCY LATEST", "each server has its own: ask it directly"),
     ("MEMORY STATS", "each server has its own: ask it directly"),
     (
@@ -404,19 +403,6 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     ("MONITOR", "servers are to be administered directly"),
     ("ACL LIST", "servers are to be administered directly"),
-    ("CLIENT LIST", "servers are to be administered directly"),
-    (
-        "CLIENT KILL 1.2.3.4:5",
-        "servers are to be administered directly",
-    ),
-    (
-        "CLIENT REPLY OFF",
-        "it would change the server connection that clients share",
-    ),
-    (
-        "CLIENT TRACKING on",
-        "it would change the server connection that clients share",
-    ),
     ("SWAPDB 0 1", ""),
     ("CLUSTER INFO", "This instance has cluster support disabled"),
     ("READONLY", "cluster support disabled"),

@@ -169,18 +169,18 @@ pub(super) static ROWS: &[Command] = &[
     SERVER.container("slowlog", "2.2.12", "Commands about slow requests.", &[
         SERVER.keyless("slowlog|get", AtLeast(2), LOADING.and(ADMIN), "2.2.12",
             "Lists the slow requests.")
-            .refuse(Refusal::EachItsOwn)
+            .local(Local::SlowlogGet)
             .tips(&["request_policy:all_nodes", "nondeterministic_output"]),
         SERVER.help("slowlog|help", "6.2.0"),
         SERVER.keyless("slowlog|len", Exactly(2), LOADING.and(ADMIN), "2.2.12",
             "Counts the slow requests.")
-            .refuse(Refusal::EachItsOwn)
+            .local(Local::SlowlogLen)
             .tips(&[
                 "request_policy:all_nodes", "response_policy:agg_sum", "nondeterministic_output",
             ]),
         SERVER.keyless("slowlog|reset", Exactly(2), LOADING.and(ADMIN), "2.2.12",
             "Forgets the slow requests.")
-            .refuse(Refusal::EachItsOwn).tips(ALL_NODES_OK),
+            .local(Local::SlowlogReset).tips(ALL_NODES_OK),
     ]),
     SERVER.keyless("sync", Exactly(1),
         ADMIN.and(NOSCRIPT).and(NO_ASYNC_LOADING).and(Flags::NO_MULTI), "1.0.0",

@@ -37,10 +37,10 @@ const NO_CLIENT: &str = "ERR No such client";
 const PAUSE_MAX: Duration = Duration::from_secs(365 * 86_400);
 
 /// What is asked of the workers, and what is made of it.
-type Asked = (ClientsRequest, Conclusion);
+pub(super) type Asked = (ClientsRequest, Conclusion);
 
 /// Why nobody is asked: the error.
-type Refused = String;
+pub(super) type Refused = String;
 
 impl Proxy {
     /// Asks all workers, or says what is wrong.
@@ -51,8 +51,7 @@ impl Proxy {
         request: &Request<'_>,
         now: Time,
     ) {
-        let session = &self.clients.slab[key].session;
-        let (id, version) = (session.id(), session.version());
+        let id = self.clients.slab[key].session.id();
         let asked = match local {
             Local::ClientList => list(request),
             Local::ClientKill => kill(request, id),
@@ -60,9 +59,15 @@ impl Proxy {
             Local::ClientUnblock => unblock(request),
             _ => Ok((ClientsRequest::Unpause, ok as Conclusion)),
         };
+        self.ask_or_refuse(key, asked, now);
+    }
+
+    /// Asks all workers, or tells the client why nobody is asked.
+    pub(super) fn ask_or_refuse(&mut self, key: Key, asked: Result<Asked, Refused>, now: Time) {
         match asked {
             Ok((request, conclude)) => self.inquire(key, request, conclude, now),
             Err(error) => {
+                let version = self.clients.slab[key].session.version();
                 let mut reply = Vec::new();
                 Writer::new(version, &mut reply).error_echo(&error);
                 self.reply(key, &reply);
@@ -215,7 +220,7 @@ fn lines(request: &ClientsRequest, found: &mut Found, version: Version) -> Vec<u
     reply
 }
 
-fn counted(_: &ClientsRequest, found: &mut Found, version: Version) -> Vec<u8> {
+pub(super) fn counted(_: &ClientsRequest, found: &mut Found, version: Version) -> Vec<u8> {
     let mut reply = Vec::new();
     Writer::new(version, &mut reply).count(found.count);
     reply
@@ -230,7 +235,7 @@ fn killed_one(request: &ClientsRequest, found: &mut Found, version: Version) -> 
     reply
 }
 
-fn ok(_: &ClientsRequest, _: &mut Found, version: Version) -> Vec<u8> {
+pub(super) fn ok(_: &ClientsRequest, _: &mut Found, version: Version) -> Vec<u8> {
     let mut reply = Vec::new();
     Writer::new(version, &mut reply).ok();
     reply

@@ -4,12 +4,14 @@
 //! again.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use crate::base::Batch;
 use crate::base::ByteQueue;
 use crate::base::Cursor;
 use crate::base::Spare;
 use crate::base::Time;
+use crate::proxy::server_conn::queue::heads;
 
 /// The batches, oldest first; the last one may still be with the socket's holder.
 #[derive(Debug, Default)]
@@ -23,6 +25,8 @@ pub(super) struct SentBatches {
 struct SentBatch {
     // None if it is not kept.
     batch: Option<Batch>,
+    // How it begins, if it is not: to say what was asked, that will do.
+    head: Box<[u8]>,
     unanswered: Unanswered,
 }
 
@@ -54,14 +58,19 @@ impl SentBatches {
             spare.give_batch(batch);
             return;
         }
-        let batch = match unanswered.kept {
-            true => Some(batch),
+        let (batch, head) = match unanswered.kept {
+            true => (Some(batch), Box::default()),
             false => {
+                let head = heads::copied(batch.slices(), 0, heads::HEAD_BYTES_MAX);
                 spare.give_batch(batch);
-                None
+                (None, head.into())
             }
         };
-        self.back.push_back(SentBatch { batch, unanswered });
+        self.back.push_back(SentBatch {
+            batch,
+            head,
+            unanswered,
+        });
     }
 
     /// The oldest request, of so many bytes, has its reply.
@@ -92,24 +101,38 @@ impl SentBatches {
         oldest.at
     }
 
-    /// A copy of the first `bytes` of the oldest request; nothing where they are not kept.
-    pub(super) fn first_head(&self, bytes: usize) -> Vec<u8> {
-        let Some(SentBatch { batch, unanswered }) = self.back.front() else {
-            return Vec::new();
-        };
-        let kept = batch.iter().flat_map(Batch::slices);
-        let mut skip = unanswered.answered_bytes;
-        let mut head = Vec::with_capacity(bytes);
-        for slice in kept {
-            let from = skip.min(slice.len());
-            skip -= from;
-            let left = bytes - head.len();
-            head.extend(slice[from..].iter().take(left));
-            if head.len() == bytes {
-                break;
+    /// A copy of the first `bytes` of the request at `place`, counted from the oldest, for which `before`
+    /// says how many bytes a range of places has; nothing where they are not kept.
+    pub(super) fn head(
+        &self,
+        place: usize,
+        before: impl Fn(Range<usize>) -> usize,
+        bytes: usize,
+    ) -> Vec<u8> {
+        let mut first = 0;
+        for sent in &self.back {
+            let next = first + sent.unanswered.requests;
+            if place >= next {
+                first = next;
+                continue;
             }
+            let skip = sent.unanswered.answered_bytes + before(first..place);
+            return match &sent.batch {
+                Some(batch) => heads::copied(batch.slices(), skip, bytes),
+                None => heads::copied([&*sent.head].into_iter(), skip, bytes),
+            };
         }
-        head
+        Vec::new()
+    }
+
+    /// When the batch was handed over of which the request at `place` is, counted from the oldest.
+    pub(super) fn handed_over_at(&self, place: usize) -> Time {
+        let mut first = 0;
+        let found = self.back.iter().find(|sent| {
+            first += sent.unanswered.requests;
+            place < first
+        });
+        found.map_or(self.sending.at, |sent| sent.unanswered.at)
     }
 
     /// Appends a copy of the oldest request, of so many bytes, to `to`: whether it is kept.
@@ -117,6 +140,7 @@ impl SentBatches {
         let Some(SentBatch {
             batch: Some(batch),
             unanswered,
+            ..
         }) = self.back.front()
         else {
             return false;

@@ -12,6 +12,7 @@
 
 mod batch;
 mod departure;
+pub(in crate::proxy) mod heads;
 mod in_flight;
 mod moving;
 mod pending;
@@ -117,14 +118,6 @@ impl RequestQueue {
     #[inline]
     pub(in crate::proxy) fn next_sent(&self) -> Option<&Pending> {
         self.fifo.front().filter(|_| self.awaits_replies())
-    }
-
-    /// How its bytes begin, at most so many of them; nothing where they are not kept.
-    pub(in crate::proxy) fn first_head(&self, bytes_max: usize) -> Vec<u8> {
-        let first = self.next_sent();
-        first.map_or_else(Vec::new, |first| {
-            self.sent.first_head(bytes_max.min(first.bytes as usize))
-        })
     }
 
     /// When it was handed over.
