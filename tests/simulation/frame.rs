@@ -97,7 +97,7 @@ fn value(buf: &[u8], at: usize) -> Result<Option<usize>, String> {
                 Some(other) => Err(format!("{other:?} behind a bulk string")),
             }
         }
-        b'*' | b'%' => {
+        b'*' | b'%' | b'>' => {
             let Some((count, mut at)) = header(buf, at, mark)? else {
                 return Ok(None);
             };

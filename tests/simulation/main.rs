@@ -35,6 +35,7 @@ mod hand_over;
 mod interludes;
 mod leases;
 mod link;
+mod listeners;
 mod mark;
 mod memcached;
 mod memory;

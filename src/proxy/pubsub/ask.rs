@@ -268,7 +268,8 @@ impl Proxy {
         self.end_subscription_request(key, now);
     }
 
-    /// What a client has asked for cannot be done: it is told why, and listens to what it did before.
+    /// What a client has asked for cannot be done: it is told why, and listens to what it did before. What
+    /// was to end has ended, for it gets no more of it, whatever its server says and when.
     pub(in crate::proxy) fn fail_subscription(&mut self, key: Key, answer: Answer<'_>, now: Time) {
         let Some(client) = self.clients.slab.find_mut(key) else {
             return;
@@ -278,6 +279,14 @@ impl Proxy {
         };
         if subscriptions.pending_since().is_none() {
             return;
+        }
+        if subscriptions.is_ending() {
+            for conn in self.feeds_of(key) {
+                if let Some(feed) = self.servers[conn].feed_mut() {
+                    feed.forget(key);
+                }
+            }
+            return self.settle_subscription(key, now);
         }
         let topics = subscriptions.give_up();
         let pool = client.pool;

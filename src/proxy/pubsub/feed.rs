@@ -236,6 +236,13 @@ impl Feed {
         }
     }
 
+    /// A client waits no longer for what servers have yet to confirm.
+    pub(in crate::proxy) fn forget(&mut self, client: Key) {
+        for entry in self.topics.values_mut() {
+            entry.waiting.remove(&client);
+        }
+    }
+
     /// Who waits for something to begin here.
     pub(in crate::proxy) fn beginners(&self) -> BTreeSet<Key> {
         let entries = self.topics.values();
@@ -361,6 +368,19 @@ mod tests {
         assert_eq!(feed.confirmed(true, &news()), Some(vec![c]));
         assert_eq!(feed.confirmed(true, &sport), Some(vec![]));
         assert_eq!(hear(&feed), [c]);
+    }
+
+    #[test]
+    fn who_waits_no_longer_is_not_told_and_its_topic_ends_all_the_same() {
+        let mut feed = live();
+        let a = client(1);
+        feed.join(&news(), a, true);
+        feed.confirmed(true, &news());
+        feed.leave(&news(), a, true);
+        feed.forget(a);
+        assert!(hear(&feed).is_empty());
+        assert_eq!(feed.confirmed(false, &news()), Some(vec![]));
+        assert!(feed.is_empty());
     }
 
     #[test]

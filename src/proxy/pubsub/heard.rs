@@ -100,6 +100,14 @@ impl Proxy {
                     self.subscription_confirmed(client, now);
                 }
                 self.close_if_unused_feed(key, now);
+                // Its client has not waited for that.
+                let conn = &mut self.servers[key];
+                let owner = conn.owner();
+                let is_empty = conn.feed_mut().is_some_and(|feed| feed.is_empty());
+                if let Some(owner) = owner.filter(|_| is_empty) {
+                    self.close_empty_feeds(owner);
+                    self.subscriptions_changed(owner);
+                }
             }
             Heard::Refused => {
                 let refused = feed.refused().ok_or(Failure::Unasked)?;

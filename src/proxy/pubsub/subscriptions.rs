@@ -187,6 +187,11 @@ impl Subscriptions {
         self.pending.is_none()
     }
 
+    /// Whether one is under way that ends something.
+    pub(in crate::proxy) fn is_ending(&self) -> bool {
+        self.pending.as_ref().is_some_and(|pending| !pending.begins)
+    }
+
     /// When the request that is under way was made.
     pub(in crate::proxy) fn pending_since(&self) -> Option<Time> {
         self.pending.as_ref().map(|pending| pending.since)
