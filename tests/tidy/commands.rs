@@ -35,7 +35,8 @@ Made from the command table by `tests/tidy.rs`; not to be edited.
 - **if allowed**: refused unless the pool's `allow:` names it. `deny:` takes any command away.
 - **at the master**: where `read_from` lets replicas answer reads, too: the reply is good only on the
   server that gave it (a cursor), or the master is to know of it (`TOUCH`).
-- **answered**: by the proxy; no server is asked.
+- **answered**: by the proxy; no server is asked, but by `INFO` and `CONFIG GET`, which tell of all servers as of
+  one, and leave out those that fail.
 - **refused**: an error reply; the connection stays. So does it after a command that is not here.
 
 ";

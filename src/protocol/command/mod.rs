@@ -26,6 +26,7 @@ mod keys;
 mod lookup;
 mod reply;
 mod script;
+mod sections;
 mod table;
 mod wait;
 
@@ -59,12 +60,17 @@ pub use lookup::lookup_full;
 pub use reply::command_reply;
 pub use reply::glob_matches;
 pub use reply::help_reply;
-pub use reply::info_reply;
 pub use reply::key_glob_matches;
+pub use reply::names_section;
 pub use script::ScriptWord;
 pub use script::script_called;
 pub use script::script_word;
 pub use script::words_with_source;
+pub use sections::Section;
+pub use sections::alike;
+pub use sections::join_sections;
+pub use sections::parse_sections;
+pub use sections::write_sections;
 pub use wait::TimeoutAt;
 pub use wait::Wait;
 

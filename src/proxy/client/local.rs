@@ -7,6 +7,7 @@ mod agreement;
 mod client;
 mod clients;
 mod slowlog;
+mod told;
 
 pub(in crate::proxy) use clients::unblocked;
 
@@ -20,7 +21,6 @@ use crate::protocol::command;
 use crate::protocol::command::Args;
 use crate::protocol::command::Local;
 use crate::protocol::memcached;
-use crate::protocol::resp::BULK_BYTES_MAX;
 use crate::protocol::resp::Writer;
 use crate::proxy::Proxy;
 use crate::proxy::client::ending::End;
@@ -47,6 +47,9 @@ impl Proxy {
         }
         if local.is_of_all_clients() {
             return self.ask_about_clients(key, local, request, now);
+        }
+        if matches!(local, Local::Info | Local::ConfigGet) {
+            return self.tell_of_servers(key, local, request, now);
         }
         if local == Local::ClientReply && self.set_mute(key, request) {
             return;
@@ -155,10 +158,8 @@ impl Proxy {
                 reply.integer(0);
                 reply.array(0);
             }
-            Local::Info => self.info(key, request, now, reply),
-            Local::ConfigGet => self.config_get(key, request, reply),
             local if local.is_of_client() => self.client_command(key, local, request, reply, now),
-            _ => debug_assert!(false, "answered by the table, or by all workers"),
+            _ => debug_assert!(false, "answered by the table, workers or servers"),
         }
     }
 
@@ -203,89 +204,6 @@ impl Proxy {
         reply.array(2);
         reply.bulk(time.as_secs().to_string());
         reply.bulk(time.subsec_micros().to_string());
-    }
-
-    /// The fields that clients look at: ioredis waits while `loading` is not 0.
-    fn info(&self, key: Key, request: &Request<'_>, now: Time, reply: &mut Writer<'_>) {
-        let pool = self.clients.slab[key].pool;
-        let release = self.pools[pool.index()].release().unwrap_or(UNTOLD);
-        let config = &self.pools[pool.index()].config;
-        let counters = &self.stats.pools[pool.index()].counters;
-        let uptime = now.since(Time::ZERO).as_secs();
-        let clients = counters.client_connections.value();
-        let text = str::to_owned;
-        let sections = [
-            (
-                "Server",
-                vec![
-                    ("redis_version", release.to_string()),
-                    ("redis_mode", text("standalone")),
-                    ("coremux_version", text(env!("CARGO_PKG_VERSION"))),
-                    ("os", text("Linux")),
-                    ("arch_bits", text("64")),
-                    ("process_id", self.worker.process.to_string()),
-                    ("uptime_in_seconds", uptime.to_string()),
-                    ("uptime_in_days", (uptime / 86_400).to_string()),
-                ],
-            ),
-            ("Clients", vec![("connected_clients", clients.to_string())]),
-            (
-                "Persistence",
-                vec![("loading", text("0")), ("async_loading", text("0"))],
-            ),
-            (
-                "Replication",
-                vec![("role", text("master")), ("connected_slaves", text("0"))],
-            ),
-            (
-                "Coremux",
-                vec![
-                    ("pool", text(&config.name)),
-                    ("servers", config.servers.len().to_string()),
-                    ("workers", self.worker.workers.to_string()),
-                ],
-            ),
-        ];
-        command::info_reply(request, &sections, reply);
-    }
-
-    /// The few parameters that tools ask for when they connect; others are not found, as Redis
-    /// answers for parameters that it does not have.
-    fn config_get(&self, key: Key, request: &Request<'_>, reply: &mut Writer<'_>) {
-        let config = &self.pools[self.clients.slab[key].pool.index()].config;
-        let clients = config
-            .limits
-            .client_connections
-            .map_or(0, std::num::NonZeroU32::get);
-        let databases = config.greeting.databases.get();
-        let databases = databases.max(config.greeting.redis_db.saturating_add(1));
-        let known = [
-            ("appendonly", "no".to_owned()),
-            ("databases", databases.to_string()),
-            ("maxclients", clients.to_string()),
-            ("proto-max-bulk-len", BULK_BYTES_MAX.to_string()),
-            ("save", String::new()),
-            (
-                "timeout",
-                config
-                    .timeouts
-                    .client_idle
-                    .map_or(0, |t| t.as_secs())
-                    .to_string(),
-            ),
-        ];
-        let found: Vec<_> = known
-            .iter()
-            .filter(|(name, _)| {
-                (2..request.len())
-                    .any(|index| command::glob_matches(request.arg(index), name.as_bytes()))
-            })
-            .collect();
-        reply.map(found.len());
-        for (name, value) in found {
-            reply.bulk(name);
-            reply.bulk(value);
-        }
     }
 }
 

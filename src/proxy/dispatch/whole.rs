@@ -3,9 +3,11 @@
 //! Owns: what each server is sent. Never: how replies become one, which is the protocol's.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::base::ByteQueue;
 use crate::base::Key;
 use crate::base::ServerIdx;
 use crate::base::Time;
@@ -16,6 +18,9 @@ use crate::protocol::command::Gather;
 use crate::proxy::Proxy;
 use crate::proxy::failure::RequestError;
 use crate::proxy::plan::Ask;
+
+/// A server that has not answered a request for so long is not asked what nobody needs.
+const LAGS: Duration = Duration::from_secs(1);
 
 /// A request that is sent several times is copied from its frame.
 const NOWHERE: Option<(&Bytes, usize)> = None;
@@ -62,6 +67,41 @@ impl Proxy {
         opened
     }
 
+    /// Asks every server that does not fail now, and joins what they say; also if that is nobody.
+    pub(in crate::proxy) fn forward_to_able(
+        &mut self,
+        client: Key,
+        join: Join,
+        request: &Request<'_>,
+        now: Time,
+    ) {
+        let pool = &self.pools[self.clients.slab[client].pool.index()];
+        let mut servers = pool.live_servers();
+        let lags = |conn: Key| {
+            let oldest = self.servers[conn].requests.oldest_since();
+            oldest.is_some_and(|since| since + LAGS <= now)
+        };
+        servers.retain(|server| {
+            let server = &pool.servers[server.index()];
+            !server.suspect && !server.conns.open().any(|(_, conn)| lags(conn))
+        });
+        let ask = Ask::of_question();
+        let mut shares = std::mem::take(&mut self.scratch.shares);
+        let opened = self.open_shares(client, &servers, ask, &mut shares, now);
+        if opened.is_err() || shares.is_empty() {
+            let mut reply = ByteQueue::default();
+            join.finish(&mut reply, &mut self.wire.spare);
+            self.reply(client, &reply.to_vec());
+        } else {
+            for share in &shares {
+                let queue = self.servers[share.conn].requests.writer();
+                request.write_to(queue, NOWHERE, &mut self.wire.spare);
+            }
+            self.queue_shares(client, join, ask, &shares, now);
+        }
+        self.scratch.shares = shares;
+    }
+
     /// Asks one server for its next page of all keys.
     pub(in crate::proxy) fn forward_page(
         &mut self,
@@ -88,8 +128,6 @@ impl Proxy {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use bytes::Bytes;
 
     use super::*;

@@ -83,6 +83,16 @@ impl Ask {
         }
     }
 
+    /// Of a question about the server itself.
+    pub(in crate::proxy) fn of_question() -> Ask {
+        let terms = Terms::new(Retry::Once, ErrorsBy::Server, Expect::ONE);
+        Ask {
+            terms: terms.of_family(Family::Other),
+            replica: false,
+            while_busy: false,
+        }
+    }
+
     /// Of a transaction, which is never sent again, and is the master's.
     pub(in crate::proxy) fn of_transaction(writes: bool) -> Ask {
         let (retry, family) = match writes {

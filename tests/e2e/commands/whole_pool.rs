@@ -62,6 +62,123 @@ impl Stand {
     }
 }
 
+/// The value of a field of `INFO`.
+fn field(client: &mut Client, section: &str, name: &str) -> Option<String> {
+    let info = text(&client.call(["INFO", section]));
+    let mut lines = info.lines().filter_map(|line| line.split_once(':'));
+    lines
+        .find(|(field, _)| *field == name)
+        .map(|(_, value)| value.to_owned())
+}
+
+#[test]
+fn info_and_settings_tell_of_all_servers_as_of_one() {
+    let stand = Stand::start(3, &[]);
+    let mut client = stand.client();
+    for n in 0..30 {
+        client.call(["SET", &format!("k{n}"), "v"]);
+    }
+    let keyspace = field(&mut client, "keyspace", "db0").unwrap();
+    assert!(
+        keyspace.starts_with("keys=30,expires=0,avg_ttl=0"),
+        "{keyspace}"
+    );
+    let whole = text(&client.call(["INFO"]));
+    for part in [
+        "redis_mode:standalone\r\n",
+        "connected_clients:1\r\n",
+        "maxmemory_policy:noeviction\r\n",
+        "role:master\r\n",
+        "loading:0\r\n",
+        "# Coremux\r\npool:alpha\r\nservers:3\r\n",
+    ] {
+        assert!(whole.contains(part), "{part}: {whole}");
+    }
+    assert!(whole.starts_with("# Server\r\nredis_version:") && !whole.contains("run_id"));
+    let used: u64 = field(&mut client, "memory", "used_memory")
+        .unwrap()
+        .parse()
+        .unwrap();
+    let sum: u64 = stand
+        .redis
+        .iter()
+        .map(|redis| {
+            let used = field(&mut redis.client(), "memory", "used_memory");
+            used.unwrap().parse::<u64>().unwrap()
+        })
+        .sum();
+    assert!(used > sum / 2 && used < sum * 2, "{used} of {sum}");
+    let calls = field(&mut client, "commandstats", "cmdstat_set").unwrap();
+    assert!(calls.starts_with("calls=30,"), "{calls}");
+    assert_eq!(client.call(["INFO", "nonsense"]), Reply::bulk(""));
+
+    let get = |client: &mut Client, name: &str| texts(&client.call(["CONFIG", "GET", name]));
+    assert_eq!(
+        get(&mut client, "maxmemory-policy"),
+        ["maxmemory-policy", "noeviction"]
+    );
+    let set = ["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"];
+    assert_eq!(stand.redis[1].client().call(set), Reply::ok());
+    assert_eq!(
+        get(&mut client, "maxmemory-policy"),
+        ["maxmemory-policy", "noeviction,allkeys-lru"]
+    );
+    let differ = field(&mut client, "memory", "maxmemory_policy");
+    assert_eq!(differ.as_deref(), Some("noeviction,allkeys-lru"));
+    assert_eq!(
+        get(&mut client, "requirepass"),
+        [""; 0],
+        "no secret of servers"
+    );
+    assert_eq!(get(&mut client, "timeout"), ["timeout", "0"]);
+    assert!(get(&mut client, "*").len() > 200);
+}
+
+#[test]
+fn a_server_that_fails_is_left_out_of_info_and_makes_no_error() {
+    let mut stand = Stand::start(2, &[("on_server_failure", "fail")]);
+    let mut client = stand.client();
+    assert!(field(&mut client, "memory", "used_memory").is_some());
+    stand.redis[1].kill();
+    for _ in 0..20 {
+        assert!(field(&mut client, "memory", "used_memory").is_some());
+        assert_eq!(
+            field(&mut client, "persistence", "loading").as_deref(),
+            Some("0")
+        );
+        assert_eq!(texts(&client.call(["CONFIG", "GET", "save"]))[0], "save");
+    }
+    stand.redis[0].kill();
+    eventually("nobody is left who says anything", || {
+        let memory = field(&mut client, "memory", "used_memory");
+        memory.is_none().then_some(())
+    });
+    assert_eq!(
+        field(&mut client, "replication", "role").as_deref(),
+        Some("master")
+    );
+}
+
+#[test]
+fn a_server_that_stands_still_stops_no_client_that_asks_for_info() {
+    let stand = Stand::start(2, &[]);
+    let mut client = stand.client();
+    assert!(field(&mut client, "memory", "used_memory").is_some());
+    let key = stand.proxy.key_on("alpha", "s2", "k");
+    let mut others: Vec<Client> = (0..8).map(|_| stand.client()).collect();
+    stand.redis[1].process().signal("STOP");
+    for other in &mut others {
+        other.send(["GET", &key]);
+    }
+    // Behind what it has not answered for a second it is asked nothing.
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    assert!(field(&mut client, "memory", "used_memory").is_some());
+    stand.redis[1].process().signal("CONT");
+    for other in &mut others {
+        assert_eq!(other.read(), Reply::Null);
+    }
+}
+
 fn integer(reply: &Reply) -> i64 {
     match reply {
         Reply::Integer(number) => *number,

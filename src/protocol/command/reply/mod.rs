@@ -21,7 +21,7 @@ use super::resolve;
 
 pub use glob::key_matches as key_glob_matches;
 pub use glob::matches as glob_matches;
-pub use sections::info_reply;
+pub use sections::names_section;
 
 /// Appends the reply to `COMMAND` or one of its subcommands.
 ///

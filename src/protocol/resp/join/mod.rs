@@ -6,15 +6,20 @@ mod elements;
 mod names;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use crate::base::ByteQueue;
 use crate::base::Spare;
 use crate::protocol::Page;
+use crate::protocol::Version;
 use crate::protocol::command::Gather;
+use crate::protocol::command::Section;
 
 use elements::Elements;
 use elements::read_header;
 use elements::read_number;
+use told::Told;
+use told::What;
 
 /// What a server says that runs no script when it is asked to stop one.
 const NOT_BUSY: &[u8] = b"-NOTBUSY";
@@ -38,6 +43,8 @@ enum Rule {
     Gather(Gather),
     /// One server's page of all keys.
     Page(Page),
+    /// What servers say of themselves.
+    Told(Box<Told>),
 }
 
 impl Join {
@@ -54,6 +61,21 @@ impl Join {
         Join::by(Rule::Page(page), vec![0])
     }
 
+    /// What `INFO` says of servers, which are told of as one that says `own` of itself, and nothing else in
+    /// the sections that are `whole`.
+    #[must_use]
+    pub fn info(own: Vec<Section>, whole: &'static [&'static str], version: Version) -> Join {
+        let told = Told::new(What::Info(own, whole), version);
+        Join::by(Rule::Told(Box::new(told)), Vec::new())
+    }
+
+    /// What `CONFIG GET` says of servers, and the proxy's `own` settings in place of theirs.
+    #[must_use]
+    pub fn settings(own: Vec<(String, String)>, version: Version) -> Join {
+        let told = Told::new(What::Settings(own), version);
+        Join::by(Rule::Told(Box::new(told)), Vec::new())
+    }
+
     fn by(rule: Rule, order: Vec<u16>) -> Join {
         Join {
             rule,
@@ -67,9 +89,10 @@ impl Join {
 
     /// Takes the reply to part `index`.
     pub fn add(&mut self, index: u32, reply: ByteQueue) {
-        let how = match &self.rule {
+        let how = match &mut self.rule {
             Rule::Gather(how) => Some(*how),
             Rule::Page(_) => None,
+            Rule::Told(told) => return told.add(index, reply.to_vec()),
         };
         match (how, first_byte(&reply)) {
             (Some(Gather::OneOk), Some(b'-')) => self.add_refusal(&reply),
@@ -122,6 +145,11 @@ impl Join {
 
     /// The reply to the whole request.
     pub fn finish(mut self, out: &mut ByteQueue, spare: &mut Spare) {
+        if let Rule::Told(told) = self.rule {
+            let mut reply = Vec::new();
+            told.finish(&mut reply);
+            return out.push_copy(&reply, spare);
+        }
         let one_was_stopped = self.any_ok
             && matches!(self.rule, Rule::Gather(Gather::OneOk))
             && self
@@ -156,6 +184,7 @@ impl Join {
     fn join(&mut self, out: &mut ByteQueue, spare: &mut Spare) -> Option<()> {
         let how = match &self.rule {
             Rule::Page(page) => return self.turn(page, out, spare),
+            Rule::Told(_) => return None,
             Rule::Gather(how) => *how,
         };
         match how {
