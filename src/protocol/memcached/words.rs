@@ -58,7 +58,7 @@ fn line_of(head: &[u8]) -> &[u8] {
 #[must_use]
 pub fn error_text(head: &[u8]) -> String {
     let line = line_of(head);
-    let text = [&b"SERVER_ERROR "[..], b"CLIENT_ERROR "]
+    let text = [&b"SERVER_ERROR "[..], b"CLIENT_ERROR ", b"ERROR "]
         .iter()
         .find_map(|word| line.strip_prefix(*word));
     String::from_utf8_lossy(text.unwrap_or(line)).into_owned()
@@ -134,6 +134,11 @@ mod tests {
         assert_eq!(told(b"VERSION 1.6.18\r\n"), Told::Well);
         let full = told(b"SERVER_ERROR too many connections\r\n");
         assert_eq!(full, Told::Refused("too many connections".to_owned()));
+        let full = told(b"ERROR Too many open connections\r\n");
+        assert_eq!(
+            full,
+            Told::Refused("Too many open connections".to_owned())
+        );
         assert_eq!(told(b"-ERR unknown command\r\n"), Told::Unexpected);
     }
 

@@ -29,6 +29,9 @@ from bench.lib.contender import Proxy
 from bench.lib.contender import start_proxy
 from bench.lib.contender import with_keys
 from bench.lib.coremux_binary import load_binary
+from bench.lib.database import Database
+from bench.lib.database import MEMCACHED
+from bench.lib.database import REDIS
 from bench.lib.errors import CannotRun
 from bench.lib.errors import Failed
 from bench.lib.homes import keys_by_server
@@ -36,18 +39,17 @@ from bench.lib.homes import route_table
 from bench.lib.homes import server_name
 from bench.lib.open_load import LoadPlan
 from bench.lib.process import Children
-from bench.lib.resp import Client
 from bench.lib.servers import Server
 from bench.lib.summary import Spoiled
 from bench.lib.verdict import Verdict
 from bench.lib.verdict import verdict_rows
 from lab.faults_lib import namespace
 from lab.faults_lib import trace
+from lab.faults_lib.faults import FAULTS
 from lab.faults_lib.gate import FaultOutcome
 from lab.faults_lib.gate import FaultResult
 from lab.faults_lib.gate import RECOVERY_MS_MAX
 from lab.faults_lib.gate import judge
-from lab.faults_lib.stage import FAULTS
 from lab.faults_lib.stage import Fault
 from lab.faults_lib.stage import SERVERS
 from lab.faults_lib.stage import Stage
@@ -83,18 +85,19 @@ SHORT = Timing(calm_s=0.3, fault_s=0.8, after_s=1.2)
 def main() -> int:
     """Runs every fault and returns the exit code."""
     arguments = _parse()
-    faults = _chosen(arguments.only)
+    database = MEMCACHED if arguments.memcached else REDIS
+    faults = _chosen(arguments.only, FAULTS[database.name])
     if arguments.list:
         print("\n".join(f"{name:<12}{fault.about}" for name, fault in faults.items()))
         return cli.EXIT_OK
     namespace.enter()
-    proxies = cli.chosen_proxies(arguments)
+    proxies = cli.chosen_proxies(arguments, database)
     if arguments.short:
         proxies = [(proxy, binary) for proxy, binary in proxies if proxy.name == contender.COREMUX]
     load = load_binary(arguments.load)
     folder = cli.output_folder(arguments, "faults")
     timing = SHORT if arguments.short else WHOLE
-    setting = cli.setting(proxies) | {"rounds": arguments.rounds, "clients": CLIENTS, "req/s": RATE_PER_S}
+    setting = cli.setting(proxies, database=database) | {"rounds": arguments.rounds, "clients": CLIENTS, "req/s": RATE_PER_S}
     setting |= {"pool": ", ".join(KEYS_OF_POOL)} | asdict(timing)
     results = {name: {proxy.name: FaultResult() for proxy, _ in proxies} for name in faults}
     interrupted = False
@@ -108,7 +111,9 @@ def main() -> int:
                     place.mkdir(parents=True)
                     # Timers of the kernel double: a fault of one length would meet them at one point only.
                     varied = replace(timing, fault_s=timing.fault_s + turn * LENGTHENED_S)
-                    run = _Run(with_keys(proxy, *KEYS_OF_POOL, *extra), binary, arguments.cores, load, place, varied)
+                    run = _Run(
+                        with_keys(proxy, *KEYS_OF_POOL, *extra), binary, arguments.cores, load, place, varied, database
+                    )
                     results[name][proxy.name].outcomes.append(run.outcome(fault))
     except KeyboardInterrupt:
         interrupted = True
@@ -122,6 +127,7 @@ def _parse() -> argparse.Namespace:
     parser = cli.parser(description, ROUNDS, other_proxies=False)
     cli.add_load(parser)
     add = parser.add_argument
+    add("--memcached", action="store_true", help="memcached in place of Redis")
     add("--only", action="append", default=[], metavar="PATTERN", help="faults by shell pattern; may be repeated")
     add("--list", action="store_true", help="print the faults and end")
     add("--short", action="store_true", help="Coremux only, shorter faults, one round: under a minute")
@@ -133,13 +139,13 @@ def _parse() -> argparse.Namespace:
     return arguments
 
 
-def _chosen(patterns: Sequence[str]) -> dict[str, Fault]:
+def _chosen(patterns: Sequence[str], faults: Mapping[str, Fault]) -> dict[str, Fault]:
     for pattern in patterns:
-        if not fnmatch.filter(FAULTS, pattern):
+        if not fnmatch.filter(faults, pattern):
             raise CannotRun(f"no fault is called {pattern}: see --list")
     return {
         name: fault
-        for name, fault in FAULTS.items()
+        for name, fault in faults.items()
         if not patterns or any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
     }
 
@@ -154,9 +160,10 @@ class _Run:
     load: Path
     folder: Path
     timing: Timing
+    database: Database
 
     def outcome(self, fault: Fault) -> FaultOutcome | Spoiled:
-        with Children() as children, Stage(children, self.folder, fault) as stage:
+        with Children() as children, Stage(children, self.folder, fault, self.database) as stage:
             running = start_proxy(
                 children, self.proxy, self.binary, stage.for_proxy, [SERVERS], self.folder, self.cores
             )
@@ -171,6 +178,7 @@ class _Run:
         keys = self.folder / "keys.txt"
         keys.write_text(route_table(keys_by_server(running, stage.servers, KEYS)), encoding="utf-8")
         plan = LoadPlan(running.ports[SERVERS], RATE_PER_S, LOAD_S_MAX, keys, CLIENTS, patience_s=2.0)
+        plan = replace(plan, memcached=self.database is MEMCACHED, may_forget=fault.forgets)
         load = open_load.start(children, self.load, plan, self.folder)
         time.sleep(self.timing.calm_s)
         load.check_running()
@@ -185,7 +193,7 @@ class _Run:
         requests = trace.parse_trace(load.trace.read_text(encoding="utf-8"))
         lost = 0
         if not seen.mixed:
-            lost = _lost_at_the_end(load.ledger.read_text(encoding="utf-8"), stage.servers)
+            lost = _lost_at_the_end(load.ledger.read_text(encoding="utf-8"), stage.servers, fault.forgets)
             lost += sum(group.lost_writes_seen for group in seen.groups.values())
         return FaultOutcome(
             good=sum(each.is_good for each in requests),
@@ -202,15 +210,16 @@ class _Run:
         )
 
 
-def _lost_at_the_end(ledger: str, servers: Sequence[Server]) -> int:
-    """How many keys do not hold what was acknowledged, asked of the servers past the proxy."""
+def _lost_at_the_end(ledger: str, servers: Sequence[Server], forgets: bool) -> int:
+    """How many keys do not hold what was acknowledged, asked of the servers past the proxy; the faulty one may be one
+    that `forgets`."""
     lost = 0
     for index, server in enumerate(servers):
-        with Client(server.port) as client:
+        with server.connect() as client:
             for entry in trace.parse_ledger(ledger):
                 if entry.server == server_name(index):
-                    value = client.call("GET", entry.key)
-                    lost += trace.is_lost(entry, value if isinstance(value, bytes) else None)
+                    value = client.get(entry.key)
+                    lost += trace.is_lost(entry, value, forgets and server_name(index) == FAULTY)
     return lost
 
 

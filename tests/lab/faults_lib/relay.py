@@ -1,6 +1,6 @@
 """A server that misbehaves: it stands before a real one and passes on, delays, garbles or halves what it says.
 
-    proxy ══► relay ══► redis-server        PASS     every byte, at once
+    proxy ══► relay ══► server              PASS     every byte, at once
                                             DELAY    replies come late
                                             GARBAGE  requests are answered by bytes that are no reply
                                             HALF     half a reply, then silence
@@ -39,6 +39,7 @@ class Relay:
         self._loop = asyncio.new_event_loop()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self._halved: set[asyncio.StreamWriter] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
         self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
         self._ready = threading.Event()
         self._over = asyncio.Event()
@@ -70,6 +71,18 @@ class Relay:
         self._loop.call_soon_threadsafe(change)
         changed.wait(_START_TIMEOUT_S)
 
+    def close_connections(self) -> None:
+        """Ends all that there are, in order. New ones are taken."""
+
+        def close() -> None:
+            for writer in self._writers:
+                writer.close()
+            closed.set()
+
+        closed = threading.Event()
+        self._loop.call_soon_threadsafe(close)
+        closed.wait(_START_TIMEOUT_S)
+
     def _run(self) -> None:
         self._loop.run_until_complete(self._serve())
         self._loop.close()
@@ -86,6 +99,7 @@ class Relay:
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         to_server = None
+        self._writers.add(writer)
         try:
             from_server, to_server = await asyncio.open_connection("127.0.0.1", self._server_port)
             pumps = [
@@ -102,6 +116,7 @@ class Relay:
             pass  # as the server would: who cannot be served is closed
         finally:
             self._halved.discard(writer)
+            self._writers.discard(writer)
             for each in (writer, to_server):
                 if each is not None:
                     each.close()

@@ -1,25 +1,25 @@
-"""Three servers of which one can be made to fail in every way, and how each fault is begun and ended.
+"""Three servers of which one can be made to fail.
 
-Owns: the table of faults. Never: sends load, judges.
-To add a fault, write its row in FAULTS.
+Owns: the servers, what stands before the first, and what a fault's row says. Never: sends load, judges, knows a fault.
 """
 
 import os
 import signal
+import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable
-from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from bench.lib.database import Database
 from bench.lib.errors import Failed
 from bench.lib.process import Children
 from bench.lib.process import send_signal
-from bench.lib.resp import Client
 from bench.lib.servers import Server
 from bench.lib.servers import start_server
 from lab.faults_lib import namespace
@@ -29,10 +29,9 @@ from lab.faults_lib.relay import Relay
 SERVERS = 3
 # A request may take 400 ms (`timeout`), so replies that are late by this much are late and not lost.
 DELAY_S = 0.1
-LOSS_PERCENT = 10
 DISK_BYTES = 8 << 20
 # Between two blows of a fault that is a series of them.
-_AGAIN_S = 0.1
+AGAIN_S = 0.1
 # A server that is told to serve again does so in a second at most (Redis looks after its disk once a second).
 _BACK_TIMEOUT_S = 20
 _LOOK_S = 0.001
@@ -41,8 +40,9 @@ _LOOK_S = 0.001
 class Stage:
     """The servers, s0 first, and s0's relay if the fault is the relay's. A `with` block."""
 
-    def __init__(self, children: Children, folder: Path, fault: "Fault") -> None:
+    def __init__(self, children: Children, folder: Path, fault: "Fault", database: Database) -> None:
         self._children = children
+        self._database = database
         self._folder = folder
         self._open = ExitStack()
         if fault.small_disk:
@@ -51,15 +51,18 @@ class Stage:
             self._arguments = [*fault.arguments, "--dir", str(self._disk)]
         else:
             self._arguments = list(fault.arguments)
-        self._faulty, self._process = start_server(children, folder, "redis-0", self._arguments)
-        others = [start_server(children, folder, f"redis-{index}") for index in range(1, SERVERS)]
+        self._faulty, self._process = self._start_faulty()
+        others = [
+            start_server(children, folder, f"{database.name}-{index}", database=database) for index in range(1, SERVERS)
+        ]
         self._processes = [process for _, process in others]
         # As they are, for who reads and writes past the proxy.
         self.servers: Sequence[Server] = [self._faulty, *(server for server, _ in others)]
         self.relay = self._open.enter_context(Relay(self._faulty.port, DELAY_S)) if fault.relay else None
         namespace.reserve_ports([server.port for server in self.for_proxy])
         # Kept open: a server that takes no client any more still takes its words.
-        self.control = self._open.enter_context(Client(self._faulty.port))
+        self.control = self._open.enter_context(self._faulty.connect())
+        self._occupied: list[socket.socket] = []
         self._blows: threading.Thread | None = None
         self._blows_over = threading.Event()
 
@@ -70,6 +73,7 @@ class Stage:
         self, kind: type[BaseException] | None, cause: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop_repeating()
+        self.leave()
         self._open.close()
         for process in (self._process, *self._processes):
             if process.poll() is None:
@@ -81,7 +85,7 @@ class Stage:
         """What the configuration file names."""
         if self.relay is None:
             return self.servers
-        return [Server(self.relay.port, self._faulty.pid), *self.servers[1:]]
+        return [Server(self.relay.port, self._faulty.pid, self._database), *self.servers[1:]]
 
     @property
     def port(self) -> int:
@@ -96,14 +100,38 @@ class Stage:
 
     def restart(self) -> None:
         """Started again at its port; returns when it answers."""
-        self._faulty, self._process = start_server(
-            self._children, self._folder, "redis-0", self._arguments, self._faulty.port
-        )
+        self._faulty, self._process = self._start_faulty(self._faulty.port)
+
+    def _start_faulty(self, port: int | None = None) -> tuple[Server, subprocess.Popen[str]]:
+        name = f"{self._database.name}-0"
+        return start_server(self._children, self._folder, name, self._arguments, port, database=self._database)
 
     def set_mode(self, mode: Mode) -> None:
+        self._relay().set_mode(mode)
+
+    def close_connections(self) -> None:
+        """Those that the proxy has, in order."""
+        self._relay().close_connections()
+
+    def occupy(self, most: int) -> None:
+        """Takes so many of the places that the server has for clients, or all of them."""
+        while len(self._occupied) < most:
+            client = socket.create_connection(("127.0.0.1", self.port), _BACK_TIMEOUT_S)
+            client.sendall(b"version\r\n")
+            if not client.recv(100).startswith(b"VERSION"):
+                client.close()
+                return
+            self._occupied.append(client)
+
+    def leave(self) -> None:
+        """Gives the places back."""
+        while self._occupied:
+            self._occupied.pop().close()
+
+    def _relay(self) -> Relay:
         if self.relay is None:
             raise AssertionError("the fault's row has no relay")
-        self.relay.set_mode(mode)
+        return self.relay
 
     def repeat(self, blow: Callable[[], object]) -> None:
         """Strikes again and again until `stop_repeating`."""
@@ -112,7 +140,7 @@ class Stage:
         def strike() -> None:
             while not self._blows_over.is_set():
                 blow()
-                self._blows_over.wait(_AGAIN_S)
+                self._blows_over.wait(AGAIN_S)
 
         self._blows = threading.Thread(target=strike)
         self._blows.start()
@@ -136,12 +164,23 @@ class Stage:
 
     def wait_until_it_writes(self) -> None:
         """Until a SET that is sent to it past the proxy is done."""
+        self._wait_until(lambda: self.control.set("stage", b"x"))
+
+    def wait_until_it_accepts(self) -> None:
+        """Until a new client of it is answered."""
+
+        def ask() -> None:
+            with self._faulty.connect() as client:
+                client.get("stage")
+
+        self._wait_until(ask)
+
+    def _wait_until(self, act: Callable[[], None]) -> None:
         give_up_at = time.monotonic() + _BACK_TIMEOUT_S
         while time.monotonic() < give_up_at:
             try:
-                self.control.call("SET", "stage", "x")
-                return
-            except Failed:
+                return act()
+            except (Failed, OSError):
                 time.sleep(_LOOK_S)
         raise Failed(f"the server itself did not come back within {_BACK_TIMEOUT_S} s")
 
@@ -150,7 +189,8 @@ class Stage:
 class Fault:
     """A row of the table. `end` returns when the server itself serves again.
 
-    `arguments` are redis-server's; `verb` is the kind of request that fails and is good again.
+    `arguments` are the server's; `verb` is the kind of request that fails and is good again. `forgets`: what it was
+    given may be gone afterwards by its own doing, but never be an older value.
     """
 
     about: str
@@ -160,98 +200,4 @@ class Fault:
     relay: bool = False
     small_disk: bool = False
     verb: str | None = None
-
-
-# What was acknowledged is in the file (of the kernel, if not of the disk) before the acknowledgement leaves, so a
-# killed server has lost nothing, and what is missing afterwards was lost by the proxy.
-_KEEPS = ("--appendonly", "yes", "--appendfsync", "no")
-
-
-def _no_more_clients(stage: Stage) -> None:
-    stage.control.call("CONFIG", "SET", "maxclients", "1")
-    _drop_clients(stage)
-
-
-def _drop_clients(stage: Stage) -> None:
-    stage.control.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-
-
-def _ended(stage: Stage) -> None:
-    stage.stop_repeating()
-
-
-def _memory_back(stage: Stage) -> None:
-    stage.control.call("CONFIG", "SET", "maxmemory", "0")
-    stage.wait_until_it_writes()
-
-
-def _disk_back(stage: Stage) -> None:
-    stage.empty_disk()
-    stage.wait_until_it_writes()
-
-
-FAULTS: Mapping[str, Fault] = {
-    "kill": Fault("kill -9, then started again", Stage.kill, Stage.restart, arguments=_KEEPS),
-    "stop": Fault(
-        "SIGSTOP, then SIGCONT",
-        lambda stage: stage.signal(signal.SIGSTOP),
-        lambda stage: stage.signal(signal.SIGCONT),
-    ),
-    "drop": Fault(
-        "all its packets dropped (nftables)",
-        lambda stage: namespace.drop_packets(stage.port, 100),
-        lambda _: namespace.pass_packets(),
-    ),
-    "reset": Fault(
-        f"all its connections reset (ss -K) every {_AGAIN_S * 1000:g} ms",
-        lambda stage: stage.repeat(lambda: namespace.reset_connections(stage.port)),
-        _ended,
-    ),
-    "close": Fault(
-        f"all its connections closed (CLIENT KILL) every {_AGAIN_S * 1000:g} ms",
-        lambda stage: stage.repeat(lambda: _drop_clients(stage)),
-        _ended,
-    ),
-    "delay": Fault(
-        f"its replies {DELAY_S * 1000:g} ms late (relay)",
-        lambda stage: stage.set_mode(Mode.DELAY),
-        lambda stage: stage.set_mode(Mode.PASS),
-        relay=True,
-    ),
-    "loss": Fault(
-        f"{LOSS_PERCENT}% of its packets lost (nftables)",
-        lambda stage: namespace.drop_packets(stage.port, LOSS_PERCENT),
-        lambda _: namespace.pass_packets(),
-    ),
-    "garbage": Fault(
-        "answers garbage (relay)",
-        lambda stage: stage.set_mode(Mode.GARBAGE),
-        lambda stage: stage.set_mode(Mode.PASS),
-        relay=True,
-    ),
-    "half": Fault(
-        "answers half a reply and stalls (relay)",
-        lambda stage: stage.set_mode(Mode.HALF),
-        lambda stage: stage.set_mode(Mode.PASS),
-        relay=True,
-    ),
-    "maxclients": Fault(
-        "takes no client (`maxclients`)",
-        _no_more_clients,
-        lambda stage: stage.control.call("CONFIG", "SET", "maxclients", "15000"),
-    ),
-    "disk": Fault(
-        "its disk is full (-MISCONF)",
-        Stage.fill_disk,
-        _disk_back,
-        arguments=_KEEPS,
-        small_disk=True,
-        verb="SET",
-    ),
-    "memory": Fault(
-        "its memory is full (-OOM)",
-        lambda stage: stage.control.call("CONFIG", "SET", "maxmemory", "1"),
-        _memory_back,
-        verb="SET",
-    ),
-}
+    forgets: bool = False

@@ -85,13 +85,16 @@ def longest_ms(requests: Iterable[Request], server: str, from_us: int) -> float:
     return max([0, *(each.done_us - each.due_us for each in others)]) / 1e3
 
 
-def is_lost(entry: Entry, value: bytes | None) -> bool:
-    """Whether what a server holds at the end is older than what it has acknowledged.
+def is_lost(entry: Entry, value: bytes | None, may_forget: bool = False) -> bool:
+    """Whether what a server holds at the end is older than what it has acknowledged; one that `may_forget` can also
+    hold nothing.
 
     `value` begins with `key=run:number;`. One of another run is as good as none. A value that was sent later than
     the last that was acknowledged is right: its client was told that it failed, and cannot know if it was done.
     """
     if entry.acked == 0:
+        return False
+    if value is None and may_forget:
         return False
     prefix = f"{entry.key}={entry.run}:".encode()
     if value is None or not value.startswith(prefix):

@@ -5,6 +5,7 @@ import os
 import subprocess
 import tempfile
 import unittest
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +13,10 @@ from bench.lib.summary import Spoiled
 from bench.tests.support import REPOSITORY
 from bench.tests.support import built_load
 from bench.tests.support import write_stand_in
+from lab.faults_lib.faults import FAULTS
 from lab.faults_lib.gate import FaultOutcome
 from lab.faults_lib.gate import FaultResult
 from lab.faults_lib.gate import judge
-from lab.faults_lib.stage import FAULTS
 
 GOOD = FaultOutcome(
     good=1000,
@@ -40,6 +41,9 @@ ERRORS = {
     "disk": "No space left on device",
     "memory": "Invalid argument",
 }
+# The same before memcached, which closes whom it does not take.
+MEMCACHED_ERRORS = {name: ERRORS[name] for name in ("kill", "stop", "drop", "garbage", "half")}
+MEMCACHED_ERRORS |= {"memory": "out of memory storing object"}
 
 
 def reached(*outcomes: FaultOutcome | Spoiled) -> list[bool]:
@@ -75,22 +79,28 @@ class Judging(unittest.TestCase):
 
 class Program(unittest.TestCase):
     def test_every_fault_happens_and_ends(self) -> None:
+        self.check_faults("redis", [], ERRORS)
+
+    def test_every_fault_of_memcached_happens_and_ends(self) -> None:
+        self.check_faults("memcached", ["--memcached"], MEMCACHED_ERRORS)
+
+    def check_faults(self, database: str, words: list[str], errors: Mapping[str, str]) -> None:
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "out"
             argv = [REPOSITORY / "tests/lab/faults", "--coremux", write_stand_in(Path(folder)), "--load", built_load()]
-            argv += ["--out", out, "--short"]
+            argv += ["--out", out, "--short", *words]
             done = subprocess.run(argv, capture_output=True, text=True, timeout=300, check=False)
             self.assertEqual(done.returncode, 0, done.stderr)
             results = json.loads((out / "results.json").read_text(encoding="utf-8"))["results"]
-        self.assertEqual(list(results), list(FAULTS))
+        self.assertEqual(list(results), list(FAULTS[database]))
         for fault, row in results.items():
             (outcome,) = row["coremux"]["outcomes"]
             with self.subTest(fault):
                 self.assertEqual((outcome["mixed"], outcome["failed_others"]), (0, {}), outcome)
                 self.assertGreater(outcome["good"], 1000)
                 self.assertIsNotNone(outcome["recovery_ms"])
-                if fault in ERRORS:
-                    self.assertIn(ERRORS[fault], " ".join(outcome["failed"]))
+                if fault in errors:
+                    self.assertIn(errors[fault], " ".join(outcome["failed"]))
                 if fault == "delay":
                     self.assertEqual(outcome["failed"], {})
 

@@ -54,6 +54,13 @@ class Modes(WithServers):
             self.assertEqual(client.recv(100), b"")
         self.assertEqual(self.client.call("GET", "key"), b"value")
 
+    def test_it_closes_what_is_open_and_goes_on_with_what_comes(self) -> None:
+        self.relay.close_connections()
+        with self.assertRaises(ConnectionResetError):
+            self.client.call("GET", "key")
+        with Client(self.relay.port) as client:
+            self.assertEqual(client.call("GET", "key"), b"value")
+
     def test_it_closes_when_the_server_does(self) -> None:
         with Client(self.server.port) as direct:
             direct.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")

@@ -58,6 +58,10 @@ class Ledger(unittest.TestCase):
         for value in (b"k=7:4;xxx", b"k=6:9;xxx", b"other", None):
             self.assertTrue(trace.is_lost(self.ENTRY, value), value)
 
+    def test_a_cache_may_forget_but_not_hold_an_older_value(self) -> None:
+        self.assertFalse(trace.is_lost(self.ENTRY, None, may_forget=True))
+        self.assertTrue(trace.is_lost(self.ENTRY, b"k=7:4;xxx", may_forget=True))
+
     def test_a_value_that_was_never_sent_is_no_write_that_was_kept(self) -> None:
         self.assertTrue(trace.is_lost(self.ENTRY, b"k=7:9;xxx"))
 
