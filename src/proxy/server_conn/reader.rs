@@ -118,6 +118,9 @@ impl Proxy {
             // However large a message is that nobody has asked for, it costs nothing.
             if assembly.kind() == ReplyKind::Message {
                 assembly.forget();
+            } else if awaiter.is_none() && conn.phase == ServerPhase::Ready {
+                // The rest of it would make it the reply to what is asked next.
+                return Err(Failure::Unasked);
             }
             self.pass_on(key, &mut assembly);
             self.servers[key].assembly = Some(assembly);

@@ -217,6 +217,27 @@ fn a_value_that_was_not_asked_ends_the_connection_and_reaches_nobody() {
 }
 
 #[test]
+fn half_a_line_before_the_first_request_is_not_the_beginning_of_its_reply() {
+    let server = FakeServer::start(|mut conn| {
+        let is_first = conn.number == 0;
+        while let Some(line) = conn.line() {
+            match line.as_str() {
+                "version\r\n" if is_first => conn.send(b"VERSION 1.6.18\r\nANYTHING"),
+                "version\r\n" => conn.send(b"VERSION 1.6.18\r\n"),
+                _ => conn.send(b"7\r\n"),
+            }
+        }
+    });
+    let pool = Pool::memcached("alpha").with("preconnect", true);
+    let proxy = Proxy::coremux_with(&["--cores", "1"], &[pool.server(server.address())]);
+    eventually("it has connected again", || {
+        (server.connections() == 2).then_some(())
+    });
+    let mut client = TextClient::connect(proxy.address("alpha"));
+    assert_eq!(client.ask(b"incr k 1\r\n"), "7\r\n");
+}
+
+#[test]
 fn a_server_at_a_unix_socket_serves() {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("memcached.sock");
