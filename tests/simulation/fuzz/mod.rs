@@ -15,6 +15,9 @@ use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::panic::resume_unwind;
 
+use material::Material;
+use material::Memcached;
+use material::Resp;
 use sentinels::Heard;
 use world::Seen;
 use world::World;
@@ -25,11 +28,21 @@ const STEPS: usize = 1000;
 
 #[test]
 fn arbitrary_bytes_and_events_break_no_promise() {
+    try_to_break::<Resp>(true);
+}
+
+/// A server gets what nobody may ask it if it was smuggled there.
+#[test]
+fn arbitrary_bytes_and_events_smuggle_nothing_to_a_memcached() {
+    try_to_break::<Memcached>(false);
+}
+
+fn try_to_break<M: Material>(replicas: bool) {
     let mut seen = Seen::default();
-    let whole = for_each_seed(|seed| seen.add(&World::new(seed).run(STEPS)));
+    let whole = for_each_seed(|seed| seen.add(&World::<M>::new(seed).run(STEPS)));
     println!("{seen:?}");
     if whole {
-        seen.assert_worth_while();
+        seen.assert_worth_while(replicas);
     }
 }
 

@@ -52,10 +52,11 @@ impl Seen {
         self.reloads += other.reloads;
     }
 
-    pub fn assert_worth_while(&self) {
+    /// `replicas` are asked where there are some.
+    pub fn assert_worth_while(&self, replicas: bool) {
+        assert_eq!(self.requests_to_replicas > 100, replicas, "{self:?}");
         let counts = [
             self.requests_to_servers,
-            self.requests_to_replicas,
             self.replies_to_clients - self.errors_to_clients,
             self.errors_to_clients,
             self.clients_closed,
@@ -68,12 +69,12 @@ impl Seen {
     }
 }
 
-pub struct World {
+pub struct World<M> {
     proxy: Proxy,
     table: Arc<Table>,
     stats: Arc<WorkerStats>,
     sockets: BTreeMap<ConnId, Socket>,
-    material: Material,
+    material: M,
     dice: Dice,
     now: Time,
     seen: Seen,
@@ -81,17 +82,17 @@ pub struct World {
     kind: bool,
 }
 
-impl World {
-    pub fn new(seed: u64) -> World {
+impl<M: Material> World<M> {
+    pub fn new(seed: u64) -> World<M> {
         let mut dice = Dice::new(seed);
-        let config = Arc::new(config::config(&mut dice));
+        let config = Arc::new(config::config(M::REDIS, &mut dice));
         let (proxy, stats) = data_plane::single(&config, dice.seed());
         World {
             proxy,
             table: Arc::new(Table::new(config)),
             stats,
             sockets: BTreeMap::new(),
-            material: Material::new(),
+            material: M::default(),
             dice,
             now: Time::ZERO,
             seen: Seen::default(),
@@ -160,7 +161,7 @@ impl World {
     }
 
     fn reload(&mut self) {
-        let reload = config::reload(&self.table, &mut self.dice);
+        let reload = config::reload(&self.table, M::REDIS, &mut self.dice);
         self.table = Arc::clone(&reload.table);
         self.stats = Arc::new(self.stats.grown(self.table.places()));
         let stats = Arc::clone(&self.stats);
@@ -247,8 +248,8 @@ impl World {
                 socket.arrived.extend_from_slice(piece);
             }
             match conn {
-                ConnId::Client(_) => socket.take_replies(&mut self.seen),
-                ConnId::Server(_) => socket.take_requests(&mut self.seen),
+                ConnId::Client(_) => socket.take_replies::<M>(&mut self.seen),
+                ConnId::Server(_) => socket.take_requests::<M>(&mut self.seen),
             }
         }
         self.proxy.sent(conn, batch, self.now);

@@ -26,7 +26,6 @@ const REPLICAS_FROM: u16 = 2000;
 
 /// Keys, and what a pool may have for them.
 const CHOICES: &[(&str, &[&str])] = &[
-    ("redis", &["true"]),
     ("client_requests_in_flight", &["16"]),
     ("client_output_limit", &["65536"]),
     ("hold_ms", &["40"]),
@@ -39,21 +38,29 @@ const CHOICES: &[(&str, &[&str])] = &[
     ("unknown_commands", &["forward", "refuse"]),
     ("server_queue_bytes", &["65536", "16777216"]),
     ("client_idle_timeout", &["0", "0", "200"]),
-    ("redis_db", &["0", "0", "3"]),
 ];
 
-pub fn config(dice: &mut Dice) -> Config {
+/// Of Redis alone, and of memcached alone.
+const REDIS_CHOICES: &[(&str, &[&str])] = &[("redis", &["true"]), ("redis_db", &["0", "0", "3"])];
+const MEMCACHED_CHOICES: &[(&str, &[&str])] =
+    &[("redis", &["false"]), ("partial_get", &["true", "false"])];
+
+pub fn config(redis: bool, dice: &mut Dice) -> Config {
+    let own = match redis {
+        true => REDIS_CHOICES,
+        false => MEMCACHED_CHOICES,
+    };
     let mut lines = Vec::new();
     for pool in 0..dice.between(1, 2) {
         lines.push(format!("pool{pool}:"));
         lines.push(format!("  listen: 127.0.0.1:{}", 9 + pool));
-        for (key, values) in CHOICES {
+        for (key, values) in CHOICES.iter().chain(own) {
             lines.push(format!("  {key}: {}", dice.pick(values)));
         }
-        if dice.percent(10) {
+        if redis && dice.percent(10) {
             lines.push("  redis_auth: secret".to_owned());
         }
-        if dice.percent(50) {
+        if redis && dice.percent(50) {
             lines.push("  sentinels: ['127.0.0.1:26379']".to_owned());
             let read_from = dice.pick(&["master", "prefer-replica", "replica"]);
             lines.push(format!("  read_from: {read_from}"));
@@ -99,8 +106,10 @@ pub fn is_replica(address: &SocketAddress) -> bool {
 }
 
 /// Another file.
-pub fn reload(table: &Table, dice: &mut Dice) -> Reload {
-    let next = table.next(Arc::new(config(dice))).expect("places are left");
+pub fn reload(table: &Table, redis: bool, dice: &mut Dice) -> Reload {
+    let next = table
+        .next(Arc::new(config(redis, dice)))
+        .expect("places are left");
     let known = next.all_servers().filter(|(pool, server, config)| {
         let before = table.server(*pool, *server);
         before.is_some_and(|before| before.address != config.address)

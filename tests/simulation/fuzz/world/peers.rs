@@ -7,8 +7,7 @@ use coremux::proxy::ConnId;
 
 use super::Seen;
 use super::World;
-use crate::frame;
-use crate::fuzz::material::REPLICA;
+use crate::fuzz::material::Material;
 
 /// One socket of the proxy, and what has become of it.
 #[derive(Debug, Default)]
@@ -60,12 +59,12 @@ impl Socket {
     }
 
     /// A client looks at what it got.
-    pub fn take_replies(&mut self, seen: &mut Seen) {
+    pub fn take_replies<M: Material>(&mut self, seen: &mut Seen) {
         let mut at = 0;
-        while let Some(bytes) = frame::parse_reply(&self.arrived[at..])
+        while let Some(bytes) = M::cut_reply(&self.arrived[at..])
             .unwrap_or_else(|error| panic!("{error}: {:?}", text(&self.arrived[at..])))
         {
-            seen.errors_to_clients += usize::from(self.arrived[at] == b'-');
+            seen.errors_to_clients += usize::from(M::is_error(&self.arrived[at..]));
             seen.replies_to_clients += 1;
             self.replies += 1;
             at += bytes;
@@ -76,15 +75,14 @@ impl Socket {
     }
 
     /// A server looks at what it got: a batch is whole requests.
-    pub fn take_requests(&mut self, seen: &mut Seen) {
+    pub fn take_requests<M: Material>(&mut self, seen: &mut Seen) {
         let mut at = 0;
         while at < self.arrived.len() {
-            let cut = frame::parse_request(&self.arrived[at..])
+            let cut = M::cut_request(&self.arrived[at..])
                 .unwrap_or_else(|error| panic!("{error}: {:?}", text(&self.arrived[at..])));
-            let (args, bytes) =
+            let (words, bytes) =
                 cut.unwrap_or_else(|| panic!("half a request: {:?}", text(&self.arrived[at..])));
-            let args = args.into_iter().map(|arg| self.arrived[at..][arg].to_vec());
-            self.pending.push_back(args.collect());
+            self.pending.push_back(words);
             seen.requests_to_servers += 1;
             at += bytes;
         }
@@ -96,16 +94,16 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes[..bytes.len().min(80)]).into_owned()
 }
 
-impl World {
-    pub(super) fn with_client(&mut self, act: fn(&mut World, ConnId)) {
+impl<M: Material> World<M> {
+    pub(super) fn with_client(&mut self, act: fn(&mut World<M>, ConnId)) {
         self.with(act, |conn| matches!(conn, ConnId::Client(_)));
     }
 
-    pub(super) fn with_server(&mut self, act: fn(&mut World, ConnId)) {
+    pub(super) fn with_server(&mut self, act: fn(&mut World<M>, ConnId)) {
         self.with(act, |conn| matches!(conn, ConnId::Server(_)));
     }
 
-    fn with(&mut self, act: fn(&mut World, ConnId), wanted: fn(&ConnId) -> bool) {
+    fn with(&mut self, act: fn(&mut World<M>, ConnId), wanted: fn(&ConnId) -> bool) {
         let conns: Vec<ConnId> = self.sockets.keys().copied().filter(wanted).collect();
         if !conns.is_empty() {
             let conn = *self.dice.pick(&conns);
@@ -145,20 +143,12 @@ impl World {
 
     /// What a server says to `request`, or something else.
     fn answer(&mut self, conn: ConnId, request: &[Vec<u8>], out: &mut Vec<u8>) {
-        let odd = !self.kind && self.dice.percent(1);
-        let name = request[0].to_ascii_uppercase();
-        match &name[..] {
-            _ if odd => self.material.reply(&mut self.dice, out),
-            b"PING" => out.extend_from_slice(b"+PONG\r\n"),
-            b"AUTH" | b"SELECT" => out.extend_from_slice(b"+OK\r\n"),
-            b"ROLE" if self.socket(conn).is_replica => out.extend_from_slice(REPLICA),
-            b"ROLE" => out.extend_from_slice(b"*3\r\n$6\r\nmaster\r\n:1\r\n*0\r\n"),
-            b"MGET" => {
-                out.extend(format!("*{}\r\n", request.len() - 1).bytes());
-                (1..request.len()).for_each(|_| out.extend_from_slice(b"$1\r\nv\r\n"));
-            }
-            _ => self.material.reply(&mut self.dice, out),
+        if !self.kind && self.dice.percent(1) {
+            return self.material.reply(&mut self.dice, out);
         }
+        let is_replica = self.socket(conn).is_replica;
+        self.material
+            .answer(request, is_replica, &mut self.dice, out);
     }
 
     fn deliver_in_pieces(&mut self, conn: ConnId, bytes: Vec<u8>) {
@@ -210,7 +200,7 @@ impl World {
 
     /// Does the next thing that a peer should do.
     pub(super) fn behave(&mut self, conn: ConnId) {
-        let alive = |world: &World| world.sockets.contains_key(&conn);
+        let alive = |world: &World<M>| world.sockets.contains_key(&conn);
         if alive(self) && self.socket(conn).batch.is_some() {
             self.sent(conn);
             self.obey();
