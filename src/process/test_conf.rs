@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::config::Config;
 use crate::config::OnServerFailure;
+use crate::config::Protocol;
 use crate::process::cli::NAME;
 use crate::process::conf_file;
 
@@ -33,6 +34,11 @@ pub fn test_conf(path: &Path) -> Result<String, String> {
         lines += &format!("warning: {warning}\n");
     }
     for pool in &config.pools {
+        // twemproxy's default, and an easy mistake before Redis.
+        if pool.protocol == Protocol::Memcached {
+            let name = &pool.name;
+            lines += &format!("{name}: speaks memcached's protocol, without `redis: true`\n");
+        }
         if pool.failure.policy == OnServerFailure::Hold {
             let (name, hold_time) = (&pool.name, pool.failure.hold_time);
             lines += &format!("{name}: requests for a failed server are held: {hold_time}\n");

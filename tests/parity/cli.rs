@@ -227,7 +227,8 @@ fn every_argument_does_what_it_does_to_nutcracker() {
     }
 }
 
-const VALID: &str = "alpha:\n  listen: 127.0.0.1:22121\n  servers:\n   - 127.0.0.1:6379:1 a\n";
+const VALID: &str =
+    "alpha:\n  listen: 127.0.0.1:22121\n  redis: true\n  servers:\n   - 127.0.0.1:6379:1 a\n";
 const INVALID: &str = "alpha:\n  listen: 127.0.0.1:22121\n  hash: fnv2\n  servers:\n   - x\n";
 
 #[test]
@@ -305,8 +306,24 @@ fn a_test_tells_what_is_odd_about_a_valid_file() {
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(
         String::from_utf8_lossy(&output.stderr),
-        "warning: odd.yml:5:14: alpha.reuseport: of no effect: every worker listens with SO_REUSEPORT\n\
+        "warning: odd.yml:6:14: alpha.reuseport: of no effect: every worker listens with SO_REUSEPORT\n\
          coremux: configuration file 'odd.yml' syntax is ok\n"
+    );
+}
+
+#[test]
+fn a_test_tells_which_pools_speak_memcacheds_protocol() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let pool = |name: &str, port: u16, key: &str| {
+        format!("{name}:\n  listen: 127.0.0.1:{port}\n{key}  servers:\n  - 127.0.0.1:3:1 s\n")
+    };
+    let text = pool("a", 1, "  redis: true\n") + &pool("b", 2, "");
+    std::fs::write(dir.path().join("both.yml"), text).expect("written");
+    let output = coremux("-t -c both.yml", dir.path());
+    assert_eq!(
+        String::from_utf8_lossy(&output.stderr),
+        "b: speaks memcached's protocol, without `redis: true`\n\
+         coremux: configuration file 'both.yml' syntax is ok\n"
     );
 }
 

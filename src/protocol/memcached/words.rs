@@ -135,10 +135,7 @@ mod tests {
         let full = told(b"SERVER_ERROR too many connections\r\n");
         assert_eq!(full, Told::Refused("too many connections".to_owned()));
         let full = told(b"ERROR Too many open connections\r\n");
-        assert_eq!(
-            full,
-            Told::Refused("Too many open connections".to_owned())
-        );
+        assert_eq!(full, Told::Refused("Too many open connections".to_owned()));
         assert_eq!(told(b"-ERR unknown command\r\n"), Told::Unexpected);
     }
 
