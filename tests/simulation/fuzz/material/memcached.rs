@@ -228,12 +228,12 @@ fn key(dice: &mut Dice) -> String {
 fn number(dice: &mut Dice) -> &'static str {
     match dice.percent(70) {
         true => "1",
-        false => *dice.pick(NUMBERS),
+        false => dice.pick::<&str>(NUMBERS),
     }
 }
 
 fn quiet(dice: &mut Dice) -> &'static str {
-    *dice.pick(&["", "", " noreply", " noreply noreply", " loud"])
+    dice.pick::<&str>(&["", "", " noreply", " noreply noreply", " loud"])
 }
 
 fn data(dice: &mut Dice) -> Vec<u8> {
