@@ -34,8 +34,10 @@ fn names(telemetry: &Telemetry, pool: PoolIdx, server: ServerIdx) -> (&str, &str
 #[expect(clippy::cast_precision_loss, reason = "shares for people")]
 fn hot(telemetry: &Telemetry, keys: &HotKeys, top: usize, time: Duration) -> String {
     let seconds = time.as_secs_f64().max(0.001);
-    let all = keys.requests.max(1) as f64;
-    let mut text = format!("{} requests with keys in {seconds:.1}s", keys.requests);
+    let all = keys.requests().max(1) as f64;
+    let about = if keys.is_sample() { "about " } else { "" };
+    let requests = keys.requests();
+    let mut text = format!("{about}{requests} requests with keys in {seconds:.1}s");
     if keys.error() > 0 {
         let error = 100.0 * keys.error() as f64 / all;
         let _ = write!(text, "; each share is too small by {error:.2}% at most");

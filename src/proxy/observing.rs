@@ -19,6 +19,7 @@ use crate::proxy::dispatch::desk::Desk;
 use crate::proxy::pool::Pool;
 use crate::proxy::server_conn::queue::heads::HEAD_BYTES_MAX;
 use crate::telemetry::observed::ARGUMENTS_MAX;
+use crate::telemetry::observed::BIG_BYTES_MIN;
 use crate::telemetry::observed::Big;
 use crate::telemetry::observed::BigKeys;
 use crate::telemetry::observed::CutKey;
@@ -39,7 +40,6 @@ const SECRETIVE: &[&str] = &["auth", "hello", "config", "acl", "migrate"];
 struct Observed<'a> {
     request: &'a Request<'a>,
     command: &'static Command,
-    keys: KeyIndexes,
     pool: &'a Pool,
     at: PoolIdx,
 }
@@ -54,18 +54,19 @@ impl Desk<'_> {
         command: &'static Command,
         now: Time,
     ) {
-        // Where it has none, or wrong ones, there is still a line of it.
-        let keys = command.keys(request).unwrap_or(KeyIndexes::NONE);
         let observed = Observed {
             request,
             command,
-            keys,
             pool: self.pool,
             at: self.client.pool,
         };
         for kept in self.observers.of(self.client.pool) {
             match kept {
-                Kept::HotKeys(hot) => observed.count_keys(hot),
+                Kept::HotKeys(hot) => {
+                    if hot.is_due() {
+                        observed.count_keys(hot);
+                    }
+                }
                 Kept::BigKeys(big) => {
                     if command.access == Access::Write {
                         observed.look_at_values(big);
@@ -87,12 +88,19 @@ impl Observed<'_> {
         self.pool.config.slow_log.keys
     }
 
+    // Where it has none, or wrong ones, there is still a line of it.
+    fn keys(&self) -> KeyIndexes {
+        let keys = self.command.keys(self.request);
+        keys.unwrap_or(KeyIndexes::NONE)
+    }
+
     fn count_keys(&self, hot: &mut HotKeys) {
-        if self.keys.is_empty() {
+        let keys = self.keys();
+        if keys.is_empty() {
             return;
         }
-        hot.requests += 1;
-        for index in self.keys.iter() {
+        hot.count_request();
+        for index in keys.iter() {
             let key = self.request.arg(index);
             // Where no server is live nobody is kept busy by it.
             if let Some(server) = self.pool.server_of(key, 0) {
@@ -108,8 +116,13 @@ impl Observed<'_> {
 
     // A single key's is the whole request: a memcached item is no argument.
     fn look_at_values(&self, all: &mut BigKeys) {
-        let mut keys = self.keys.iter().peekable();
-        let is_single = self.keys.len() == 1;
+        // No part of it is greater than all of it.
+        if !all.may_have(self.request.frame_bytes()) {
+            return;
+        }
+        let indexes = self.keys();
+        let mut keys = indexes.iter().peekable();
+        let is_single = indexes.len() == 1;
         while let Some(at) = keys.next() {
             let end = keys.peek().copied().unwrap_or(self.request.len());
             let bytes = match is_single {
@@ -140,9 +153,11 @@ impl Observed<'_> {
         };
         let session = &client.session;
         let has_key = |glob: &Vec<u8>| {
-            let mut keys = self.keys.iter();
+            let keys = self.keys();
             self.is_shown()
-                && keys.any(|index| command::key_glob_matches(glob, self.request.arg(index)))
+                && keys
+                    .iter()
+                    .any(|index| command::key_glob_matches(glob, self.request.arg(index)))
         };
         filter.command.as_ref().is_none_or(is_command)
             && filter
@@ -159,10 +174,11 @@ impl Observed<'_> {
         let container = self.command.name.split('|').next().unwrap_or_default();
         let is_secretive = SECRETIVE.contains(&container);
         let words = 1 + usize::from(self.command.name.contains('|'));
+        let indexes = self.keys();
         let shown = self.request.len().min(ARGUMENTS_MAX);
         for index in 0..shown {
             // However many there are: those among the first arguments are among the first keys.
-            let mut keys = self.keys.iter().take(ARGUMENTS_MAX + 1);
+            let mut keys = indexes.iter().take(ARGUMENTS_MAX + 1);
             let is_key = keys.any(|key| key == index);
             match (index < words, is_secretive) {
                 (true, _) => line.quoted(self.request.arg(index)),
@@ -195,10 +211,13 @@ impl Proxy {
         self.look_at_replies();
     }
 
-    /// Has every reply looked at where somebody wants to see the large ones.
+    /// Has large replies looked at where somebody wants to see them.
     pub(in crate::proxy) fn look_at_replies(&mut self) {
         for (idx, pool) in (0..).map(PoolIdx).zip(&mut self.pools) {
-            pool.look_at_replies(self.observers.want_replies(idx));
+            pool.looked_at_bytes = match self.observers.want_replies(idx) {
+                true => BIG_BYTES_MIN,
+                false => usize::MAX,
+            };
         }
     }
 

@@ -32,17 +32,18 @@ impl Proxy {
             .record(of, at_server, pending.micros_in_proxy(sent_at));
     }
 
-    /// Whether the first request on this connection, whose reply is here, took so long that it is looked
-    /// at.
+    /// Whether the first request on this connection, whose reply of so many bytes is here, took so long that
+    /// it is looked at, or the reply is so large.
     #[inline]
-    pub(in crate::proxy) fn is_looked_at(&self, key: Key, now: Time) -> bool {
+    pub(in crate::proxy) fn is_looked_at(&self, key: Key, bytes: usize, now: Time) -> bool {
         let conn = &self.servers[key];
         let Some(pending) = conn.requests.next_sent() else {
             return false;
         };
         let sent_at = conn.requests.next_sent_at();
         let took = now.micros_since(sent_at) + pending.micros_in_proxy(sent_at);
-        took >= self.pools[conn.pool.index()].looked_at_micros
+        let pool = &self.pools[conn.pool.index()];
+        took >= pool.slow_micros || bytes >= pool.looked_at_bytes
     }
 
     /// Looks at it, whose reply has so many bytes: keeps it in the slow log, and shows it.

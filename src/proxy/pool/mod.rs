@@ -135,8 +135,8 @@ pub(in crate::proxy) struct Pool {
     pub(in crate::proxy) limits: ClientLimits,
     /// A request that took so many microseconds is in the slow log.
     pub(in crate::proxy) slow_micros: u64,
-    /// One that took so many is looked at: the same, or 0 while somebody wants to see replies.
-    pub(in crate::proxy) looked_at_micros: u64,
+    /// A reply of so many bytes is looked at, while somebody wants to see large ones.
+    pub(in crate::proxy) looked_at_bytes: usize,
     /// The latest of them, for clients who ask.
     pub(in crate::proxy) slow_log: SlowLog,
     /// The longest a request is held for a server that fails, where requests are held.
@@ -168,7 +168,7 @@ impl Pool {
             follows_sentinels: !config.sentinels.addresses.is_empty(),
             limits: limits(&config),
             slow_micros: slow_micros(&config),
-            looked_at_micros: slow_micros(&config),
+            looked_at_bytes: usize::MAX,
             slow_log: SlowLog::default(),
             hold_time: config.failure.hold_time.with(None),
             hold_needed: None,
@@ -286,9 +286,7 @@ impl Pool {
         self.places = (!identity).then(|| Box::from(places));
         self.follows_sentinels = !config.sentinels.addresses.is_empty();
         self.limits = limits(&config);
-        // Whoever wants to see replies says so again.
         self.slow_micros = slow_micros(&config);
-        self.looked_at_micros = self.slow_micros;
         self.hold_needed = self.hold_needed.filter(|_| self.follows_sentinels);
         self.hold_time = config.failure.hold_time.with(self.hold_needed);
         self.base_kind = base_kind(&config);
@@ -315,11 +313,6 @@ impl Pool {
 }
 
 impl Pool {
-    /// Whether all replies are looked at, or only slow ones.
-    pub(in crate::proxy) fn look_at_replies(&mut self, all: bool) {
-        self.looked_at_micros = if all { 0 } else { self.slow_micros };
-    }
-
     pub(in crate::proxy) fn knowledge(&self) -> impl Iterator<Item = Knowledge> {
         let servers = self.servers.iter();
         let live = servers.filter(|server| !server.ejected && !server.removed);

@@ -49,7 +49,8 @@ impl Proxy {
         if pool.servers[conn.server.index()].suspect {
             return at;
         }
-        let (protocol, looked_at_micros) = (pool.protocol, pool.looked_at_micros);
+        let protocol = pool.protocol;
+        let (looked_at_micros, looked_at_bytes) = (pool.slow_micros, pool.looked_at_bytes);
         let (mut replies, mut reply_bytes, mut request_bytes) = (0, 0, 0);
         while let Some(pending) = conn.requests.next_plain().copied() {
             debug_assert_eq!(conn.requests.next_expected(), pending.expect());
@@ -61,7 +62,9 @@ impl Proxy {
             let sent_at = conn.requests.next_sent_at();
             let at_server = now.micros_since(sent_at);
             let in_proxy = pending.micros_in_proxy(sent_at);
-            if at_server + in_proxy >= looked_at_micros {
+            let is_slow = at_server + in_proxy >= looked_at_micros;
+            // One branch: hardly any is either.
+            if is_slow | (cut.bytes >= looked_at_bytes) {
                 break;
             }
             conn.requests.pair_plain(&mut self.wire.spare);

@@ -203,7 +203,7 @@ impl Proxy {
         class: ErrorClass,
         now: Time,
     ) -> Result<(), Failure> {
-        if self.is_looked_at(key, now) {
+        if self.is_looked_at(key, bytes, now) {
             self.look_at_reply(key, bytes, now);
         }
         let conn = &mut self.servers[key];

@@ -4,6 +4,9 @@
 //! counters' median is taken from every counter, and what is then nothing is forgotten ("A
 //! High-Performance Algorithm for Identifying Frequent Items in Data Streams", Anderson et al., 2017).
 //! So no count is ever too great, and each is too small by what was taken at most.
+//!
+//! All of the first requests are counted. Where many come, one of [`SAMPLED`] is from then on, by
+//! chance, and counts for as many: that is what makes it cheap, and a share of them is as good.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
@@ -12,6 +15,7 @@ use std::hash::Hasher;
 use std::hash::RandomState;
 
 use crate::base::PoolIdx;
+use crate::base::Random;
 use crate::base::ServerIdx;
 
 use super::CutKey;
@@ -19,6 +23,13 @@ use super::CutKey;
 /// So many keys are counted at once: each count is then right to within a five-hundredth of all uses of
 /// keys, and the table has some 300 KiB.
 const KEYS_MAX: usize = 1_024;
+
+/// So many requests are counted one by one.
+const ALL_OF_FIRST: u64 = 20_000;
+
+/// One of so many is counted behind those: of a key that has a hundredth of a million requests the count is
+/// then right to within three hundredths of itself.
+const SAMPLED: u64 = 16;
 
 /// So many commands are told apart for each key.
 const COMMANDS_MAX: usize = 4;
@@ -72,10 +83,13 @@ pub struct HotKeys {
     // choose keys that share a place.
     hasher: RandomState,
     keys: HashMap<u64, HotKey, BuildHasherDefault<Hashed>>,
-    /// Requests with keys.
-    pub requests: u64,
+    requests: u64,
     // What was taken from every counter.
     taken: u64,
+    // How many are left out before the next that counts, and for how many that does.
+    skip: u64,
+    weight: u64,
+    random: Random,
 }
 
 impl HotKeys {
@@ -87,7 +101,40 @@ impl HotKeys {
             keys: HashMap::default(),
             requests: 0,
             taken: 0,
+            skip: 0,
+            weight: 1,
+            random: Random::new(0),
         }
+    }
+
+    /// Whether the next request is to be counted.
+    #[inline]
+    pub fn is_due(&mut self) -> bool {
+        let is_due = self.skip == 0;
+        match is_due {
+            true => self.draw(),
+            false => self.skip -= 1,
+        }
+        is_due
+    }
+
+    // Not every so-manieth: clients may ask in a rhythm.
+    fn draw(&mut self) {
+        if self.requests >= ALL_OF_FIRST {
+            self.weight = SAMPLED;
+            self.skip = self.random.below(2 * SAMPLED - 1);
+        }
+    }
+
+    /// Counts a request with keys, each of which is to be [counted](HotKeys::count).
+    pub fn count_request(&mut self) {
+        self.requests += self.weight;
+    }
+
+    /// How many requests with keys there were.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.requests
     }
 
     /// Gives what was counted, and counts from nothing.
@@ -100,9 +147,9 @@ impl HotKeys {
     pub fn count(&mut self, used: Use<'_>) {
         let hash = self.hasher.hash_one((used.pool, used.key));
         if let Some(known) = self.keys.get_mut(&hash) {
-            known.uses += 1;
+            known.uses += self.weight;
             known.server = used.server;
-            known.count(used.command, 1);
+            known.count(used.command, self.weight);
             return;
         }
         if self.keys.len() >= KEYS_MAX {
@@ -112,10 +159,10 @@ impl HotKeys {
             pool: used.pool,
             server: used.server,
             key: CutKey::of(used.key),
-            uses: 1,
+            uses: self.weight,
             commands: [("", 0); COMMANDS_MAX],
         };
-        new.count(used.command, 1);
+        new.count(used.command, self.weight);
         self.keys.insert(hash, new);
     }
 
@@ -135,6 +182,7 @@ impl HotKeys {
     pub fn merge(&mut self, other: HotKeys) {
         self.requests += other.requests;
         self.taken += other.taken;
+        self.weight = self.weight.max(other.weight);
         for (hash, key) in other.keys {
             match self.keys.get_mut(&hash) {
                 Some(known) => {
@@ -147,6 +195,12 @@ impl HotKeys {
                 }
             }
         }
+    }
+
+    /// Whether some of them stand for others.
+    #[must_use]
+    pub fn is_sample(&self) -> bool {
+        self.weight > 1
     }
 
     /// How much smaller than it is a count can be.
@@ -186,7 +240,6 @@ impl Hasher for Hashed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::Random;
 
     const POOL: PoolIdx = PoolIdx(0);
 
@@ -210,7 +263,8 @@ mod tests {
             (0, "b", "get", 0),
         ] {
             for _ in 0..times {
-                workers[worker].requests += 1;
+                assert!(workers[worker].is_due());
+                workers[worker].count_request();
                 workers[worker].count(used(key.as_bytes(), command));
             }
         }
@@ -266,6 +320,27 @@ mod tests {
             "{}",
             keys.error()
         );
+    }
+
+    #[test]
+    fn of_many_requests_some_stand_for_all_also_where_clients_ask_in_a_rhythm() {
+        let mut keys = HotKeys::new(RandomState::new());
+        let all = 2_000_000_u64;
+        let mut counted = 0;
+        for nth in 0..all {
+            if keys.is_due() {
+                counted += 1;
+                keys.count_request();
+                let key: &[u8] = if nth % 16 == 0 { b"hot" } else { b"other" };
+                keys.count(used(key, "get"));
+            }
+        }
+        assert!(counted < all / 10, "{counted}");
+        let near = |told: u64, real: u64| told.abs_diff(real) < real / 20;
+        let top = keys.top(2);
+        assert!(near(keys.requests(), all), "{}", keys.requests());
+        assert!(near(top[1].uses, all / 16), "{}", top[1].uses);
+        assert_eq!(top[1].key.to_string(), "hot");
     }
 
     #[test]
