@@ -26,18 +26,24 @@ const ENDED_WAITS: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(in crate::proxy) struct Input {
     assembly: Option<Box<RequestAssembly>>,
+    // `None` for nearly every client.
+    kept: Option<Box<Kept>>,
+    last_heard: Time,
+}
+
+/// What is kept of a client that was stopped, or that sends no more.
+#[derive(Debug, Default)]
+struct Kept {
     unparsed: VecDeque<Bytes>,
     // When the client has closed its sending half.
     ended: Option<Time>,
-    last_heard: Time,
 }
 
 impl Input {
     pub(in crate::proxy) fn new(now: Time) -> Input {
         Input {
             assembly: None,
-            unparsed: VecDeque::new(),
-            ended: None,
+            kept: None,
             last_heard: now,
         }
     }
@@ -54,29 +60,42 @@ impl Input {
 
     /// Keeps what has come of a client that is stopped, behind what is kept already.
     pub(in crate::proxy) fn keep<C: Chunk>(&mut self, chunk: &C) {
-        self.unparsed.push_back(chunk.keep_from(0));
+        let kept = self.kept.get_or_insert_default();
+        kept.unparsed.push_back(chunk.keep_from(0));
     }
 
     /// Keeps what was looked at last, from `at` on, before what is kept already.
     pub(in crate::proxy) fn put_back<C: Chunk>(&mut self, chunk: &C, at: usize) {
         if at < chunk.bytes().len() {
-            self.unparsed.push_front(chunk.keep_from(at));
+            let kept = self.kept.get_or_insert_default();
+            kept.unparsed.push_front(chunk.keep_from(at));
         }
     }
 
     /// The next bytes of those that were kept.
     pub(in crate::proxy) fn next_unparsed(&mut self) -> Option<Bytes> {
-        let next = self.unparsed.pop_front();
+        let next = self.kept.as_mut()?.unparsed.pop_front();
         if next.is_none() {
             // What a client needed once it need not own for ever.
-            self.unparsed = VecDeque::new();
+            self.drop_unparsed();
         }
         next
     }
 
+    fn drop_unparsed(&mut self) {
+        match &mut self.kept {
+            Some(kept) if kept.ended.is_some() => kept.unparsed = VecDeque::new(),
+            nothing_else => *nothing_else = None,
+        }
+    }
+
+    fn unparsed(&self) -> impl Iterator<Item = &Bytes> {
+        self.kept.iter().flat_map(|kept| &kept.unparsed)
+    }
+
     /// Whether bytes are kept that are to be looked at.
     pub(in crate::proxy) fn has_unparsed(&self) -> bool {
-        !self.unparsed.is_empty()
+        self.unparsed().next().is_some()
     }
 
     /// Whether a request has begun to come, or waits.
@@ -103,29 +122,33 @@ impl Input {
 
     /// The client has closed its sending half.
     pub(in crate::proxy) fn end(&mut self, now: Time) {
-        self.ended = Some(now);
+        self.kept.get_or_insert_default().ended = Some(now);
     }
 
     pub(in crate::proxy) fn has_ended(&self) -> bool {
-        self.ended.is_some()
+        self.ended().is_some()
+    }
+
+    fn ended(&self) -> Option<Time> {
+        self.kept.as_ref().and_then(|kept| kept.ended)
     }
 
     /// Whether a write that has waited may still be sent. Who has closed its sending half may wait for
     /// its reply, or have given up and asked again on another connection: nobody can tell.
     pub(in crate::proxy) fn may_still_write(&self, now: Time) -> bool {
-        self.ended.is_none_or(|ended| now < ended + ENDED_WAITS)
+        self.ended().is_none_or(|ended| now < ended + ENDED_WAITS)
     }
 
     /// How many bytes are kept here.
     pub(in crate::proxy) fn bytes(&self) -> usize {
         let assembly = self.assembly.as_ref().map_or(0, |a| a.held_bytes());
-        assembly + self.unparsed.iter().map(Bytes::len).sum::<usize>()
+        assembly + self.unparsed().map(Bytes::len).sum::<usize>()
     }
 
     /// Nothing of it will be acted upon.
     pub(in crate::proxy) fn forget(&mut self) {
         self.assembly = None;
-        self.unparsed = VecDeque::new();
+        self.drop_unparsed();
     }
 
     /// Takes all that was sent and not acted upon, from the beginning of a request on.
@@ -134,9 +157,10 @@ impl Input {
         if let Some(assembly) = self.assembly.take() {
             assembly.copy_raw(&mut input);
         }
-        for piece in std::mem::take(&mut self.unparsed) {
-            input.extend_from_slice(&piece);
+        for piece in self.unparsed() {
+            input.extend_from_slice(piece);
         }
+        self.drop_unparsed();
         input
     }
 }

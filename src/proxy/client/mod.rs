@@ -87,6 +87,9 @@ pub(in crate::proxy) struct Client {
     pub(in crate::proxy) subscriptions: Option<Box<Subscriptions>>,
 }
 
+/// Ten thousand idle ones are ordinary: what few of them need is boxed.
+const _: () = assert!(size_of::<Client>() <= 336);
+
 /// Of a client that waits so much more is read: it goes on with that afterwards.
 const READ_WHILE_WAITING_MAX: usize = 64 << 10;
 

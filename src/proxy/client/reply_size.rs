@@ -8,29 +8,43 @@
 const FIRST_REPLY_BYTES: usize = 1 << 20;
 
 /// What a client's replies have had lately, so that many requests for large values are not all sent
-/// at once.
-#[derive(Clone, Copy, Debug, Default)]
-pub(in crate::proxy) struct ReplySize(Option<usize>);
+/// at once. In eight bytes, because every client has one.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::proxy) struct ReplySize(usize);
+
+/// No reply has come. None is so long.
+const UNKNOWN: usize = usize::MAX;
+
+impl Default for ReplySize {
+    fn default() -> ReplySize {
+        ReplySize(UNKNOWN)
+    }
+}
 
 impl ReplySize {
+    #[inline]
     pub(in crate::proxy) fn expected(self) -> usize {
-        self.0.unwrap_or(FIRST_REPLY_BYTES)
+        match self.0 {
+            UNKNOWN => FIRST_REPLY_BYTES,
+            lately => lately,
+        }
     }
 
     /// A reply has come. A larger one is believed at once, smaller ones by and by: too much memory
     /// is worse than a pause.
     #[inline]
     pub(in crate::proxy) fn learn(&mut self, bytes: usize) {
-        self.0 = Some(match self.0 {
-            Some(lately) if bytes < lately => (lately * 7 + bytes).div_ceil(8),
+        self.0 = match self.0 {
+            UNKNOWN => bytes,
+            lately if bytes < lately => (lately * 7 + bytes).div_ceil(8),
             _ => bytes,
-        });
+        };
     }
 
     /// So much of a reply has come.
     pub(in crate::proxy) fn learn_part(&mut self, bytes: usize) {
         if bytes > self.expected() {
-            self.0 = Some(bytes);
+            self.0 = bytes;
         }
     }
 }

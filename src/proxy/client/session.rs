@@ -38,9 +38,9 @@ struct ClientInfo {
     accepted: Time,
     // How long other processes have served it.
     age_before: Duration,
-    name: Vec<u8>,
-    library_name: Vec<u8>,
-    library_version: Vec<u8>,
+    name: Box<[u8]>,
+    library_name: Box<[u8]>,
+    library_version: Box<[u8]>,
     // The last command, from the table.
     command: &'static str,
     // How many channels, patterns and shard channels it listens to.
@@ -66,9 +66,9 @@ impl Session {
                 local: None,
                 accepted: now,
                 age_before: Duration::ZERO,
-                name: Vec::new(),
-                library_name: Vec::new(),
-                library_version: Vec::new(),
+                name: Box::default(),
+                library_name: Box::default(),
+                library_version: Box::default(),
                 command: NO_COMMAND,
                 subscribed: [0; 3],
             }),
@@ -96,9 +96,9 @@ impl Session {
                 local: None,
                 accepted: now,
                 age_before: state.age,
-                name: state.name.clone(),
-                library_name: state.library_name.clone(),
-                library_version: state.library_version.clone(),
+                name: state.name.as_slice().into(),
+                library_name: state.library_name.as_slice().into(),
+                library_version: state.library_version.as_slice().into(),
                 command: command.unwrap_or(NO_COMMAND),
                 subscribed: [0; 3],
             }),
@@ -112,9 +112,9 @@ impl Session {
             id: info.id,
             authenticated: self.authenticated,
             age: self.age(now),
-            name: info.name.clone(),
-            library_name: info.library_name.clone(),
-            library_version: info.library_version.clone(),
+            name: info.name.to_vec(),
+            library_name: info.library_name.to_vec(),
+            library_version: info.library_version.to_vec(),
             command: info.command.as_bytes().to_vec(),
             unmet: self.unmet,
             version: self.version,
@@ -139,7 +139,7 @@ impl Session {
     /// `RESET`: it has said nothing, and may ask at once if its pool needs no password.
     pub(in crate::proxy) fn reset(&mut self, needs_password: bool) {
         self.set_authenticated(!needs_password);
-        self.info.name.clear();
+        self.info.name = Box::default();
         self.unmet = Unmet::default();
         self.database = None;
         self.version = Version::default();
@@ -244,7 +244,7 @@ impl Session {
 
     /// `CLIENT SETNAME`.
     pub(in crate::proxy) fn set_name(&mut self, name: &[u8]) {
-        self.info.name = name.to_vec();
+        self.info.name = name.into();
     }
 
     /// `CLIENT SETINFO LIB-NAME`; empty without one.
@@ -259,12 +259,12 @@ impl Session {
 
     /// `CLIENT SETINFO LIB-NAME`.
     pub(in crate::proxy) fn set_library_name(&mut self, name: &[u8]) {
-        self.info.library_name = name.to_vec();
+        self.info.library_name = name.into();
     }
 
     /// `CLIENT SETINFO LIB-VER`.
     pub(in crate::proxy) fn set_library_version(&mut self, version: &[u8]) {
-        self.info.library_version = version.to_vec();
+        self.info.library_version = version.into();
     }
 
     /// Its last command, as the table calls it.

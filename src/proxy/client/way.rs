@@ -30,21 +30,23 @@ pub(in crate::proxy) enum Way {
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::proxy) struct Breaks {
     count: u8,
-    last: Option<Time>,
+    // Says nothing while there is none.
+    last: Time,
 }
 
 impl Breaks {
     /// Whether it is kept apart.
+    #[inline]
     pub(in crate::proxy) fn are_a_habit(self, now: Time) -> bool {
-        self.count >= BREAKS_MIN && self.last.is_some_and(|last| now < last + REMEMBERED)
+        self.count >= BREAKS_MIN && now < self.last + REMEMBERED
     }
 
     pub(in crate::proxy) fn add(&mut self, now: Time) {
-        if self.last.is_some_and(|last| now >= last + REMEMBERED) {
+        if now >= self.last + REMEMBERED {
             self.count = 0;
         }
         self.count = self.count.saturating_add(1);
-        self.last = Some(now);
+        self.last = now;
     }
 }
 
