@@ -88,7 +88,7 @@ impl Proxy {
         for (place, key) in tables.flat_map(ConnTable::open) {
             let conn = self.servers.find(key).expect("a connection in a place");
             assert_eq!(conn.kind, place.kind, "the kind of {key:?}");
-            assert_ne!(conn.phase, ServerPhase::Closed, "{place:?}");
+            assert_ne!(conn.life.phase(), ServerPhase::Closed, "{place:?}");
         }
     }
 
@@ -102,7 +102,7 @@ impl Proxy {
             let Some(feed) = feed else {
                 continue;
             };
-            assert_ne!(conn.phase, ServerPhase::Closed, "{key:?} has a feed");
+            assert_ne!(conn.life.phase(), ServerPhase::Closed, "{key:?} has a feed");
             assert!(conn.requests.is_empty(), "{key:?} is asked for something");
             for (topic, client) in feed.listeners() {
                 let of_client = self.clients.slab.find(client);

@@ -67,7 +67,7 @@ impl Proxy {
         }
         for key in self.servers.keys() {
             let conn = &self.servers[key];
-            let reply = conn.assembly.as_ref().map_or(0, |a| a.held_bytes());
+            let reply = conn.incoming.assembly().map_or(0, |a| a.held_bytes());
             bytes += conn.unsent_bytes() + conn.requests.kept_bytes() + reply;
             largest = largest.max(reply);
         }
@@ -158,7 +158,7 @@ impl Proxy {
         };
         for key in self.servers.keys() {
             let conn = &self.servers[key];
-            if let (Some(awaiter), Some(reply)) = (conn.next_awaiter(), &conn.assembly) {
+            if let (Some(awaiter), Some(reply)) = (conn.next_awaiter(), conn.incoming.assembly()) {
                 add(awaiter, reply.held_bytes());
             }
             for pending in conn.requests.unsent() {
@@ -194,7 +194,9 @@ impl Proxy {
         let keys: Vec<Key> = self.servers.keys().collect();
         for key in keys {
             let conn = &mut self.servers[key];
-            if let (Some(awaiter), Some(reply)) = (conn.next_awaiter(), &mut conn.assembly) {
+            if let (Some(awaiter), Some(reply)) =
+                (conn.next_awaiter(), conn.incoming.assembly_mut())
+            {
                 if !self.clients.awaits(awaiter) {
                     reply.forget();
                 }

@@ -162,7 +162,7 @@ impl Proxy {
         self.pools[pool.index()].servers[server.index()].removed = true;
         self.let_writes(pool, server);
         for key in self.conns_of(pool, server) {
-            self.servers[key].last = true;
+            self.servers[key].tenure.set_last(true);
             self.leave_if_settled(key, now);
         }
         self.retire_exclusives(pool, server, now);

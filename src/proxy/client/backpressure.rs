@@ -80,6 +80,6 @@ impl Proxy {
             .config
             .limits
             .server_queue_bytes;
-        conn.phase != ServerPhase::Closed && conn.unsent_bytes() > limit / 2
+        conn.life.phase() != ServerPhase::Closed && conn.unsent_bytes() > limit / 2
     }
 }

@@ -173,7 +173,7 @@ impl Proxy {
             return false;
         };
         let (conn, version) = (*conn, client.session.version());
-        if self.servers[conn].assembly.is_some() {
+        if self.servers[conn].incoming.is_assembling() {
             return false;
         }
         let Some((pending, ..)) = self.take_asked(conn) else {

@@ -21,7 +21,10 @@ const LARGE_BYTES: usize = BATCH_BYTES_MAX;
 impl ServerConn {
     /// Whether so much is still to pass that others had better not wait for it.
     fn is_busy(&self) -> bool {
-        let to_come = self.assembly.as_ref().map_or(0, |reply| reply.left_bytes());
+        let to_come = self
+            .incoming
+            .assembly()
+            .map_or(0, |reply| reply.left_bytes());
         self.sending.bytes > LARGE_BYTES || to_come > LARGE_BYTES
     }
 }

@@ -133,7 +133,7 @@ impl Proxy {
         let conn = self.servers.find(conn);
         conn.is_some_and(|conn| {
             matches!(
-                conn.phase,
+                conn.life.phase(),
                 ServerPhase::Resolving | ServerPhase::Connecting | ServerPhase::Greeting { .. }
             )
         })
@@ -142,7 +142,7 @@ impl Proxy {
     /// A server has said what it is.
     pub(in crate::proxy) fn learn_release(&mut self, key: Key, knowledge: Knowledge) {
         let conn = &self.servers[key];
-        if conn.replica.is_none() && conn.succeeded.is_none() {
+        if conn.replica.is_none() && conn.tenure.successor().is_none() {
             let known = &mut self.pools[conn.pool.index()].servers[conn.server.index()];
             known.knowledge = knowledge;
         }

@@ -42,20 +42,22 @@ impl Proxy {
     /// Whether the request that was queued last may wait for a connection; else it has its error.
     fn may_wait(&mut self, key: Key, now: Time) -> bool {
         let mut finds_out = false;
-        if let ServerPhase::Down { since, retry_at } = &mut self.servers[key].phase {
+        if let ServerPhase::Down { since, retry_at } = self.servers[key].life.phase() {
             // Somebody asks: the next attempt comes sooner. If the last one was a while ago nobody
             // knows what the server would say now, and who asks first finds out.
-            let soon = *since + reconnect::ASKED;
+            let soon = since + reconnect::ASKED;
             if soon <= now {
                 finds_out = true;
                 self.attempt(key, now);
-            } else if soon < *retry_at {
-                *retry_at = soon;
+            } else if soon < retry_at {
+                let retry_at = soon;
+                let sooner = ServerPhase::Down { since, retry_at };
+                self.servers[key].life.set_phase(sooner);
                 self.look_again(key, soon);
             }
         }
         let conn = &self.servers[key];
-        if !conn.is_down() && conn.rests_until.is_none() {
+        if !conn.is_down() && !conn.rests.is_resting() {
             return true;
         }
         let config = &self.pools[conn.pool.index()].config;
@@ -90,7 +92,7 @@ impl Proxy {
 
     /// Why there is no connection.
     pub(in crate::proxy) fn cause_of(&self, key: Key) -> &Failure {
-        let cause = self.servers[key].cause.as_ref();
+        let cause = self.servers[key].attempts.cause();
         cause.unwrap_or(&Failure::TimedOut)
     }
 
@@ -135,7 +137,7 @@ impl Proxy {
             return None;
         }
         // Where clients listen, nothing is asked but that.
-        if matches!(conn.phase, ServerPhase::Greeting { .. }) || conn.is_feed() {
+        if matches!(conn.life.phase(), ServerPhase::Greeting { .. }) || conn.is_feed() {
             let batch = conn.greeting.take();
             conn.sending.begin(&batch);
             return Some(batch);
@@ -156,7 +158,7 @@ impl Proxy {
             return;
         };
         conn.sending.end();
-        if conn.phase == ServerPhase::Closed {
+        if conn.life.phase() == ServerPhase::Closed {
             if conn.replica.is_some() && !conn.requests.is_empty() {
                 conn.requests.batch_sent(batch, &mut self.wire.spare);
                 self.ask_all_elsewhere(key, &Failure::ClosedByServer, now);

@@ -76,7 +76,7 @@ impl LateWrites {
 /// Whether something that has timed out on a connection may still be done.
 fn may_be_done_on(servers: &Slab<ServerConn>, conn: Key) -> bool {
     let conn = servers.find(conn);
-    conn.is_some_and(|conn| conn.phase != ServerPhase::Closed && conn.requests.has_untimed())
+    conn.is_some_and(|conn| conn.life.phase() != ServerPhase::Closed && conn.requests.has_untimed())
 }
 
 impl Proxy {

@@ -212,8 +212,7 @@ impl Proxy {
             _ => self.asks_again(owner, conn, worked, partial, now),
         };
         if let Some(delay) = again {
-            self.servers[conn].attempts += 1;
-            self.servers[conn].cause = Some(failure.clone());
+            self.servers[conn].attempts.failed(failure);
             let next = self.replace(conn, owner, delay, now);
             if let Some(lease) = &mut self.clients.slab[owner].lease {
                 if let LeaseState::Blocked(conn, _) = &mut lease.state {
@@ -249,8 +248,8 @@ impl Proxy {
         let pool = &self.pools[of_conn.pool.index()];
         let holds = pool.config.failure.policy == OnServerFailure::Hold;
         let removed = pool.servers[of_conn.server.index()].removed;
-        let (hold_time, attempts) = (pool.hold_time, of_conn.attempts + 1);
-        let is_new = worked && of_conn.opened + HELD_WELL <= now;
+        let (hold_time, attempts) = (pool.hold_time, of_conn.attempts.count() + 1);
+        let is_new = worked && of_conn.life.opened() + HELD_WELL <= now;
         let lease = self.clients.slab[owner].lease.as_deref_mut()?;
         let may = lease.may_ask_again() && pool.config.failure.ask_again;
         let blocked = lease.blocked()?;

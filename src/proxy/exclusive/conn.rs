@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use crate::base::ByteQueue;
 use crate::base::Key;
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
@@ -86,7 +85,7 @@ impl Proxy {
         let before = &self.servers[ended];
         let at = (before.pool, before.server);
         let mut conn = ServerConn::new(at, before.kind, now);
-        (conn.attempts, conn.cause) = (before.attempts, before.cause.clone());
+        conn.attempts = before.attempts.clone();
         conn.exclusive = Some(Box::new(Exclusive {
             owner: client,
             free_since: now,
@@ -104,10 +103,10 @@ impl Proxy {
             self.attempt(key, now);
         } else {
             let retry_at = now + delay;
-            self.servers[key].phase = ServerPhase::Down {
+            self.servers[key].life.set_phase(ServerPhase::Down {
                 since: now,
                 retry_at,
-            };
+            });
             self.look_again(key, retry_at);
         }
         key
@@ -121,7 +120,8 @@ impl Proxy {
         let address = conn.address.as_ref();
         let is_current = address.is_some_and(|address| known.addresses.contains(address));
         let is_marked = conn.exclusive.as_ref().is_some_and(|it| it.is_marked);
-        let is_clean = conn.phase == ServerPhase::Ready && conn.requests.is_empty() && !is_marked;
+        let is_clean =
+            conn.life.phase() == ServerPhase::Ready && conn.requests.is_empty() && !is_marked;
         if let Some(exclusive) = &mut conn.exclusive {
             (exclusive.owner, exclusive.free_since) = (Key::NONE, now);
         }
@@ -139,10 +139,9 @@ impl Proxy {
 
     /// Closes a connection that nobody holds.
     fn close_free(&mut self, key: Key) {
-        let conn = &mut self.servers[key];
-        conn.phase = ServerPhase::Closed;
+        let conn = &self.servers[key];
         let at = (conn.pool, conn.server);
-        self.wire.put(Output::Close(ConnId::Server(key)));
+        self.close(key);
         self.stocks.closed(at, key);
         self.publish_stock(at);
     }
@@ -259,7 +258,7 @@ impl Proxy {
                 let gauges = conn_of.counters(&self.stats);
                 drop(conn_of.requests.take_sent(gauges));
                 drop(conn_of.requests.take_unsent(gauges));
-                conn_of.assembly = None;
+                conn_of.incoming.forget();
                 if let Some(exclusive) = &mut conn_of.exclusive {
                     exclusive.owner = Key::NONE;
                 }
@@ -291,7 +290,7 @@ impl Proxy {
         }
         let owner = conn.owner();
         let free_until = conn.exclusive.as_ref().map(|it| it.free_since + KEPT_FREE);
-        match (conn.phase, owner) {
+        match (conn.life.phase(), owner) {
             (ServerPhase::Closed, _) => {}
             (_, None) => match free_until {
                 Some(until) if until > now => self.look_again(key, until),
@@ -309,7 +308,7 @@ impl Proxy {
                 self.watcher_due(key, owner, now);
             }
             (_, Some(owner)) => {
-                let due = conn.last_heard + self.connect_within(key);
+                let due = conn.incoming.last_heard() + self.connect_within(key);
                 if due <= now {
                     return self.fail_exclusive(key, &Failure::TimedOut, now);
                 }
@@ -340,8 +339,9 @@ impl Proxy {
     /// Requests flow on a connection that is a client's own.
     pub(in crate::proxy) fn exclusive_ready(&mut self, key: Key, now: Time) {
         let conn = &mut self.servers[key];
-        (conn.phase, conn.last_heard) = (ServerPhase::Ready, now);
-        (conn.attempts, conn.cause) = (0, None);
+        conn.life.set_phase(ServerPhase::Ready);
+        conn.incoming.heard(now);
+        conn.attempts.worked();
         if conn.is_feed() {
             return self.feed_ready(key, now);
         }
@@ -356,22 +356,17 @@ impl Proxy {
 
     /// A connection that was a client's own, or was free, has ended.
     pub(in crate::proxy) fn fail_exclusive(&mut self, key: Key, failure: &Failure, now: Time) {
-        let Some(conn) = self.servers.find_mut(key) else {
+        let Some(phase) = self.close(key) else {
             return;
         };
-        let phase = std::mem::replace(&mut conn.phase, ServerPhase::Closed);
-        if phase == ServerPhase::Closed {
-            return;
-        }
-        self.wire.put(Output::Close(ConnId::Server(key)));
+        let conn = &mut self.servers[key];
         let owner = conn.owner();
         let mut feed = None;
         if let Some(exclusive) = &mut conn.exclusive {
             exclusive.owner = Key::NONE;
             feed = exclusive.feed.take();
         }
-        conn.greeting = ByteQueue::default();
-        let (at, since) = ((conn.pool, conn.server), conn.opened);
+        let (at, since) = ((conn.pool, conn.server), conn.life.opened());
         self.stocks.closed(at, key);
         if owner.is_some() || feed.is_some() {
             self.log_exclusive(key, failure);
@@ -406,7 +401,7 @@ impl Proxy {
     pub(in crate::proxy) fn take_asked(&mut self, key: Key) -> Option<(Pending, bool, bool)> {
         let conn = &mut self.servers[key];
         let gauges = conn.counters(&self.stats);
-        let partial = conn.assembly.take().is_some();
+        let partial = conn.incoming.take_assembly().is_some();
         let sent = conn.requests.take_sent(gauges);
         if let Some(pending) = sent.pendings.first() {
             return Some((*pending, true, partial || sent.half_given));
@@ -431,7 +426,7 @@ impl Proxy {
         now: Time,
     ) {
         for key in self.stocks.conns((pool, server)) {
-            if self.servers[key].phase != ServerPhase::Resolving {
+            if self.servers[key].life.phase() != ServerPhase::Resolving {
                 continue;
             }
             let known = &self.pools[pool.index()].servers[server.index()];
@@ -450,7 +445,7 @@ impl Proxy {
         now: Time,
     ) {
         for key in self.stocks.conns((pool, server)) {
-            if matches!(self.servers[key].phase, ServerPhase::Down { .. }) {
+            if matches!(self.servers[key].life.phase(), ServerPhase::Down { .. }) {
                 self.attempt(key, now);
             }
         }

@@ -171,7 +171,7 @@ impl Proxy {
     ) {
         let of_conn = &mut self.servers[conn];
         let gauges = of_conn.counters(&self.stats);
-        of_conn.assembly = None;
+        of_conn.incoming.forget();
         let half_given = of_conn.requests.half_given();
         let sent = of_conn.requests.take_sent(gauges);
         let unsent = of_conn.requests.take_unsent(gauges);

@@ -11,7 +11,6 @@
 //! Owns: how many connections to a server are used of those that it may have. Never: lets it count as
 //! a failure, as long as there are others.
 
-use crate::base::ByteQueue;
 use crate::base::Key;
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
@@ -39,7 +38,7 @@ impl Proxy {
         };
         let greets = matches!(phase, ServerPhase::Greeting { .. });
         let conn = &self.servers[key];
-        if !greets || !text.starts_with(NO_ROOM) || conn.succeeded.is_some() {
+        if !greets || !text.starts_with(NO_ROOM) || conn.tenure.successor().is_some() {
             return None;
         }
         let known = &self.pools[conn.pool.index()].servers[conn.server.index()];
@@ -49,9 +48,11 @@ impl Proxy {
         });
         let usable = others.map(|(_, other)| other).filter(|other| {
             let other = &self.servers[*other];
-            !other.is_down() && !other.leaving && other.phase != ServerPhase::Closed
+            !other.is_down()
+                && !other.tenure.is_leaving()
+                && other.life.phase() != ServerPhase::Closed
         });
-        usable.max_by_key(|other| self.servers[*other].phase == ServerPhase::Ready)
+        usable.max_by_key(|other| self.servers[*other].life.phase() == ServerPhase::Ready)
     }
 
     /// Does without a connection whose attempt has failed: its requests go by another.
@@ -61,7 +62,7 @@ impl Proxy {
         };
         let conn = &mut self.servers[key];
         let (pool, server) = (conn.pool, conn.server);
-        (conn.greeting, conn.assembly) = (ByteQueue::default(), None);
+        conn.incoming.forget();
         let requests = conn.requests.take_unsent(conn.counters(&self.stats));
         let again = now + self.pools[pool.index()].config.failure.retry_timeout;
         let known = &mut self.pools[pool.index()].servers[server.index()];

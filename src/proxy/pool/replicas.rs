@@ -24,8 +24,6 @@ use crate::base::Time;
 use crate::config::ReadFrom;
 use crate::proxy::Proxy;
 use crate::proxy::dispatch::quarantine;
-use crate::proxy::effects::ConnId;
-use crate::proxy::effects::Output;
 use crate::proxy::failure::Answer;
 use crate::proxy::failure::Failure;
 use crate::proxy::failure::Outcome;
@@ -131,7 +129,7 @@ impl Proxy {
         if !conn.requests.is_streaming() {
             return self.fail_replica_conn(key, &Failure::Left, now);
         }
-        conn.leaving = true;
+        conn.tenure.set_leaving(true);
         self.ask_unsent_elsewhere(key, now);
     }
 
@@ -148,7 +146,7 @@ impl Proxy {
     /// Looks at the deadlines of a connection to a replica.
     pub(in crate::proxy) fn replica_due(&mut self, key: Key, now: Time) {
         let conn = &self.servers[key];
-        let due = match conn.phase {
+        let due = match conn.life.phase() {
             ServerPhase::Closed => return,
             ServerPhase::Ready => {
                 if self.close_if_unused(key, now) {
@@ -158,12 +156,12 @@ impl Proxy {
                 let timeout = self.pools[conn.pool.index()].config.timeouts.request;
                 let since = match conn.requests.is_streaming() {
                     // Only a standstill ends what its client has a part of.
-                    true => Some(conn.last_heard),
+                    true => Some(conn.incoming.last_heard()),
                     false => conn.requests.oldest_since(),
                 };
                 since.zip(timeout).map(|(since, timeout)| since + timeout)
             }
-            _ => Some(conn.last_heard + self.connect_within(key)),
+            _ => Some(conn.incoming.last_heard() + self.connect_within(key)),
         };
         match due {
             Some(due) if due <= now => self.fail_replica_conn(key, &Failure::TimedOut, now),
@@ -172,42 +170,24 @@ impl Proxy {
         }
     }
 
-    /// Counts a connection on which requests flow, or do no longer.
-    pub(in crate::proxy) fn count_ready(&self, key: Key, more: bool) {
-        let conn = &self.servers[key];
-        let standing = self.standing(conn.pool, conn.server);
-        let gauge = match conn.replica {
-            Some(_) => &standing.replica_connections,
-            None => &standing.ready_connections,
-        };
-        match more {
-            true => gauge.add(1),
-            false => gauge.sub(1),
-        }
-    }
-
     /// Ends a connection to a replica, and asks elsewhere what was asked there.
     pub(in crate::proxy) fn fail_replica_conn(&mut self, key: Key, failure: &Failure, now: Time) {
         let Some(conn) = self.servers.find_mut(key) else {
             return;
         };
-        let phase = std::mem::replace(&mut conn.phase, ServerPhase::Closed);
-        if phase == ServerPhase::Closed {
+        if conn.life.is_closed() {
             return;
         }
         let (pool, server, replica) = (conn.pool, conn.server, conn.replica);
-        let unreadable = conn.unreadable.is_some();
+        let unreadable = conn.incoming.unreadable().is_some();
         let next = conn.next_awaiter().map(|next| next.client);
         let next = next.filter(|_| quarantine::may_be_provoked(failure));
-        if let Some(client) = conn.unreadable.or(next) {
+        if let Some(client) = conn.incoming.unreadable().or(next) {
             self.charge(client, now);
         }
-        self.wire.put(Output::Close(ConnId::Server(key)));
+        self.close(key);
         if let Failure::KindRefused(_) = failure {
             return self.refuse_kind(key, failure);
-        }
-        if phase == ServerPhase::Ready {
-            self.count_ready(key, false);
         }
         let of_pool = &mut self.pools[pool.index()];
         let known = &mut of_pool.servers[server.index()];
@@ -235,8 +215,7 @@ impl Proxy {
     pub(in crate::proxy) fn ask_all_elsewhere(&mut self, key: Key, failure: &Failure, now: Time) {
         self.end_half_given(key, failure, now);
         let conn = &mut self.servers[key];
-        conn.assembly = None;
-        conn.greeting = ByteQueue::default();
+        conn.incoming.forget();
         let mut sent = conn.requests.take_arrived(conn.counters(&self.stats));
         for (place, pending) in std::mem::take(&mut sent.pendings).iter().enumerate() {
             let stage = Stage::Sent {

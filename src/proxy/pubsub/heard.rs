@@ -31,8 +31,8 @@ impl Proxy {
         let mut at = 0;
         while at < chunk.bytes().len() {
             let conn = &mut self.servers[key];
-            conn.last_heard = now;
-            let taken = match conn.phase {
+            conn.incoming.heard(now);
+            let taken = match conn.life.phase() {
                 ServerPhase::Ready => self.take_heard(key, chunk, at, now),
                 _ => self.take_reply(key, chunk, at, now),
             };
@@ -57,7 +57,7 @@ impl Proxy {
             feed.pinged = None;
         }
         let conn = &mut self.servers[key];
-        if conn.assembly.is_none() {
+        if !conn.incoming.is_assembling() {
             let cut = protocol.cut_reply(version, Expect::ONE, &chunk.bytes()[at..]);
             if let Some(cut) = cut.map_err(Failure::BadReply)? {
                 let frame = match cut.bytes < SHARE_BYTES_MIN {
@@ -69,15 +69,15 @@ impl Proxy {
             }
         }
         let mut assembly = conn
-            .assembly
-            .take()
+            .incoming
+            .take_assembly()
             .unwrap_or_else(|| Box::new(protocol.reply_assembly(version, Expect::ONE)));
         let fed = assembly
             .feed(chunk, at, &mut self.wire.spare)
             .map_err(Failure::BadReply)?;
         match fed.complete {
             true => self.heard(key, &whole(assembly.into_bytes()), now)?,
-            false => self.servers[key].assembly = Some(assembly),
+            false => self.servers[key].incoming.set_assembly(assembly),
         }
         Ok(fed.used)
     }

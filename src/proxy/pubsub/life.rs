@@ -10,14 +10,12 @@
 
 use std::time::Duration;
 
-use crate::base::ByteQueue;
 use crate::base::Key;
 use crate::base::ServerIdx;
 use crate::base::Time;
 use crate::config::OnServerFailure;
 use crate::proxy::Proxy;
 use crate::proxy::effects::ConnId;
-use crate::proxy::effects::Output;
 use crate::proxy::exclusive::lease::LeaseState;
 use crate::proxy::exclusive::stock::Exclusive;
 use crate::proxy::failure::Answer;
@@ -119,7 +117,7 @@ impl Proxy {
     /// A client's own connection is for listening from now on.
     fn dedicate(&mut self, key: Key, conn: Key, now: Time) {
         let of_conn = &mut self.servers[conn];
-        let (server, is_ready) = (of_conn.server, of_conn.phase == ServerPhase::Ready);
+        let (server, is_ready) = (of_conn.server, of_conn.life.phase() == ServerPhase::Ready);
         if let Some(exclusive) = &mut of_conn.exclusive {
             exclusive.is_marked = true;
             exclusive.feed = Some(Box::default());
@@ -156,7 +154,7 @@ impl Proxy {
 
     /// Somebody asks: a server that could not be reached a while ago is tried now.
     fn hurry(&mut self, conn: Key, now: Time) {
-        if let ServerPhase::Down { since, .. } = self.servers[conn].phase {
+        if let ServerPhase::Down { since, .. } = self.servers[conn].life.phase() {
             if since + reconnect::ASKED <= now {
                 self.attempt(conn, now);
             }
@@ -197,7 +195,7 @@ impl Proxy {
     ) {
         let told = feed.lose();
         let conn = &mut self.servers[ended];
-        conn.assembly = None;
+        conn.incoming.forget();
         let at = (conn.pool, conn.server);
         let of_pool = &self.pools[at.0.index()];
         if feed.is_lost && worked {
@@ -246,10 +244,9 @@ impl Proxy {
     ) -> Key {
         let conn = &mut self.servers[ended];
         let is_elsewhere = *failure == Failure::Moved;
-        let at_once = worked && (is_elsewhere || conn.opened + HELD_WELL <= now);
-        conn.attempts += 1;
-        conn.cause = Some(failure.clone());
-        let attempts = conn.attempts;
+        let at_once = worked && (is_elsewhere || conn.life.opened() + HELD_WELL <= now);
+        conn.attempts.failed(failure);
+        let attempts = conn.attempts.count();
         let delay = match at_once {
             true => Duration::ZERO,
             false => reconnect::delay(attempts, &mut self.random),
@@ -265,7 +262,7 @@ impl Proxy {
     /// Looks at the deadlines of a connection on which somebody listens.
     pub(in crate::proxy) fn feed_due(&mut self, key: Key, now: Time) {
         let conn = &self.servers[key];
-        match conn.phase {
+        match conn.life.phase() {
             ServerPhase::Closed => {}
             ServerPhase::Down { retry_at, .. } if retry_at <= now => self.attempt(key, now),
             ServerPhase::Down { retry_at, .. } => self.look_again(key, retry_at),
@@ -275,7 +272,7 @@ impl Proxy {
                 }
             }
             _ => {
-                let due = conn.last_heard + self.connect_within(key);
+                let due = conn.incoming.last_heard() + self.connect_within(key);
                 match due <= now {
                     true => self.fail_exclusive(key, &Failure::TimedOut, now),
                     false => self.look_again(key, due),
@@ -286,7 +283,7 @@ impl Proxy {
 
     fn look_whether_it_lives(&mut self, key: Key, now: Time) {
         let conn = &mut self.servers[key];
-        let heard = conn.last_heard;
+        let heard = conn.incoming.last_heard();
         let protocol = self.pools[conn.pool.index()].protocol;
         let Some(feed) = conn.feed_mut() else {
             return;
@@ -354,19 +351,16 @@ impl Proxy {
 
     /// Closes a connection, with all that its server might yet say.
     pub(in crate::proxy) fn close_feed(&mut self, key: Key) {
-        let conn = &mut self.servers[key];
-        if conn.phase == ServerPhase::Closed {
+        if self.close(key).is_none() {
             return;
         }
-        conn.phase = ServerPhase::Closed;
-        conn.assembly = None;
-        conn.greeting = ByteQueue::default();
+        let conn = &mut self.servers[key];
+        conn.incoming.forget();
         if let Some(exclusive) = &mut conn.exclusive {
             exclusive.owner = Key::NONE;
             exclusive.feed = None;
         }
         let at = (conn.pool, conn.server);
-        self.wire.put(Output::Close(ConnId::Server(key)));
         self.stocks.closed(at, key);
         self.publish_stock(at);
     }

@@ -46,8 +46,8 @@ impl Proxy {
         // not, and refuses as one that is not ready.
         let elsewhere = pool.follows_sentinels && class.is_demoted();
         let may_rest = match (not_yet, elsewhere) {
-            (true, _) => now < conn.opened + hold_time,
-            (_, true) => conn.rested.is_none_or(|rested| now < rested + hold_time),
+            (true, _) => now < conn.life.opened() + hold_time,
+            (_, true) => conn.rests.are_younger(hold_time, now),
             _ => return false,
         };
         let refused = conn.requests.first_refused().unwrap_or(first.since());
@@ -76,14 +76,13 @@ impl Proxy {
     /// Sends nothing more on a connection for a moment.
     fn rest(&mut self, key: Key, now: Time) {
         let conn = &mut self.servers[key];
-        if conn.rests_until.is_some() {
+        if conn.rests.is_resting() {
             return;
         }
-        conn.rests = conn.rests.saturating_add(1);
-        conn.rested.get_or_insert(now);
-        let rest = reconnect::delay(conn.rests, &mut self.random).min(reconnect::ASKED);
-        conn.rests_until = Some(now + rest);
-        let (pool, first) = (&self.pools[conn.pool.index()], conn.rests == 1);
+        let nth = conn.rests.next();
+        let rest = reconnect::delay(nth, &mut self.random).min(reconnect::ASKED);
+        conn.rests.begin(now, rest);
+        let (pool, first) = (&self.pools[conn.pool.index()], nth == 1);
         if first {
             let (pool, server) = (&pool.config.name, &pool.servers[conn.server.index()].name);
             tracing::info!(%pool, %server, "server does not serve yet: requests wait");
@@ -93,17 +92,17 @@ impl Proxy {
 
     /// Sends on, if the rest is over.
     pub(in crate::proxy) fn end_rest(&mut self, key: Key, now: Time) {
-        match self.servers[key].rests_until {
+        match self.servers[key].rests.until() {
             None => {}
             Some(until) if until > now => self.look_again(key, until),
             // What is sent now would be lost with the connection if the server is no master.
-            Some(_) if self.servers[key].opinion.is_due => {
+            Some(_) if self.servers[key].doubt.is_due() => {
                 self.look_again(key, now + reconnect::ASKED);
             }
             Some(_) => {
                 self.drop_abandoned(key, now);
                 let conn = &mut self.servers[key];
-                conn.rests_until = None;
+                conn.rests.end();
                 conn.sending.list(ConnId::Server(key), &mut self.wire);
                 self.time_held(key, now);
             }

@@ -32,8 +32,7 @@ impl ServerConn {
     /// Its deadlines are looked at when `due`, if not before.
     #[inline]
     pub(in crate::proxy) fn look_again(&mut self, due: Time, timers: &mut Timers) {
-        if self.due.is_none_or(|earlier| due < earlier) {
-            self.due = Some(due);
+        if self.life.set_due(due) {
             timers.set(due, ConnId::Server(self.key));
         }
     }
@@ -53,7 +52,7 @@ impl Proxy {
         let config = &pool.config;
         // A replica's requests wait for nothing: there are other ways.
         let held = config.failure.policy == OnServerFailure::Hold && conn.replica.is_none();
-        if held && conn.phase != ServerPhase::Ready {
+        if held && conn.life.phase() != ServerPhase::Ready {
             Some(pool.hold_time)
         } else {
             config.timeouts.request
@@ -117,10 +116,9 @@ impl Proxy {
         let Some(conn) = self.servers.find_mut(key) else {
             return;
         };
-        if conn.due != Some(due) {
+        if !conn.life.take_due(due) {
             return;
         }
-        conn.due = None;
         if conn.replica.is_some() {
             return self.replica_due(key, now);
         }
@@ -128,7 +126,7 @@ impl Proxy {
             return self.exclusive_due(key, now);
         }
         let pool = conn.pool;
-        match conn.phase {
+        match conn.life.phase() {
             ServerPhase::Closed => return,
             ServerPhase::Down { retry_at, .. } if retry_at <= now => {
                 if conn.requests.is_empty() && self.is_unwanted(key) {
@@ -146,7 +144,8 @@ impl Proxy {
                 self.end_rest(key, now);
             }
             _ => {
-                let due = conn.last_heard + self.pools[pool.index()].config.timeouts.connect;
+                let due =
+                    conn.incoming.last_heard() + self.pools[pool.index()].config.timeouts.connect;
                 if due <= now {
                     self.fail_server_conn(key, &Failure::TimedOut, now);
                     return;
@@ -154,7 +153,7 @@ impl Proxy {
                 self.look_again(key, due);
             }
         }
-        let is_ready = self.servers[key].phase == ServerPhase::Ready;
+        let is_ready = self.servers[key].life.phase() == ServerPhase::Ready;
         let config = &self.pools[self.servers[key].pool.index()].config;
         if config.failure.policy == OnServerFailure::Hold && !is_ready {
             self.expire_held(key, now);
@@ -192,7 +191,9 @@ impl Proxy {
             return;
         };
         let since = oldest.since();
-        conn.opinion.is_due &= !sent.iter().any(|sent| sent.awaiter == Awaiter::OURS);
+        if sent.iter().any(|sent| sent.awaiter == Awaiter::OURS) {
+            conn.doubt.end();
+        }
         gauges.server_timedout.add(sent.len() + unsent.len());
         for pending in &sent {
             self.bury(key, pending);
@@ -204,7 +205,7 @@ impl Proxy {
         }
         let conn = &self.servers[key];
         // Where the server was it may fail.
-        if conn.succeeded.is_none() {
+        if conn.tenure.successor().is_none() {
             self.pools[pool.index()].servers[server.index()].suspect = true;
             self.report_failure(pool, server, since, now);
         } else if conn.requests.owes_nobody() {
@@ -219,14 +220,14 @@ impl Proxy {
         let Some(oldest) = conn.requests.oldest_since() else {
             return;
         };
-        let silent_until = conn.last_heard.max(oldest) + timeout * SILENCE_TIMEOUTS;
+        let silent_until = conn.incoming.last_heard().max(oldest) + timeout * SILENCE_TIMEOUTS;
         if conn.requests.awaits_replies() && silent_until <= now {
             self.fail_server_conn(key, &Failure::TimedOut, now);
             return;
         }
         let next = conn.requests.next_timed().map(|since| since + timeout);
         let standstill = conn.requests.is_streaming();
-        let standstill = standstill.then(|| conn.last_heard + timeout);
+        let standstill = standstill.then(|| conn.incoming.last_heard() + timeout);
         let due = [next, standstill].into_iter().flatten().min();
         self.look_again(key, due.map_or(silent_until, |due| due.min(silent_until)));
     }

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::base::ByteQueue;
 use crate::base::Key;
 use crate::base::PoolIdx;
 use crate::base::ServerIdx;
@@ -32,6 +33,7 @@ use crate::proxy::pool::replica::Target;
 use crate::proxy::server_conn::ServerConn;
 use crate::proxy::server_conn::ServerPhase;
 use crate::proxy::server_conn::reconnect;
+use crate::stats::Counter;
 use crate::stats::ServerCounters;
 
 /// A connection that is silent for so many times the pool's `timeout` is given up if its server
@@ -104,7 +106,7 @@ impl Proxy {
         let known = &mut self.pools[pool.index()].servers[server.index()];
         let conn = &mut self.servers[key];
         (conn.key, conn.replica) = (key, replica);
-        conn.last = replica.is_none() && known.removed;
+        conn.tenure.set_last(replica.is_none() && known.removed);
         if let Some(conns) = known.conns_of_peer(replica) {
             conns.put(place, key);
         }
@@ -115,7 +117,9 @@ impl Proxy {
     pub(in crate::proxy) fn attempt(&mut self, key: Key, now: Time) {
         let conn = &mut self.servers[key];
         let (pool, server) = (conn.pool, conn.server);
-        (conn.opened, conn.last_heard, conn.attempt) = (now, now, 0);
+        conn.life.begin(now);
+        conn.incoming.heard(now);
+        conn.attempts.begin();
         self.look_again(key, now + self.connect_within(key));
         if self.servers[key].replica.is_some() {
             self.connect(key);
@@ -123,7 +127,8 @@ impl Proxy {
             .addresses
             .is_empty()
         {
-            self.servers[key].phase = ServerPhase::Resolving;
+            let life = &mut self.servers[key].life;
+            life.set_phase(ServerPhase::Resolving);
             self.wire.put(Output::Resolve { pool, server });
         } else {
             self.connect(key);
@@ -135,13 +140,13 @@ impl Proxy {
         let server = &self.pools[conn.pool.index()].servers[conn.server.index()];
         let address = match conn.replica {
             Some(at) => SocketAddress::Tcp(at),
-            None => server.addresses[conn.attempt % server.addresses.len()].clone(),
+            None => server.addresses[conn.attempts.nth() % server.addresses.len()].clone(),
         };
-        conn.phase = ServerPhase::Connecting;
+        conn.life.set_phase(ServerPhase::Connecting);
         conn.address = Some(address.clone());
         // Attempts that nobody waits for are not counted, unless one succeeds: twemproxy, whose
         // numbers these are, makes none.
-        let is_asked_for = conn.attempts == 0 || conn.asked;
+        let is_asked_for = conn.attempts.count() == 0 || conn.asked;
         if is_asked_for {
             self.count_conn(key);
         }
@@ -154,7 +159,7 @@ impl Proxy {
 
     fn count_conn(&mut self, key: Key) {
         let conn = &mut self.servers[key];
-        if std::mem::replace(&mut conn.counted, true) {
+        if !conn.life.count() {
             return;
         }
         let (pool, server) = (conn.pool, conn.server);
@@ -177,7 +182,7 @@ impl Proxy {
             self.leave_old_addresses(pool, server, now);
         }
         for key in self.conns_of(pool, server) {
-            if self.servers[key].phase != ServerPhase::Resolving {
+            if self.servers[key].life.phase() != ServerPhase::Resolving {
                 continue;
             }
             if self.pools[pool.index()].servers[server.index()]
@@ -204,10 +209,10 @@ impl Proxy {
     ) {
         for key in self.conns_of(pool, server) {
             let conn = &self.servers[key];
-            match conn.phase {
+            match conn.life.phase() {
                 ServerPhase::Down { .. } => self.attempt(key, now),
                 ServerPhase::Connecting | ServerPhase::Greeting { .. }
-                    if conn.opened + ROUND_TRIP < now =>
+                    if conn.life.opened() + ROUND_TRIP < now =>
                 {
                     self.attempt_anew(key, now);
                 }
@@ -225,7 +230,7 @@ impl Proxy {
     fn is_stuck(&self, key: Key, now: Time) -> bool {
         let conn = &self.servers[key];
         let timeout = self.pools[conn.pool.index()].config.timeouts.request;
-        let silent = |timeout| conn.last_heard + timeout * STUCK_TIMEOUTS <= now;
+        let silent = |timeout| conn.incoming.last_heard() + timeout * STUCK_TIMEOUTS <= now;
         conn.requests.has_tombstones() && timeout.is_some_and(silent)
     }
 
@@ -238,17 +243,18 @@ impl Proxy {
         let Some(conn) = self.servers.find_mut(key) else {
             return;
         };
-        if conn.phase != ServerPhase::Connecting {
+        if conn.life.phase() != ServerPhase::Connecting {
             return;
         }
-        conn.last_heard = now;
+        conn.incoming.heard(now);
         self.count_conn(key);
         let conn = &mut self.servers[key];
         let pool = &self.pools[conn.pool.index()];
         // A server that has failed proves that it serves before it gets a request.
         // Of several connections to it each does: it may have no room for so many.
         let several = pool.config.connections.per_server.get() > 1 || pool.is_extra(conn.kind);
-        let proves = several || conn.attempts > 0 || pool.servers[conn.server.index()].suspect;
+        let proves =
+            several || conn.attempts.count() > 0 || pool.servers[conn.server.index()].suspect;
         let greeted = match conn.replica {
             Some(_) => Greeted::Replica,
             None if proves => Greeted::Proving,
@@ -259,9 +265,9 @@ impl Proxy {
             self.server_ready(key, now);
             return;
         }
-        conn.phase = ServerPhase::Greeting {
+        conn.life.set_phase(ServerPhase::Greeting {
             left: greeting.replies,
-        };
+        });
         conn.greeting.push(
             Bytes::copy_from_slice(&greeting.bytes),
             &mut self.wire.spare,
@@ -276,17 +282,16 @@ impl Proxy {
         self.drop_abandoned(key, now);
         self.refuse_newer(key);
         let conn = &mut self.servers[key];
-        conn.phase = ServerPhase::Ready;
-        conn.last_heard = now;
-        let was_down = std::mem::take(&mut conn.attempts) > 0;
-        conn.cause = None;
+        conn.life.set_phase(ServerPhase::Ready);
+        conn.incoming.heard(now);
+        let was_down = conn.attempts.worked();
         if conn.has_bytes() {
             conn.sending.list(ConnId::Server(key), &mut self.wire);
         }
         self.time_held(key, now);
         self.look_for_room(key, now);
         self.time_unused(key);
-        self.count_ready(key, true);
+        self.ready_gauge(key).add(1);
         let conn = &self.servers[key];
         let pool = &self.pools[conn.pool.index()];
         let (pool, server) = (&pool.config.name, &pool.servers[conn.server.index()].name);
@@ -302,9 +307,8 @@ impl Proxy {
             return;
         };
         let addresses = &self.pools[conn.pool.index()].servers[conn.server.index()].addresses;
-        let has_more = conn.replica.is_none() && conn.attempt + 1 < addresses.len();
-        if conn.phase == ServerPhase::Connecting && has_more {
-            conn.attempt += 1;
+        let may_go_on = conn.replica.is_none() && conn.life.phase() == ServerPhase::Connecting;
+        if may_go_on && conn.attempts.try_next(addresses.len()) {
             self.connect(key);
             return;
         }
@@ -322,16 +326,15 @@ impl Proxy {
         if conn.exclusive.is_some() {
             return self.fail_exclusive(key, failure, now);
         }
-        let phase = std::mem::replace(&mut conn.phase, ServerPhase::Closed);
-        if phase == ServerPhase::Closed {
+        let Some(phase) = self.close(key) else {
             return;
-        }
-        let (pool, server, since) = (conn.pool, conn.server, conn.opened);
+        };
+        let conn = &self.servers[key];
+        let (pool, server, since) = (conn.pool, conn.server, conn.life.opened());
         let (idle, asked) = (conn.requests.is_empty(), conn.asked);
-        let succeeded = conn.succeeded.is_some();
+        let succeeded = conn.tenure.successor().is_some();
         // The server is well; it could not read one client's request.
-        let unreadable = conn.unreadable.is_some();
-        self.wire.put(Output::Close(ConnId::Server(key)));
+        let unreadable = conn.incoming.unreadable().is_some();
         if let Some(other) = self.one_with_room(key, phase, failure) {
             return self.do_without(key, other, now);
         }
@@ -340,9 +343,6 @@ impl Proxy {
         }
         self.forget_release(key);
         self.log_failure(key, failure, idle);
-        if phase == ServerPhase::Ready {
-            self.standing(pool, server).ready_connections.sub(1);
-        }
         let server_of_pool = &mut self.pools[pool.index()].servers[server.index()];
         // What fails where the server was says nothing of where it is.
         server_of_pool.suspect |= !succeeded && !unreadable;
@@ -404,7 +404,7 @@ impl Proxy {
         let (pool, server) = (&pool.config.name, &pool.servers[conn.server.index()].name);
         match failure {
             // One line a trouble, not one an attempt.
-            failure if conn.attempts > 0 && conn.cause.as_ref() == Some(failure) => {
+            failure if conn.attempts.have_failed_so(failure) => {
                 tracing::debug!(%pool, %server, %failure, "server connection failed again");
             }
             Failure::Moved => {}
@@ -420,7 +420,7 @@ impl Proxy {
 
     /// A connection that worked has ended: the next one is opened at once if requests are left.
     pub(in crate::proxy) fn open_next(&mut self, key: Key, now: Time) {
-        if let Some(place) = self.servers[key].succeeded {
+        if let Some(place) = self.servers[key].tenure.successor() {
             self.give_rest(key, place, now);
             return;
         }
@@ -445,41 +445,39 @@ impl Proxy {
             return;
         };
         let conn = &self.servers[key];
-        let (pool, server, attempts) = (conn.pool, conn.server, conn.attempts + 1);
+        let (pool, server, mut attempts) = (conn.pool, conn.server, conn.attempts.clone());
+        attempts.failed(failure);
         if conn.requests.is_empty() && self.is_unwanted(key) {
             return;
         }
         let next = self.put_conn((pool, server), None, place, now);
         self.hand_on(key, next);
-        let mut delay = reconnect::delay(attempts, &mut self.random);
+        let mut delay = reconnect::delay(attempts.count(), &mut self.random);
         let conn = &mut self.servers[next];
-        (conn.attempts, conn.cause) = (attempts, Some(failure.clone()));
+        conn.attempts = attempts;
         if conn.asked {
             delay = delay.min(reconnect::ASKED);
         }
         let retry_at = now + delay;
-        conn.phase = ServerPhase::Down {
+        conn.life.set_phase(ServerPhase::Down {
             since: now,
             retry_at,
-        };
+        });
         self.look_again(next, retry_at);
         self.time_first(next);
     }
 
     /// Leaves an attempt that is under way, and begins another.
     pub(in crate::proxy) fn attempt_anew(&mut self, key: Key, now: Time) {
-        self.servers[key].phase = ServerPhase::Closed;
-        self.wire.put(Output::Close(ConnId::Server(key)));
+        self.close(key);
         let Some(place) = self.vacate(key) else {
             return;
         };
-        let conn = &mut self.servers[key];
-        let (pool, server) = (conn.pool, conn.server);
-        let (attempts, cause) = (conn.attempts, conn.cause.take());
+        let conn = &self.servers[key];
+        let (pool, server, attempts) = (conn.pool, conn.server, conn.attempts.clone());
         let next = self.put_conn((pool, server), None, place, now);
         self.hand_on(key, next);
-        let conn = &mut self.servers[next];
-        (conn.attempts, conn.cause) = (attempts, cause);
+        self.servers[next].attempts = attempts;
         self.attempt(next, now);
         self.time_first(next);
     }
@@ -502,15 +500,38 @@ impl Proxy {
     /// A server connection that waits for nothing more is closed without a successor.
     pub(in crate::proxy) fn close_server_conn(&mut self, key: Key) {
         self.vacate(key);
-        self.servers[key].phase = ServerPhase::Closed;
+        self.close(key);
+    }
+
+    /// Has a server connection's socket closed: the one place that does. Returns how far it had come;
+    /// `None` if it is closed already, or gone. What becomes of its requests is its caller's to say.
+    pub(in crate::proxy) fn close(&mut self, key: Key) -> Option<ServerPhase> {
+        let conn = self.servers.find_mut(key)?;
+        let phase = conn.life.close()?;
+        // What was to be sent of our own is not asked any more.
+        conn.greeting = ByteQueue::default();
         self.wire.put(Output::Close(ConnId::Server(key)));
+        if phase == ServerPhase::Ready && self.servers[key].exclusive.is_none() {
+            self.ready_gauge(key).sub(1);
+        }
+        Some(phase)
+    }
+
+    /// Where the connections are counted on which requests flow.
+    fn ready_gauge(&self, key: Key) -> &Counter {
+        let conn = &self.servers[key];
+        let standing = self.standing(conn.pool, conn.server);
+        match conn.replica {
+            Some(_) => &standing.replica_connections,
+            None => &standing.ready_connections,
+        }
     }
 
     /// A server connection's socket is closed: its key names nothing any more.
     pub(in crate::proxy) fn server_closed(&mut self, key: Key) {
         self.fail_rest(key);
         let conn = self.servers.remove(key);
-        if let Some(conn) = conn.filter(|conn| conn.counted) {
+        if let Some(conn) = conn.filter(|conn| conn.life.is_counted()) {
             conn.counters(&self.stats).server_connections.sub(1);
             self.stats.curr_connections.sub(1);
         }

@@ -3,18 +3,24 @@
 //! Owns: the connection's life and its `RequestQueue`. Never: reads a clock, opens a socket, looks at a key.
 
 pub(in crate::proxy) mod address_change;
+mod attempts;
 pub(in crate::proxy) mod backoff;
 mod batch;
 pub(in crate::proxy) mod deadlines;
 pub(in crate::proxy) mod disposition;
+mod doubt;
+mod incoming;
+mod life;
 mod lifecycle;
 pub(in crate::proxy) mod opinion;
 mod plain;
 pub(in crate::proxy) mod queue;
 pub(in crate::proxy) mod reader;
 pub(in crate::proxy) mod reconnect;
+mod rests;
 pub(in crate::proxy) mod retry;
 mod streaming;
+mod tenure;
 mod unused;
 
 use std::net::SocketAddr;
@@ -26,51 +32,22 @@ use crate::base::PoolIdx;
 use crate::base::ServerIdx;
 use crate::base::Time;
 use crate::messages::SocketAddress;
-use crate::protocol::ReplyAssembly;
 use crate::proxy::client::Awaiter;
 use crate::proxy::effects::Sending;
 use crate::proxy::exclusive::stock::Exclusive;
-use crate::proxy::failure::Failure;
 use crate::proxy::pool::conns::ConnKind;
-use crate::proxy::pool::conns::Place;
 use crate::proxy::pubsub::feed::Feed;
+use crate::proxy::server_conn::attempts::Attempts;
+use crate::proxy::server_conn::doubt::Doubt;
+use crate::proxy::server_conn::incoming::Incoming;
+use crate::proxy::server_conn::life::Life;
 use crate::proxy::server_conn::queue::RequestQueue;
+use crate::proxy::server_conn::rests::Rests;
+use crate::proxy::server_conn::tenure::Tenure;
 use crate::stats::ServerCounters;
 use crate::stats::WorkerStats;
 
-/// How far a server connection has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::proxy) enum ServerPhase {
-    /// The last attempt to connect has failed; there is no socket before the next one.
-    Down {
-        /// When the last one failed.
-        since: Time,
-        /// When the next one is made.
-        retry_at: Time,
-    },
-    /// The server's name is being looked up.
-    Resolving,
-    /// The socket is being connected.
-    Connecting,
-    /// The greeting was sent; so many replies are to come before the first request is sent.
-    Greeting {
-        /// How many.
-        left: u8,
-    },
-    /// Requests flow.
-    Ready,
-    /// The socket is being closed.
-    Closed,
-}
-
-/// What a server is asked of itself on one connection.
-#[derive(Debug, Default)]
-pub(in crate::proxy) struct Opinion {
-    /// When it was last asked.
-    pub(in crate::proxy) asked: Option<Time>,
-    /// The answer is still to come.
-    pub(in crate::proxy) is_due: bool,
-}
+pub(in crate::proxy) use life::ServerPhase;
 
 /// One socket to one server.
 #[derive(Debug)]
@@ -79,50 +56,28 @@ pub(in crate::proxy) struct ServerConn {
     pub(in crate::proxy) pool: PoolIdx,
     pub(in crate::proxy) server: ServerIdx,
     pub(in crate::proxy) kind: ConnKind,
-    pub(in crate::proxy) phase: ServerPhase,
+    pub(in crate::proxy) life: Life,
+    /// How often connecting has failed.
+    pub(in crate::proxy) attempts: Attempts,
     pub(in crate::proxy) sending: Sending,
     pub(in crate::proxy) greeting: ByteQueue,
     /// What is asked on it.
     pub(in crate::proxy) requests: RequestQueue,
-    pub(in crate::proxy) assembly: Option<Box<ReplyAssembly>>,
-    /// When a byte last came; before the first one, when the attempt to connect began.
-    pub(in crate::proxy) last_heard: Time,
-    /// When it was opened.
-    pub(in crate::proxy) opened: Time,
-    /// How many attempts to connect have failed since a connection last worked.
-    pub(in crate::proxy) attempts: u32,
-    /// Why the last of them failed.
-    pub(in crate::proxy) cause: Option<Failure>,
+    pub(in crate::proxy) incoming: Incoming,
     /// A request has been queued since the connection was opened, or was handed on to it.
     pub(in crate::proxy) asked: bool,
-    /// It counts as a connection, because a socket was asked for.
-    pub(in crate::proxy) counted: bool,
-    /// When the timer is to look at this connection; what it has for other times is out of date.
-    pub(in crate::proxy) due: Option<Time>,
-    /// Which of the server's addresses it connects to.
-    pub(in crate::proxy) attempt: usize,
     /// Where it connects to, or is connected.
     pub(in crate::proxy) address: Option<SocketAddress>,
     /// At the other end is not the server itself but this replica of it.
     pub(in crate::proxy) replica: Option<SocketAddr>,
-    /// That is not its server's any more: nothing is sent there now.
-    pub(in crate::proxy) leaving: bool,
-    /// Another connection has its place, which is this one: it only awaits replies.
-    pub(in crate::proxy) succeeded: Option<Place>,
-    /// It is closed when nothing is left to do on it: its server is served no longer.
-    pub(in crate::proxy) last: bool,
-    /// It does not serve yet: nothing is sent until then.
-    pub(in crate::proxy) rests_until: Option<Time>,
-    /// How many times it was given such a rest.
-    pub(in crate::proxy) rests: u32,
-    /// When the first of them began.
-    pub(in crate::proxy) rested: Option<Time>,
-    /// Whose request the server could not read, and closes for: nothing behind it is executed.
-    pub(in crate::proxy) unreadable: Option<Key>,
+    /// Whether its server is still reached by it.
+    pub(in crate::proxy) tenure: Tenure,
+    /// Rests that its server needs before it serves.
+    pub(in crate::proxy) rests: Rests,
     /// The server has told that it lacks newer requests, and gets none.
     pub(in crate::proxy) older: bool,
     /// What the server is asked of itself.
-    pub(in crate::proxy) opinion: Opinion,
+    pub(in crate::proxy) doubt: Doubt,
     /// It is one that a client has for itself.
     pub(in crate::proxy) exclusive: Option<Box<Exclusive>>,
 }
@@ -138,30 +93,19 @@ impl ServerConn {
             pool,
             server,
             kind,
-            phase: ServerPhase::Resolving,
+            life: Life::new(now),
+            attempts: Attempts::default(),
             sending: Sending::default(),
             greeting: ByteQueue::default(),
             requests: RequestQueue::default(),
-            assembly: None,
-            last_heard: now,
-            opened: now,
-            attempts: 0,
-            cause: None,
+            incoming: Incoming::new(now),
             asked: false,
-            counted: false,
-            due: None,
-            attempt: 0,
             address: None,
             replica: None,
-            leaving: false,
-            succeeded: None,
-            last: false,
-            rests_until: None,
-            rests: 0,
-            rested: None,
-            unreadable: None,
+            tenure: Tenure::default(),
+            rests: Rests::default(),
             older: false,
-            opinion: Opinion::default(),
+            doubt: Doubt::default(),
             exclusive: None,
         }
     }
@@ -188,7 +132,7 @@ impl ServerConn {
     /// Puts the question behind what was sent: it leaves before what was not.
     pub(in crate::proxy) fn send_question(&mut self, gauges: &ServerCounters) -> Batch {
         let batch = self.greeting.take();
-        let asked = self.opinion.asked.unwrap_or(self.last_heard);
+        let asked = self.doubt.asked().unwrap_or(self.incoming.last_heard());
         self.requests.push_own(batch.len(), asked, gauges);
         self.sending.begin(&batch);
         batch
@@ -201,7 +145,7 @@ impl ServerConn {
 
     /// The last attempt to connect has failed, and no later one has succeeded yet.
     pub(in crate::proxy) fn is_down(&self) -> bool {
-        self.attempts > 0 && self.phase != ServerPhase::Ready
+        self.attempts.count() > 0 && self.life.phase() != ServerPhase::Ready
     }
 
     /// Where what happens on it is counted.
@@ -217,15 +161,15 @@ impl ServerConn {
 
     /// Whether what is queued goes out at once.
     pub(in crate::proxy) fn is_open(&self) -> bool {
-        self.phase == ServerPhase::Ready && self.rests_until.is_none()
+        self.life.phase() == ServerPhase::Ready && !self.rests.is_resting()
     }
 
     /// Whether there is something that may be sent now.
     pub(in crate::proxy) fn has_bytes(&self) -> bool {
-        match self.phase {
-            ServerPhase::Ready if self.leaving => false,
+        match self.life.phase() {
+            ServerPhase::Ready if self.tenure.is_leaving() => false,
             ServerPhase::Ready => {
-                let may_go = self.requests.has_unsent() && self.rests_until.is_none();
+                let may_go = self.requests.has_unsent() && !self.rests.is_resting();
                 may_go || !self.greeting.is_empty()
             }
             ServerPhase::Greeting { .. } => !self.greeting.is_empty(),

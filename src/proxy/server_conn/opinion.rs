@@ -10,8 +10,6 @@
 //!
 //! Owns: the question, when it is put, and what its answer means. Never: delays a request.
 
-use std::time::Duration;
-
 use crate::base::Key;
 use crate::base::Time;
 use crate::protocol::ErrorClass;
@@ -22,19 +20,16 @@ use crate::protocol::Told;
 use crate::proxy::Proxy;
 use crate::proxy::effects::ConnId;
 use crate::proxy::failure::Failure;
-use crate::proxy::server_conn::Opinion;
 use crate::proxy::server_conn::ServerPhase;
-
-/// A server is not asked more often than this on a connection, however often it is spoken of.
-const ASKED_EVERY: Duration = Duration::from_millis(50);
 
 impl Proxy {
     /// An error of this class seems to say something of its server: asks the server.
     pub(in crate::proxy) fn ask_server(&mut self, key: Key, class: ErrorClass, now: Time) {
         let conn = &mut self.servers[key];
-        let asked = conn.opinion.asked;
-        let just_asked = asked.is_some_and(|asked| now < asked + ASKED_EVERY);
-        if conn.phase != ServerPhase::Ready || conn.leaving || conn.opinion.is_due || just_asked {
+        if conn.life.phase() != ServerPhase::Ready
+            || conn.tenure.is_leaving()
+            || !conn.doubt.may_ask(now)
+        {
             return;
         }
         let pool = &self.pools[conn.pool.index()];
@@ -47,10 +42,7 @@ impl Proxy {
         let question = pool.protocol.greeting(&Login::default(), Some(question));
         conn.greeting
             .push_copy(&question.bytes, &mut self.wire.spare);
-        conn.opinion = Opinion {
-            asked: Some(now),
-            is_due: true,
-        };
+        conn.doubt.ask(now);
         conn.sending.list(ConnId::Server(key), &mut self.wire);
     }
 
@@ -66,7 +58,7 @@ impl Proxy {
         let Some(pending) = conn.requests.pair(&mut self.wire.spare, gauges) else {
             return Err(Failure::Unasked);
         };
-        conn.opinion.is_due = false;
+        conn.doubt.end();
         let protocol = self.pools[conn.pool.index()].protocol;
         let class = protocol.classify(answer);
         let told = protocol.told(answer);

@@ -21,13 +21,13 @@ impl ServerConn {
     /// Whether a reply here says nothing of the connection, unless it is an error.
     #[inline]
     fn is_plain(&self) -> bool {
-        self.phase == ServerPhase::Ready
-            && self.assembly.is_none()
-            && !self.opinion.is_due
-            && self.unreadable.is_none()
+        self.life.phase() == ServerPhase::Ready
+            && !self.incoming.is_assembling()
+            && !self.doubt.is_due()
+            && self.incoming.unreadable().is_none()
             && self.exclusive.is_none()
             && self.replica.is_none()
-            && self.succeeded.is_none()
+            && self.tenure.successor().is_none()
     }
 }
 

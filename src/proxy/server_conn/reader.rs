@@ -40,7 +40,7 @@ impl Proxy {
         let Some(conn) = self.servers.find_mut(key) else {
             return;
         };
-        conn.last_heard = now;
+        conn.incoming.heard(now);
         if conn.is_feed() {
             return self.feed_received(key, chunk, now);
         }
@@ -72,18 +72,18 @@ impl Proxy {
     ) -> Result<usize, Failure> {
         let buf = &chunk.bytes()[at..];
         let conn = &mut self.servers[key];
-        if conn.phase == ServerPhase::Closed {
+        if conn.life.phase() == ServerPhase::Closed {
             return Ok(buf.len());
         }
         let protocol = self.pools[conn.pool.index()].protocol;
         let mut expect = conn.requests.next_expected();
-        if expect.is_none() && conn.assembly.is_none() && !protocol.is_unasked(buf) {
+        if expect.is_none() && !conn.incoming.is_assembling() && !protocol.is_unasked(buf) {
             // What comes is for a later request: this one was sent before.
             self.end_silent(key);
             expect = self.servers[key].requests.next_expected();
         }
         let conn = &mut self.servers[key];
-        if conn.assembly.is_none() {
+        if !conn.incoming.is_assembling() {
             let cut = protocol.cut_reply(conn.kind.version, expect, buf);
             if let Some(cut) = cut.map_err(Failure::BadReply)? {
                 let reply = Reply::InChunk(chunk, at..at + cut.bytes);
@@ -92,14 +92,14 @@ impl Proxy {
             }
         }
         let mut assembly = conn
-            .assembly
-            .take()
+            .incoming
+            .take_assembly()
             .unwrap_or_else(|| Box::new(protocol.reply_assembly(conn.kind.version, expect)));
         // A large reply to a client that has gone, or that was answered with a time-out, costs
         // nothing. In the greeting and without a request the FIFO says nothing of who awaits it.
         let awaiter = conn
             .next_awaiter()
-            .filter(|_| conn.phase == ServerPhase::Ready);
+            .filter(|_| conn.life.phase() == ServerPhase::Ready);
         let is_ours = |awaiter| awaiter == Awaiter::OURS;
         if awaiter.is_some_and(|awaiter| !is_ours(awaiter) && !self.clients.awaits(awaiter)) {
             assembly.forget();
@@ -118,12 +118,12 @@ impl Proxy {
             // However large a message is that nobody has asked for, it costs nothing.
             if assembly.kind() == ReplyKind::Message {
                 assembly.forget();
-            } else if awaiter.is_none() && conn.phase == ServerPhase::Ready {
+            } else if awaiter.is_none() && conn.life.phase() == ServerPhase::Ready {
                 // The rest of it would make it the reply to what is asked next.
                 return Err(Failure::Unasked);
             }
             self.pass_on(key, &mut assembly);
-            self.servers[key].assembly = Some(assembly);
+            self.servers[key].incoming.set_assembly(assembly);
         }
         Ok(fed.used)
     }
@@ -141,14 +141,14 @@ impl Proxy {
             return Ok(());
         }
         let conn = &mut self.servers[key];
-        if let ServerPhase::Greeting { left } = conn.phase {
+        if let ServerPhase::Greeting { left } = conn.life.phase() {
             return self.greeting_reply(key, left, &reply.head(GREETING_BYTES_MAX), now);
         }
-        if conn.opinion.is_due && conn.next_awaiter() == Some(Awaiter::OURS) {
+        if conn.doubt.is_due() && conn.next_awaiter() == Some(Awaiter::OURS) {
             return self.server_answered(key, &reply.head(GREETING_BYTES_MAX), now);
         }
         // Who goes on has read on.
-        conn.unreadable = None;
+        conn.incoming.set_unreadable(None);
         match conn.requests.turn() {
             Turn::Only => {}
             Turn::Part(before) => return self.take_part(key, before, &reply),
@@ -183,7 +183,8 @@ impl Proxy {
                 self.ask_server(key, class, now);
             }
             if is_own && class == ErrorClass::Unreadable {
-                self.servers[key].unreadable = first.map(|first| first.awaiter.client);
+                let client = first.map(|first| first.awaiter.client);
+                self.servers[key].incoming.set_unreadable(client);
             }
             if !is_own {
                 class = ErrorClass::Request;
@@ -312,7 +313,7 @@ impl Proxy {
             return;
         }
         // What is said where the server was says nothing of where it is.
-        if conn.succeeded.is_some() {
+        if conn.tenure.successor().is_some() {
             return;
         }
         let suspect = &mut self.pools[pool.index()].servers[server.index()].suspect;
@@ -378,7 +379,10 @@ impl Proxy {
         }
         match left - 1 {
             0 => self.server_ready(key, now),
-            left => self.servers[key].phase = ServerPhase::Greeting { left },
+            left => {
+                let life = &mut self.servers[key].life;
+                life.set_phase(ServerPhase::Greeting { left });
+            }
         }
         Ok(())
     }

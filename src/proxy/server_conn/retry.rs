@@ -10,7 +10,6 @@ use std::collections::HashSet;
 
 use bytes::Bytes;
 
-use crate::base::ByteQueue;
 use crate::base::Key;
 use crate::base::Time;
 use crate::config::OnServerFailure;
@@ -33,9 +32,9 @@ impl Proxy {
     /// Of a connection that worked: leaves in its queue what is to be sent on the next one.
     pub(in crate::proxy) fn salvage_sent(&mut self, key: Key, failure: &Failure, now: Time) {
         let conn = &mut self.servers[key];
-        conn.assembly = None;
+        conn.incoming.forget();
         let mut sent = conn.requests.take_sent(conn.counters(&self.stats));
-        let unreadable = conn.unreadable.take();
+        let unreadable = conn.incoming.take_unreadable();
         let next = sent.pendings.first().map(|next| next.awaiter.client);
         let next = next.filter(|_| quarantine::may_be_provoked(failure));
         // Behind what the server could not read nothing was executed.
@@ -95,8 +94,7 @@ impl Proxy {
     /// Of an attempt to connect that failed: leaves in its queue what waits for the next one.
     pub(in crate::proxy) fn salvage_unsent(&mut self, key: Key, failure: &Failure, now: Time) {
         let conn = &mut self.servers[key];
-        conn.greeting = ByteQueue::default();
-        conn.assembly = None;
+        conn.incoming.forget();
         let Some(first) = conn.requests.unsent().next().copied() else {
             return;
         };

@@ -35,7 +35,9 @@ impl Proxy {
         }
         let conn = &mut self.servers[key];
         // In the greeting, and without a request, nobody awaits it.
-        if conn.phase != ServerPhase::Ready || !conn.requests.next_expected().passes_at_once() {
+        if conn.life.phase() != ServerPhase::Ready
+            || !conn.requests.next_expected().passes_at_once()
+        {
             return;
         }
         let Some(awaiter) = conn.next_awaiter() else {
@@ -87,7 +89,7 @@ impl Proxy {
     /// request may wait.
     pub(in crate::proxy) fn expire_standstill(&mut self, key: Key, timeout: Duration, now: Time) {
         let conn = &mut self.servers[key];
-        if !conn.requests.is_streaming() || conn.last_heard + timeout > now {
+        if !conn.requests.is_streaming() || conn.incoming.last_heard() + timeout > now {
             return;
         }
         let Some(stalled) = conn.requests.bury_streamed() else {

@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use crate::base::ByteQueue;
 use crate::base::Key;
 use crate::base::Time;
 use crate::proxy::Proxy;
@@ -23,7 +22,7 @@ impl Proxy {
     pub(in crate::proxy) fn time_unused(&mut self, key: Key) {
         let conn = &self.servers[key];
         if self.pools[conn.pool.index()].is_extra(conn.kind) {
-            self.look_again(key, conn.last_heard + UNUSED);
+            self.look_again(key, conn.incoming.last_heard() + UNUSED);
         }
     }
 
@@ -35,8 +34,8 @@ impl Proxy {
             return false;
         }
         let is_idle = conn.requests.is_empty() && conn.sending.is_idle();
-        if !is_idle || now < conn.last_heard + UNUSED {
-            self.look_again(key, now.max(conn.last_heard) + UNUSED);
+        if !is_idle || now < conn.incoming.last_heard() + UNUSED {
+            self.look_again(key, now.max(conn.incoming.last_heard()) + UNUSED);
             return false;
         }
         let (name, server) = (&pool.config.name, &pool.servers[conn.server.index()].name);
@@ -45,7 +44,6 @@ impl Proxy {
         self.standing(conn.pool, conn.server)
             .unused_connections
             .add(1);
-        self.count_ready(key, false);
         self.close_server_conn(key);
         true
     }
@@ -55,8 +53,11 @@ impl Proxy {
     pub(in crate::proxy) fn refuse_kind(&mut self, key: Key, failure: &Failure) {
         self.vacate(key);
         let conn = &mut self.servers[key];
-        debug_assert!(conn.phase == ServerPhase::Closed, "refused in its greeting");
-        (conn.greeting, conn.assembly) = (ByteQueue::default(), None);
+        debug_assert!(
+            conn.life.phase() == ServerPhase::Closed,
+            "refused in its greeting"
+        );
+        conn.incoming.forget();
         let (pool, server) = (&self.pools[conn.pool.index()], conn.server.index());
         let (pool, server) = (&pool.config.name, &pool.servers[server].name);
         tracing::info!(%pool, %server, %failure, "server refused what a client has asked for");

@@ -30,12 +30,12 @@ impl Proxy {
         known.addresses = addresses.to_vec();
         for key in self.conns_of(pool, server) {
             let conn = &mut self.servers[key];
-            if conn.phase == ServerPhase::Ready {
+            if conn.life.phase() == ServerPhase::Ready {
                 self.fail_server_conn(key, &Failure::Moved, now);
                 continue;
             }
             // What has failed was another server.
-            (conn.attempts, conn.cause) = (0, None);
+            conn.attempts.worked();
             self.attempt_anew(key, now);
         }
         self.exclusives_moved(pool, server, now);

@@ -18,7 +18,6 @@ use crate::base::Time;
 use crate::config::OnServerFailure;
 use crate::proxy::Proxy;
 use crate::proxy::effects::ConnId;
-use crate::proxy::effects::Output;
 use crate::proxy::failure::Answer;
 use crate::proxy::failure::Outcome;
 use crate::proxy::pool::conns::Lane;
@@ -61,20 +60,16 @@ impl Proxy {
     fn succeed(&mut self, key: Key, place: Place, now: Time) {
         self.vacate(key);
         let conn = &mut self.servers[key];
-        let (pool, server, phase) = (conn.pool, conn.server, conn.phase);
+        let (pool, server, phase) = (conn.pool, conn.server, conn.life.phase());
         let busy = conn.requests.awaits_replies() || !conn.sending.is_idle();
         if phase == ServerPhase::Ready && busy {
-            (conn.succeeded, conn.leaving) = (Some(place), true);
+            conn.tenure.succeed(place);
             let gauges = conn.counters(&self.stats);
             let requests = conn.requests.take_unbound(&mut self.wire.spare, gauges);
             self.give_requests((pool, server, place), requests, now);
             return;
         }
-        conn.phase = ServerPhase::Closed;
-        self.wire.put(Output::Close(ConnId::Server(key)));
-        if phase == ServerPhase::Ready {
-            self.standing(pool, server).ready_connections.sub(1);
-        }
+        self.close(key);
         self.give_rest(key, place, now);
     }
 
@@ -113,7 +108,7 @@ impl Proxy {
         conn.asked = true;
         self.refuse_newer(key);
         let conn = &mut self.servers[key];
-        if conn.phase == ServerPhase::Ready {
+        if conn.life.phase() == ServerPhase::Ready {
             if conn.has_bytes() {
                 conn.sending.list(ConnId::Server(key), &mut self.wire);
             }
@@ -129,16 +124,5 @@ impl Proxy {
         }
         // They may be older than what is before them: those are looked at when it is their turn.
         self.time_first(key);
-    }
-
-    /// Closes a connection to a server that is served no longer.
-    pub(in crate::proxy) fn close_last(&mut self, key: Key) {
-        let conn = &self.servers[key];
-        if conn.phase == ServerPhase::Ready {
-            self.standing(conn.pool, conn.server)
-                .ready_connections
-                .sub(1);
-        }
-        self.close_server_conn(key);
     }
 }

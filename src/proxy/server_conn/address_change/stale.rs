@@ -9,7 +9,6 @@ use crate::base::ServerIdx;
 use crate::base::Time;
 use crate::proxy::Proxy;
 use crate::proxy::effects::ConnId;
-use crate::proxy::effects::Output;
 use crate::proxy::server_conn::ServerPhase;
 
 impl Proxy {
@@ -28,12 +27,12 @@ impl Proxy {
             let conn = &mut self.servers[key];
             let address = conn.address.as_ref();
             let is_old = address.is_some_and(|address| !addresses.contains(address));
-            match conn.phase {
+            match conn.life.phase() {
                 ServerPhase::Connecting | ServerPhase::Greeting { .. } if is_old => {
                     self.attempt_anew(key, now);
                 }
                 ServerPhase::Ready => {
-                    conn.leaving = is_old;
+                    conn.tenure.set_leaving(is_old);
                     // An address may come back before its connection was left.
                     if conn.has_bytes() {
                         conn.sending.list(ConnId::Server(key), &mut self.wire);
@@ -49,7 +48,7 @@ impl Proxy {
     #[inline]
     pub(in crate::proxy) fn leave_if_settled(&mut self, key: Key, now: Time) {
         let conn = self.servers.find(key);
-        if conn.is_some_and(|conn| conn.last || conn.leaving) {
+        if conn.is_some_and(|conn| conn.tenure.is_last() || conn.tenure.is_leaving()) {
             self.leave_settled(key, now);
         }
     }
@@ -58,19 +57,20 @@ impl Proxy {
         let Some(conn) = self.servers.find_mut(key) else {
             return;
         };
-        if conn.last && conn.requests.is_empty() && conn.phase != ServerPhase::Closed {
-            self.close_last(key);
+        if conn.tenure.is_last()
+            && conn.requests.is_empty()
+            && conn.life.phase() != ServerPhase::Closed
+        {
+            self.close_server_conn(key);
             return;
         }
         let is_settled = !conn.requests.awaits_replies() && conn.sending.is_idle();
-        if !conn.leaving || conn.phase != ServerPhase::Ready || !is_settled {
+        if !conn.tenure.is_leaving() || conn.life.phase() != ServerPhase::Ready || !is_settled {
             return;
         }
-        conn.phase = ServerPhase::Closed;
-        let (pool, server) = (conn.pool, conn.server);
-        self.wire.put(Output::Close(ConnId::Server(key)));
-        self.count_ready(key, false);
-        if self.servers[key].replica.is_some() {
+        let (pool, server, replica) = (conn.pool, conn.server, conn.replica);
+        self.close(key);
+        if replica.is_some() {
             return;
         }
         let pool = &self.pools[pool.index()];
