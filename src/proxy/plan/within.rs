@@ -82,7 +82,8 @@ pub(in crate::proxy) fn plan_within<A: Args + ?Sized>(
         Handling::ForwardAnywhere => Ok(Within::Queue(Home::Anywhere, writes)),
         Handling::Forward | Handling::Split(_) | Handling::Wait(_) | Handling::Watch => {
             match command.keys(request) {
-                Err(error) => Ok(Within::Refuse(CommandError::Keys(error))),
+                // Any server refuses it, when its turn comes.
+                Err(_) => Ok(Within::Queue(Home::Anywhere, writes)),
                 Ok(keys) => {
                     let mut names = keys.iter().map(|index| request.arg(index));
                     let mut home = Home::Anywhere;

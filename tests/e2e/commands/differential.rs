@@ -6,6 +6,7 @@
 use coremux::protocol::command::Command;
 use coremux::protocol::command::Flags;
 use coremux::protocol::command::Handling;
+use coremux::protocol::command::Local;
 use coremux::protocol::command::Traits;
 use coremux::protocol::command::commands;
 use coremux::protocol::commands_on_leave;
@@ -32,6 +33,9 @@ const NEVER: [&str; 10] = [
     "shutdown",
     "slaveof",
 ];
+
+/// Since Redis 7.2 they take one argument more: the older server refuses that itself, when `EXEC` brings it.
+const TAKES_MORE: [&str; 2] = ["zrank", "zrevrank"];
 
 /// A key of each type, and one that is not there.
 const SEED: [&str; 7] = [
@@ -153,24 +157,40 @@ impl Stand {
     }
 }
 
-/// What is compared: what the server knows, and the proxy sends it or answers as it would.
-fn compared(direct: &mut Client) -> Vec<&'static Command> {
+/// Whether a row can be part of a transaction here: what only the proxy answers cannot, nor what has no end.
+fn goes_within(row: &Command) -> bool {
+    let nothing: [&[u8]; 0] = [];
+    match row.handling(&nothing) {
+        Handling::Local(local) => matches!(local, Local::Ping | Local::Echo | Local::Time),
+        handling => !matches!(
+            handling,
+            Handling::Refuse(_)
+                | Handling::Walk
+                | Handling::Subscribe(_)
+                | Handling::Unsubscribe(_)
+        ),
+    }
+}
+
+/// Whether a row's replies can be compared one by one: the proxy sends it, or answers as its server would.
+fn is_compared(row: &Command) -> bool {
+    let nothing: [&[u8]; 0] = [];
+    !NEVER.contains(&row.name)
+        && !row.flags.has(Flags::BLOCKING)
+        // One request has several replies, and others follow: `subscribe` compares those.
+        && !matches!(
+            row.handling(&nothing),
+            Handling::Refuse(_) | Handling::Subscribe(_) | Handling::Unsubscribe(_)
+        )
+}
+
+/// Those rows that a server knows, too.
+fn known(direct: &mut Client, is_wanted: fn(&Command) -> bool) -> Vec<&'static Command> {
     let rows = commands().flat_map(|row| match row.subcommands {
         [] => vec![row],
         subcommands => subcommands.iter().collect(),
     });
-    let nothing: [&[u8]; 0] = [];
-    let rows = rows.filter(|row| {
-        !NEVER.contains(&row.name)
-            && !row.flags.has(Flags::BLOCKING)
-            && !matches!(row.handling(&nothing), Handling::Refuse(_))
-            // One request has several replies, and others follow: `subscribe` compares those.
-            && !matches!(
-                row.handling(&nothing),
-                Handling::Subscribe(_) | Handling::Unsubscribe(_)
-            )
-    });
-    let rows: Vec<&Command> = rows.collect();
+    let rows: Vec<&Command> = rows.filter(|row| is_wanted(row)).collect();
     let known = direct.pipeline(rows.iter().map(|row| ["COMMAND", "INFO", row.name]));
     let known = known.iter().map(|reply| match reply {
         Reply::Array(rows) => matches!(rows.as_slice(), [Reply::Array(_)]),
@@ -184,7 +204,7 @@ fn compared(direct: &mut Client) -> Vec<&'static Command> {
 
 fn compare_all(protocol: &str) {
     let stand = Stand::start();
-    let rows = compared(&mut stand.servers[0].client());
+    let rows = known(&mut stand.servers[0].client(), is_compared);
     assert!(rows.len() > 220, "{} commands", rows.len());
     let mut differences = Vec::new();
     for row in rows {
@@ -209,6 +229,63 @@ fn compare_all(protocol: &str) {
 #[test]
 fn every_command_says_through_a_pool_of_one_what_its_server_says() {
     compare_all("2");
+}
+
+#[test]
+fn every_command_says_in_resp3_what_its_server_says() {
+    compare_all("3");
+}
+
+/// `MULTI`, the request, `EXEC`: a command that waits does not wait.
+fn compare_within(protocol: &str) {
+    let stand = Stand::start();
+    let rows = known(&mut stand.servers[0].client(), |row| {
+        let is_newer = TAKES_MORE.contains(&row.name);
+        !NEVER.contains(&row.name) && !is_newer && goes_within(row)
+    });
+    assert!(rows.len() > 180, "{} commands", rows.len());
+    let mut differences = Vec::new();
+    for row in rows {
+        let requests = requests(row);
+        let one = |word: &str| vec![word.to_owned()];
+        let within: Vec<Vec<String>> = requests
+            .iter()
+            .flat_map(|request| [one("MULTI"), request.clone(), one("EXEC")])
+            .collect();
+        let [mut direct, mut through] = stand.clients(protocol);
+        let direct = direct.pipeline(within.iter());
+        let through = through.pipeline(within.iter());
+        let compare = compare_of(row);
+        let both = through.chunks(3).zip(direct.chunks(3));
+        for (request, (through, direct)) in requests.iter().zip(both) {
+            let done = match (&through[2], &direct[2]) {
+                (Reply::Array(one), Reply::Array(other)) => {
+                    one.len() == other.len()
+                        && one
+                            .iter()
+                            .zip(other)
+                            .all(|(one, other)| alike(compare, one, other))
+                }
+                (one, other) => one == other,
+            };
+            if through[..2] != direct[..2] || !done {
+                let request = request.join(" ");
+                differences.push(format!("{request}: {through:?}, directly {direct:?}"));
+                break;
+            }
+        }
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+#[test]
+fn every_command_says_within_a_transaction_what_its_server_says() {
+    compare_within("2");
+}
+
+#[test]
+fn every_command_says_within_a_transaction_of_resp3_what_its_server_says() {
+    compare_within("3");
 }
 
 #[test]
