@@ -87,8 +87,8 @@ fn value(buf: &[u8], at: usize) -> Result<Option<usize>, String> {
         b'_' if b"_\r\n".starts_with(&buf[at..]) => Ok(None),
         b'$' | b'*' if buf[at..].starts_with(&[mark, b'-', b'1', b'\r', b'\n']) => Ok(Some(at + 5)),
         b'$' | b'*' if [mark, b'-', b'1', b'\r', b'\n'].starts_with(&buf[at..]) => Ok(None),
-        b'$' => {
-            let Some((len, start)) = header(buf, at, b'$')? else {
+        b'$' | b'=' => {
+            let Some((len, start)) = header(buf, at, mark)? else {
                 return Ok(None);
             };
             match buf.get(start + len..start + len + 2) {

@@ -101,7 +101,7 @@ fn the_error_is_told_of_a_script_that_nobody_has_shown_or_that_was_flushed() {
 
 #[test]
 fn every_worker_knows_what_a_client_of_one_has_loaded() {
-    let mut bench = Bench::new("");
+    let mut bench = Bench::of_workers("", 2);
     loaded(&mut bench);
     let mut told = bench.outputs.iter().filter_map(|output| match output {
         Output::Script(news) => Some(news.clone()),

@@ -26,7 +26,8 @@ impl Desk<'_> {
     #[cold]
     pub(in crate::proxy) fn hear_of_script(&mut self, request: &Request<'_>) {
         let pool = self.client.pool;
-        if let Some(what) = self.scripts.hear(pool, request) {
+        let told = self.scripts.hear(pool, request);
+        if let Some(what) = told.filter(|_| self.worker.workers > 1) {
             self.wire.put(Output::Script(ScriptNews {
                 teller: self.worker.idx,
                 pool,

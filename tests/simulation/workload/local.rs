@@ -16,7 +16,7 @@ impl Asker {
             write_bulk(bytes, &mut reply);
             Expect::Exact(reply)
         };
-        match dice.below(18) {
+        match dice.below(20) {
             0 => Request::local(&[b"PING"], exact("+PONG\r\n")),
             1 => Request::local(&[b"ping"], exact("+PONG\r\n")).typed(),
             2 => Request::local(&[b"PING", &text], bulk(&text)),
@@ -70,6 +70,16 @@ impl Asker {
                 &[b"KEYS", b"*"],
                 exact("-NOPERM 'keys' is refused unless the pool's `allow:` names it\r\n"),
             ),
+            // All workers are asked; nobody is so.
+            18 => {
+                let none = if self.resp3 {
+                    "=4\r\ntxt:\r\n"
+                } else {
+                    "$0\r\n\r\n"
+                };
+                Request::local(&[b"CLIENT", b"LIST", b"ID", b"0"], exact(none))
+            }
+            19 => Request::local(&[b"CLIENT", b"UNBLOCK", b"99999999"], exact(":0\r\n")),
             _ => Request::local(
                 &[b"OBJECT", b"WRONG\r\nWRONG", &text],
                 exact("-ERR unknown subcommand 'WRONG  WRONG'. Try OBJECT HELP.\r\n"),
