@@ -5,8 +5,8 @@
 //! High-Performance Algorithm for Identifying Frequent Items in Data Streams", Anderson et al., 2017).
 //! So no count is ever too great, and each is too small by what was taken at most.
 //!
-//! All of the first requests are counted. Where many come, one of [`SAMPLED`] is from then on, by
-//! chance, and counts for as many: that is what makes it cheap, and a share of them is as good.
+//! All of the first requests are counted. The more come, the fewer of them are, by chance, and each counts
+//! for as many as were left out for it: that is what makes it cheap, and a share of them is as good.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
@@ -24,12 +24,9 @@ use super::CutKey;
 /// keys, and the table has some 300 KiB.
 const KEYS_MAX: usize = 1_024;
 
-/// So many requests are counted one by one.
-const ALL_OF_FIRST: u64 = 20_000;
-
-/// One of so many is counted behind those: of a key that has a hundredth of a million requests the count is
-/// then right to within three hundredths of itself.
-const SAMPLED: u64 = 16;
+/// Behind so many requests one of so many is counted: of a key that has a hundredth of a million requests
+/// the count is then right to within three hundredths of itself.
+const STAGES: [(u64, u64); 2] = [(20_000, 16), (4_000, 4)];
 
 /// So many commands are told apart for each key.
 const COMMANDS_MAX: usize = 4;
@@ -120,9 +117,10 @@ impl HotKeys {
 
     // Not every so-manieth: clients may ask in a rhythm.
     fn draw(&mut self) {
-        if self.requests >= ALL_OF_FIRST {
-            self.weight = SAMPLED;
-            self.skip = self.random.below(2 * SAMPLED - 1);
+        let mut stages = STAGES.into_iter();
+        if let Some((_, weight)) = stages.find(|(from, _)| self.requests >= *from) {
+            self.weight = weight;
+            self.skip = self.random.below(2 * weight - 1);
         }
     }
 

@@ -119,7 +119,11 @@ fn the_hottest_key_is_named_with_its_share_its_server_and_its_commands() {
     );
     // Seven of eight.
     assert!((80.0..95.0).contains(&share(first)), "{first}");
-    assert_eq!(told(first, "commands"), "get:86%,set:14%");
+    // Six of seven; of very many a sample is counted.
+    let gets = told(first, "commands").strip_prefix("get:").unwrap();
+    let (gets, sets) = gets.split_once("%,set:").unwrap();
+    assert!((82..90).contains(&gets.parse::<u32>().unwrap()), "{first}");
+    assert!((10..18).contains(&sets.trim_end_matches('%').parse::<u32>().unwrap()));
     assert_eq!(told(&lines[2], "key"), "warm");
     assert!((8.0..17.0).contains(&share(&lines[2])), "{lines:?}");
     assert!(told(&lines[3], "key").starts_with("cold:"));
