@@ -149,8 +149,6 @@ pub struct Proxy {
     random: Random,
     draining: bool,
     rolling_drain: RollingDrain,
-    // What is sent now is handed over then: a moment of the last `poll_output`.
-    leaves_at: Time,
     records: Box<Records>,
     census: Census,
     // Who wants to see requests as they come.
@@ -196,7 +194,6 @@ impl Proxy {
             draining: false,
             rolling_drain: RollingDrain::default(),
             scratch: Scratch::default(),
-            leaves_at: Time::ZERO,
             records: Box::default(),
             census: Census::default(),
             observers: Observers::default(),
@@ -379,7 +376,6 @@ impl Proxy {
 
     /// The next act for the holder of the sockets.
     pub fn poll_output(&mut self, now: Time) -> Option<Output> {
-        self.leaves_at = now;
         if self.wire.outputs.is_empty() {
             self.release_stopped();
             self.release_late_writers();
@@ -403,12 +399,12 @@ impl Proxy {
     }
 
     /// The next connection that has bytes to send, and the bytes: send them all, in order, then
-    /// call `sent`. A connection has one batch at a time.
-    pub fn poll_transmit(&mut self) -> Option<(ConnId, Batch)> {
+    /// call `sent`. A connection has one batch at a time. It is handed over `now`.
+    pub fn poll_transmit(&mut self, now: Time) -> Option<(ConnId, Batch)> {
         while let Some(conn) = self.wire.writable.pop() {
             let batch = match conn {
                 ConnId::Client(key) => self.clients.slab.find_mut(key).and_then(Client::take_batch),
-                ConnId::Server(key) => self.take_server_batch(key),
+                ConnId::Server(key) => self.take_server_batch(key, now),
             };
             if let Some(batch) = batch {
                 return Some((conn, batch));

@@ -182,7 +182,7 @@ impl Chunk for Filled<'_> {
         let shared = self.shared.get_or_init(|| match self.block.take() {
             Some(block) => {
                 let blocks = Arc::clone(self.blocks);
-                Bytes::from_owner(Lease {
+                Bytes::from_owner(Loan {
                     block: Some(block),
                     len: self.len,
                     blocks,
@@ -195,22 +195,22 @@ impl Chunk for Filled<'_> {
 }
 
 /// A block away from its ring.
-struct Lease {
+struct Loan {
     block: Option<Block>,
     len: usize,
     blocks: Arc<Blocks>,
 }
 
-impl AsRef<[u8]> for Lease {
+impl AsRef<[u8]> for Loan {
     fn as_ref(&self) -> &[u8] {
         let Some(block) = &self.block else { return &[] };
-        // SAFETY: the block lives as long as the lease, its bytes are initialised, and nobody
+        // SAFETY: the block lives as long as the loan, its bytes are initialised, and nobody
         // writes there before it has come back to the ring.
         unsafe { std::slice::from_raw_parts(block.address(), self.len) }
     }
 }
 
-impl Drop for Lease {
+impl Drop for Loan {
     fn drop(&mut self) {
         if let Some(block) = self.block.take() {
             self.blocks.give(block);

@@ -164,7 +164,7 @@ impl Worker {
             // nothing of what the pass has cost so far.
             let now = self.clock.now();
             self.act(now);
-            self.transmit();
+            self.transmit(now);
             self.watch_the_time(now);
             let plan = self.wait.plan();
             self.ring.submit_and_wait(plan.completions, plan.at_most)?;

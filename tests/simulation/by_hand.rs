@@ -108,7 +108,7 @@ impl Bench {
         while let Some(output) = self.proxy.poll_output(self.now) {
             self.outputs.push(output);
         }
-        while let Some(batch) = self.proxy.poll_transmit() {
+        while let Some(batch) = self.proxy.poll_transmit(self.now) {
             self.sending.push(batch);
         }
     }

@@ -367,7 +367,7 @@ fn pass(side: &mut Side, clients: &mut [Client], now: Time) {
             other => panic!("{other:?}"),
         }
     }
-    while let Some((conn, batch)) = side.proxy.poll_transmit() {
+    while let Some((conn, batch)) = side.proxy.poll_transmit(now) {
         let to = match side.clients.get(&conn) {
             Some(nth) => &mut clients[*nth].got,
             None => &mut side.servers.get_mut(&conn).unwrap().asked,

@@ -125,7 +125,7 @@ impl Proxy {
         true
     }
 
-    pub(in crate::proxy) fn take_server_batch(&mut self, key: Key) -> Option<Batch> {
+    pub(in crate::proxy) fn take_server_batch(&mut self, key: Key, now: Time) -> Option<Batch> {
         let conn = self.servers.find_mut(key)?;
         conn.sending.unlist();
         if conn.older {
@@ -146,7 +146,7 @@ impl Proxy {
         if !conn.greeting.is_empty() {
             return Some(conn.send_question(gauges));
         }
-        let batch = conn.requests.take_batch(self.leaves_at, gauges);
+        let batch = conn.requests.take_batch(now, gauges);
         conn.sending.begin(&batch);
         Some(batch)
     }

@@ -206,7 +206,7 @@ mod tests {
     /// What is sent, by connection; it has arrived.
     fn sent(proxy: &mut Proxy) -> Vec<(ConnId, Vec<u8>)> {
         let mut all = Vec::new();
-        while let Some((conn, batch)) = proxy.poll_transmit() {
+        while let Some((conn, batch)) = proxy.poll_transmit(NOW) {
             all.push((conn, batch.slices().flatten().copied().collect()));
             proxy.sent(conn, batch, NOW);
         }

@@ -23,8 +23,8 @@ use super::Worker;
 const SILENT_BYTES_MAX: usize = 64 << 10;
 
 impl Worker {
-    pub(super) fn transmit(&mut self) {
-        while let Some((conn, batch)) = self.proxy.poll_transmit() {
+    pub(super) fn transmit(&mut self, now: Time) {
+        while let Some((conn, batch)) = self.proxy.poll_transmit(now) {
             let place = SocketSlot::of(conn);
             let wake = self.proxy.awaits_sent(conn) || batch.len() > SILENT_BYTES_MAX;
             let patience = if wake {

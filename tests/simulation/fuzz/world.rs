@@ -202,7 +202,7 @@ impl<M: Material> World<M> {
                 Output::Ask(inquiry) => unreachable!("{inquiry:?}: there is one worker"),
             }
         }
-        while let Some((conn, batch)) = self.proxy.poll_transmit() {
+        while let Some((conn, batch)) = self.proxy.poll_transmit(self.now) {
             assert!(!batch.is_empty(), "nothing to send");
             let socket = self.socket(conn);
             assert!(!socket.shut, "bytes behind the end");

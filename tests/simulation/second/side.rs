@@ -79,7 +79,7 @@ impl Side {
                 Output::ShutdownWrite(conn) => panic!("{conn:?}"),
             }
         }
-        while let Some((conn, batch)) = self.proxy.poll_transmit() {
+        while let Some((conn, batch)) = self.proxy.poll_transmit(now) {
             let to = match (self.clients.get(&conn), self.links.get_mut(&conn)) {
                 (Some(nth), _) => Some(&mut clients[*nth].pipe().got),
                 (None, link) => link.map(|link| &mut link.asked),

@@ -22,7 +22,7 @@ pub const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 impl World {
     pub(super) fn transmit(&mut self, worker: usize) {
-        while let Some((conn, batch)) = self.workers[worker].proxy.poll_transmit() {
+        while let Some((conn, batch)) = self.workers[worker].proxy.poll_transmit(self.now) {
             let wakes = self.workers[worker].proxy.awaits_sent(conn);
             let link = self.begin_send(worker, conn, Outgoing::new(batch));
             let long = self.links[link.0].last_send_bytes > SILENT_BYTES_MAX;
