@@ -23,6 +23,7 @@ use crate::support::Client;
 use crate::support::Memcached;
 use crate::support::Program;
 use crate::support::Proxy;
+use crate::support::eventually;
 
 /// How many keys are given to each pool; so many of them are asked of Coremux, too, which a test runs
 /// without optimisation.
@@ -248,4 +249,56 @@ fn keys_land_alike_on_named_servers() {
         let (weight, name) = of(nth);
         format!("{}:{weight} {name}", server.address())
     });
+}
+
+/// Only the living are on the ring then, and the share of each is another.
+#[test]
+fn keys_of_an_ejected_server_land_alike_on_the_others() {
+    let pool = |hash: &str, distribution: &str| Pool {
+        name: format!("{hash}-{distribution}"),
+        lines: format!(
+            "  redis: false\n  hash: {hash}\n  distribution: {distribution}\n  timeout: 5000\n  \
+             auto_eject_hosts: true\n  server_failure_limit: 1\n  server_retry_timeout: 600000\n"
+        ),
+    };
+    let pools = [
+        pool("fnv1a_64", "ketama"),
+        pool("murmur", "ketama"),
+        pool("crc16", "modula"),
+    ];
+    let mut scene = Scene::start(&pools, 4, &|server, nth| {
+        format!("{}:{} s{nth}", server.address(), [3, 1, 7, 2][nth])
+    });
+    scene.fleet[2].kill();
+    let keys = keys();
+    for pool in &pools {
+        for proxy in [&scene.nutcracker, &scene.coremux] {
+            eventually("the dead server is ejected", || {
+                let replies = gets(&mut proxy.client(&pool.name), &keys);
+                let all_miss = replies.iter().all(|reply| reply == b"END\r\n");
+                all_miss.then_some(())
+            });
+        }
+        let sets = keys.iter().flat_map(|key| {
+            let rest = format!(" 0 0 {}\r\n{}\r\n", pool.name.len(), pool.name);
+            [b"set ", &key[..], rest.as_bytes()].concat()
+        });
+        let sets: Vec<u8> = sets.collect();
+        let stored = scene.nutcracker.client(&pool.name).texts(&sets, keys.len());
+        assert!(stored.iter().all(|reply| reply == b"STORED\r\n"));
+        let found = gets(&mut scene.coremux.client(&pool.name), &keys);
+        for (key, reply) in keys.iter().zip(found) {
+            let (name, key_text) = (&pool.name, key.escape_ascii());
+            assert!(is_value(&reply, key, name), "{name}: \"{key_text}\"");
+        }
+        let servers = scene.fleet.iter().enumerate();
+        for (_, server) in servers.filter(|(nth, _)| *nth != 2) {
+            let sets = keys
+                .iter()
+                .flat_map(|key| [b"delete ", &key[..], b"\r\n"].concat());
+            server
+                .client()
+                .texts(&sets.collect::<Vec<u8>>(), keys.len());
+        }
+    }
 }
