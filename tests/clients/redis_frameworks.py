@@ -63,8 +63,12 @@ def limiter(port):
 
 
 def cache(port):
-    """django-redis: values, many at once, counters, patterns, locks, all of it deleted."""
-    backend = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": f"redis://127.0.0.1:{port}/3"}
+    """django-redis: values, many at once, counters, patterns, locks. It sets many within MULTI: a tag keeps them together."""
+    backend = {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": f"redis://127.0.0.1:{port}/3",
+        "KEY_PREFIX": "{cache}",
+    }
     settings.configure(CACHES={"default": backend})
     django.setup()
     from django.core.cache import cache
