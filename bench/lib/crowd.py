@@ -9,9 +9,9 @@ import socket
 from types import TracebackType
 
 from bench.lib import keyspace
+from bench.lib.connection import ANSWER_TIMEOUT_S
 from bench.lib.errors import CannotRun
 from bench.lib.errors import Failed
-from bench.lib.resp import ANSWER_TIMEOUT_S
 from bench.lib.resp import encode
 
 # Files other than the crowd: servers, listeners, logs.

@@ -3,35 +3,19 @@
 Has the methods of `bench.lib.resp.Client` that know keys and values.
 """
 
-import socket
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
-from types import TracebackType
 
+from bench.lib.connection import Connection
 from bench.lib.errors import Failed
-from bench.lib.resp import ANSWER_TIMEOUT_S
 
 
-class Client:
+class Client(Connection):
     """One connection, to 127.0.0.1 unless said otherwise.
 
     Raises Failed on an error reply and OSError when the connection breaks.
     """
-
-    def __init__(self, port: int, address: str = "127.0.0.1", timeout_s: float = ANSWER_TIMEOUT_S) -> None:
-        self._socket = socket.create_connection((address, port), timeout_s)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._stream = self._socket.makefile("rb")
-
-    def __enter__(self) -> "Client":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, cause: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stream.close()
-        self._socket.close()
 
     def line(self, command: str) -> bytes:
         """Sends a command of one line and returns its reply of one line."""

@@ -1,38 +1,20 @@
 """A blocking RESP2 client: enough to fill servers and to check that a contender answers rightly."""
 
-import socket
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
-from types import TracebackType
 
+from bench.lib.connection import Connection
 from bench.lib.errors import Failed
-
-# A server that is up answers in microseconds; with a loaded machine in tens of milliseconds.
-ANSWER_TIMEOUT_S = 10
 
 Reply = bytes | int | list["Reply"] | None
 
 
-class Client:
+class Client(Connection):
     """One connection, to 127.0.0.1 unless said otherwise.
 
     Raises Failed on an error reply and OSError when the connection breaks.
     """
-
-    def __init__(self, port: int, address: str = "127.0.0.1", timeout_s: float = ANSWER_TIMEOUT_S) -> None:
-        self._socket = socket.create_connection((address, port), timeout_s)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._stream = self._socket.makefile("rb")
-
-    def __enter__(self) -> "Client":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, cause: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stream.close()
-        self._socket.close()
 
     def call(self, *words: str | bytes) -> Reply:
         """Sends one request and returns its reply."""

@@ -49,7 +49,7 @@ pub(super) struct Departure {
 impl Departure {
     /// Clients are being let go, and some are still here.
     pub(super) fn is_draining(&self) -> bool {
-        self.drain_until.is_some() && !self.drained
+        self.cut_at().is_some()
     }
 
     /// When those who are still here are cut.
